@@ -1,0 +1,177 @@
+"""Every error that lash-redis raises.
+
+::
+
+    LashError
+    ├─ SettingsError (ValueError)          a value that the caller gave is not allowed
+    │  └─ UnsafeServerError                the server may lose leases or rows, or is too old
+    ├─ PayloadError (ValueError)           an argument, result or payload cannot be carried
+    ├─ RegistryUnavailable                 the server did not answer; .maybe_applied
+    ├─ ScriptError                         a reply outside the contract: a bug of ours
+    └─ RegistryError                       the registry's own refusal; .process_id
+       ├─ UnknownProcess · RegistrationConflict · NamespaceMismatch
+       ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · AuthorityRejected
+       ├─ LeaseLost · LeaseHeld
+       └─ OutcomePruned · OutcomeUncertain
+    StopRequested (BaseException)          raised into user code, so that ``except Exception`` lets it pass
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lash_redis.core.liveness import LeaseOwner
+    from lash_redis.core.model import ProcessLease, ProcessRecord
+
+
+class LashError(Exception):
+    """The root of all errors of lash-redis."""
+
+
+class SettingsError(LashError, ValueError):
+    """A value is outside what is allowed; the message names both."""
+
+
+class UnsafeServerError(SettingsError):
+    """The server can lose leases or rows silently (eviction), or is older than Redis 6.2."""
+
+
+class PayloadError(LashError, ValueError):
+    """An argument, a result or a payload does not fit its type, its limit or the encoding."""
+
+
+class RegistryUnavailable(LashError):
+    """The server did not answer as it should have.
+
+    Attributes:
+        operation: the transition that was asked for.
+        maybe_applied: True if it may have happened all the same (the reply was lost). Every
+            transition may be sent again and then answers as the first time (design, section 6).
+    """
+
+    def __init__(self, operation: str, reason: str, *, maybe_applied: bool) -> None:
+        self.operation = operation
+        self.maybe_applied = maybe_applied
+        state = "it may have been applied" if maybe_applied else "it was not applied"
+        super().__init__(f"{operation}: the registry is unavailable ({reason}); {state}")
+
+
+class ScriptError(LashError):
+    """A script answered outside its contract: a bug of lash-redis, never of its user."""
+
+
+class RegistryError(LashError):
+    """The registry refused a call. ``process_id`` names the process it was about ('' if none)."""
+
+    def __init__(self, process_id: str, message: str) -> None:
+        self.process_id = process_id
+        super().__init__(message)
+
+
+class UnknownProcess(RegistryError):
+    """No process has this id: never registered, or pruned."""
+
+    def __init__(self, process_id: str) -> None:
+        super().__init__(process_id, f"process {process_id!r} is not registered (or was pruned)")
+
+
+class RegistrationConflict(RegistryError):
+    """The id is registered with other content (task, arguments, disposition, grantee or metadata)."""
+
+    def __init__(self, process_ids: list[str]) -> None:
+        self.process_ids = process_ids
+        named = ", ".join(repr(process_id) for process_id in process_ids[:5])
+        more = f" and {len(process_ids) - 5} more" if len(process_ids) > 5 else ""
+        super().__init__(
+            process_ids[0],
+            f"registered already with other content: {named}{more}; nothing of this batch was registered",
+        )
+
+
+class NamespaceMismatch(RegistryError):
+    """The namespace's header is gone, or does not say what this client expects."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("", message)
+
+
+class AlreadyTerminal(RegistryError):
+    """The process has its terminal fact, which never changes. ``record`` is it, if it was read."""
+
+    def __init__(self, process_id: str, status: str, record: ProcessRecord | None = None) -> None:
+        self.status = status
+        self.record = record
+        super().__init__(process_id, f"process {process_id!r} is terminal already: {status}")
+
+
+class AlreadyStarted(RegistryError):
+    """Owner-bound work was started by ``starter``, and no other owner may ever run it."""
+
+    def __init__(self, process_id: str, starter: LeaseOwner) -> None:
+        self.starter = starter
+        super().__init__(
+            process_id,
+            f"owner-bound process {process_id!r} was started by {starter.owner_id} "
+            f"(incarnation {starter.incarnation_id}); nobody else may run it",
+        )
+
+
+class NothingToAbandon(RegistryError):
+    """Abandoning is for work whose result may be unknowable; this can simply be cancelled."""
+
+    def __init__(self, process_id: str) -> None:
+        super().__init__(
+            process_id,
+            f"process {process_id!r} has nothing to abandon (rerunnable, or never started): cancel it instead",
+        )
+
+
+class AuthorityRejected(RegistryError):
+    """The caller has no right to this fact or this lease, whatever it holds (design, section 4)."""
+
+    def __init__(self, process_id: str, why: str) -> None:
+        super().__init__(process_id, f"process {process_id!r}: {why}")
+
+
+class LeaseLost(RegistryError):
+    """The lease has lapsed, was released or replaced; its holder may write nothing under it."""
+
+    def __init__(self, process_id: str, lease: ProcessLease | None = None) -> None:
+        self.lease = lease
+        fence = f" (fence {lease.fencing_token})" if lease is not None else ""
+        super().__init__(process_id, f"the lease on process {process_id!r} is lost{fence}")
+
+
+class LeaseHeld(RegistryError):
+    """Another owner holds a live lease."""
+
+    def __init__(self, process_id: str, holder: ProcessLease) -> None:
+        self.holder = holder
+        super().__init__(process_id, f"process {process_id!r} is held by {holder.owner.owner_id}")
+
+
+class OutcomePruned(RegistryError):
+    """The process ended and its record was pruned, so that its outcome can no longer be read."""
+
+    def __init__(self, process_id: str) -> None:
+        super().__init__(process_id, f"the outcome of process {process_id!r} was pruned")
+
+
+class OutcomeUncertain(RegistryError):
+    """Owner-bound work was started and its owner is silent: nobody can know, and nobody may rerun it."""
+
+    def __init__(self, process_id: str, record: ProcessRecord) -> None:
+        self.record = record
+        super().__init__(
+            process_id,
+            f"the outcome of process {process_id!r} is uncertain: started, its owner silent, no proof of death; "
+            "an abandon request settles it",
+        )
+
+
+class StopRequested(BaseException):
+    """Raised into a plain task's thread at a drain, a cancel or a lost lease.
+
+    A ``BaseException``, so that ``except Exception`` in user code does not swallow it.
+    """

@@ -1,0 +1,293 @@
+"""The structs and enums that other people's code is written against (design, section 10).
+
+All are frozen and compare by value. Times and TTLs are integer milliseconds; those that a script
+wrote are the server's, those that came with a request are the caller's, stored as given.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.settings import (
+    DEFAULT_LOSS_LIMIT,
+    checked_id,
+    checked_int,
+    checked_queue,
+    checked_task_name,
+    checked_text,
+)
+
+
+class RecoveryDisposition(enum.Enum):
+    """What recovery may do with a process whose owner was lost (design, section 2). There is no default."""
+
+    RERUNNABLE = "rerunnable"
+    OWNER_BOUND = "owner_bound"
+    EXTERNALLY_OWNED = "externally_owned"
+
+
+class ProcessStatus(enum.Enum):
+    """What became of a process; what is not terminal is ``RUNNING``."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
+
+
+class Phase(enum.Enum):
+    """The place of a non-terminal process, in one word."""
+
+    QUEUED = "queued"
+    DELAYED = "delayed"
+    HELD = "held"
+    STARTED = "started"
+    UNCERTAIN = "uncertain"
+    OUTSIDE = "outside"
+
+
+class AbandonWriter(enum.Enum):
+    """Who wrote an ``abandoned`` fact."""
+
+    OWNER_DRAIN = "owner_drain"
+    SWEEP = "sweep"
+    RECONCILED_REQUEST = "reconciled_request"
+    LOSS_LIMIT = "loss_limit"
+
+
+class TaskInput(msgspec.Struct, frozen=True, tag="task"):
+    """Work for a worker: a task's name and what to call it with (plain builtins, as msgpack carries them)."""
+
+    task: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        checked_task_name(self.task)
+        if not isinstance(self.args, tuple):
+            msgspec.structs.force_setattr(self, "args", tuple(self.args))
+
+
+class ExternalInput(msgspec.Struct, frozen=True, tag="external"):
+    """Work that happens outside; ``metadata`` is for the outside actor (plain builtins)."""
+
+    metadata: Mapping[str, Any] = {}
+
+
+ProcessInput = TaskInput | ExternalInput
+
+
+class _Registration(msgspec.Struct, frozen=True):
+    id: str
+    input: ProcessInput
+    disposition: RecoveryDisposition
+
+
+class ProcessRegistration(_Registration, frozen=True, kw_only=True):
+    """What a process is, said once when it is registered.
+
+    Attributes:
+        id: the process id, 1 to 256 bytes of ``[A-Za-z0-9._:/@+-]``.
+        input: ``TaskInput`` or ``ExternalInput``.
+        disposition: required; no default anywhere.
+        queue: the queue that the user names; workers serve queues.
+        granted_to: who may complete externally owned work (None: any ``ExternalOwner``).
+        loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+        signature: digest of the task's parameters, 16 hex digits; empty if the task's function is unknown.
+
+    Raises:
+        SettingsError: a field is outside what is allowed.
+    """
+
+    queue: str = "default"
+    granted_to: str | None = None
+    loss_limit: int = DEFAULT_LOSS_LIMIT
+    signature: str = ""
+
+    def __post_init__(self) -> None:
+        checked_id("process id", self.id)
+        checked_queue(self.queue)
+        if not isinstance(self.disposition, RecoveryDisposition):
+            msgspec.structs.force_setattr(self, "disposition", disposition_named(self.disposition))
+        checked_int("loss_limit", self.loss_limit, at_least=1, at_most=1_000_000)
+        if self.granted_to is not None:
+            checked_text("granted_to", self.granted_to, 256)
+
+
+class Success(msgspec.Struct, frozen=True):
+    """The work returned ``value``."""
+
+    value: Any = None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The work reported failure.
+
+    Attributes:
+        code: the exception's qualified name, or ``no_input``, ``undecodable``, ``time_limit``.
+        message: what it said.
+        traceback: bounded text, empty if there is none.
+    """
+
+    code: str
+    message: str = ""
+    traceback: str = ""
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """Someone asked for a stop, and the work stopped or never ran."""
+
+    reason: str | None = None
+
+
+class AbandonEvidence(msgspec.Struct, frozen=True):
+    """What licensed an ``abandoned`` fact.
+
+    Attributes:
+        writer: who wrote it.
+        owner: the owner it names (None for externally owned work).
+        epoch_ms: when, server time.
+        proof: gone, replaced, reaped, succeeded, requested, ended_here or loss_limit.
+        detail: the proof in words (an exit status, who asked, how many losses).
+    """
+
+    writer: AbandonWriter
+    owner: LeaseOwner | None
+    epoch_ms: int
+    proof: str | None = None
+    detail: str | None = None
+
+
+class Abandoned(msgspec.Struct, frozen=True):
+    """The owner was lost and the true result is unknowable."""
+
+    evidence: AbandonEvidence
+
+
+Outcome = Success | Failure | Cancelled | Abandoned
+
+
+class ProcessLease(msgspec.Struct, frozen=True):
+    """The right of one owner to be the single writer of one process, until ``expires_at_ms`` (server time)."""
+
+    process_id: str
+    owner: LeaseOwner
+    token: str
+    fencing_token: int
+    claimed_at_ms: int
+    expires_at_ms: int
+
+
+class Acquired(msgspec.Struct, frozen=True):
+    """The claim succeeded."""
+
+    lease: ProcessLease
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """Another owner holds the process (or, at the loss limit, held it last and the sweep has yet to settle it)."""
+
+    holder: ProcessLease
+
+
+class ProcessStarted(msgspec.Struct, frozen=True):
+    """Who began the work first, and when."""
+
+    owner: LeaseOwner
+    started_at_ms: int
+
+
+class _Request(msgspec.Struct, frozen=True):
+    requested_by: str
+    requested_at_ms: int
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        checked_text("requested_by", self.requested_by, 256)
+        checked_int("requested_at_ms", self.requested_at_ms, at_least=0, at_most=2**53)
+        if self.reason is not None:
+            checked_text("reason", self.reason, 4096, at_least=0)
+
+
+class AbandonRequest(_Request, frozen=True):
+    """An operator's durable permission to accept uncertainty: who, when (the caller's clock), why."""
+
+
+class CancelRequest(_Request, frozen=True):
+    """A wish that the work stop: who, when (the caller's clock), why."""
+
+
+class ExternalOwner(msgspec.Struct, frozen=True):
+    """The authority that completes externally owned work."""
+
+    granted_to: str
+
+    def __post_init__(self) -> None:
+        checked_text("granted_to", self.granted_to, 256)
+
+
+class ProcessRecord(msgspec.Struct, frozen=True):
+    """One process as the registry knows it.
+
+    ``phase`` is None once terminal. ``lease_lapsed`` says that its last lease ran out and no sweep has seen it yet.
+    """
+
+    id: str
+    input: ProcessInput
+    disposition: RecoveryDisposition
+    status: ProcessStatus
+    phase: Phase | None
+    lease_lapsed: bool = False
+    first_started: ProcessStarted | None = None
+    abandon_request: AbandonRequest | None = None
+    cancel_request: CancelRequest | None = None
+    outcome: Outcome | None = None
+    queue: str = "default"
+    granted_to: str | None = None
+    loss_limit: int = DEFAULT_LOSS_LIMIT
+    losses: int = 0
+    registered_at_ms: int = 0
+    ended_at_ms: int | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """True once the one and only terminal fact is written."""
+        return self.status is not ProcessStatus.RUNNING
+
+
+class Deferred(msgspec.Struct, frozen=True):
+    """One process that a drain had to leave, and why."""
+
+    process_id: str
+    reason: str
+
+
+class DrainReport(msgspec.Struct, frozen=True):
+    """What a drain did: ids it abandoned, what it had to leave, and how much it gave back."""
+
+    abandoned: list[str] = []
+    deferred: list[Deferred] = []
+    released: int = 0
+    finished: int = 0
+
+
+def disposition_named(value: object) -> RecoveryDisposition:
+    """Return the disposition called ``value``.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    if isinstance(value, RecoveryDisposition):
+        return value
+    try:
+        return RecoveryDisposition(value)
+    except ValueError:
+        allowed = ", ".join(repr(each.value) for each in RecoveryDisposition)
+        raise SettingsError(f"expected recovery to be one of {allowed}, got {value!r}") from None

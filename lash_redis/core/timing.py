@@ -1,0 +1,113 @@
+"""Time, waiting and randomness: the only module that asks for them, so that a simulation can be the answer.
+
+Every function here goes through one clock, which ``use`` replaces whole. Durations are seconds where one waits, as in
+asyncio; moments are integer milliseconds, and compared only with others of the same machine: leases live by the
+server's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_RANDOM_BYTES = 16  # 128 bits: names minted without asking anybody
+_CLOCK_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+_MOST_DOUBLINGS = 64  # past it any wait is at its most, and a larger power would overflow a float
+
+
+class Clock:
+    """This machine's clocks, sleeps and randomness. A test derives from it what it wants to steer."""
+
+    def boottime_ms(self) -> int:
+        """Return the time since boot, ms, with the time spent suspended where the platform counts it."""
+        if _CLOCK_BOOTTIME is None:
+            return time.monotonic_ns() // 1_000_000
+        return time.clock_gettime_ns(_CLOCK_BOOTTIME) // 1_000_000
+
+    def wall_ms(self) -> int:
+        """Return the wall clock, ms since 1970."""
+        return time.time_ns() // 1_000_000
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for ``seconds`` while the event loop goes on."""
+        await asyncio.sleep(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Block this thread for ``seconds``."""
+        time.sleep(seconds)
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return ``count`` bytes from the operating system's source."""
+        return os.urandom(count)
+
+    def random_fraction(self) -> float:
+        """Return a number in [0, 1), to spread load by and never to name anything."""
+        return random.random()
+
+
+_clock = Clock()
+
+
+@contextmanager
+def use(clock: Clock) -> Iterator[None]:
+    """Put ``clock`` in the place of the machine's, in this whole OS process, until the block ends."""
+    global _clock
+    before, _clock = _clock, clock
+    try:
+        yield
+    finally:
+        _clock = before
+
+
+def boottime_ms() -> int:
+    """Return the clock by which a holder trusts its lease, ms since boot.
+
+    It runs on while the machine is suspended, and never steps (design, section 4). Where there is no
+    ``CLOCK_BOOTTIME`` it is the monotonic clock.
+    """
+    return _clock.boottime_ms()
+
+
+def wall_ms() -> int:
+    """Return the wall clock, ms since 1970. It may step either way: for people to read, never to decide by."""
+    return _clock.wall_ms()
+
+
+async def sleep(seconds: float) -> None:
+    """Wait for ``seconds`` while the event loop goes on."""
+    await _clock.sleep(seconds)
+
+
+def pause(seconds: float) -> None:
+    """Block this thread for ``seconds``."""
+    _clock.pause(seconds)
+
+
+def jittered(value: float, fraction: float) -> float:
+    """Return ``value`` moved at random by at most ``fraction`` of it, up or down, so that many do not act at once."""
+    return value * (1 + fraction * (2 * _clock.random_fraction() - 1))
+
+
+def random_token() -> str:
+    """Return 128 random bits as 22 characters of ``[A-Za-z0-9_-]``: the name of a lease, a batch, a child."""
+    return base64.urlsafe_b64encode(_clock.random_bytes(_RANDOM_BYTES)).rstrip(b"=").decode("ascii")
+
+
+def new_incarnation_id() -> str:
+    """Return 128 random bits as 32 hex digits: one life of one worker process (design, section 1)."""
+    return _clock.random_bytes(_RANDOM_BYTES).hex()
+
+
+def backoff(failures: int, first_s: float, most_s: float) -> float:
+    """Return how long to wait, s, after so many ``failures`` in a row.
+
+    None: at once. Then ``first_s``, doubling up to ``most_s``. Spread it with ``jittered`` where many wait together.
+    """
+    if failures <= 0:
+        return 0.0
+    return float(min(first_s * 2 ** min(failures - 1, _MOST_DOUBLINGS), most_s))

@@ -1,0 +1,152 @@
+"""Bytes to structs and back. Pure; the only module that knows how payloads are written.
+
+Lua never decodes a payload (design, section 6): it compares bytes, so each thing has one canonical encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from lash_redis.core.errors import PayloadError
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import (
+    Abandoned,
+    AbandonEvidence,
+    AbandonWriter,
+    Cancelled,
+    ExternalInput,
+    Failure,
+    Outcome,
+    ProcessInput,
+    ProcessRegistration,
+    ProcessStatus,
+    RecoveryDisposition,
+    Success,
+    TaskInput,
+)
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decode = msgspec.msgpack.Decoder().decode
+_decode_owner = msgspec.msgpack.Decoder(LeaseOwner).decode
+
+DISPOSITION_CODES = {
+    RecoveryDisposition.RERUNNABLE: "r",
+    RecoveryDisposition.OWNER_BOUND: "o",
+    RecoveryDisposition.EXTERNALLY_OWNED: "e",
+}
+DISPOSITIONS = {code.encode(): disposition for disposition, code in DISPOSITION_CODES.items()}
+
+STATUSES = {
+    b"c": ProcessStatus.COMPLETED,
+    b"f": ProcessStatus.FAILED,
+    b"k": ProcessStatus.CANCELLED,
+    b"a": ProcessStatus.ABANDONED,
+}
+
+
+def _encoded(what: str, value: Any, at_most: int) -> bytes:
+    try:
+        data = _encoder.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise PayloadError(f"{what} cannot be carried: {error}") from None
+    if len(data) > at_most:
+        raise PayloadError(f"expected {what} to be at most {at_most} bytes once encoded, got {len(data)}")
+    return data
+
+
+def encode_input(registration: ProcessRegistration, at_most: int) -> bytes:
+    """Return a registration's input as bytes.
+
+    Raises:
+        PayloadError: it cannot be encoded, or is longer than ``at_most`` bytes.
+    """
+    match registration.input:
+        case TaskInput(task, args, kwargs):
+            value: list[Any] = [task, args, kwargs]
+        case ExternalInput(metadata):
+            value = [metadata]
+        case other:
+            raise PayloadError(f"expected input to be a TaskInput or an ExternalInput, got {other!r}")
+    return _encoded(f"the input of process {registration.id!r}", value, at_most)
+
+
+def decode_input(data: bytes) -> ProcessInput:
+    """Return the input that ``data`` holds."""
+    value = _decode(data)
+    if len(value) == 1:
+        return ExternalInput(value[0])
+    return TaskInput(value[0], tuple(value[1]), value[2])
+
+
+def decode_call(data: bytes) -> tuple[list[Any], Mapping[str, Any]] | None:
+    """Return the arguments in a task's input, or None if it is an ``ExternalInput``: nothing to execute."""
+    value = _decode(data)
+    return (value[1], value[2]) if len(value) == 3 else None  # noqa: PLR2004 - task, args, kwargs
+
+
+def content_digest(registration: ProcessRegistration, encoded_input: bytes) -> bytes:
+    """Return what makes two registrations the same: never time, queue, priority or trace (design, section 4)."""
+    disposition = DISPOSITION_CODES[registration.disposition]
+    head = _encoder.encode([disposition, registration.granted_to])
+    return sha256(head + encoded_input).digest()[:16]
+
+
+def encode_outcome(outcome: Outcome, at_most: int) -> tuple[str, bytes]:
+    """Return the state's code and the outcome as bytes. Evidence goes without its time: the script's stands.
+
+    Raises:
+        PayloadError: it cannot be encoded, or is longer than ``at_most`` bytes.
+    """
+    match outcome:
+        case Success(value):
+            return "c", _encoded("the result", [value], at_most)
+        case Failure(code, message, traceback):
+            return "f", _encoded("the failure", [code, message, traceback], at_most)
+        case Cancelled(reason):
+            return "k", _encoded("the cancel's reason", [reason], at_most)
+        case Abandoned(evidence):
+            facts = [evidence.writer.value, evidence.owner, evidence.proof, evidence.detail]
+            return "a", _encoded("the evidence", facts, at_most)
+    raise PayloadError(f"expected an outcome (Success, Failure, Cancelled or Abandoned), got {outcome!r}")
+
+
+def decode_outcome(state: bytes, data: bytes, ended_at_ms: int, cancel_reason: str | None) -> Outcome:
+    """Return the outcome that a terminal row holds."""
+    if state == b"k":
+        return Cancelled(_decode(data)[0] if data else cancel_reason)
+    value = _decode(data)
+    if state == b"c":
+        return Success(value[0])
+    if state == b"f":
+        return Failure(*value)
+    writer, owner, proof, detail = value
+    named = msgspec.convert(owner, LeaseOwner) if owner is not None else None
+    return Abandoned(AbandonEvidence(AbandonWriter(writer), named, ended_at_ms, proof, detail))
+
+
+def encode_owner(owner: LeaseOwner) -> bytes:
+    """Return an owner with its liveness as bytes."""
+    return _encoder.encode(owner)
+
+
+def decode_owner(digest: bytes, data: bytes) -> LeaseOwner:
+    """Return the owner that a digest names; one that is forgotten shows its digest (design, section 6)."""
+    if data:
+        return _decode_owner(data)
+    name = digest.decode()
+    return LeaseOwner.opaque(name, name)
+
+
+def encode_facts(*facts: str | int | None) -> bytes:
+    """Return a few plain facts (a request, a death) as bytes."""
+    return _encoder.encode(facts)
+
+
+def decode_facts(data: bytes) -> list[Any]:
+    """Return what ``encode_facts`` wrote."""
+    value: list[Any] = _decode(data)
+    return value

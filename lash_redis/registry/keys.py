@@ -1,0 +1,127 @@
+"""Every key in Redis: the data dictionary, partitions, and how a row names an owner.
+
+``K`` is ``{lash:<namespace>:<partition>}``: the braces are a Redis Cluster hash tag, so that all keys which a script
+touches lie in one slot (design, section 6). Only lease keys have a TTL.
+
+========================  ==========  ==================================================================================
+key                       type        content
+========================  ==========  ==================================================================================
+``K:hdr``                 hash        uuid, partitions, schema, sequence (the last one given to a queued row)
+``K:p:<id>``              hash        the row; its fields are listed in ``ROW_FIELDS``
+``K:i:<id>``              string      the input, if over 64 bytes (a longer value ends the row's compact encoding)
+``K:o:<id>``              string      the outcome, if over 64 bytes
+``K:l:<id>``              string      the lease: its token; expires at the lease's end (PXAT)
+``K:lanes``               zset        the lanes that are not empty, by name
+``K:q:<lane>``            zset        queued ids by sequence
+``K:leases``              zset        leased ids by expiry, lapsed ones included
+``K:held``                zset        leased ids under whose lease user code has not begun
+``K:uncertain``           zset        ids by since when
+``K:outside``             zset        externally owned ids by since when
+``K:asked``               zset        ids with an abandon request, by when it came
+``K:of:<owner>``          zset        what this owner holds, or started owner-bound and is not settled, by claim number
+``K:holders``             zset        owners whose ``K:of:`` is not empty, by digest
+``K:owners``              hash        owner digest to owner with liveness
+``K:claims``              hash        owner digest to its last claim number
+``K:dead``                hash        owner digest to its recorded death
+``K:seen``                zset        owner digests by their last call
+``K:done``                zset        terminal ids by when they ended
+``K:counts``              hash        terminal rows by ``task|state``
+``K:idle:<queue>``        zset        workers that wait to be told of work, by since when
+========================  ==========  ==================================================================================
+
+A worker or a waiting client listens on the channel ``K:to:<name>``: its owner digest, or a name of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
+from lash_redis.core.liveness import LeaseOwner
+
+SCHEMA_VERSION = 1
+
+# What follows "K:" up to a name, the Redis type, and whether the key must have a TTL.
+DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
+    "hdr": ("hash", False),
+    "p:": ("hash", False),
+    "i:": ("string", False),
+    "o:": ("string", False),
+    "l:": ("string", True),
+    "lanes": ("zset", False),
+    "q:": ("zset", False),
+    "leases": ("zset", False),
+    "held": ("zset", False),
+    "uncertain": ("zset", False),
+    "outside": ("zset", False),
+    "asked": ("zset", False),
+    "of:": ("zset", False),
+    "holders": ("zset", False),
+    "owners": ("hash", False),
+    "claims": ("hash", False),
+    "dead": ("hash", False),
+    "seen": ("zset", False),
+    "done": ("zset", False),
+    "counts": ("hash", False),
+    "idle:": ("zset", False),
+}
+
+ROW_FIELDS: dict[str, str] = {
+    "d": "disposition: r rerunnable, o owner-bound, e externally owned",
+    "ph": "place: q queued, l leased, u uncertain, x outside; empty once terminal",
+    "ln": "lane: queue|task|digest",
+    "sq": "sequence, its place in the lane",
+    "in": "input; empty if it stands in K:i:",
+    "cd": "content digest",
+    "at": "registered at, ms",
+    "ll": "loss limit, if not the default",
+    "gr": "grantee, if the registration names one",
+    "ho": "holder's digest",
+    "tk": "lease token",
+    "fe": "fencing token",
+    "ex": "lease expires at, ms",
+    "ca": "claimed at, ms",
+    "fs": "starter's digest",
+    "fa": "first started at, ms",
+    "ft": "token of the first start; empty if it was recorded without a lease",
+    "st": "token of the latest start, if another",
+    "lo": "losses",
+    "lt": "the last token counted as a loss",
+    "ar": "abandon request",
+    "cr": "cancel request",
+    "w": "channels of the clients that wait for the end, separated by spaces",
+    "ts": "terminal state: c completed, f failed, k cancelled, a abandoned",
+    "ta": "ended at, ms",
+    "oc": "outcome; empty if it stands in K:o:, or is a cancel for the reason that the request gives",
+    "by": "the authority that completed externally owned work",
+}
+
+
+def partition_prefix(namespace: str, partition: int) -> str:
+    """Return ``K`` of one partition."""
+    return f"{{lash:{namespace}:{partition}}}"
+
+
+def partition_of(process_id: str, partitions: int) -> int:
+    """Return the partition of a process: that of its route, for ever (design, sections 6 and 10)."""
+    if partitions == 1:
+        return 0
+    route, _, _ = process_id.partition("::")
+    return zlib.crc32((route or process_id).encode()) % partitions
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(owner_id: str, incarnation_id: str) -> str:
+    return urlsafe_b64encode(sha256(f"{owner_id}\0{incarnation_id}".encode()).digest()[:12]).decode()
+
+
+def owner_digest(owner: LeaseOwner) -> str:
+    """Return the short name of an owner in rows: 96 bits of SHA-256 over owner id and incarnation, 16 characters."""
+    return _digest(owner.owner_id, owner.incarnation_id)
+
+
+def channel(namespace: str, partition: int, name: str) -> str:
+    """Return the channel on which one worker or client is told of things in one partition."""
+    return f"{partition_prefix(namespace, partition)}:to:{name}"

@@ -1,0 +1,24 @@
+-- forget_owners: forget owners that nothing names any more and that have not called since a time.
+-- needs:  nothing                 twice: nothing is left to forget
+-- KEYS 1  partition prefix
+-- ARGV 1  age, ms   ARGV 2 limit
+-- reply   FORGOTTEN number
+-- bound   owners <= 500
+--- @include "plan"
+local age, limit = tonumber(ARGV[1]), ARGV[2]
+
+local forgotten = 0
+for _, digest in ipairs(redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', int(now - age), 'LIMIT', '0', limit)) do
+  if redis.call('ZCARD', K .. 'of:' .. digest) == 0 then
+    forgotten = forgotten + 1
+    for _, name in ipairs({ 'owners', 'claims', 'dead' }) do
+      clear_hash(name, digest)
+    end
+    index_remove(K .. 'seen', digest)
+  else
+    -- It still has unsettled rows: looked at again after the same time, so that it never hides those behind it.
+    index_add(K .. 'seen', int(now), digest)
+  end
+end
+commit()
+return { 'FORGOTTEN', int(forgotten) }

@@ -1,0 +1,12 @@
+-- get: read whole rows.
+-- needs:  nothing                 twice: a read
+-- KEYS 1  partition prefix
+-- ARGV 1.. ids
+-- reply   ROWS (row or '') x ids
+-- bound   rows <= 500
+--- @include "replies"
+local reply = { 'ROWS' }
+for _, id in ipairs(ARGV) do
+  reply[#reply + 1] = redis.call('EXISTS', row_key(id)) == 1 and row_reply(id) or ''
+end
+return reply

@@ -1,0 +1,18 @@
+-- holders: read one page of the owners that hold something or started owner-bound work that is not settled.
+-- needs:  nothing                 twice: a read
+-- KEYS 1  partition prefix
+-- ARGV 1  digest after which the page begins ('' at first)   ARGV 2 limit
+-- reply   OWNERS (digest, owner, death or '') x found
+-- bound   owners <= 500
+--- @include "partition"
+local after, limit = ARGV[1], ARGV[2]
+
+local from = after == '' and '-' or '(' .. after
+local digests = redis.call('ZRANGEBYLEX', K .. 'holders', from, '+', 'LIMIT', '0', limit)
+local reply = { 'OWNERS' }
+for _, digest in ipairs(digests) do
+  reply[#reply + 1] = digest
+  reply[#reply + 1] = redis.call('HGET', K .. 'owners', digest) or ''
+  reply[#reply + 1] = redis.call('HGET', K .. 'dead', digest) or ''
+end
+return reply

@@ -1,0 +1,119 @@
+--- @include "partition"
+-- Writes are planned while everything is read and checked, and made at the end in one order: index additions,
+-- keys and rows, then removals. A script does not roll back, so nothing may fail between them (design, section 6).
+local added, removed = {}, {}
+local directory_of, members = {}, {}
+local stored, written, cleared, dropped, counted, published = {}, {}, {}, {}, {}, {}
+
+local function list_for(lists, key)
+  local list = lists[key]
+  if not list then
+    list = {}
+    lists[key] = list
+  end
+  return list
+end
+
+local function index_add(key, score, id)
+  local list = list_for(added, key)
+  list[#list + 1] = score
+  list[#list + 1] = id
+end
+
+local function index_remove(key, id)
+  local list = list_for(removed, key)
+  list[#list + 1] = id
+end
+
+-- Sets that come and go with their members are listed in a directory: how many members there are is read now.
+local function listed(key, directory, name)
+  if not directory_of[key] then
+    directory_of[key] = { key = directory, name = name }
+    members[key] = redis.call('ZCARD', key)
+  end
+  return key
+end
+
+local function lane_set(lane)
+  return listed(K .. 'q:' .. lane, K .. 'lanes', lane)
+end
+
+local function owned_set(owner)
+  return listed(K .. 'of:' .. owner, K .. 'holders', owner)
+end
+
+local function store(key, value, expires)
+  stored[#stored + 1] = { key, value, expires }
+end
+
+local function write_hash(name, ...)
+  written[#written + 1] = { K .. name, ... }
+end
+
+local function write_row(id, ...)
+  written[#written + 1] = { K .. 'p:' .. id, ... }
+end
+
+local function clear_hash(name, ...)
+  cleared[#cleared + 1] = { K .. name, ... }
+end
+
+local function clear_fields(id, ...)
+  cleared[#cleared + 1] = { K .. 'p:' .. id, ... }
+end
+
+local function drop(key)
+  dropped[#dropped + 1] = key
+end
+
+local function count(field, by)
+  counted[field] = (counted[field] or 0) + by
+end
+
+local function publish(name, message)
+  published[#published + 1] = { name, message }
+end
+
+local function commit()
+  for key, list in pairs(added) do
+    local grown = redis.call('ZADD', key, unpack(list))
+    local directory = directory_of[key]
+    if directory then
+      if members[key] == 0 then
+        redis.call('ZADD', directory.key, '0', directory.name)
+      end
+      members[key] = members[key] + grown
+    end
+  end
+  for _, entry in ipairs(stored) do
+    if entry[3] then
+      redis.call('SET', entry[1], entry[2], 'PXAT', entry[3])
+    else
+      redis.call('SET', entry[1], entry[2])
+    end
+  end
+  for _, fields in ipairs(written) do
+    redis.call('HSET', unpack(fields))
+  end
+  for field, by in pairs(counted) do
+    if redis.call('HINCRBY', K .. 'counts', field, by) == 0 then
+      redis.call('HDEL', K .. 'counts', field)
+    end
+  end
+  for _, fields in ipairs(cleared) do
+    redis.call('HDEL', unpack(fields))
+  end
+  if #dropped > 0 then
+    redis.call('DEL', unpack(dropped))
+  end
+  for key, list in pairs(removed) do
+    local shrunk = redis.call('ZREM', key, unpack(list))
+    local directory = directory_of[key]
+    if directory and shrunk > 0 and members[key] == shrunk then
+      redis.call('ZREM', directory.key, directory.name)
+    end
+  end
+  for _, entry in ipairs(published) do
+    redis.call('PUBLISH', K .. 'to:' .. entry[1], entry[2])
+  end
+end

@@ -1,0 +1,47 @@
+--- @include "partition"
+-- One process as the transitions see it. A field that the row does not have is false.
+local RERUNNABLE, OWNER_BOUND, EXTERNALLY_OWNED = 'r', 'o', 'e'
+local QUEUED, LEASED, UNCERTAIN, OUTSIDE = 'q', 'l', 'u', 'x'
+
+local function row_key(id)
+  return K .. 'p:' .. id
+end
+
+local function lease_key(id)
+  return K .. 'l:' .. id
+end
+
+local function read_row(id)
+  local f = redis.call('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
+    'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts')
+  if not f[1] then
+    return nil
+  end
+  return {
+    id = id, disposition = f[1], place = f[2], lane = f[3], sequence = f[4],
+    holder = f[5], token = f[6], fence = f[7], expires = f[8], claimed = f[9],
+    starter = f[10], started = f[11], start_token = f[12], attempt_token = f[13],
+    losses = f[14], lost_token = f[15], loss_limit = f[16],
+    abandon_request = f[17], cancel_request = f[18], waiters = f[19], state = f[20],
+  }
+end
+
+-- User code has begun under the lease that the row names (rerunnable work starts anew with each attempt).
+local function has_begun(row)
+  return row.token and (row.token == row.start_token or row.token == row.attempt_token)
+end
+
+-- Both the key and the row must say so: they may differ by a millisecond, or by an eviction (design, section 6).
+local function is_live(row)
+  return row.token and now < tonumber(row.expires) and redis.call('GET', lease_key(row.id)) == row.token
+end
+
+-- It grows even after a failover or an old backup lost its suffix (design, section 6).
+local function next_fence(row)
+  return int(math.max(tonumber(row.fence or 0) + 1, now))
+end
+
+-- Nobody can be running it, and nothing but the request decides (line 10 of the verdict's table).
+local function cancel_settles(row)
+  return row.disposition == RERUNNABLE or (row.disposition == OWNER_BOUND and not row.starter)
+end

@@ -1,0 +1,22 @@
+-- prune: forget terminal processes that ended before a time.
+-- needs:  nothing                 twice: nothing is left to forget
+-- KEYS 1  partition prefix
+-- ARGV 1  before, ms   ARGV 2 limit
+-- reply   PRUNED number
+-- bound   rows <= 500
+--- @include "places"
+local before, limit = ARGV[1], ARGV[2]
+
+local ids = redis.call('ZRANGEBYSCORE', K .. 'done', '-inf', '(' .. before, 'LIMIT', '0', limit)
+for _, id in ipairs(ids) do
+  local row = read_row(id)
+  if row and row.state then
+    count(task_of(row) .. '|' .. row.state, -1)
+  end
+  drop(row_key(id))
+  drop(K .. 'i:' .. id)
+  drop(K .. 'o:' .. id)
+  index_remove(K .. 'done', id)
+end
+commit()
+return { 'PRUNED', int(#ids) }

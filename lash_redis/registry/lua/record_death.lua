@@ -1,0 +1,17 @@
+-- record_death: record that the one who saw it end says this incarnation is dead; it may claim nothing more.
+-- needs:  to have seen it end     twice: the first record stands
+-- KEYS 1  partition prefix
+-- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 death (status and by whom)
+-- reply   DONE death
+-- bound   1 owner
+--- @include "owners"
+local digest, owner, death = ARGV[1], ARGV[2], ARGV[3]
+
+local known = redis.call('HGET', K .. 'dead', digest)
+if known then
+  return { 'DONE', known }
+end
+write_hash('dead', digest, death)
+remember_owner(digest, owner)
+commit()
+return { 'DONE', death }

@@ -1,0 +1,56 @@
+-- register: write new processes into their lanes (or outside), all of the batch or none.
+-- needs:  the namespace's header  twice: the same content answers as known, other content is a conflict
+-- KEYS 1  partition prefix
+-- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, loss limit or '', grantee or '') x rows
+-- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id.. · MISMATCH
+-- bound   rows <= 500
+--- @include "header"
+--- @include "places"
+--- @include "wake_one"
+local uuid = ARGV[1]
+
+if not namespace_is(uuid) then
+  return { 'MISMATCH' }
+end
+local conflicts, reply, lanes = { 'CONFLICT' }, { 'REGISTERED', int(now) }, {}
+local sequence = tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')
+for at = 2, #ARGV, 7 do
+  local id, disposition, lane, input, content, loss_limit, grantee = unpack(ARGV, at, at + 6)
+  local known = redis.call('HGET', row_key(id), 'cd')
+  if known and known ~= content then
+    conflicts[#conflicts + 1] = id
+  end
+  reply[#reply + 1] = known and '0' or '1'
+  if not known then
+    sequence = sequence + 1
+    local place = QUEUED
+    if disposition == EXTERNALLY_OWNED then
+      place = OUTSIDE
+      index_add(K .. 'outside', int(now), id)
+    else
+      index_add(lane_set(lane), int(sequence), id)
+      lanes[lane] = true
+    end
+    if #input > 64 then
+      store(K .. 'i:' .. id, input)
+      input = ''
+    end
+    write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'sq', int(sequence), 'in', input, 'cd', content,
+      'at', int(now))
+    if loss_limit ~= '' then
+      write_row(id, 'll', loss_limit)
+    end
+    if grantee ~= '' then
+      write_row(id, 'gr', grantee)
+    end
+  end
+end
+if #conflicts > 1 then
+  return conflicts
+end
+write_hash('hdr', 'sequence', int(sequence))
+commit()
+for lane in pairs(lanes) do
+  wake(lane)
+end
+return reply

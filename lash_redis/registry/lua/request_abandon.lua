@@ -1,0 +1,32 @@
+-- request_abandon: record an operator's permission to accept uncertainty; a sweep acts on it, never this script.
+-- needs:  started owner-bound or externally owned work   twice: the first request stands
+-- KEYS 1  partition prefix
+-- ARGV 1  id   ARGV 2 request
+-- reply   DONE row · NOTHING · UNKNOWN · TERMINAL state
+-- bound   1 row
+--- @include "places"
+--- @include "replies"
+local id, request = ARGV[1], ARGV[2]
+
+local row = read_row(id)
+if not row then
+  return { 'UNKNOWN' }
+end
+if row.abandon_request == request then
+  return { 'DONE', row_reply(id) }
+end
+if row.state then
+  return { 'TERMINAL', row.state }
+end
+if cancel_settles(row) then
+  return { 'NOTHING' }
+end
+if not row.abandon_request then
+  index_add(K .. 'asked', int(now), id)
+  write_row(id, 'ar', request)
+  if is_live(row) then
+    publish(row.holder, 'request ' .. id)
+  end
+  commit()
+end
+return { 'DONE', row_reply(id) }

@@ -1,0 +1,37 @@
+-- start: record that user code begins under this lease; only this answer lets it run.
+-- needs:  the live lease          twice: the token that started it is answered again, whatever came since
+-- KEYS 1  partition prefix
+-- ARGV 1  id   ARGV 2 owner digest   ARGV 3 token   ARGV 4 fence
+-- reply   DONE row · STARTED_BY owner · LOST · UNKNOWN · TERMINAL state · AUTHORITY
+-- bound   1 row
+--- @include "places"
+--- @include "replies"
+local id, me, token, fence = unpack(ARGV)
+
+local row = read_row(id)
+if not row then
+  return { 'UNKNOWN' }
+end
+if (row.start_token == token and row.starter == me) or row.attempt_token == token then
+  return { 'DONE', row_reply(id) }
+end
+if row.state then
+  return { 'TERMINAL', row.state }
+end
+if row.disposition == EXTERNALLY_OWNED then
+  return { 'AUTHORITY' }
+end
+if row.holder ~= me or row.token ~= token or row.fence ~= fence or not is_live(row) then
+  return { 'LOST' }
+end
+if row.disposition == OWNER_BOUND and row.starter then
+  return starter_reply(row)
+end
+if row.starter then
+  write_row(id, 'st', token)
+else
+  write_row(id, 'fs', me, 'fa', int(now), 'ft', token)
+end
+index_remove(K .. 'held', id)
+commit()
+return { 'DONE', row_reply(id) }

@@ -1,0 +1,61 @@
+-- terminalize: write the terminal facts of work that this owner ran, each under its lease.
+-- needs:  the live leases         twice: the same fact is answered as done
+-- KEYS 1  partition prefix
+-- ARGV 1  owner digest   ARGV 2 '1' to answer the row   ARGV 3.. (id, token, fence, state, outcome) x rows
+-- reply   TERMINALIZED (DONE · UNKNOWN · TERMINAL · AUTHORITY · LOST) x rows, then the row of the only one if asked
+-- bound   rows <= 500
+--- @include "places"
+--- @include "replies"
+local me, answer_row = ARGV[1], ARGV[2] == '1'
+
+local function stands_already(row, token, fence, state, outcome)
+  local written_outcome = redis.call('HGET', row_key(row.id), 'oc')
+  if written_outcome == '' and outcome ~= '' then
+    written_outcome = redis.call('GET', K .. 'o:' .. row.id)
+  end
+  return row.holder == me and row.token == token and row.fence == fence and row.state == state
+    and written_outcome == outcome
+end
+
+-- The table of design, section 4: a lease is not a right to any fact.
+local function may_write(row, state)
+  if row.disposition == EXTERNALLY_OWNED then
+    return false
+  end
+  if row.disposition == OWNER_BOUND and row.starter ~= me then
+    return false
+  end
+  if state == 'k' then
+    local ran = row.disposition == OWNER_BOUND or has_begun(row)
+    return ran and (row.cancel_request or row.abandon_request)
+  end
+  return state == 'c' or state == 'f'
+end
+
+local function terminalize(id, token, fence, state, outcome)
+  local row = read_row(id)
+  if not row then
+    return 'UNKNOWN'
+  end
+  if row.state then
+    return stands_already(row, token, fence, state, outcome) and 'DONE' or 'TERMINAL'
+  end
+  if not may_write(row, state) then
+    return 'AUTHORITY'
+  end
+  if row.holder ~= me or row.token ~= token or row.fence ~= fence or not is_live(row) then
+    return 'LOST'
+  end
+  finish(row, state, outcome, fence)
+  return 'DONE'
+end
+
+local reply = { 'TERMINALIZED' }
+for at = 3, #ARGV, 5 do
+  reply[#reply + 1] = terminalize(unpack(ARGV, at, at + 4))
+end
+commit()
+if answer_row then
+  reply[#reply + 1] = row_reply(ARGV[3])
+end
+return reply

@@ -1,0 +1,475 @@
+"""The async registry: every transition and every bounded read, on connections of our own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from lash_redis.core.errors import AuthorityRejected, LashError, LeaseLost, RegistryUnavailable, SettingsError
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import (
+    Abandoned,
+    AbandonRequest,
+    Acquired,
+    Busy,
+    CancelRequest,
+    ExternalOwner,
+    Outcome,
+    ProcessLease,
+    ProcessRecord,
+    ProcessRegistration,
+    ProcessStarted,
+)
+from lash_redis.core.settings import MAX_BATCH, MAX_PAYLOAD_BYTES, MAX_SETTLE_BATCH, checked_int, checked_partitions
+from lash_redis.core.timing import backoff, jittered, sleep
+from lash_redis.registry.calls import (
+    Call,
+    Calls,
+    ClaimedBatch,
+    Counts,
+    Death,
+    Holder,
+    PagePlace,
+    RenewedRow,
+    RowPage,
+    Settlement,
+)
+from lash_redis.registry.connection import DEFAULT_TIMEOUT_S, Address, AsyncTransport
+from lash_redis.registry.keys import channel
+from lash_redis.registry.opening import opening
+from lash_redis.registry.places import Listing, RecordPage
+from lash_redis.registry.rows import Row
+from lash_redis.registry.scripts import load_all
+from lash_redis.registry.server import ServerFacts
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+
+
+class PruneReport(msgspec.Struct, frozen=True):
+    """How many terminal processes a prune forgot."""
+
+    processes: int
+
+
+class ProcessRegistry:
+    """The Redis-backed store of processes and leases (design, sections 4, 6 and 10).
+
+    Constructing it does no I/O and needs no event loop. The first call reads and judges the server and opens the
+    namespace. A call whose answer did not come is sent again, ``attempts`` times in all: every transition may be
+    sent twice. Times and TTLs are integer milliseconds.
+
+    Args:
+        client: a ``redis.asyncio.Redis`` (or a fakeredis one), whose connection parameters are used, or a URL.
+        namespace: 1 to 64 characters of ``[a-z0-9-]``.
+        partitions: how many; for ever the same for one namespace. None: as the namespace, which must exist, says.
+        max_payload_bytes: the longest input or outcome, bytes.
+        allow_unsafe_server: let a server pass that evicts keys.
+
+    Raises:
+        SettingsError: an argument is outside what is allowed; from the first call also ``UnsafeServerError``,
+            ``NamespaceMismatch`` and ``RegistryUnavailable``.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        namespace: str = "lash",
+        partitions: int | None = 1,
+        *,
+        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+        allow_unsafe_server: bool = False,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        self.adopts = partitions is None
+        count = 1 if partitions is None else checked_partitions(partitions)
+        checked_int("max_payload_bytes", max_payload_bytes, at_least=1, at_most=512 << 20)
+        self.calls = Calls(namespace, count, max_payload_bytes)
+        self.address = Address(client, timeout_s)
+        self.transport = AsyncTransport(self.address)
+        self.server: ServerFacts | None = None
+        self.allow_unsafe_server = allow_unsafe_server
+        self._opening: asyncio.Lock | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The namespace's name."""
+        return self.calls.namespace
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the namespace has (with ``partitions=None`` known once it is open)."""
+        return self.calls.partitions
+
+    # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> ServerFacts:
+        """Check the server and open the namespace, once; return what is known of the server."""
+        if self.server is not None and self.calls.uuid:
+            return self.server
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self.server is None or not self.calls.uuid:
+                self.server = await self._patiently(self.check_server, ATTEMPTS)
+                steps = opening(self.calls, adopt=self.adopts)
+                call = next(steps)
+                try:
+                    while True:
+                        call = steps.send(await self._sent(call, "calls", ATTEMPTS))
+                except StopIteration:
+                    pass
+            return self.server
+
+    async def check_server(self) -> ServerFacts:
+        """Read and judge the server, now.
+
+        Raises:
+            UnsafeServerError: it evicts keys, or is too old.
+        """
+        return await self.transport.facts(allow_unsafe=self.allow_unsafe_server)
+
+    async def send(self, call: Call[T], *, via: str = "calls", attempts: int = ATTEMPTS) -> T:
+        """Send one call, again if no answer came, and return what it answered."""
+        if self.server is None or not self.calls.uuid:
+            await self.open()
+        return await self._sent(call, via, attempts)
+
+    async def _sent(self, call: Call[T], via: str, attempts: int) -> T:
+        script, prefix = load_all()[call.script], self.calls.prefix(call.partition)
+        shebang = self.server is not None and self.server.takes_shebang
+
+        async def once() -> list[Any]:
+            return await self.transport.run(via, script, prefix, call.args, shebang=shebang)
+
+        return call.decode(await self._patiently(once, attempts))
+
+    async def _patiently(self, once: Callable[[], Any], attempts: int) -> Any:
+        maybe_applied = False
+        for failures in range(1, attempts + 1):
+            try:
+                return await once()
+            except RegistryUnavailable as error:
+                maybe_applied = error.maybe_applied = maybe_applied or error.maybe_applied
+                if failures == attempts:
+                    raise
+            await sleep(jittered(backoff(failures, 0.05, 1.0), 0.2))
+        raise AssertionError("unreachable")
+
+    async def aclose(self) -> None:
+        """Close our own connections; the client that was handed to us is left as it is."""
+        await self.transport.aclose()
+
+    # ── registration and reads ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def register(self, registration: ProcessRegistration) -> ProcessRecord:
+        """Register one process; the same content again answers the record as it stands.
+
+        Raises:
+            RegistrationConflict: the id is registered with other content.
+            PayloadError: the input cannot be encoded, or is too long.
+        """
+        await self.register_many([registration])
+        record = await self.get(registration.id)
+        if record is None:
+            raise LashError(f"process {registration.id!r} was pruned while it was being registered")
+        return record
+
+    async def register_many(self, registrations: Iterable[ProcessRegistration]) -> list[bool]:
+        """Register many; return which were new, in their order. A batch of 500 is written whole or not at all."""
+        await self.open()
+        return await self._many(
+            list(registrations), lambda each: each.id, self.calls.register, MAX_BATCH, "calls", ATTEMPTS
+        )
+
+    async def get(self, process_id: str) -> ProcessRecord | None:
+        """Return the record, or None if there is none."""
+        row = await self.row(process_id)
+        return row.record() if row is not None else None
+
+    async def row(self, process_id: str) -> Row | None:
+        """Return the whole row, with the facts that a verdict needs."""
+        return (await self.rows([process_id]))[0]
+
+    async def rows(self, process_ids: Sequence[str]) -> list[Row | None]:
+        """Return whole rows, in the order of the ids."""
+        await self.open()
+        return await self._many(process_ids, str, self.calls.get, MAX_BATCH, "calls", ATTEMPTS)
+
+    async def watch(self, process_ids: Sequence[str], name: str) -> list[Row | None]:
+        """Return whole rows, and ask to be told on channel ``name`` when an unfinished one ends."""
+        await self.open()
+        return await self._many(
+            process_ids, str, lambda partition, ids: self.calls.watch(partition, name, ids), MAX_BATCH, "calls", ATTEMPTS
+        )
+
+    async def lease(self, process_id: str) -> ProcessLease | None:
+        """Return the live lease; None once lapsed, given back or terminal."""
+        row = await self.row(process_id)
+        return row.lease() if row is not None and row.is_live else None
+
+    async def list_non_terminal(self, limit: int, cursor: str | None = None) -> RecordPage:
+        """List what is not terminal, by place; a row that moves meanwhile may be seen twice or missed.
+
+        Args:
+            limit: records a page, 1 to 500.
+            cursor: the last page's ``cursor``; None begins.
+
+        Raises:
+            SettingsError: a bad limit or cursor.
+        """
+        await self.open()
+        steps = Listing(self.calls, limit, cursor).pages()
+        call = next(steps)
+        try:
+            while True:
+                call = steps.send(await self.send(call))
+        except StopIteration as end:
+            page: RecordPage = end.value
+            return page
+
+    async def page(
+        self, partition: int, index: str, place: PagePlace | None = None, *, upto: str = "+inf", limit: int = MAX_BATCH
+    ) -> RowPage:
+        """Return one page of rows by an index."""
+        await self.open()
+        return await self.send(
+            self.calls.page(partition, index, place or PagePlace(), upto=upto, limit=limit), via="control"
+        )
+
+    async def holders(self, partition: int, after: str = "") -> list[Holder]:
+        """Return one page of the owners that have unsettled rows in a partition."""
+        await self.open()
+        return await self.send(self.calls.holders(partition, after), via="control")
+
+    async def counts(self, partition: int) -> Counts:
+        """Count the places and terminal facts of one partition."""
+        await self.open()
+        counts = await self.send(self.calls.counts(partition))
+        lanes, page = dict(counts.lanes), counts.lanes
+        while len(page) == MAX_BATCH:
+            page = (await self.send(self.calls.counts(partition, max(page)))).lanes
+            lanes |= page
+        return msgspec.structs.replace(counts, lanes=lanes)
+
+    # ── leases ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def claim(self, process_id: str, owner: LeaseOwner, ttl_ms: int) -> Acquired | Busy:
+        """Claim a free or lapsed process, or extend the owner's own live lease.
+
+        Raises:
+            UnknownProcess, AlreadyTerminal: there is nothing to hold.
+            AuthorityRejected: it is externally owned.
+            AlreadyStarted: owner-bound work that another owner started.
+        """
+        await self.open()
+        return await self.send(self.calls.claim(process_id, owner, ttl_ms), via="claim")
+
+    async def reclaim(
+        self, process_id: str, owner: LeaseOwner, observed_lease: ProcessLease, ttl_ms: int
+    ) -> Acquired | Busy:
+        """Take a live lease from the observed holder, if that one is provably dead for ``owner``.
+
+        On a free or lapsed process it is a claim. A stale observation, or no proof, answers ``Busy``.
+        """
+        await self.open()
+        return await self.send(self.calls.reclaim(process_id, owner, observed_lease, ttl_ms), via="claim")
+
+    async def claim_next(self, call: Call[ClaimedBatch], *, attempts: int = 1) -> ClaimedBatch:
+        """Send one numbered batch claim (see ``Calls.claim_next``)."""
+        return await self.send(call, via="claim", attempts=attempts)
+
+    async def start(self, lease: ProcessLease) -> ProcessRecord:
+        """Record that user code begins under this lease; only then may it run (design, section 4).
+
+        Raises:
+            LeaseLost: it lapsed, or was replaced.
+            AlreadyStarted: owner-bound work that another token started.
+        """
+        await self.open()
+        return await self.send(self.calls.start(lease), via="control")
+
+    async def renew(self, lease: ProcessLease, ttl_ms: int) -> ProcessLease:
+        """Move a live lease's expiry; never nearer.
+
+        Raises:
+            LeaseLost: it lapsed, or was replaced.
+        """
+        expires = (await self.renew_many([lease], ttl_ms))[0]
+        if expires is None:
+            raise LeaseLost(lease.process_id, lease)
+        return msgspec.structs.replace(lease, expires_at_ms=expires)
+
+    async def renew_many(self, leases: Sequence[ProcessLease], ttl_ms: int) -> list[int | None]:
+        """Renew leases of one owner; return each one's new expiry, or None for a lost one."""
+        await self.open()
+        return await self._many(
+            leases,
+            lambda lease: lease.process_id,
+            lambda partition, batch: self.calls.renew(partition, batch, ttl_ms),
+            MAX_BATCH,
+            "control",
+            ATTEMPTS,
+        )
+
+    async def renew_owned(self, partition: int, owners: Sequence[str], ttl_ms: int) -> list[RenewedRow]:
+        """Renew every live lease that these owners (digests) hold in a partition; what is not listed was not."""
+        await self.open()
+        renewed: list[RenewedRow] = []
+        place: tuple[str, str, str] | None = ("1", "-inf", "0")
+        while place is not None:
+            call = self.calls.renew_owned(partition, owners, ttl_ms, place)
+            rows, place = await self.send(call, via="control", attempts=1)
+            renewed += rows
+        return renewed
+
+    async def release(self, lease: ProcessLease) -> None:
+        """Give a lease back; a stale one changes nothing."""
+        await self.release_many([lease])
+
+    async def release_many(self, leases: Sequence[ProcessLease], *, attempts: int = ATTEMPTS) -> list[bool]:
+        """Give leases of one owner back; return which were still that owner's."""
+        await self.open()
+        return await self._many(
+            leases, lambda lease: lease.process_id, self.calls.release, MAX_BATCH, "control", attempts
+        )
+
+    # ── terminal facts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def complete(self, lease: ProcessLease, outcome: Outcome) -> ProcessRecord:
+        """Write the terminal fact under its lease, in one script; the same fact again answers the record.
+
+        Raises:
+            LeaseLost, AlreadyTerminal, AuthorityRejected: see the table in design, section 4.
+        """
+        await self.open()
+        if isinstance(outcome, Abandoned):
+            raise AuthorityRejected(lease.process_id, "abandoned is written by settling alone, never under a lease")
+        return await self.send(self.calls.complete(lease, outcome), via="control")
+
+    async def terminalize_many(
+        self, facts: Sequence[tuple[ProcessLease, Outcome]], *, attempts: int = ATTEMPTS
+    ) -> list[str]:
+        """Write terminal facts of one owner; return one status word each (DONE, LOST, TERMINAL …)."""
+        await self.open()
+        return await self._many(
+            facts, lambda fact: fact[0].process_id, self.calls.terminalize, MAX_BATCH, "control", attempts
+        )
+
+    async def complete_unleased(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
+        """Write the terminal fact of externally owned work under its explicit authority.
+
+        Raises:
+            AuthorityRejected: not externally owned, another grantee, or an ``Abandoned`` outcome.
+        """
+        await self.open()
+        return await self.send(self.calls.complete_unleased(process_id, outcome, authority))
+
+    async def settle_many(self, settlements: Sequence[Settlement], *, attempts: int = ATTEMPTS) -> list[bool]:
+        """Carry out verdicts; return which stand (False: the facts had changed, look again)."""
+        await self.open()
+        return await self._many(
+            settlements,
+            lambda settlement: settlement.row.process_id,
+            self.calls.settle,
+            MAX_SETTLE_BATCH,
+            "control",
+            attempts,
+        )
+
+    # ── requests and evidence ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def record_first_started(self, process_id: str, started: ProcessStarted) -> ProcessRecord:
+        """Record, without a lease, that a host elsewhere began the work; a second writer gets the record.
+
+        Raises:
+            LeaseHeld: another owner holds a live lease.
+            AuthorityRejected: it is externally owned.
+        """
+        await self.open()
+        return await self.send(self.calls.record_first_started(process_id, started))
+
+    async def request_abandon(self, process_id: str, request: AbandonRequest) -> ProcessRecord:
+        """Record an operator's permission to accept uncertainty; a sweep acts on it.
+
+        Raises:
+            NothingToAbandon: rerunnable or never started: cancel it instead.
+        """
+        await self.open()
+        return await self.send(self.calls.request_abandon(process_id, request))
+
+    async def request_cancel(self, process_id: str, request: CancelRequest) -> ProcessRecord:
+        """Record a wish that the work stop; what nobody holds and nobody started is cancelled at once."""
+        await self.open()
+        return await self.send(self.calls.request_cancel(process_id, request))
+
+    async def record_death(self, owner: LeaseOwner, death: Death) -> None:
+        """Record, in every partition, that this incarnation was seen to end (design, section 3)."""
+        await self.open()
+        for partition in range(self.partitions):
+            await self.send(self.calls.record_death(partition, owner, death), via="control")
+
+    # ── upkeep ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def wake(self, partition: int, lane: str) -> None:
+        """Pass a wake-up for a lane on to the next idle worker."""
+        await self.send(self.calls.wake(partition, lane))
+
+    async def prune(self, before_ms: int) -> PruneReport:
+        """Forget terminal processes that ended before ``before_ms`` (server's clock)."""
+        await self.open()
+        return PruneReport(await self._all_pages(lambda partition: self.calls.prune(partition, before_ms)))
+
+    async def forget_owners(self, age_ms: int) -> int:
+        """Forget owners without unsettled rows that have not called for ``age_ms``; return how many."""
+        await self.open()
+        forgotten = 0
+        for partition in range(self.partitions):
+            forgotten += await self.send(self.calls.forget_owners(partition, age_ms))
+        return forgotten
+
+    async def _all_pages(self, call: Callable[[int], Call[int]]) -> int:
+        total = 0
+        for partition in range(self.partitions):
+            while True:
+                page = await self.send(call(partition))
+                total += page
+                if page < MAX_BATCH:
+                    break
+        return total
+
+    def channels(self, name: str) -> dict[str, int]:
+        """Return the channels on which ``name`` is told of things, each with its partition."""
+        return {channel(self.namespace, partition, name): partition for partition in range(self.partitions)}
+
+    async def _many(
+        self,
+        items: Sequence[Any],
+        id_of: Callable[[Any], str],
+        builder: Callable[[int, Sequence[Any]], Call[list[T]]],
+        size: int,
+        via: str,
+        attempts: int,
+    ) -> list[T]:
+        """Send items in batches of one partition each; return the answers in the items' order."""
+        answers: list[Any] = [None] * len(items)
+        for batch in self.calls.batches(items, id_of, size):
+            answered = await self.send(builder(batch.partition, batch.items), via=via, attempts=attempts)
+            for place, answer in zip(batch.places, answered, strict=True):
+                answers[place] = answer
+        return answers
+
+
+def checked_registry(value: object) -> ProcessRegistry:
+    """Return ``value`` if it is a registry.
+
+    Raises:
+        SettingsError: it is something else.
+    """
+    if not isinstance(value, ProcessRegistry):
+        raise SettingsError(f"expected registry to be a ProcessRegistry, got {value!r}")
+    return value

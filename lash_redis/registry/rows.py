@@ -1,0 +1,190 @@
+"""A row as a script answered it, and what follows from its fields. Pure."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from lash_redis.core.lanes import lane_parts
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import (
+    AbandonRequest,
+    CancelRequest,
+    Phase,
+    ProcessLease,
+    ProcessRecord,
+    ProcessStarted,
+    ProcessStatus,
+    RecoveryDisposition,
+)
+from lash_redis.core.settings import DEFAULT_LOSS_LIMIT
+from lash_redis.registry.codec import (
+    DISPOSITIONS,
+    STATUSES,
+    decode_facts,
+    decode_input,
+    decode_outcome,
+    decode_owner,
+)
+
+_PLACES = {b"q": Phase.QUEUED, b"d": Phase.DELAYED, b"u": Phase.UNCERTAIN, b"x": Phase.OUTSIDE}
+
+# What a settle compares, in the order of its header.
+_OBSERVED = (b"ho", b"tk", b"fe", b"fs", b"fa", b"ft", b"st", b"lo", b"lt", b"ar", b"cr", b"ph")
+
+
+class Row:
+    """One process as Redis holds it: fields, the owners that it names, whether its lease is live."""
+
+    def __init__(self, reply: list[Any]) -> None:
+        process_id, fields, self._input, self._outcome, self._starter, self._holder, live, now = reply
+        self.process_id: str = process_id.decode()
+        self.fields: dict[bytes, bytes] = dict(zip(fields[::2], fields[1::2], strict=True))
+        self.is_live: bool = live == b"1"
+        self.now_ms = int(now)
+
+    def _number(self, field: bytes, default: int = 0) -> int:
+        return int(self.fields.get(field, default))
+
+    @property
+    def status(self) -> ProcessStatus:
+        """What became of the process."""
+        state = self.fields.get(b"ts")
+        return STATUSES[state] if state else ProcessStatus.RUNNING
+
+    @property
+    def is_terminal(self) -> bool:
+        """True once the terminal fact is written."""
+        return b"ts" in self.fields
+
+    @property
+    def disposition(self) -> RecoveryDisposition:
+        """What was declared at registration."""
+        return DISPOSITIONS[self.fields[b"d"]]
+
+    @property
+    def lane(self) -> str:
+        """The lane, ``queue|task|digest``."""
+        return self.fields[b"ln"].decode()
+
+    @property
+    def token(self) -> str:
+        """The token of the last lease, empty if it was given back."""
+        return self.fields.get(b"tk", b"").decode()
+
+    @property
+    def fence(self) -> int:
+        """The highest fencing token granted on this row."""
+        return self._number(b"fe")
+
+    @property
+    def has_begun(self) -> bool:
+        """User code has begun under the lease that the row names."""
+        token = self.fields.get(b"tk")
+        return bool(token) and token in (self.fields.get(b"ft"), self.fields.get(b"st"))
+
+    @property
+    def losses(self) -> int:
+        """Leases under which code had begun and that ended without their holder."""
+        return self._number(b"lo")
+
+    @property
+    def loss_limit(self) -> int:
+        """Losses at which rerunnable work is abandoned."""
+        return self._number(b"ll", DEFAULT_LOSS_LIMIT)
+
+    @property
+    def counts_a_loss(self) -> bool:
+        """Ending the lease that the row names, without its holder, would be a loss not counted yet."""
+        return self.has_begun and self.fields.get(b"lt") != self.fields.get(b"tk")
+
+    @property
+    def phase(self) -> Phase | None:
+        """The place in one word; None once terminal."""
+        if self.is_terminal:
+            return None
+        place = self.fields[b"ph"]
+        if place == b"l":
+            return Phase.STARTED if self.has_begun else Phase.HELD
+        return _PLACES[place]
+
+    @cached_property
+    def holder(self) -> LeaseOwner | None:
+        """Who holds the lease, or held it last; None if it was given back."""
+        digest = self.fields.get(b"ho")
+        return decode_owner(digest, self._holder) if digest else None
+
+    @cached_property
+    def starter(self) -> LeaseOwner | None:
+        """Who began the work first."""
+        digest = self.fields.get(b"fs")
+        return decode_owner(digest, self._starter) if digest else None
+
+    @property
+    def holder_digest(self) -> str:
+        """The holder's short name, empty if there is none."""
+        return self.fields.get(b"ho", b"").decode()
+
+    @property
+    def starter_digest(self) -> str:
+        """The starter's short name, empty if there is none."""
+        return self.fields.get(b"fs", b"").decode()
+
+    @property
+    def started_under_a_lease(self) -> bool:
+        """The first start was fenced (False: recorded unleased, or not started)."""
+        return bool(self.fields.get(b"ft"))
+
+    @property
+    def abandon_request(self) -> AbandonRequest | None:
+        """The operator's permission, if there is one."""
+        data = self.fields.get(b"ar")
+        return AbandonRequest(*decode_facts(data)) if data else None
+
+    @property
+    def cancel_request(self) -> CancelRequest | None:
+        """The wish that the work stop, if there is one."""
+        data = self.fields.get(b"cr")
+        return CancelRequest(*decode_facts(data)) if data else None
+
+    def lease(self) -> ProcessLease | None:
+        """Return the last lease, live or lapsed; None if there is none to speak of."""
+        if self.holder is None or self.is_terminal:
+            return None
+        return ProcessLease(
+            self.process_id, self.holder, self.token, self.fence, self._number(b"ca"), self._number(b"ex")
+        )
+
+    def observed(self) -> list[bytes]:
+        """Return the facts that a settle compares, as they were read."""
+        return [self.fields.get(field, b"") for field in _OBSERVED]
+
+    def record(self) -> ProcessRecord:
+        """Return the row as the public record."""
+        cancel_request = self.cancel_request
+        ended_at = self.fields.get(b"ta")
+        outcome = None
+        if ended_at is not None:
+            reason = cancel_request.reason if cancel_request else None
+            data = self.fields[b"oc"] or self._outcome
+            outcome = decode_outcome(self.fields[b"ts"], data, int(ended_at), reason)
+        started = ProcessStarted(self.starter, self._number(b"fa")) if self.starter else None
+        grantee = self.fields.get(b"gr")
+        return ProcessRecord(
+            id=self.process_id,
+            input=decode_input(self.fields[b"in"] or self._input),
+            disposition=self.disposition,
+            status=self.status,
+            phase=self.phase,
+            lease_lapsed=self.fields[b"ph"] == b"l" and not self.is_live,
+            first_started=started,
+            abandon_request=self.abandon_request,
+            cancel_request=cancel_request,
+            outcome=outcome,
+            queue=lane_parts(self.lane)[0],
+            granted_to=grantee.decode() if grantee else None,
+            loss_limit=self.loss_limit,
+            losses=self.losses,
+            registered_at_ms=self._number(b"at"),
+            ended_at_ms=int(ended_at) if ended_at else None,
+        )
