@@ -155,6 +155,14 @@ class Counts(msgspec.Struct, frozen=True):
     lanes: dict[str, int]
 
 
+class Fact(msgspec.Struct, frozen=True):
+    """One terminal fact to write under a lease, its outcome encoded (``Calls.encoded``)."""
+
+    lease: ProcessLease
+    state: str
+    data: bytes
+
+
 class Settlement(msgspec.Struct, frozen=True):
     """One verdict to carry out: ``action`` is fact, queue or uncertain; ``trusted`` if a live lease is no difference."""
 
@@ -393,7 +401,7 @@ class Calls:
 
     def complete(self, lease: ProcessLease, outcome: Outcome) -> Call[ProcessRecord]:
         """Write one terminal fact under its lease."""
-        args = self._terminal_args([(lease, outcome)], answer_row=True)
+        args = self._terminal_args([Fact(lease, *self.encoded(outcome))], answer_row=True)
 
         def decode(reply: list[Any]) -> ProcessRecord:
             if reply[1] == b"DONE":
@@ -405,20 +413,26 @@ class Calls:
 
         return Call("terminalize", self._partition(lease.process_id), args, decode)
 
-    def terminalize(
-        self, partition: int, facts: Sequence[tuple[ProcessLease, Outcome]]
-    ) -> Call[list[str]]:
+    def terminalize(self, partition: int, facts: Sequence[Fact]) -> Call[list[str]]:
         """Write terminal facts of one owner; the answer is one status word each (DONE, UNKNOWN, TERMINAL …)."""
         checked_int("facts in a batch", len(facts), at_least=1, at_most=MAX_BATCH)
         args = self._terminal_args(facts, answer_row=False)
         return Call("terminalize", partition, args, lambda reply: [status.decode() for status in reply[1:]])
 
-    def _terminal_args(self, facts: Sequence[tuple[ProcessLease, Outcome]], *, answer_row: bool) -> list[Argument]:
-        args: list[Argument] = [owner_digest(facts[0][0].owner), "1" if answer_row else "0"]
-        for lease, outcome in facts:
-            state, data = encode_outcome(outcome, self.max_payload_bytes)
-            args += (lease.process_id, lease.token, lease.fencing_token, state, data)
+    def _terminal_args(self, facts: Sequence[Fact], *, answer_row: bool) -> list[Argument]:
+        args: list[Argument] = [owner_digest(facts[0].lease.owner), "1" if answer_row else "0"]
+        for fact in facts:
+            lease = fact.lease
+            args += (lease.process_id, lease.token, lease.fencing_token, fact.state, fact.data)
         return args
+
+    def encoded(self, outcome: Outcome) -> tuple[str, bytes]:
+        """Return an outcome's state and bytes.
+
+        Raises:
+            PayloadError: it cannot be encoded, or is too long.
+        """
+        return encode_outcome(outcome, self.max_payload_bytes)
 
     def complete_unleased(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> Call[ProcessRecord]:
         """Write the terminal fact of externally owned work under its authority."""

@@ -31,6 +31,7 @@ from lash_redis.registry.calls import (
     ClaimedBatch,
     Counts,
     Death,
+    Fact,
     Holder,
     PagePlace,
     RenewedRow,
@@ -352,12 +353,12 @@ class ProcessRegistry:
         return await self.send(self.calls.complete(lease, outcome), via="control")
 
     async def terminalize_many(
-        self, facts: Sequence[tuple[ProcessLease, Outcome]], *, attempts: int = ATTEMPTS
+        self, facts: Sequence[Fact], *, attempts: int = ATTEMPTS
     ) -> list[str]:
         """Write terminal facts of one owner; return one status word each (DONE, LOST, TERMINAL …)."""
         await self.open()
         return await self._many(
-            facts, lambda fact: fact[0].process_id, self.calls.terminalize, MAX_BATCH, "control", attempts
+            facts, lambda fact: fact.lease.process_id, self.calls.terminalize, MAX_BATCH, "control", attempts
         )
 
     async def complete_unleased(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
