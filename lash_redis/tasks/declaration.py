@@ -1,0 +1,183 @@
+"""A function made durable, as data: its name, what recovery may do with it, and its options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.model import RecoveryDisposition, disposition_named
+from lash_redis.core.settings import DEFAULT_LOSS_LIMIT, checked_int, checked_queue, checked_task_name
+from lash_redis.tasks.signature import Signature, signature_of
+
+
+class Missing:
+    """The type of ``MISSING``, what a decorator passes on when its user said nothing."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+
+_MEANINGS: Final = {
+    RecoveryDisposition.RERUNNABLE: "another owner may run it again: journaled or idempotent work",
+    RecoveryDisposition.OWNER_BOUND: "once an owner has started it, nobody else may ever run it: lost, it is abandoned",
+    RecoveryDisposition.EXTERNALLY_OWNED: "the pool never runs it: not for a function, see `lash.expect`",
+}
+
+
+class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a submit may say otherwise than the declaration.
+
+    Attributes:
+        queue: the queue that the work waits in.
+        loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+
+    Raises:
+        SettingsError: an option is outside what is allowed.
+    """
+
+    queue: str = "default"
+    loss_limit: int = DEFAULT_LOSS_LIMIT
+
+    def __post_init__(self) -> None:
+        checked_queue(self.queue)
+        checked_int("loss_limit", self.loss_limit, at_least=1, at_most=1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One task.
+
+    Attributes:
+        name: what its rows call it, the same in every program that submits or runs it.
+        function: what a worker calls.
+        disposition: what recovery may do with it once its owner is lost.
+        options: where it waits, and how many losses it may have.
+        signature: what it can be called with.
+        is_async: True if calling it gives a coroutine.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    disposition: RecoveryDisposition
+    options: TaskOptions
+    signature: Signature
+    is_async: bool
+
+    @property
+    def queue(self) -> str:
+        """The queue of a submit that names none."""
+        return self.options.queue
+
+    @property
+    def place(self) -> str:
+        """Where the function is defined, ``file:line``."""
+        return place_of(self.function)
+
+
+def declare(
+    function: Callable[..., Any],
+    *,
+    recovery: RecoveryDisposition | str | Missing,
+    name: str | None = None,
+    queue: str = "default",
+    loss_limit: int = DEFAULT_LOSS_LIMIT,
+) -> Declaration:
+    """Make a task of a function, or say at import why it cannot be one.
+
+    Args:
+        function: a plain or an ``async`` function; it stays as it is.
+        recovery: ``"rerunnable"`` or ``"owner_bound"``; there is no default (design, section 2).
+        name: for good, since rows carry it; ``module.qualname`` unless given. Of a function in the main program the
+            module is the one that a worker would import: that of ``python -m``, else the file's name without ``.py``. A
+            function made inside another is named after both, which is the same in every program; a lambda has no name.
+        queue: where its work waits unless a submit says otherwise.
+        loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+
+    Raises:
+        SettingsError: the recovery is missing or not for a function, an option is outside what is allowed, this is
+            not a function that a worker could call, or its annotations name what no payload can carry.
+    """
+    _check_is_function(function)
+    disposition = _disposition(recovery, function)
+    _check_can_be_called(function)
+    task = checked_task_name(_default_name(function) if name is None else name)
+    return Declaration(
+        name=task,
+        function=function,
+        disposition=disposition,
+        options=TaskOptions(queue=queue, loss_limit=loss_limit),
+        signature=signature_of(function, task),
+        is_async=inspect.iscoroutinefunction(function),
+    )
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """Return where a function is defined, ``file:line``, seen through its decorators."""
+    code = inspect.unwrap(function).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _check_is_function(function: object) -> None:
+    if not inspect.isfunction(function):
+        kind = "the class" if inspect.isclass(function) else f"a `{type(function).__qualname__}`:"
+        raise SettingsError(f"expected a task to be a function (def or async def), got {kind} {function!r}")
+
+
+def _default_name(function: Callable[..., Any]) -> str:
+    if "<lambda>" in function.__qualname__:
+        raise SettingsError(
+            f"expected a task to have a name, got a lambda ({place_of(function)}): give it one, name=..."
+        )
+    return f"{_importable_module(function)}.{function.__qualname__}"
+
+
+def _importable_module(function: Callable[..., Any]) -> str:
+    """Return the module's name as a worker would import it, also where it runs as the main program."""
+    if function.__module__ not in ("__main__", "__mp_main__"):
+        return function.__module__
+    main = function.__globals__
+    if (spec := main.get("__spec__")) is not None:
+        return str(spec.name)
+    # Typed into an interpreter there is no file: the name then serves a worker in that same interpreter.
+    return inspect.getmodulename(main.get("__file__", "")) or function.__module__
+
+
+def _disposition(recovery: object, function: Callable[..., Any]) -> RecoveryDisposition:
+    if recovery is MISSING:
+        allowed = "".join(f'\n  recovery="{each.value}": {meaning}' for each, meaning in _MEANINGS.items())
+        raise SettingsError(
+            f"{_described(function)} does not say what recovery may do with it after its owner is lost; "
+            f"there is no default, choose one:{allowed}"
+        )
+    try:
+        disposition = disposition_named(recovery)
+    except SettingsError as error:
+        raise SettingsError(f"{_described(function)}: {error}") from None
+    if disposition is RecoveryDisposition.EXTERNALLY_OWNED:
+        raise SettingsError(
+            f"{_described(function)}: the pool never runs externally owned work, so it has no function; "
+            "register it with `lash.expect(process_id, grantee=...)`"
+        )
+    return disposition
+
+
+def _check_can_be_called(function: Callable[..., Any]) -> None:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise SettingsError(f"{_described(function)}: expected a function that returns, got a generator")
+    first = next(iter(inspect.signature(function).parameters), None)
+    is_in_class = "." in function.__qualname__.rpartition("<locals>.")[2]
+    if is_in_class and first in ("self", "cls"):
+        raise SettingsError(
+            f"{_described(function)}: a worker has no {first!r} to call a method on; use a function of a module"
+        )
+
+
+def _described(function: Callable[..., Any]) -> str:
+    return f"task {function.__qualname__} ({place_of(function)})"

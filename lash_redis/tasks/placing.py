@@ -1,0 +1,69 @@
+"""Which argument goes where: Python's own rules of a call, and one canonical form for all its spellings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lash_redis.tasks.carried import Misfit
+from lash_redis.tasks.signature import Parameter, Signature
+
+_POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+
+
+def placed(
+    signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return the same call with as many arguments by position as can be, and the others in a fixed order.
+
+    Raises:
+        Misfit: the function cannot be called like that.
+    """
+    by_position, by_name = list(args), dict(kwargs)
+    for parameter in signature.positional[len(args) :]:
+        if parameter.kind is _POSITIONAL_ONLY or parameter.name not in by_name:
+            break
+        by_position.append(by_name.pop(parameter.name))
+    for problem in (
+        _too_many(signature, args),
+        _given_twice(signature.positional[: len(args)], kwargs),
+        _unexpected(signature, by_name),
+        _missing(signature, len(by_position), by_name),
+    ):
+        if problem:
+            raise Misfit(f"{problem}; it takes {signature.text}")
+    known = [name for name in signature.by_name if name in by_name]
+    others = sorted(by_name.keys() - signature.by_name.keys())
+    return by_position, {name: by_name[name] for name in (*known, *others)}
+
+
+def _too_many(signature: Signature, args: Sequence[Any]) -> str:
+    at_most = len(signature.positional)
+    if signature.rest is not None or len(args) <= at_most:
+        return ""
+    return f"expected at most {at_most} arguments by position, got {len(args)}"
+
+
+def _given_twice(filled: Sequence[Parameter], kwargs: Mapping[str, Any]) -> str:
+    twice = [each.name for each in filled if each.kind is not _POSITIONAL_ONLY and each.name in kwargs]
+    return f"argument {twice[0]} is given twice, by position and by name" if twice else ""
+
+
+def _unexpected(signature: Signature, by_name: Mapping[str, Any]) -> str:
+    if signature.extras is not None:
+        return ""
+    unexpected = [name for name in by_name if name not in signature.by_name]
+    return f"unexpected argument {unexpected[0]}" if unexpected else ""
+
+
+def _missing(signature: Signature, placed_count: int, by_name: Mapping[str, Any]) -> str:
+    open_places = signature.positional[placed_count:]
+    missing = [
+        each.name
+        for each in signature.parameters
+        if each.is_required
+        and (each in open_places or each.kind is inspect.Parameter.KEYWORD_ONLY)
+        and (each.kind is _POSITIONAL_ONLY or each.name not in by_name)
+    ]
+    return f"argument {', '.join(missing)} is missing" if missing else ""

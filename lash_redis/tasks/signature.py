@@ -1,0 +1,181 @@
+"""What a function can be called with, and the digest by which a rolling deploy tells two versions apart."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from lash_redis.core.errors import SettingsError
+from lash_redis.tasks.conversion import Conversion, conversion_of, named
+
+NO_DIGEST: Final = ""
+
+_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_NOTHING: Final = (None, type(None), NoReturn, typing.Never)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter; for ``*args`` and ``**kwargs`` the conversion is that of each value in it."""
+
+    name: str
+    kind: inspect._ParameterKind
+    has_default: bool
+    conversion: Conversion
+
+    @property
+    def is_required(self) -> bool:
+        """True if a call must give it."""
+        return not self.has_default and self.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
+
+
+class Signature:
+    """The parameters of a task, looked up in the ways that binding needs; never changed once made.
+
+    Attributes:
+        returns: the conversion of the result.
+        text: as in a definition, for messages: ``(order_id, amount=...)``.
+        digest: what a registration through this function is filed under, 16 hex digits.
+        served: the digests whose rows a worker with this function may run, its own first.
+        positional, by_name, rest, extras: the parameters by how an argument can reach them.
+        complete_counts: how many arguments make a whole call when none is given by name.
+    """
+
+    __slots__ = (
+        "by_name",
+        "complete_counts",
+        "digest",
+        "extras",
+        "parameters",
+        "positional",
+        "rest",
+        "returns",
+        "served",
+        "text",
+    )
+
+    def __init__(self, parameters: tuple[Parameter, ...], returns: Conversion, text: str) -> None:
+        by_kind = {each.kind: each for each in parameters}
+        self.parameters: Final = parameters
+        self.returns: Final = returns
+        self.text: Final = text
+        self.served: Final = served_digests(parameters)
+        self.digest: Final = self.served[0]
+        self.positional: Final = tuple(each for each in parameters if each.kind in _POSITIONAL)
+        self.by_name: Final = {each.name: each for each in parameters if each.kind in _BY_NAME}
+        self.rest: Final = by_kind.get(inspect.Parameter.VAR_POSITIONAL)
+        self.extras: Final = by_kind.get(inspect.Parameter.VAR_KEYWORD)
+        needs_names = any(each.is_required and each.kind is inspect.Parameter.KEYWORD_ONLY for each in parameters)
+        fewest = sum(each.is_required for each in self.positional)
+        self.complete_counts: Final = range(0) if needs_names else range(fewest, len(self.positional) + 1)
+
+    def reached_by_name(self, name: str) -> Parameter:
+        """Return the parameter that an argument of this name goes to, once the call is known to fit.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self.by_name[name] if name in self.by_name or self.extras is None else self.extras
+
+
+def digest_of(parameters: Sequence[Parameter]) -> str:
+    """Return the digest of a signature: 8 bytes of SHA-256 in hex (design, section 6).
+
+    Name, kind and whether there is a default, in their order; no types, which decoding checks. Rows are filed
+    under it, so that it may never change.
+    """
+    canonical = msgspec.msgpack.encode([[each.name, each.kind.name, each.has_default] for each in parameters])
+    return hashlib.sha256(canonical).digest()[:8].hex()
+
+
+def served_digests(parameters: Sequence[Parameter]) -> tuple[str, ...]:
+    """Return the digests whose rows a function with these parameters can run.
+
+    They are its own, those that it had before its trailing defaulted parameters were added, and the empty one of rows
+    registered without the function.
+    """
+    left = list(parameters)
+    served = [digest_of(left)]
+    while left and left[-1].has_default:
+        left.pop()
+        served.append(digest_of(left))
+    return (*served, NO_DIGEST)
+
+
+def signature_of(function: Callable[..., Any], task: str) -> Signature:
+    """Read the signature of a function; ``task`` names it in errors.
+
+    Raises:
+        SettingsError: an annotation cannot be resolved, or names a type that no payload can carry.
+    """
+    bare = inspect.signature(function)
+    hints = _resolved_annotations(function, task)
+    parameters = tuple(
+        Parameter(
+            name=each.name,
+            kind=each.kind,
+            has_default=each.default is not inspect.Parameter.empty,
+            conversion=_conversion(hints.get(each.name, Any), f"task {task}: parameter {each.name}"),
+        )
+        for each in bare.parameters.values()
+    )
+    returned = hints.get("return", Any)
+    returns = Conversion() if returned in _NOTHING else _conversion(returned, f"task {task}: the result")
+    return Signature(parameters, returns, _text(bare))
+
+
+def _resolved_annotations(function: Callable[..., Any], task: str) -> dict[str, Any]:
+    source = inspect.unwrap(function)
+    hints: dict[str, Any] = {}
+    type_parameters = getattr(source, "__type_params__", ())
+    where = "its annotations"
+    try:
+        for name, annotation in source.__annotations__.items():
+            where = f"the annotation {annotation!r} of {name!r}"
+            # One at a time, so that the error can say which; type parameters are `def task[T](...)` of Python 3.12.
+            one = SimpleNamespace(__annotations__={name: annotation}, __type_params__=type_parameters)
+            hints |= typing.get_type_hints(one, source.__globals__, include_extras=True)
+    except Exception as error:
+        raise SettingsError(
+            f"task {task}: {where} cannot be resolved: {error} (it must be importable at run time, not only under "
+            "TYPE_CHECKING, and defined at module level before the task)"
+        ) from error
+    return hints
+
+
+def _conversion(annotation: Any, what: str) -> Conversion:
+    try:
+        return conversion_of(annotation)
+    except Exception as error:  # msgspec says TypeError; a class of the user's can say anything
+        raise SettingsError(
+            f"{what}: {named(annotation)} cannot be carried: {error}. Use None, bool, int, float, str, bytes, list, "
+            "dict, set, tuple, date and time types, UUID, Decimal, Enum, a dataclass, TypedDict, NamedTuple, attrs "
+            "class or msgspec.Struct of these"
+        ) from error
+
+
+class _SomeDefault:
+    """Stands for a default in messages: its value may be long, or secret."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def _text(bare: inspect.Signature) -> str:
+    empty, some = inspect.Parameter.empty, _SomeDefault()
+    return str(
+        inspect.Signature(
+            [
+                each.replace(annotation=empty, default=empty if each.default is empty else some)
+                for each in bare.parameters.values()
+            ]
+        )
+    )

@@ -1,0 +1,119 @@
+"""One attempt at one process in this worker, and all of them together: what verdict line 5 asks about."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator
+
+from lash_redis.core.model import ProcessLease
+from lash_redis.core.timing import boottime_ms
+
+
+class Stop(enum.Enum):
+    """Why a run is asked to stop; what it means for the outcome is decided in ``runner``."""
+
+    REQUESTED = "requested"  # a cancel or an abandon request
+    DRAIN = "drain"
+    TRUST = "trust"  # the lease was lost, or could not be renewed in time
+    TERMINAL = "terminal"  # the row has its terminal fact: nothing is left to write
+
+
+def margin_ms(ttl_ms: int) -> int:
+    """Return how long before its expiry a lease is no longer trusted: the larger of 10 % and 500 ms."""
+    return max(ttl_ms // 10, 500)
+
+
+class Attempt:
+    """One claimed and started process; one object a running process, and no more.
+
+    Attributes:
+        lease: as it stands; a starter that claims its own again keeps the token under a new fence.
+        bound: owner-bound: it goes on without trust, nobody else may ever run it.
+        trusted_until_ms: local trust in the lease, on this machine's boot-time clock (design, section 4).
+        stop: why it was asked to stop, None if it was not.
+        interrupt: ends the run from outside, as far as that can be done.
+        ended: its code has ended here; what is left is to write what came of it.
+    """
+
+    __slots__ = ("bound", "ended", "input", "interrupt", "lease", "leased_at_ms", "reason", "stop", "task",
+                 "trusted_until_ms")  # fmt: skip
+
+    def __init__(self, lease: ProcessLease, task: str, *, bound: bool, encoded_input: bytes) -> None:
+        self.lease = lease
+        self.task = task
+        self.bound = bound
+        self.input = encoded_input
+        self.leased_at_ms = boottime_ms()
+        self.trusted_until_ms = 0
+        self.stop: Stop | None = None
+        self.reason: str | None = None
+        self.interrupt: Callable[[], object] | None = None
+        self.ended = False
+
+    @property
+    def process_id(self) -> str:
+        """The process id."""
+        return self.lease.process_id
+
+    def trust(self, sent_at_ms: int, ttl_ms: int) -> None:
+        """Trust the lease for as long as a claim or renewal sent then allows."""
+        self.trusted_until_ms = max(self.trusted_until_ms, sent_at_ms + ttl_ms - margin_ms(ttl_ms))
+
+    def claimed_again(self, lease: ProcessLease, sent_at_ms: int, ttl_ms: int) -> None:
+        """Go on under a new lease on the same process."""
+        self.lease = lease
+        self.leased_at_ms = boottime_ms()
+        self.trust(sent_at_ms, ttl_ms)
+
+    def ask_to_stop(self, why: Stop, reason: str | None = None) -> bool:
+        """Interrupt the run, once; return False if it was asked before or has ended."""
+        if self.stop is not None or self.ended:
+            return False
+        self.stop, self.reason = why, reason
+        if self.interrupt is not None:
+            self.interrupt()
+        return True
+
+
+class Roster:
+    """Every attempt that this worker has in hand: running, or ended with a result not yet written."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[str, Attempt] = {}
+        self._running = 0
+        self.finished = 0
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(list(self._attempts.values()))
+
+    def __contains__(self, process_id: str) -> bool:
+        return process_id in self._attempts
+
+    @property
+    def running(self) -> int:
+        """How many run: each keeps its slot until its code has ended, whatever became of its lease."""
+        return self._running
+
+    def get(self, process_id: str) -> Attempt | None:
+        """Return the attempt at a process, if there is one here."""
+        return self._attempts.get(process_id)
+
+    def add(self, attempt: Attempt) -> None:
+        """Take an attempt in hand: it is about to run."""
+        self._attempts[attempt.process_id] = attempt
+        self._running += 1
+
+    def end(self, attempt: Attempt) -> None:
+        """Its code has ended."""
+        if not attempt.ended:
+            attempt.ended = True
+            self._running -= 1
+
+    def forget(self, attempt: Attempt) -> None:
+        """Nothing is left to do for it."""
+        if self._attempts.get(attempt.process_id) is attempt:
+            del self._attempts[attempt.process_id]
+            self.finished += 1

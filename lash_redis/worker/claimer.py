@@ -1,0 +1,100 @@
+"""Batch claims of one worker: numbered in each partition, sent again until answered, rotating over partitions.
+
+The same number hands out the same rows, a lower one answers stale, so that no late copy can lease or start anything
+for a worker that has gone (design, section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.calls import Call, ClaimedBatch, ClaimedRow
+from lash_redis.registry.registry import ProcessRegistry
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """An answered claim, and when the call that was answered was sent (boot-time clock, ms)."""
+
+    rows: list[ClaimedRow]
+    claimed_at_ms: int
+    expires_at_ms: int
+    sent_at_ms: int
+    full: bool
+
+
+class Claimer:
+    """Claims for one owner from its queues, in their order.
+
+    Attributes:
+        hungry: the partitions that may have more than they handed out last.
+    """
+
+    def __init__(
+        self, registry: ProcessRegistry, owner: LeaseOwner, queues: Sequence[tuple[str, Sequence[str]]], ttl_ms: int
+    ) -> None:
+        self._registry = registry
+        self._owner = owner
+        self._queues = queues
+        self._ttl_ms = ttl_ms
+        self._numbers: dict[int, int] = {}
+        self._unanswered: dict[int, tuple[Call[ClaimedBatch], int]] = {}
+        self._last = -1
+        self._closed: set[int] = set()
+        self.hungry: set[int] = set()
+
+    @property
+    def unanswered(self) -> list[int]:
+        """The partitions whose last claim has no answer yet: what it handed out is not known here."""
+        return list(self._unanswered)
+
+    def next_hungry(self) -> int | None:
+        """Return the partition whose turn it is, or None if none may have more."""
+        waiting = self.hungry | self._unanswered.keys()
+        if not waiting:
+            return None
+        self._last = min(waiting, key=lambda partition: (partition <= self._last, partition))
+        return self._last
+
+    def everything(self) -> None:
+        """Any partition may have more."""
+        self.hungry.update(range(self._registry.partitions))
+
+    async def claim(self, partition: int, count: int) -> Claimed:
+        """Claim and start up to ``count`` rows, or get the answer to the claim before, if that is missing.
+
+        Raises:
+            RegistryUnavailable: no answer; ask again.
+        """
+        call, asked = self._unanswered.get(partition) or (self._numbered(partition, count), count)
+        self._unanswered[partition] = (call, asked)
+        sent_at = boottime_ms()
+        batch = await self._registry.claim_next(call)
+        del self._unanswered[partition]
+        full = len(batch.rows) >= asked > 0
+        if full:
+            self.hungry.add(partition)
+        else:
+            self.hungry.discard(partition)
+        return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at, full)
+
+    def open_partitions(self, partitions: int) -> list[int]:
+        """Return the partitions in which a late copy of a claim could still lease something."""
+        return [partition for partition in range(partitions) if partition not in self._closed]
+
+    async def close(self, partition: int) -> None:
+        """Send one empty claim with the next number, which makes any late copy stale (design, section 5).
+
+        Raises:
+            RegistryUnavailable: no answer; to be asked again.
+        """
+        await self._registry.claim_next(self._numbered(partition, 0), attempts=1)
+        self._closed.add(partition)
+
+    def _numbered(self, partition: int, count: int) -> Call[ClaimedBatch]:
+        number = self._numbers.get(partition, 0) + 1
+        self._numbers[partition] = number
+        return self._registry.calls.claim_next(partition, self._owner, number, count, self._ttl_ms, self._queues)

@@ -1,0 +1,112 @@
+"""Keep leases trusted: what a renewal confirmed, what it did not, and when local trust ends.
+
+A holder trusts its lease only until the start of its last successful claim or renewal + TTL - a margin, on its own
+boot-time clock. Past that rerunnable work is stopped; started owner-bound work goes on, untrusted (design, section 4).
+Where renewals come from is another room: a thread (``renewal``), or the supervisor over its pipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from lash_redis.core.events import emit
+from lash_redis.core.timing import boottime_ms, sleep
+from lash_redis.registry.calls import RenewedRow
+from lash_redis.registry.codec import decode_facts
+from lash_redis.registry.rows import Row
+from lash_redis.worker.attempt import Attempt, Roster, Stop, margin_ms
+
+
+class Renewal(msgspec.Struct, frozen=True):
+    """One answered renewal of one partition: when it was sent (boot-time clock, ms), and what it renewed."""
+
+    partition: int
+    sent_at_ms: int
+    rows: list[RenewedRow]
+
+
+class Keeper:
+    """Judges renewals for one worker. It does no I/O: what must be done it hands to the callables.
+
+    Args:
+        roster: the attempts in hand.
+        ttl_ms: of this worker's leases.
+        partition_of: which partition a process is in.
+        on_lost: owner-bound work whose lease is gone: claim it again.
+        on_unknown: a renewed lease that nobody here knows of: a late copy of a claim made it, give it back.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        ttl_ms: int,
+        partition_of: Callable[[str], int],
+        on_lost: Callable[[Attempt], None],
+        on_unknown: Callable[[RenewedRow], None],
+    ) -> None:
+        self._roster = roster
+        self._ttl_ms = ttl_ms
+        self._partition_of = partition_of
+        self._on_lost = on_lost
+        self._on_unknown = on_unknown
+        self._renewed_at_ms = boottime_ms()
+
+    @property
+    def may_claim(self) -> bool:
+        """A worker that cannot renew does not claim."""
+        return boottime_ms() - self._renewed_at_ms < self._ttl_ms * 2 // 3
+
+    def apply(self, renewal: Renewal) -> None:
+        """Take one answered renewal."""
+        self._renewed_at_ms = max(self._renewed_at_ms, renewal.sent_at_ms)
+        listed: set[str] = set()
+        for row in renewal.rows:
+            attempt = self._roster.get(row.process_id)
+            if attempt is None or attempt.lease.token != row.token:
+                self._on_unknown(row)
+                continue
+            listed.add(row.process_id)
+            attempt.trust(renewal.sent_at_ms, self._ttl_ms)
+            if row.cancel_request or row.abandon_request:
+                deliver(attempt, row.cancel_request or row.abandon_request)
+        for attempt in self._roster:
+            if attempt.process_id in listed or attempt.leased_at_ms >= renewal.sent_at_ms or attempt.ended:
+                continue
+            if self._partition_of(attempt.process_id) == renewal.partition:
+                self._lost(attempt)
+
+    def _lost(self, attempt: Attempt) -> None:
+        emit("process.lease_lost", process_id=attempt.process_id)
+        if attempt.bound:
+            self._on_lost(attempt)
+        else:
+            attempt.ask_to_stop(Stop.TRUST)
+
+    def stop_untrusted(self) -> None:
+        """Stop rerunnable work whose trust has ended."""
+        now = boottime_ms()
+        for attempt in self._roster:
+            if not attempt.bound and now >= attempt.trusted_until_ms and attempt.ask_to_stop(Stop.TRUST):
+                emit("process.stop_requested", process_id=attempt.process_id, why="the lease could not be renewed")
+
+    async def run(self) -> None:
+        """Watch the trust window for ever: one timer for all; ends by cancellation."""
+        while True:
+            await sleep(margin_ms(self._ttl_ms) / 4 / 1000)
+            self.stop_untrusted()
+
+
+def deliver_row(attempt: Attempt, row: Row) -> None:
+    """Bring what a row's requests ask to the work."""
+    request = row.fields.get(b"cr") or row.fields.get(b"ar")
+    if request and row.token == attempt.lease.token:
+        deliver(attempt, request)
+
+
+def deliver(attempt: Attempt, request: bytes) -> None:
+    """Bring a cancel or abandon request to the work that it is about."""
+    by, _, reason = decode_facts(request)
+    if attempt.ask_to_stop(Stop.REQUESTED, reason):
+        emit("process.stop_requested", process_id=attempt.process_id, why=f"requested by {by}")

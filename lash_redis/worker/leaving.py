@@ -1,0 +1,115 @@
+"""The drain, phase by phase, in the one order that loses nothing (design, section 5).
+
+Stop claiming; get the answer to the claim on its way and begin what it brings; make any late copy stale; hand back what
+is not started; let work finish within the grace; interrupt the rest *and see it ended*; write what came of it; settle
+what is left. Renewal goes on until the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from lash_redis.core.errors import LashError, RegistryUnavailable
+from lash_redis.core.events import emit
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import DrainReport
+from lash_redis.core.timing import backoff, boottime_ms
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.attempt import Stop
+from lash_redis.worker.drain import NOT_WRITTEN, STILL_RUNNING, Leftovers
+from lash_redis.worker.inhand import InHand
+from lash_redis.worker.settings import WorkerSettings
+
+
+class Changes(Protocol):
+    """Waits until something changed here, or for so many seconds."""
+
+    def __call__(self, within_s: float | None = None) -> Awaitable[None]:
+        """Wait."""
+
+
+class Leaving:
+    """One worker's drain; ``hurry`` moves its deadline, never its path."""
+
+    def __init__(self, registry: ProcessRegistry, owner: LeaseOwner, settings: WorkerSettings, in_hand: InHand) -> None:
+        self._registry = registry
+        self._owner = owner
+        self._settings = settings
+        self._in_hand = in_hand
+        self._grace_ends_at_ms: int | None = None
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """Let the grace end now."""
+        self._hurried = True
+        self._in_hand.changed()
+
+    async def leave(self, changes: Changes) -> DrainReport:
+        """Drain; ``changes`` waits for something to have changed here."""
+        roster = self._in_hand.roster
+        self._grace_ends_at_ms = boottime_ms() + self._settings.grace_ms
+        emit("worker.draining", owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms)
+        await self._answer_claims(changes)
+        await self._close_claims()
+        leftovers = Leftovers(self._registry, self._owner, {each.process_id: "" for each in roster})
+        try:
+            handed_back = await leftovers.hand_back()
+        except RegistryUnavailable:
+            handed_back = 0  # the last pass finds them again
+        await self._until(lambda: not roster.running, self._grace_ends_at_ms, changes, hurried_too=True)
+        for attempt in roster:
+            attempt.ask_to_stop(Stop.DRAIN)
+        await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms, changes)
+        write_until = boottime_ms() + self._settings.drain_ms
+        await self._until(lambda: self._in_hand.outbox.is_empty, write_until, changes, every_s=0.05)
+        await self._close_claims()
+        kept = {each.process_id: NOT_WRITTEN if each.ended else STILL_RUNNING for each in roster}
+        report = await Leftovers(self._registry, self._owner, kept).settle(max(write_until - boottime_ms(), 500))
+        report = msgspec.structs.replace(
+            report,
+            released=report.released + handed_back + self._in_hand.outbox.returned,
+            finished=self._in_hand.outbox.written,
+        )
+        emit("worker.drained", owner=self._owner.owner_id, finished=report.finished, released=report.released,
+             abandoned=report.abandoned, deferred=report.deferred)  # fmt: skip
+        return report
+
+    def _grace_is_over(self) -> bool:
+        return self._hurried or (self._grace_ends_at_ms is not None and boottime_ms() >= self._grace_ends_at_ms)
+
+    async def _answer_claims(self, changes: Changes) -> None:
+        """What an unanswered claim handed out is started already: get it, and begin it."""
+        failures = 0
+        while self._in_hand.claimer.unanswered and not self._grace_is_over():
+            try:
+                await self._in_hand.claim(self._in_hand.claimer.unanswered[0])
+            except RegistryUnavailable as error:
+                failures += 1
+                emit("worker.unavailable", operation="claim", reason=error)
+                await changes(within_s=backoff(failures, 0.05, 0.5))
+            except LashError:
+                return
+
+    async def _close_claims(self) -> None:
+        for partition in self._in_hand.claimer.open_partitions(self._registry.partitions):
+            try:
+                await self._in_hand.claimer.close(partition)
+            except LashError as error:
+                emit("worker.unavailable", operation="claim", reason=error)
+
+    async def _until(
+        self,
+        holds: Callable[[], bool],
+        deadline_ms: int,
+        changes: Changes,
+        *,
+        hurried_too: bool = False,
+        every_s: float = 1.0,
+    ) -> None:
+        while not holds() and (left_ms := deadline_ms - boottime_ms()) > 0:
+            if hurried_too and self._hurried:
+                return
+            await changes(within_s=min(left_ms / 1000, every_s))

@@ -1,0 +1,145 @@
+"""What came of the work, written in batches: terminal facts, and leases given back.
+
+What finishes while one write is under way is written together by the next. A write is sent until it is answered; one
+that finds its lease lapsed claims again first, which is granted to the starter of owner-bound work alone (design,
+sections 4 and 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+
+from lash_redis.core.errors import (
+    AlreadyTerminal,
+    LashError,
+    PayloadError,
+    RegistryUnavailable,
+    UnknownProcess,
+)
+from lash_redis.core.events import emit
+from lash_redis.core.model import Acquired, Failure, Outcome, ProcessLease
+from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
+from lash_redis.registry.calls import Fact
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.attempt import Attempt, Roster
+
+
+class Claim(enum.Enum):
+    """What claiming again found."""
+
+    OURS = "ours"
+    TAKEN = "taken"  # another's now, or not ours to run
+    OVER = "over"  # it has its terminal fact, or was pruned
+
+
+class Outbox:
+    """Writes for one worker. ``run`` is its loop; ``flushed`` waits until nothing is left to write."""
+
+    def __init__(self, registry: ProcessRegistry, roster: Roster, lease_ttl_ms: int) -> None:
+        self._registry = registry
+        self._roster = roster
+        self._ttl_ms = lease_ttl_ms
+        self._facts: dict[Attempt, tuple[str, bytes]] = {}
+        self._returns: list[tuple[ProcessLease, Attempt | None]] = []
+        self._to_do = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.claiming = 0
+        self.written = 0
+        self.returned = 0
+
+    def write(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Write this outcome under the attempt's lease, as soon as can be."""
+        try:
+            encoded = self._registry.calls.encoded(outcome)
+        except PayloadError as error:
+            encoded = self._registry.calls.encoded(Failure("lash_redis.PayloadError", str(error)))
+        self._facts[attempt] = encoded
+        self._wake()
+
+    def give_back(self, lease: ProcessLease, attempt: Attempt | None = None) -> None:
+        """Release a lease under which nothing runs, as soon as can be."""
+        self._returns.append((lease, attempt))
+        self._wake()
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._to_do.set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is left to write."""
+        return self._idle.is_set()
+
+    async def flushed(self) -> None:
+        """Wait until nothing is left to write."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write for ever; ends by cancellation, between two writes or while the server does not answer."""
+        failures = 0
+        while True:
+            await self._to_do.wait()
+            self._to_do.clear()
+            try:
+                await self._write_once()
+            except RegistryUnavailable as error:
+                failures += 1
+                emit("worker.unavailable", operation=error.operation, reason=error)
+                await sleep(jittered(backoff(failures, 0.05, 2.0), 0.2))
+                self._to_do.set()
+                continue
+            failures = 0
+            if not self._facts and not self._returns:
+                self._idle.set()
+            else:
+                self._to_do.set()
+
+    async def _write_once(self) -> None:
+        facts = list(self._facts.items())
+        if facts:
+            batch = [Fact(attempt.lease, *encoded) for attempt, encoded in facts]
+            statuses = await self._registry.terminalize_many(batch, attempts=1)
+            for (attempt, _), status in zip(facts, statuses, strict=True):
+                if status == "DONE":
+                    self.written += 1
+                    self._done_with(attempt)
+                elif status != "LOST" or await self.claim_again(attempt) is not Claim.OURS:
+                    emit("process.result_refused", process_id=attempt.process_id, status=status)
+                    self._done_with(attempt)
+                    self._returns.append((attempt.lease, None))
+        if self._returns:
+            returns = self._returns[:500]
+            self.returned += sum(await self._registry.release_many([lease for lease, _ in returns], attempts=1))
+            del self._returns[: len(returns)]
+            for _, returned in returns:
+                if returned is not None:
+                    self._done_with(returned)
+
+    def _done_with(self, attempt: Attempt) -> None:
+        self._facts.pop(attempt, None)
+        self._roster.forget(attempt)
+
+    async def claim_again(self, attempt: Attempt) -> Claim:
+        """Claim a process whose lease lapsed under this attempt, if it can still be this owner's.
+
+        Raises:
+            RegistryUnavailable: no answer.
+        """
+        self.claiming += 1
+        sent_at = boottime_ms()
+        try:
+            answer = await self._registry.claim(attempt.process_id, attempt.lease.owner, self._ttl_ms)
+        except RegistryUnavailable:
+            raise
+        except (AlreadyTerminal, UnknownProcess):
+            return Claim.OVER
+        except LashError:
+            return Claim.TAKEN
+        finally:
+            self.claiming -= 1
+        if not isinstance(answer, Acquired):
+            return Claim.TAKEN
+        attempt.claimed_again(answer.lease, sent_at, self._ttl_ms)
+        return Claim.OURS

@@ -1,0 +1,291 @@
+"""The worker: when to claim, when to sweep, how to leave. One of the three doors of lash-redis."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import re
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError, UnsafeServerError
+from lash_redis.core.events import emit
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import DrainReport
+from lash_redis.core.timing import backoff, jittered, new_incarnation_id, sleep
+from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.listening import listen
+from lash_redis.registry.registry import ProcessRegistry, checked_registry
+from lash_redis.tasks.catalogue import Catalogue, HasDeclaration
+from lash_redis.tasks.declaration import Declaration
+from lash_redis.worker.inhand import InHand
+from lash_redis.worker.keeper import Renewal
+from lash_redis.worker.leaving import Leaving
+from lash_redis.worker.renewal import RenewalSource, RenewalThread
+from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.sweep import Sweep, SweepReport
+
+_CHECK_SERVER_EVERY_S = 60.0
+
+
+def default_owner(slot: str = "embedded") -> LeaseOwner:
+    """Return an owner of this OS process: named after the machine and a slot, with an incarnation of its own."""
+    node = re.sub(r"[^A-Za-z0-9._-]", "-", platform.node())[:128] or "host"
+    return LeaseOwner.local_process(f"{node}/{slot}", new_incarnation_id())
+
+
+class Worker:
+    """Claims, runs, keeps leases, writes, recovers and drains, in the running event loop (design, section 10).
+
+    Args:
+        registry: where the processes are.
+        tasks: what ``@lash.task`` made; work of other tasks is left for workers that know them.
+        owner: None: one of this OS process. A ``LeaseOwner`` of another OS process would prove nothing.
+        queues: served in this order.
+        concurrency: runs at a time, ``async`` and plain together.
+        lease_ttl_ms: at least 1,000.
+        renewal: who renews this worker's leases; None: a thread of this OS process.
+        **times: the other times of ``WorkerSettings``, ms.
+
+    Raises:
+        SettingsError: a value is outside what is allowed, or two tasks have one name.
+    """
+
+    def __init__(
+        self,
+        registry: ProcessRegistry,
+        tasks: Iterable[Declaration | HasDeclaration] = (),
+        owner: LeaseOwner | None = None,
+        *,
+        queues: Iterable[str] = ("default",),
+        concurrency: int = 64,
+        lease_ttl_ms: int = 30_000,
+        renewal: RenewalSource | None = None,
+        **times: int,
+    ) -> None:
+        self.registry = checked_registry(registry)
+        if isinstance(queues, str):
+            raise SettingsError(f"expected queues to be a sequence of names, got {queues!r}")
+        if owner is not None and not isinstance(owner, LeaseOwner):
+            raise SettingsError(f"expected owner to be a LeaseOwner, got {owner!r}")
+        try:
+            self.settings = WorkerSettings(
+                queues=tuple(queues), concurrency=concurrency, lease_ttl_ms=lease_ttl_ms, **times
+            )
+        except TypeError as error:
+            raise SettingsError(str(error)) from None
+        self.owner = owner or default_owner()
+        digest = owner_digest(self.owner)
+        self._in_hand = InHand(registry, Catalogue(tasks), self.owner, self.settings, self._changed)
+        self._sweep = Sweep(registry, self.owner, self._in_hand)
+        self._renewal = renewal or RenewalThread(registry, digest, lease_ttl_ms)
+        self._digest = digest
+        self._services: list[asyncio.Task[None]] = []
+        self._claiming: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[DrainReport] | None = None
+        self._leaving = Leaving(registry, self.owner, self.settings, self._in_hand)
+        self._change = asyncio.Event()
+        self._refused = ""
+        self._fault: BaseException | None = None
+
+    # ── the doors ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Claim and run until ``drain`` is called.
+
+        Raises:
+            LashError: the server or the namespace is not what it must be, at the start.
+        """
+        await self.registry.open()
+        self._start_services()
+        self._serve(self._sweep_for_ever(), self._poll_for_ever(), self._check_server_for_ever())
+        self._serve(listen(self.registry, self._digest, self._told, self._subscribed))
+        emit("worker.ready", owner=self.owner.owner_id, incarnation=self.owner.incarnation_id,
+             queues=",".join(self.settings.queues), concurrency=self.settings.concurrency)  # fmt: skip
+        self._claiming = asyncio.get_running_loop().create_task(self._claim_for_ever())
+        try:
+            await self._claiming
+            if self._draining is not None:
+                await asyncio.shield(self._draining)
+        finally:
+            await self._stop_services()
+        if self._fault is not None:
+            raise self._fault
+
+    async def drive_pending(self) -> SweepReport:
+        """Sweep every partition, then claim once from each; return when what was claimed has ended.
+
+        Raises:
+            RegistryUnavailable: no answer; what was claimed meanwhile has ended all the same.
+        """
+        await self.registry.open()
+        started_here = not self._services
+        self._start_services()
+        try:
+            report = await self._sweep.run_once()
+            for partition in range(self.registry.partitions):
+                while self._in_hand.room <= 0:
+                    await self._changes()
+                await self._in_hand.claim(partition)
+            while self._in_hand.roster.running:
+                await self._changes()
+            await self._in_hand.outbox.flushed()
+        finally:
+            if started_here:
+                await self._stop_services()
+        return report
+
+    async def drain(self) -> DrainReport:
+        """Leave gracefully (design, section 5): twice is the same drain. ``run`` returns once it is done."""
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        return await asyncio.shield(self._draining)
+
+    def hurry(self) -> None:
+        """Shorten the grace of a drain to nothing; it is still a drain."""
+        self._leaving.hurry()
+
+    @property
+    def is_draining(self) -> bool:
+        """True once it claims no more."""
+        return self._draining is not None
+
+    # ── claiming ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _claim_for_ever(self) -> None:
+        claimer, keeper = self._in_hand.claimer, self._in_hand.keeper
+        claimer.everything()
+        failures = 0
+        while self._draining is None:
+            partition = claimer.next_hungry() if self._in_hand.room > 0 and keeper.may_claim else None
+            if partition is None:
+                await self._changes()
+                continue
+            try:
+                await self._in_hand.claim(partition)
+            except RegistryUnavailable as error:
+                failures += 1
+                emit("worker.unavailable", operation="claim", reason=error)
+                await self._changes(within_s=jittered(backoff(failures, 0.05, 2.0), 0.2))
+            except LashError as error:
+                self._refuse(error)
+                claimer.hungry.clear()
+            else:
+                failures, self._refused = 0, ""
+
+    def _refuse(self, error: LashError) -> None:
+        """Say once that the namespace or the server is not what it was; the slow poll looks again."""
+        if self._refused != str(error):
+            self._refused = str(error)
+            emit("worker.stopped_claiming", reason=error)
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            await sleep(jittered(self.settings.poll_ms / 1000, 0.33))
+            self._subscribed()
+
+    def _subscribed(self) -> None:
+        """What was published before is lost: look everywhere."""
+        self._in_hand.claimer.everything()
+        self._changed()
+
+    def _told(self, partition: int, text: str) -> None:
+        what, _, name = text.partition(" ")
+        if what == "request":
+            self._in_hand.look_at_request(name)
+        elif what == "lane":
+            if name in self._in_hand.lanes and self._in_hand.room > 0 and self._draining is None:
+                self._in_hand.claimer.hungry.add(partition)
+                self._changed()
+            else:
+                self._serve(self._pass_on(partition, name))
+
+    async def _pass_on(self, partition: int, lane: str) -> None:
+        """Another worker may serve the lane that this one cannot, or not now (design, section 6)."""
+        try:
+            await self.registry.wake(partition, lane)
+        except RegistryUnavailable as error:
+            emit("worker.unavailable", operation="wake", reason=error)
+
+    # ── recovery ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await sleep(jittered(self.settings.sweep_ms / 1000, 0.2))
+            try:
+                await self._sweep.run_once()
+            except RegistryUnavailable as error:
+                emit("worker.unavailable", operation="sweep", reason=error)
+
+    async def _check_server_for_ever(self) -> None:
+        while True:
+            await sleep(jittered(_CHECK_SERVER_EVERY_S, 0.2))
+            try:
+                await self.registry.check_server()
+            except UnsafeServerError as error:
+                self._refuse(error)
+            except RegistryUnavailable as error:
+                emit("worker.unavailable", operation="check", reason=error)
+
+    def _apply(self, renewal: Renewal) -> None:
+        self._in_hand.keeper.apply(renewal)
+        self._changed()
+
+    # ── leaving ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _drain(self) -> DrainReport:
+        await self.registry.open()
+        self._start_services()
+        self._changed()
+        if self._claiming is not None:
+            await asyncio.wait([self._claiming])
+        try:
+            return await self._leaving.leave(self._changes)
+        finally:
+            if self._claiming is None:
+                await self._stop_services()
+
+    # ── services ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start_services(self) -> None:
+        """Start what every door needs: results are written, trust is watched, leases are renewed."""
+        if not self._services:
+            self._serve(self._in_hand.outbox.run(), self._in_hand.keeper.run())
+            self._renewal.start(self._apply)
+
+    def _serve(self, *loops: Coroutine[Any, Any, None]) -> None:
+        for loop in loops:
+            task = asyncio.get_running_loop().create_task(loop)
+            self._services.append(task)
+            task.add_done_callback(self._service_ended)
+
+    def _service_ended(self, task: asyncio.Task[None]) -> None:
+        if task in self._services:
+            self._services.remove(task)
+        if not task.cancelled() and task.exception() is not None and self._fault is None:
+            # A bug of ours, or a refusal of the server: leave in order rather than run half.
+            self._fault = task.exception()
+            if self._draining is None:
+                self._draining = asyncio.get_running_loop().create_task(self._drain())
+            self._changed()
+
+    async def _stop_services(self) -> None:
+        """Leases are kept until the last thing that needs them has gone, so the renewal stops last."""
+        services, self._services = self._services, []
+        for task in services:
+            task.cancel()
+        await asyncio.gather(*services, return_exceptions=True)
+        self._renewal.stop()
+        self._in_hand.runner.close()
+
+    def _changed(self) -> None:
+        self._change.set()
+
+    async def _changes(self, within_s: float | None = None) -> None:
+        """Wait until something changed: a slot is free, a wake-up came, a drain begins."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._change.wait()
+        except TimeoutError:
+            return
+        self._change.clear()
