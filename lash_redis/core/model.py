@@ -42,8 +42,8 @@ class ProcessStatus(enum.Enum):
     ABANDONED = "abandoned"
 
 
-class Phase(enum.Enum):
-    """The place of a non-terminal process, in one word."""
+class Phase(enum.StrEnum):
+    """The place of a non-terminal process, in one word: a text that compares equal to it."""
 
     QUEUED = "queued"
     DELAYED = "delayed"

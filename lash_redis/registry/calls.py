@@ -258,7 +258,7 @@ class Calls:
                 DISPOSITION_CODES[registration.disposition],
                 lane(registration.queue, task, registration.signature if task else ""),
                 data,
-                content_digest(registration, data),
+                content_digest(registration),
                 limit,
                 registration.granted_to or "",
             )
@@ -328,13 +328,19 @@ class Calls:
         args: list[Argument] = [self.uuid, process_id, *_owner_args(owner), random_token(), checked_ttl(ttl_ms)]
         return Call("claim", self._partition(process_id), args, lambda reply: _granted(process_id, reply))
 
-    def reclaim(
-        self, process_id: str, owner: LeaseOwner, observed: ProcessLease, ttl_ms: int
-    ) -> Call[Acquired | Busy]:
+    def reclaim(self, process_id: str, owner: LeaseOwner, observed: ProcessLease, ttl_ms: int) -> Call[Acquired | Busy]:
         """Take a live lease from the observed holder, if that one is provably dead for ``owner``."""
         seen: list[Argument] = [*_owner_args(observed.owner), observed.token, observed.fencing_token]
         proven = "1" if observed.owner.is_definitely_dead_for(owner) else "0"
-        args: list[Argument] = [self.uuid, process_id, *_owner_args(owner), random_token(), checked_ttl(ttl_ms), *seen, proven]
+        args: list[Argument] = [
+            self.uuid,
+            process_id,
+            *_owner_args(owner),
+            random_token(),
+            checked_ttl(ttl_ms),
+            *seen,
+            proven,
+        ]
         return Call("reclaim", self._partition(process_id), args, lambda reply: _granted(process_id, reply))
 
     def claim_next(

@@ -29,7 +29,8 @@ from lash_redis.core.model import (
     TaskInput,
 )
 
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_encoder = msgspec.msgpack.Encoder()
+_sorted_encoder = msgspec.msgpack.Encoder(order="deterministic")
 _decode = msgspec.msgpack.Decoder().decode
 _decode_owner = msgspec.msgpack.Decoder(LeaseOwner).decode
 
@@ -64,14 +65,16 @@ def encode_input(registration: ProcessRegistration, at_most: int) -> bytes:
     Raises:
         PayloadError: it cannot be encoded, or is longer than ``at_most`` bytes.
     """
-    match registration.input:
+    return _encoded(f"the input of process {registration.id!r}", _parts(registration.input), at_most)
+
+
+def _parts(value: ProcessInput) -> list[Any]:
+    match value:
         case TaskInput(task, args, kwargs):
-            value: list[Any] = [task, args, kwargs]
+            return [task, args, kwargs]
         case ExternalInput(metadata):
-            value = [metadata]
-        case other:
-            raise PayloadError(f"expected input to be a TaskInput or an ExternalInput, got {other!r}")
-    return _encoded(f"the input of process {registration.id!r}", value, at_most)
+            return [metadata]
+    raise PayloadError(f"expected input to be a TaskInput or an ExternalInput, got {value!r}")
 
 
 def decode_input(data: bytes) -> ProcessInput:
@@ -88,11 +91,17 @@ def decode_call(data: bytes) -> tuple[list[Any], Mapping[str, Any]] | None:
     return (value[1], value[2]) if len(value) == 3 else None  # noqa: PLR2004 - task, args, kwargs
 
 
-def content_digest(registration: ProcessRegistration, encoded_input: bytes) -> bytes:
-    """Return what makes two registrations the same: never time, queue, priority or trace (design, section 4)."""
+def content_digest(registration: ProcessRegistration) -> bytes:
+    """Return what makes two registrations the same: never time, queue, priority or trace (design, section 4).
+
+    The order of a mapping's keys is no content, unless they cannot be compared.
+    """
     disposition = DISPOSITION_CODES[registration.disposition]
-    head = _encoder.encode([disposition, registration.granted_to])
-    return sha256(head + encoded_input).digest()[:16]
+    content = [disposition, registration.granted_to, *_parts(registration.input)]
+    try:
+        return sha256(_sorted_encoder.encode(content)).digest()[:16]
+    except TypeError:
+        return sha256(_encoder.encode(content)).digest()[:16]
 
 
 def encode_outcome(outcome: Outcome, at_most: int) -> tuple[str, bytes]:

@@ -69,9 +69,7 @@ class PlainRegistry:
     def _sent(self, call: Call[T], via: str, attempts: int) -> T:
         script, prefix = load_all()[call.script], self.calls.prefix(call.partition)
         shebang = self._server is not None and self._server.takes_shebang
-        reply = self._patiently(
-            lambda: self.transport.run(via, script, prefix, call.args, shebang=shebang), attempts
-        )
+        reply = self._patiently(lambda: self.transport.run(via, script, prefix, call.args, shebang=shebang), attempts)
         return call.decode(reply)
 
     def _patiently(self, once: Callable[[], T], attempts: int) -> T:
@@ -93,8 +91,8 @@ class PlainRegistry:
     def register_many(self, registrations: Iterable[ProcessRegistration]) -> list[bool]:
         """Register many; return which were new, in their order. A batch of 500 is written whole or not at all."""
         self.open()
-        answers: list[bool] = self._many(list(registrations), lambda each: each.id, self.calls.register)
-        return answers
+        batch = list(registrations)
+        return self._many(batch, lambda each: each.id, self.calls.register)
 
     def rows(self, process_ids: Sequence[str]) -> list[Row | None]:
         """Return whole rows, in the order of the ids."""

@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lash_redis.core.errors import AuthorityRejected, LashError, LeaseLost, RegistryUnavailable, SettingsError
+from lash_redis.core.errors import LashError, LeaseLost, RegistryUnavailable, SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
-    Abandoned,
     AbandonRequest,
     Acquired,
     Busy,
@@ -205,7 +204,12 @@ class ProcessRegistry:
         """Return whole rows, and ask to be told on channel ``name`` when an unfinished one ends."""
         await self.open()
         return await self._many(
-            process_ids, str, lambda partition, ids: self.calls.watch(partition, name, ids), MAX_BATCH, "calls", ATTEMPTS
+            process_ids,
+            str,
+            lambda partition, ids: self.calls.watch(partition, name, ids),
+            MAX_BATCH,
+            "calls",
+            ATTEMPTS,
         )
 
     async def lease(self, process_id: str) -> ProcessLease | None:
@@ -348,13 +352,9 @@ class ProcessRegistry:
             LeaseLost, AlreadyTerminal, AuthorityRejected: see the table in design, section 4.
         """
         await self.open()
-        if isinstance(outcome, Abandoned):
-            raise AuthorityRejected(lease.process_id, "abandoned is written by settling alone, never under a lease")
         return await self.send(self.calls.complete(lease, outcome), via="control")
 
-    async def terminalize_many(
-        self, facts: Sequence[Fact], *, attempts: int = ATTEMPTS
-    ) -> list[str]:
+    async def terminalize_many(self, facts: Sequence[Fact], *, attempts: int = ATTEMPTS) -> list[str]:
         """Write terminal facts of one owner; return one status word each (DONE, LOST, TERMINAL …)."""
         await self.open()
         return await self._many(

@@ -45,16 +45,24 @@ class Leftovers:
         registry: where the rows are.
         owner: whose drain it is.
         kept: process id to reason: what must be left, since it still runs or has a result not yet written.
+        expected: ids known to need settling, to be named if the server does not answer.
         detail: what the evidence says beside *ended_here*, e.g. an exit status.
     """
 
     def __init__(
-        self, registry: ProcessRegistry, owner: LeaseOwner, kept: dict[str, str] | None = None, detail: str = "drained"
+        self,
+        registry: ProcessRegistry,
+        owner: LeaseOwner,
+        *,
+        kept: dict[str, str] | None = None,
+        expected: Collection[str] = (),
+        detail: str = "drained",
     ) -> None:
         self._registry = registry
         self._owner = owner
         self._me = owner_digest(owner)
         self._kept = kept or {}
+        self._expected = expected
         self._detail = detail
         self._abandoned: list[str] = []
         self._released = 0
@@ -76,12 +84,16 @@ class Leftovers:
             except RegistryUnavailable as error:
                 failures += 1
                 if boottime_ms() >= deadline:
-                    return self._report({**self._kept, "*": f"the registry is unavailable: {error}"})
+                    return self._report(self._kept | self._unknown(str(error)))
                 await sleep(backoff(failures, 0.05, 0.5))
             except LashError as error:
-                return self._report({**self._kept, "*": str(error)})
+                return self._report(self._kept | self._unknown(str(error)))
             else:
                 return self._report(self._kept | deferred)
+
+    def _unknown(self, why: str) -> dict[str, str]:
+        """Return what is known to be left, and that there may be more: nobody answers who could say."""
+        return {process_id: why for process_id in self._expected if process_id not in self._abandoned} | {"*": why}
 
     def _report(self, deferred: dict[str, str]) -> DrainReport:
         left = [Deferred(process_id, reason) for process_id, reason in deferred.items()]

@@ -46,9 +46,10 @@ class InHand:
         self._successors: dict[str, Attempt] = {}
         self._reclaiming: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
+        self.ended_without_result: list[str] = []
         self.roster = Roster()
         self.runner = Runner(catalogue, self._on_end)
-        self.outbox = Outbox(registry, self.roster, settings.lease_ttl_ms)
+        self.outbox = Outbox(registry, self.roster, settings.lease_ttl_ms, on_change)
         self.keeper = Keeper(
             self.roster,
             settings.lease_ttl_ms,
@@ -110,7 +111,11 @@ class InHand:
         if attempt.ended:
             return
         self.roster.end(attempt)
-        if attempt.stop is Stop.TERMINAL or (outcome is None and attempt.bound):
+        if attempt.stop is Stop.TERMINAL:
+            self.roster.forget(attempt)
+        elif outcome is None and attempt.bound:
+            # Only a drain stops owner-bound work; it settles what it stopped (verdict, line 7).
+            self.ended_without_result.append(attempt.process_id)
             self.roster.forget(attempt)
         elif outcome is None:
             self.outbox.give_back(attempt.lease, attempt)

@@ -47,19 +47,24 @@ class Leaving:
         self._hurried = True
         self._in_hand.changed()
 
+    def begin(self) -> None:
+        """Start the clock of the grace."""
+        if self._grace_ends_at_ms is None:
+            self._grace_ends_at_ms = boottime_ms() + self._settings.grace_ms
+
     async def leave(self, changes: Changes) -> DrainReport:
         """Drain; ``changes`` waits for something to have changed here."""
+        self.begin()
         roster = self._in_hand.roster
-        self._grace_ends_at_ms = boottime_ms() + self._settings.grace_ms
         emit("worker.draining", owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms)
         await self._answer_claims(changes)
         await self._close_claims()
-        leftovers = Leftovers(self._registry, self._owner, {each.process_id: "" for each in roster})
+        leftovers = Leftovers(self._registry, self._owner, kept={each.process_id: "" for each in roster})
         try:
             handed_back = await leftovers.hand_back()
         except RegistryUnavailable:
             handed_back = 0  # the last pass finds them again
-        await self._until(lambda: not roster.running, self._grace_ends_at_ms, changes, hurried_too=True)
+        await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, changes, hurried_too=True)
         for attempt in roster:
             attempt.ask_to_stop(Stop.DRAIN)
         await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms, changes)
@@ -67,7 +72,8 @@ class Leaving:
         await self._until(lambda: self._in_hand.outbox.is_empty, write_until, changes, every_s=0.05)
         await self._close_claims()
         kept = {each.process_id: NOT_WRITTEN if each.ended else STILL_RUNNING for each in roster}
-        report = await Leftovers(self._registry, self._owner, kept).settle(max(write_until - boottime_ms(), 500))
+        leftovers = Leftovers(self._registry, self._owner, kept=kept, expected=self._in_hand.ended_without_result)
+        report = await leftovers.settle(max(write_until - boottime_ms(), 500))
         report = msgspec.structs.replace(
             report,
             released=report.released + handed_back + self._in_hand.outbox.returned,

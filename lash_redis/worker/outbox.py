@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable
 
 from lash_redis.core.errors import (
     AlreadyTerminal,
@@ -36,8 +37,11 @@ class Claim(enum.Enum):
 class Outbox:
     """Writes for one worker. ``run`` is its loop; ``flushed`` waits until nothing is left to write."""
 
-    def __init__(self, registry: ProcessRegistry, roster: Roster, lease_ttl_ms: int) -> None:
+    def __init__(
+        self, registry: ProcessRegistry, roster: Roster, lease_ttl_ms: int, on_change: Callable[[], None]
+    ) -> None:
         self._registry = registry
+        self._on_change = on_change
         self._roster = roster
         self._ttl_ms = lease_ttl_ms
         self._facts: dict[Attempt, tuple[str, bytes]] = {}
@@ -95,6 +99,7 @@ class Outbox:
                 self._idle.set()
             else:
                 self._to_do.set()
+            self._on_change()
 
     async def _write_once(self) -> None:
         facts = list(self._facts.items())

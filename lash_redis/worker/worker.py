@@ -234,6 +234,7 @@ class Worker:
     # ── leaving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _drain(self) -> DrainReport:
+        self._leaving.begin()
         await self.registry.open()
         self._start_services()
         self._changed()

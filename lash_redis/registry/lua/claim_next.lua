@@ -53,13 +53,13 @@ local function hand_out_again()
   end
 end
 
-local function lease_and_start(id, place, lane)
+local function lease_and_start(id, lane)
   local f = redis.call('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in')
   if f[1] ~= QUEUED or f[2] ~= lane then
     index_remove(lane_set(lane), id)
     return
   end
-  local token, fence, starter = stem .. place, int(math.max(tonumber(f[4] or 0) + 1, now)), f[5]
+  local token, fence, starter = stem .. int(handed + 1), int(math.max(tonumber(f[4] or 0) + 1, now)), f[5]
   index_remove(lane_set(lane), id)
   index_add(K .. 'leases', expires, id)
   index_add(owned_set(me), number, id)
@@ -103,7 +103,7 @@ local function hand_out_queued()
       end
       local ids = redis.call('ZRANGE', K .. 'q:' .. entry.lane, '0', int(room))
       for i = 1, math.min(#ids, room) do
-        lease_and_start(ids[i], int(i + handed), entry.lane)
+        lease_and_start(ids[i], entry.lane)
       end
       if #ids > room then
         left_lane = entry.lane
@@ -118,12 +118,13 @@ if tonumber(number) == last_number then
 elseif wanted > 0 then
   hand_out_queued()
 end
--- Fewer than it has room for: it wants to be told of more. None wanted: it leaves.
+-- Fewer than it has room for: it wants to be told of more. Else its hands are full, or it leaves (none wanted), and
+-- a wake-up sent to it would be lost on others.
 for _, queue in ipairs(queues) do
-  if wanted == 0 then
-    index_remove(K .. 'idle:' .. queue.name, me)
-  elseif handed < wanted then
+  if handed < wanted then
     index_add(K .. 'idle:' .. queue.name, int(now), me)
+  else
+    index_remove(K .. 'idle:' .. queue.name, me)
   end
 end
 if #long_inputs > 0 then

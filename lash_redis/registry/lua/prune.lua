@@ -10,13 +10,14 @@ local before, limit = ARGV[1], ARGV[2]
 local ids = redis.call('ZRANGEBYSCORE', K .. 'done', '-inf', '(' .. before, 'LIMIT', '0', limit)
 for _, id in ipairs(ids) do
   local row = read_row(id)
+  index_remove(K .. 'done', id)
+  -- The index is a hint: what it names wrongly is not forgotten.
   if row and row.state then
     count(task_of(row) .. '|' .. row.state, -1)
+    drop(row_key(id))
+    drop(K .. 'i:' .. id)
+    drop(K .. 'o:' .. id)
   end
-  drop(row_key(id))
-  drop(K .. 'i:' .. id)
-  drop(K .. 'o:' .. id)
-  index_remove(K .. 'done', id)
 end
 commit()
 return { 'PRUNED', int(#ids) }

@@ -53,11 +53,11 @@ local function settle(at)
   end
   if action == 'fact' then
     finish(row, state, outcome, next_fence(row))
-  elseif action == 'queue' then
+  elseif action == 'queue' and row.place ~= QUEUED then
     count_loss(row)
     queue_again(row)
     lanes[row.lane] = true
-  elseif row.place ~= UNCERTAIN then
+  elseif action == 'uncertain' and row.place ~= UNCERTAIN then
     make_uncertain(row)
   end
   return 'DONE'

@@ -13,7 +13,8 @@ for at = 2, #ARGV do
   local row = read_row(ARGV[at])
   rows[#rows + 1] = row or false
   local waiting = row and row.waiters or ''
-  if row and not row.state and not string.find(waiting, client, 1, true) and #waiting < 32 * (#client + 1) then
+  local noted = string.find(' ' .. waiting .. ' ', ' ' .. client .. ' ', 1, true)
+  if row and not row.state and not noted and #waiting < 32 * (#client + 1) then
     write_row(row.id, 'w', waiting == '' and client or waiting .. ' ' .. client)
   end
 end

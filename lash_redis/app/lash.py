@@ -1,0 +1,255 @@
+"""``Lash``, the app object: one namespace on one server, its tasks, and the work that happens outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, Self, TypeVar
+
+from lash_redis.app.connections import Connections, Server
+from lash_redis.app.process import Process, Surroundings
+from lash_redis.app.task import Task
+from lash_redis.core.errors import PayloadError, SettingsError
+from lash_redis.core.model import (
+    ExternalInput,
+    ExternalOwner,
+    Outcome,
+    ProcessRecord,
+    ProcessRegistration,
+    RecoveryDisposition,
+)
+from lash_redis.core.settings import DEFAULT_LOSS_LIMIT, MAX_PAYLOAD_BYTES, checked_id
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.tasks.carried import Misfit, carried
+from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Recovery = RecoveryDisposition | Literal["rerunnable", "owner_bound"]
+
+_SOME_URL = "unix:///"
+
+
+class _Door:
+    """What both doors have: tasks and handles, which need no I/O."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._connections = surroundings.connections
+
+    def process(self, process_id: str) -> Process:
+        """Return the handle of a process that somebody registered; it is not looked up.
+
+        Raises:
+            SettingsError: the id is outside what is allowed.
+        """
+        return Process(self._surroundings, checked_id("process_id", process_id), known=False)
+
+
+class Lash(_Door):
+    """One namespace on one server. Constructing it does no I/O and needs no event loop.
+
+    Without a URL it is ``$LASH_REDIS_URL``, read at first use, else the project's embedded server, started at first
+    use and kept alive until this is closed. It may be used from one event loop after another, and from plain code
+    through ``blocking``; an ``async with`` closes it at the end.
+
+    Args:
+        url_or_client: ``redis://…``, ``rediss://…`` or ``unix://…``, or a client, redis.asyncio or fakeredis.
+        namespace: 1 to 64 characters of ``[a-z0-9-]``.
+        partitions: how many; for ever the same for one namespace. None: as the namespace, which must exist, says.
+        max_payload_bytes: the longest input or outcome, bytes.
+        allow_unsafe_server: let a server pass that evicts keys.
+
+    Raises:
+        SettingsError: an argument is outside what is allowed.
+    """
+
+    def __init__(
+        self,
+        url_or_client: Any = None,
+        namespace: str = "lash",
+        partitions: int | None = 1,
+        *,
+        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+        allow_unsafe_server: bool = False,
+    ) -> None:
+        new_registry = partial(
+            ProcessRegistry,
+            namespace=namespace,
+            partitions=partitions,
+            max_payload_bytes=max_payload_bytes,
+            allow_unsafe_server=allow_unsafe_server,
+        )
+        new_registry(
+            _SOME_URL if url_or_client is None else url_or_client
+        )  # checks them all, here and not at first use
+        connections = Connections(Server(url_or_client), new_registry)
+        super().__init__(Surroundings(connections, {}))
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self.blocking = BlockingLash(self._surroundings)
+
+    @property
+    def registry(self) -> ProcessRegistry:
+        """The registry underneath: the running event loop's, or that of the loop that will run next.
+
+        It blocks while an embedded server starts; ``await lash.open()`` starts it without blocking.
+        """
+        return self._connections.side().registry
+
+    @property
+    def tasks(self) -> tuple[Task[..., Any], ...]:
+        """What was declared, in order."""
+        return tuple(self._tasks.values())
+
+    def task(
+        self,
+        bare: None = None,
+        /,
+        *,
+        recovery: Recovery | Missing = MISSING,
+        name: str | None = None,
+        queue: str = "default",
+        loss_limit: int = DEFAULT_LOSS_LIMIT,
+    ) -> Callable[[Callable[P, R]], Task[P, R]]:
+        """Make a task of the decorated function; ``recovery`` is required.
+
+        Args:
+            bare: nothing; it is there to refuse ``@lash.task`` without parentheses in clear words.
+            recovery: what may be done once the owner is lost: ``"rerunnable"`` or ``"owner_bound"``.
+            name: for good, since rows carry it; ``module.qualname`` unless given.
+            queue: where its work waits unless ``options`` say otherwise.
+            loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+
+        Raises:
+            SettingsError: the recovery is missing, another function has this task's name, or as ``declare`` says.
+        """
+        declaring = partial(declare, recovery=recovery, name=name, queue=queue, loss_limit=loss_limit)
+        if bare is not None:
+            raise _refused(bare)
+
+        def decorate(function: Callable[P, R]) -> Task[P, R]:
+            declaration = declaring(function)
+            task = Task(self._surroundings, declaration, function, declaration.options)
+            self._add(task, declaration)
+            return task
+
+        return decorate
+
+    def _add(self, task: Task[..., Any], declaration: Declaration) -> None:
+        known = self._surroundings.declarations.get(task.name)
+        # The same place again is a module reloaded, or a notebook's cell run again: the new one stands.
+        if known is not None and _definition(known) != _definition(declaration):
+            raise SettingsError(
+                f"two tasks are named {task.name!r}, at {known.place} and at {declaration.place}: "
+                "give one of them another name"
+            )
+        self._surroundings.declarations[task.name] = declaration
+        self._tasks[task.name] = task
+
+    async def open(self) -> None:
+        """Reach the server and open the namespace now, and not at first use.
+
+        Raises:
+            RegistryUnavailable: the server does not answer.
+            UnsafeServerError, NamespaceMismatch: it is not what it should be.
+        """
+        await (await self._connections.here()).registry.open()
+
+    async def expect(
+        self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> Process:
+        """Register work that happens outside: the pool never runs it, ``complete_external`` ends it.
+
+        Args:
+            process_id: its id; the same content again gives the same process.
+            grantee: who alone may complete it; None lets any ``ExternalOwner``.
+            metadata: for the outside actor, plain values.
+
+        Raises:
+            RegistrationConflict: the id is registered with other content.
+            PayloadError: the metadata cannot be carried.
+        """
+        registration = _expected(process_id, grantee, metadata)
+        side = await self._connections.here()
+        await side.registry.register_many([registration])
+        return Process(self._surroundings, process_id, known=True)
+
+    async def complete_external(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
+        """Write the outcome of externally owned work; the same again answers the record.
+
+        Raises:
+            UnknownProcess, AlreadyTerminal: there is nothing to complete.
+            AuthorityRejected: it is not externally owned, or was granted to somebody else.
+        """
+        side = await self._connections.here()
+        return await side.registry.complete_unleased(process_id, outcome, authority)
+
+    async def aclose(self) -> None:
+        """Close what was opened for this event loop and for plain code; using it again opens it again."""
+        await self._connections.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class BlockingLash(_Door):
+    """The door for plain code: the same names, and each call blocks its thread. Usable from any thread."""
+
+    def open(self) -> None:
+        """Do as ``Lash.open`` does."""
+        self._connections.plain().registry.open()
+
+    def expect(self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None) -> Process:
+        """Do as ``Lash.expect`` does."""
+        registration = _expected(process_id, grantee, metadata)
+        self._connections.plain().registry.register_many([registration])
+        return Process(self._surroundings, process_id, known=True)
+
+    def complete_external(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
+        """Do as ``Lash.complete_external`` does."""
+        return self._connections.plain().registry.complete_unleased(process_id, outcome, authority)
+
+    def close(self) -> None:
+        """Close what was opened for plain code; using it again opens it again."""
+        self._connections.close()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _expected(process_id: str, grantee: str | None, metadata: Mapping[str, Any] | None) -> ProcessRegistration:
+    try:
+        plain = carried(dict(metadata or {}))
+    except Misfit as misfit:
+        raise PayloadError(f"metadata{misfit.where}: {misfit.why}") from misfit.__cause__
+    return ProcessRegistration(
+        process_id, ExternalInput(plain), RecoveryDisposition.EXTERNALLY_OWNED, granted_to=grantee
+    )
+
+
+def _refused(bare: Any) -> SettingsError:
+    """Return the error for ``@lash.task`` and for ``@lash.task("rerunnable")``."""
+    if callable(bare):
+        try:
+            declare(bare, recovery=MISSING)
+        except SettingsError as error:
+            return error
+    return SettingsError(f'expected @lash.task(recovery="..."), got @lash.task({bare!r})')
+
+
+def _definition(declaration: Declaration) -> tuple[str, str]:
+    return declaration.function.__module__, declaration.function.__qualname__

@@ -1,0 +1,146 @@
+"""The handle of one process: wait for its outcome, read its record, ask for its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lash_redis.app.connections import Connections
+from lash_redis.app.wait import Wait
+from lash_redis.core.errors import SettingsError, UnknownProcess
+from lash_redis.core.model import AbandonRequest, CancelRequest, Outcome, ProcessRecord, Success, TaskInput
+from lash_redis.core.timing import wall_ms
+from lash_redis.tasks.arguments import decode_result
+from lash_redis.tasks.declaration import Declaration
+
+OnUncertain = Literal["wait", "raise"]
+_ON_UNCERTAIN: Final = ("wait", "raise")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all handles of one ``Lash`` share: its connections, and by name what it declared."""
+
+    connections: Connections
+    declarations: dict[str, Declaration]
+
+
+class _Handle:
+    """What both handles know.
+
+    Args:
+        surroundings: of the ``Lash`` that it came from.
+        id: the process id.
+        known: it is registered, so that no row means that it was pruned.
+    """
+
+    __slots__ = ("_known", "_surroundings", "id")
+
+    def __init__(self, surroundings: Surroundings, id: str, *, known: bool) -> None:
+        self._surroundings = surroundings
+        self._known = known
+        self.id: Final = id
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id!r}>"
+
+    def _wait(self, timeout: float | None, on_uncertain: OnUncertain) -> Wait:
+        if on_uncertain not in _ON_UNCERTAIN:
+            raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {on_uncertain!r}")
+        return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
+
+    def _typed(self, record: ProcessRecord) -> Outcome:
+        outcome = record.outcome
+        assert outcome is not None  # noqa: S101 - a wait ends with a terminal record
+        if isinstance(outcome, Success) and isinstance(record.input, TaskInput):
+            declaration = self._surroundings.declarations.get(record.input.task)
+            if declaration is not None:
+                return Success(decode_result(declaration, outcome.value))
+        return outcome
+
+    def _there(self, record: ProcessRecord | None) -> ProcessRecord:
+        if record is None:
+            raise UnknownProcess(self.id)
+        return record
+
+
+class Process(_Handle):
+    """One durable execution, known by its id. A handle costs nothing and does no I/O by itself."""
+
+    __slots__ = ()
+
+    @property
+    def blocking(self) -> BlockingProcess:
+        """The same for plain code."""
+        return BlockingProcess(self._surroundings, self.id, known=self._known)
+
+    async def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
+        """Wait until the process has ended and return its outcome, a result as the type that its task declares.
+
+        Args:
+            timeout: seconds; None waits for ever. Until then an unreachable server is waited for too.
+            on_uncertain: ``"wait"`` until an operator has settled it, or ``"raise"`` (noticed within 10 s).
+
+        Raises:
+            TimeoutError: it has not ended within the timeout.
+            UnknownProcess: no process has this id.
+            OutcomePruned: it was there, and was pruned.
+            OutcomeUncertain: its owner is silent, and ``on_uncertain`` is ``"raise"``.
+            PayloadError: the function returned something else than it declares; ``record`` has it as it is.
+        """
+        wait = self._wait(timeout, on_uncertain)
+        side = await self._surroundings.connections.here()
+        return self._typed(await side.waiting.end_of(wait))
+
+    async def record(self) -> ProcessRecord:
+        """Return the record as it stands, with payloads as they are stored.
+
+        Raises:
+            UnknownProcess: no process has this id, or it was pruned.
+        """
+        side = await self._surroundings.connections.here()
+        return self._there(await side.registry.get(self.id))
+
+    async def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
+        """Ask that the work stop; what nobody holds and nobody started is cancelled at once.
+
+        Raises:
+            UnknownProcess, AlreadyTerminal: there is nothing to stop.
+        """
+        side = await self._surroundings.connections.here()
+        return await side.registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
+
+    async def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
+        """Permit, durably, that the result stay unknown; a sweep acts on it.
+
+        Raises:
+            UnknownProcess, AlreadyTerminal: there is nothing to give up.
+            NothingToAbandon: rerunnable or never started: cancel it instead.
+        """
+        side = await self._surroundings.connections.here()
+        return await side.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
+
+
+class BlockingProcess(_Handle):
+    """The handle for plain code: the same names, and each call blocks its thread."""
+
+    __slots__ = ()
+
+    def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
+        """Do as ``Process.outcome`` does."""
+        wait = self._wait(timeout, on_uncertain)
+        return self._typed(self._surroundings.connections.plain().waiting.end_of(wait))
+
+    def record(self) -> ProcessRecord:
+        """Do as ``Process.record`` does."""
+        return self._there(self._surroundings.connections.plain().registry.get(self.id))
+
+    def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
+        """Do as ``Process.request_cancel`` does."""
+        registry = self._surroundings.connections.plain().registry
+        return registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
+
+    def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
+        """Do as ``Process.request_abandon`` does."""
+        registry = self._surroundings.connections.plain().registry
+        return registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))

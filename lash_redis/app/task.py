@@ -1,0 +1,179 @@
+"""What ``@lash.task`` leaves in place of a function: still the function, and the door to submit it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import msgspec
+
+from lash_redis.app.process import Process, Surroundings
+from lash_redis.core.errors import PayloadError, SettingsError
+from lash_redis.core.model import ProcessRegistration
+from lash_redis.core.settings import MAX_BATCH, checked_id
+from lash_redis.core.timing import random_token
+from lash_redis.tasks.arguments import bind
+from lash_redis.tasks.declaration import Declaration, TaskOptions
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Task(Generic[P, R]):
+    """A function made durable. Calling it calls the function, here and now, as if it had no decorator."""
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        declaration: Declaration,
+        function: Callable[P, R],
+        options: TaskOptions,
+        process_id: str | None = None,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.declaration = declaration
+        self._surroundings = surroundings
+        self._function = function
+        self._options = options
+        self._process_id = process_id
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself: nothing is registered."""
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """What its rows call it."""
+        return self.declaration.name
+
+    @property
+    def blocking(self) -> BlockingTask[P, R]:
+        """The same for plain code."""
+        return BlockingTask(self, self._surroundings)
+
+    def options(
+        self, *, process_id: str | None = None, queue: str | None = None, loss_limit: int | None = None
+    ) -> Task[P, R]:
+        """Return the task with other options for what is submitted through it; what is not given stays.
+
+        Args:
+            process_id: an id of the caller's choice makes the submit idempotent: sent again with the same content it
+                gives the same process. None: a random one each time.
+            queue: where the work waits.
+            loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+
+        Raises:
+            SettingsError: an option is outside what is allowed.
+        """
+        given = {"queue": queue, "loss_limit": loss_limit}
+        changes = {name: value for name, value in given.items() if value is not None}
+        chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
+        # Made anew, not replaced in place: that is what checks the values.
+        options = TaskOptions(**(msgspec.structs.asdict(self._options) | changes))
+        return Task(self._surroundings, self.declaration, self._function, options, chosen_id)
+
+    async def submit(self, *args: P.args, **kwargs: P.kwargs) -> Process:
+        """Register one process that calls the function with these arguments, and return its handle.
+
+        Raises:
+            PayloadError: an argument is missing, unexpected, of the wrong type or too long; it is named.
+            RegistrationConflict: ``process_id`` is registered with other content.
+            RegistryUnavailable: no answer; with a ``process_id`` it can simply be submitted again.
+        """
+        registration = self.registration(args, kwargs)
+        side = await self._surroundings.connections.here()
+        await side.registry.register_many([registration])
+        return self.handle(registration)
+
+    async def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process]:
+        """Register one process for each tuple of arguments, and return their handles in that order.
+
+        They are sent in batches of 500 while ``calls`` is read. A call that is refused ends it there; a note on the
+        error says how many processes were registered before.
+
+        Raises:
+            PayloadError: as ``submit`` says.
+            SettingsError: an item is no tuple, or the task has a ``process_id``.
+            RegistryUnavailable: no answer.
+        """
+        side = await self._surroundings.connections.here()
+        handles: list[Process] = []
+        for batch in self.batches(calls):
+            await side.registry.register_many(batch)
+            handles += map(self.handle, batch)
+        return handles
+
+    def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ProcessRegistration:
+        """Return what a submit registers.
+
+        Raises:
+            PayloadError: as ``submit`` says.
+        """
+        declaration = self.declaration
+        return ProcessRegistration(
+            # Not the bare token: it may begin with a dash, which a command line takes for an option.
+            self._process_id or f"p{random_token()}",
+            bind(declaration, args, kwargs),
+            declaration.disposition,
+            queue=self._options.queue,
+            loss_limit=self._options.loss_limit,
+            signature=declaration.signature.digest,
+        )
+
+    def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
+        """Yield what ``submit_many`` registers, 500 at a time."""
+        if self._process_id is not None:
+            raise SettingsError(f"submit_many registers many processes: they cannot all have id {self._process_id!r}")
+        batch: list[ProcessRegistration] = []
+        sent = 0
+        try:
+            for args in calls:
+                batch.append(self.registration(_arguments(args), {}))
+                if len(batch) == MAX_BATCH:
+                    yield batch
+                    sent += MAX_BATCH
+                    batch = []
+        except (PayloadError, SettingsError) as error:
+            error.add_note(f"submit_many: at item {sent + len(batch)} of the iterable; the first {sent} are registered")
+            raise
+        if batch:
+            yield batch
+
+    def handle(self, registration: ProcessRegistration) -> Process:
+        """Return the handle of what was registered."""
+        return Process(self._surroundings, registration.id, known=True)
+
+
+class BlockingTask(Generic[P, R]):
+    """The task for plain code: the same names, and each call blocks its thread."""
+
+    def __init__(self, task: Task[P, R], surroundings: Surroundings) -> None:
+        self._task = task
+        self._surroundings = surroundings
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Process:
+        """Do as ``Task.submit`` does."""
+        registration = self._task.registration(args, kwargs)
+        self._surroundings.connections.plain().registry.register_many([registration])
+        return self._task.handle(registration)
+
+    def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process]:
+        """Do as ``Task.submit_many`` does."""
+        registry = self._surroundings.connections.plain().registry
+        handles: list[Process] = []
+        for batch in self._task.batches(calls):
+            registry.register_many(batch)
+            handles += map(self._task.handle, batch)
+        return handles
+
+
+def _arguments(item: object) -> tuple[Any, ...]:
+    if not isinstance(item, (tuple, list)):
+        shown = repr(item)
+        shown = shown if len(shown) <= 100 else shown[:100] + "…"
+        raise SettingsError(f"expected an item of submit_many to be a tuple of arguments, got {shown}: write (…,)")
+    return tuple(item)

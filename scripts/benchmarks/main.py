@@ -1,0 +1,27 @@
+"""Run the measurements that are named, or all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+
+NAMES = ("throughput", "memory", "startup", "recovery")
+
+
+def main(names: list[str]) -> int:
+    """Return the exit code."""
+    if names == ["--list"]:
+        print("\n".join(NAMES))
+        return 0
+    for name in names or NAMES:
+        if name not in NAMES:
+            print(f"expected one of {', '.join(NAMES)}, got {name!r}", file=sys.stderr)
+            return 2
+        print(f"== {name}")
+        asyncio.run(importlib.import_module(f"benchmarks.{name}").measure())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,69 @@
+"""A throw-away Valkey on a unix socket, and what it says of its own work."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from lash_redis.core.timing import boottime_ms, pause
+from lash_redis.embedded.server import server_binary
+
+
+@contextmanager
+def fresh_server() -> Iterator[str]:
+    """Start a server, give its URL, and end it."""
+    with tempfile.TemporaryDirectory(prefix="lash-bench-") as folder:
+        socket = Path(folder) / "s"
+        server = subprocess.Popen(
+            [str(server_binary()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            url = f"unix://{socket}"
+            _wait_for(url)
+            yield url
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait_for(url: str) -> None:
+    client = redis.Redis.from_url(url)
+    until = boottime_ms() + 10_000
+    while True:
+        try:
+            client.ping()
+        except redis.ConnectionError:
+            if boottime_ms() > until:
+                raise
+            pause(0.01)
+        else:
+            client.close()
+            return
+
+
+class Work:
+    """What the server did between two looks: commands, CPU seconds, bytes."""
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(url)
+        self._before = self._look()
+
+    def _look(self) -> tuple[int, float, int]:
+        stats = self._client.info("commandstats")
+        calls = sum(each["calls"] for name, each in stats.items() if name not in _OF_THE_LOOK)
+        cpu = self._client.info("cpu")
+        return calls, cpu["used_cpu_user"] + cpu["used_cpu_sys"], self._client.info("memory")["used_memory"]
+
+    def since(self) -> tuple[int, float, int]:
+        """Return commands (those inside scripts too), CPU seconds and bytes since this was made."""
+        after = self._look()
+        return after[0] - self._before[0], after[1] - self._before[1], after[2] - self._before[2]
+
+
+_OF_THE_LOOK = {"cmdstat_info", "cmdstat_client|setinfo", "cmdstat_hello"}

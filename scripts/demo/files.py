@@ -1,0 +1,44 @@
+"""What there is to measure: files by package, without what was installed or cached."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+LEFT_OUT = frozenset({"site-packages", "dist-packages", "__pycache__", ".git", ".lash-redis", ".venv"})
+
+
+def files_by_package(folder: str) -> dict[str, list[str]]:
+    """Return each package's files; of the standard library its sources, of a given folder every readable file.
+
+    Raises:
+        SystemExit: the folder is none, or holds nothing.
+    """
+    root = Path(folder) if folder else Path(sysconfig.get_path("stdlib"))
+    if not root.is_dir():
+        raise SystemExit(f"expected a folder to measure, got {root}")
+    packages: dict[str, list[str]] = {}
+    for parent, folders, names in root.walk() if hasattr(root, "walk") else _walk(root):
+        folders[:] = sorted(each for each in folders if each not in LEFT_OUT and not each.endswith("_cache"))
+        found = [parent / name for name in sorted(names) if folder or name.endswith(".py")]
+        paths = [str(path) for path in found if path.is_file() and not path.is_symlink() and _is_readable(path)]
+        if paths:
+            package = ".".join(parent.relative_to(root).parts) or root.name
+            packages[package] = paths
+    if not packages:
+        raise SystemExit(f"expected a folder with files to measure, got {root}")
+    return packages
+
+
+def _walk(root: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Path.walk came with Python 3.12
+    import os  # noqa: PLC0415
+
+    return ((Path(parent), folders, names) for parent, folders, names in os.walk(root))
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        with path.open("rb"):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,117 @@
+"""Run the demo: measure, publish, kill, stop, start, approve, report."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# A namespace and a ledger of this run's own, before the tasks are imported.
+RUN = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+os.environ["LASH_DEMO_NAMESPACE"] = RUN
+
+from demo.faults import kill_one_worker, stop_and_start, until  # noqa: E402
+from demo.files import files_by_package  # noqa: E402
+from demo.pool import GRACE_S, WORKERS, Pool  # noqa: E402
+from demo.progress import Progress  # noqa: E402
+from demo.report import Outcome, report  # noqa: E402
+from demo.tasks import lash, measure, publish  # noqa: E402
+
+from lash_redis import ExternalOwner, Success  # noqa: E402
+from lash_redis.app.process import Process  # noqa: E402
+
+PUBLISH_TAKES_S = 1.0
+LASTING = "(a publication that lasts)"
+
+
+class Demo:
+    """One run."""
+
+    def __init__(self, folder: str) -> None:
+        self._packages = files_by_package(folder)
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{RUN}-"))
+        self._ledger = self._folder / "ledger.tsv"
+        self._ledger.touch()
+        self._published: dict[str, Process] = {}
+        self._pool = Pool(self._folder / "pool.log")
+
+    async def run(self) -> bool:
+        """Run it all; return whether everything came out as declared."""
+        files = sum(map(len, self._packages.values()))
+        async with lash:
+            progress = Progress(lash.registry, files, len(self._packages) + 1)
+            progress.note(f"{files} files in {len(self._packages)} packages; namespace {RUN}; log in {self._folder}")
+            began = time.monotonic()
+            await self._pool.start()
+            drawing = asyncio.create_task(progress.run())
+            try:
+                measured, packages, approval = await self._submit()
+                publishing = asyncio.gather(*packages)
+                codes = [await self._faults(progress, files)]
+                await publishing
+                progress.note("everything is measured and published: the desk approves")
+                await lash.complete_external(approval.id, Success(value=True), ExternalOwner("desk"))
+                await approval.outcome(timeout=10)
+                seconds = time.monotonic() - began
+                codes.append(await self._pool.stop())
+                await progress.draw()
+            finally:
+                drawing.cancel()
+                self._pool.kill_if_left()
+            published = {package: await process.record() for package, process in self._published.items()}
+            rows = await lash.registry.rows([process.id for process in measured])
+            records = [row.record() for row in rows if row is not None]
+            return report(Outcome(records, published, await approval.record(), self._ledger, codes, seconds))
+
+    async def _submit(self) -> tuple[list[Process], list[asyncio.Task[None]], Process]:
+        approval = await lash.expect(f"{RUN}:approval", grantee="desk", metadata={"what": "the whole ledger"})
+        measured: list[Process] = []
+        packages = []
+        for package, paths in self._packages.items():
+            processes = await measure.submit_many((path,) for path in paths)
+            measured += processes
+            packages.append(asyncio.create_task(self._publish_when_measured(package, processes)))
+        return measured, packages, approval
+
+    async def _publish_when_measured(self, package: str, processes: list[Process]) -> None:
+        await asyncio.gather(*(process.outcome() for process in processes))
+        process = await self._publish(package, len(processes), PUBLISH_TAKES_S)
+        await process.outcome()
+
+    async def _publish(self, package: str, files: int, takes_s: float) -> Process:
+        once = publish.options(process_id=f"{RUN}:publish:{len(self._published)}")
+        process = self._published[package] = await once.submit(package, files, str(self._ledger), takes_s)
+        return process
+
+    async def _faults(self, progress: Progress, files: int) -> int:
+        async def measured_share(share: float) -> None:
+            await until(f"{share:.0%} of the files are measured", lambda: self._reached(progress, share * files), 0.1)
+
+        await measured_share(0.35)
+        pid = await kill_one_worker(lash.registry)
+        progress.note(f"killed worker process {pid} (SIGKILL), which had started both kinds of work")
+        await measured_share(0.65)
+        lasting = await self._publish(LASTING, 0, 60.0)
+        code = await stop_and_start(self._pool, lasting)
+        progress.note(f"stopped the pool (SIGTERM, grace {GRACE_S} s; it left with {code}) and started it again: "
+                      f"{WORKERS} worker processes")  # fmt: skip
+        return code
+
+    async def _reached(self, progress: Progress, number: float) -> bool:
+        if self._pool.has_ended:
+            raise SystemExit(f"the pool ended by itself; see {self._folder}/pool.log")
+        await progress.draw()
+        return progress.measured >= number
+
+
+def main() -> int:
+    """Return the exit code."""
+    return 0 if asyncio.run(Demo(sys.argv[1] if len(sys.argv) > 1 else "").run()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""A line that shows how far it is: redrawn on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from lash_redis import ProcessRegistry
+
+
+class Progress:
+    """Draws counts from the registry; ``note`` prints a line of its own above."""
+
+    def __init__(self, registry: ProcessRegistry, files: int, packages: int) -> None:
+        self._registry = registry
+        self._files = files
+        self._packages = packages
+        self._live = sys.stdout.isatty()
+        self.measured = 0
+
+    async def run(self) -> None:
+        """Redraw for ever; ends by cancellation."""
+        while True:
+            await self.draw()
+            await asyncio.sleep(0.2 if self._live else 3)
+
+    async def draw(self) -> None:
+        """Read the counts and draw once."""
+        counts = await self._registry.counts(0)
+        ended = {(task.rpartition(".")[2], state): number for (task, state), number in counts.terminal.items()}
+        self.measured = ended.get(("measure", "completed"), 0)
+        share = self.measured / self._files
+        bar = "█" * round(share * 24)
+        text = (
+            f"[{bar:·<24}] measured {self.measured}/{self._files}  "
+            f"published {ended.get(('publish', 'completed'), 0)}/{self._packages}  "
+            f"abandoned {ended.get(('publish', 'abandoned'), 0)}  running {counts.leased}  "
+            f"queued {sum(counts.lanes.values())}"
+        )
+        if self._live:
+            print(f"\r\x1b[K{text}", end="", flush=True)
+        else:
+            print(text, flush=True)
+
+    def note(self, text: str) -> None:
+        """Say what happens."""
+        print(f"{chr(13) + chr(27) + '[K' if self._live else ''}{text}", flush=True)

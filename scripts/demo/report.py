@@ -1,0 +1,72 @@
+"""What came out, and whether it is what was declared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from lash_redis import Abandoned, AbandonWriter, ProcessRecord, ProcessStatus
+
+
+class Outcome(msgspec.Struct):
+    """Everything that the report looks at."""
+
+    measured: list[ProcessRecord]
+    published: dict[str, ProcessRecord]
+    approval: ProcessRecord
+    ledger: Path
+    pool_exit_codes: list[int]
+    seconds: float
+
+
+def report(outcome: Outcome) -> bool:
+    """Print what ran, what ran again and what was abandoned on whose evidence; return whether all is as it must be."""
+    ledger = Counter(line.split("\t")[0] for line in outcome.ledger.read_text("utf-8").splitlines())
+    done = [record for record in outcome.measured if record.status is ProcessStatus.COMPLETED]
+    again = [record for record in outcome.measured if record.losses > 0]
+    completed = sum(record.status is ProcessStatus.COMPLETED for record in outcome.published.values())
+    abandoned = {
+        package: record.outcome.evidence
+        for package, record in outcome.published.items()
+        if isinstance(record.outcome, Abandoned)
+    }
+    double = [package for package, lines in ledger.items() if lines > 1]
+    print(f"\nmeasured   {len(done)} of {len(outcome.measured)} files in {outcome.seconds:.1f} s "
+          f"({len(done) / outcome.seconds:.0f} files a second)")  # fmt: skip
+    print(f"run again  {len(again)}: their worker process was killed, and they are rerunnable")
+    print(f"published  {completed} of {len(outcome.published)} packages, {len(ledger)} lines in {outcome.ledger}")
+    print(f"approval   {outcome.approval.status.value} (externally owned: no worker touched it)")
+    print(f"abandoned  {len(abandoned)}: owner-bound, never run a second time")
+    for package, evidence in sorted(abandoned.items(), key=lambda each: each[1].epoch_ms):
+        owner = evidence.owner.owner_id if evidence.owner else "nobody"
+        line = "its line is in the ledger" if package in ledger else "no line in the ledger"
+        print(f"           {package}: {evidence.writer.value}, {evidence.proof} ({evidence.detail}), "
+              f"owner {owner}; {line}")  # fmt: skip
+    writers = {(evidence.writer, evidence.proof) for evidence in abandoned.values()}
+    return _all_hold(
+        {
+            "every file was measured": len(done) == len(outcome.measured),
+            "no ledger line is double": not double,
+            "every completed publication has its line": all(
+                package in ledger
+                for package, record in outcome.published.items()
+                if record.status is ProcessStatus.COMPLETED
+            ),
+            "every publication ended": all(record.is_terminal for record in outcome.published.values()),
+            "the approval was given": outcome.approval.status is ProcessStatus.COMPLETED,
+            "at least one row ran again": bool(again),
+            "at least one was abandoned because its worker process was reaped": (AbandonWriter.SWEEP, "reaped")
+            in writers,
+            "at least one was abandoned by the drain": any(writer is AbandonWriter.OWNER_DRAIN for writer, _ in writers),
+            "each pool drained in order": set(outcome.pool_exit_codes) == {0},
+        }
+    )
+
+
+def _all_hold(checks: dict[str, bool]) -> bool:
+    print()
+    for what, holds in checks.items():
+        print(f"{'ok    ' if holds else 'FAILED'} {what}")
+    return all(checks.values())

@@ -1,0 +1,138 @@
+"""Waiting through outages, on a server of the test's own that can be stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from lash_redis.app.lash import Lash
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.model import ExternalOwner, Success
+from lash_redis.registry import listening
+from lash_redis.registry.listening import listen
+from lash_redis.registry.registry import ProcessRegistry
+from tests.app.test_waiting import is_noted, waiting_for
+from tests.app.working import until_subscribed
+from tests.servers import Server
+from tests.support import block_until, wait_until
+
+DESK = ExternalOwner("desk")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Return a server that keeps its data and can be told to start again."""
+    with Server("valkey", appendonly="yes", enable_debug_command="local") as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[Any]:
+    """Return a raw client."""
+    async with redis.asyncio.Redis.from_url(server.url) as raw:
+        yield raw
+
+
+@pytest.fixture
+async def lash(server: Server) -> AsyncIterator[Lash]:
+    """Return a Lash of that server."""
+    async with Lash(server.url, "outages", 2) as made:
+        yield made
+
+
+def restart(server: Server) -> None:
+    """Make the server start again, with its data."""
+    with redis.Redis(unix_socket_path=str(server.socket)) as raw:
+        before = raw.info("server")["run_id"]
+        with pytest.raises(redis.ConnectionError):
+            raw.execute_command("DEBUG", "RESTART")
+
+        def is_another() -> bool:
+            try:
+                return bool(raw.info("server")["run_id"] != before)
+            except redis.ConnectionError:
+                return False
+
+        block_until(is_another, "the server has started again")
+
+
+async def test_a_wait_survives_a_restart(lash: Lash, server: Server, client: Any) -> None:
+    """It subscribes anew; an end that comes after the restart is heard of."""
+    step = await lash.expect("approval:1")
+    waiter = waiting_for(step, timeout=10)
+    await until_subscribed(client, "outages")
+
+    restart(server)
+    await until_subscribed(client, "outages")
+    await lash.complete_external("approval:1", Success(1), DESK)
+
+    assert await waiter == Success(1)
+
+
+def test_a_plain_wait_survives_a_restart(lash: Lash, server: Server) -> None:
+    """The same in threads."""
+    step = lash.blocking.expect("approval:1")
+
+    with ThreadPoolExecutor() as threads:
+        wait = threads.submit(step.blocking.outcome, timeout=10)
+        block_until(lambda: is_noted(lash, step), "it is known to wait")
+        restart(server)
+        lash.blocking.complete_external("approval:1", Success(1), DESK)
+
+    assert wait.result() == Success(1)
+
+
+async def test_an_unreachable_server_is_waited_for_until_the_timeout() -> None:
+    """The error says that nothing was read, and why."""
+    lash = Lash("unix:///nowhere/s")
+    step = lash.process("approval:1")
+
+    with pytest.raises(TimeoutError, match=r"not read yet; open: the registry is unavailable .*nowhere"):
+        await step.outcome(timeout=0.5)
+    with pytest.raises(TimeoutError, match=r"not read yet; open: the registry is unavailable .*nowhere"):
+        step.blocking.outcome(timeout=0.5)
+    await lash.aclose()
+
+
+async def test_opening_an_unreachable_server_is_an_error() -> None:
+    """``async with`` says at once what a wait would only say at its timeout."""
+    with pytest.raises(RegistryUnavailable):
+        async with Lash("unix:///nowhere/s"):
+            pass
+    with pytest.raises(RegistryUnavailable), Lash("unix:///nowhere/s").blocking:
+        pass
+
+
+async def test_a_server_that_only_falls_silent_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listener asks it for a sign of life, and subscribes anew if none comes."""
+    monkeypatch.setattr(listening, "_QUIET_MS", 100)
+    registry = ProcessRegistry(server.url, "outages", 2, timeout_s=0.3)
+    new_client, connections, stands = registry.address.async_client, [], []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        connections.append(1)
+        return new_client(*args, **options)
+
+    monkeypatch.setattr(registry.address, "async_client", counted)
+    await registry.open()
+    connections.clear()
+    listener = asyncio.create_task(listen(registry, "me", lambda *_: None, lambda: stands.append(1)))
+    await wait_until(lambda: stands, "the subscription stands")
+    os.kill(server._process.pid, signal.SIGSTOP)
+    try:
+        await wait_until(lambda: len(connections) >= 2, "it connects anew")
+    finally:
+        os.kill(server._process.pid, signal.SIGCONT)
+    await wait_until(lambda: len(stands) == 2, "the subscription stands again")
+
+    listener.cancel()
+    await asyncio.wait([listener])
+    await registry.aclose()

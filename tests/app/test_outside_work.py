@@ -1,0 +1,103 @@
+"""Work that happens outside: expected, completed under an authority, never run."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from lash_redis.app.lash import Lash
+from lash_redis.core.errors import (
+    AuthorityRejected,
+    PayloadError,
+    RegistrationConflict,
+    SettingsError,
+    UnknownProcess,
+)
+from lash_redis.core.model import ExternalInput, ExternalOwner, Failure, Phase, RecoveryDisposition, Success
+
+DESK, SOMEBODY_ELSE = ExternalOwner("desk"), ExternalOwner("somebody else")
+
+
+async def test_what_is_expected_stands_outside(lash: Lash) -> None:
+    """No worker ever sees it, and its metadata is there for whoever acts."""
+    step = await lash.expect("approval:42", grantee="desk", metadata={"amount": 3})
+
+    record = await step.record()
+    assert record.input == ExternalInput({"amount": 3})
+    assert (record.disposition, record.phase) == (RecoveryDisposition.EXTERNALLY_OWNED, Phase.OUTSIDE)
+    assert record.granted_to == "desk"
+
+
+async def test_the_grantee_completes_it(lash: Lash) -> None:
+    """Whoever waits gets what the outside actor said."""
+    step = await lash.expect("approval:42", grantee="desk")
+
+    await lash.complete_external("approval:42", Success(value=True), DESK)
+
+    assert await step.outcome(timeout=10) == Success(value=True)
+
+
+async def test_nobody_but_the_grantee_completes_it(lash: Lash) -> None:
+    """The authority is compared with the registration's."""
+    step = await lash.expect("approval:42", grantee="desk")
+
+    with pytest.raises(AuthorityRejected):
+        await lash.complete_external("approval:42", Success(value=True), SOMEBODY_ELSE)
+
+    assert not (await step.record()).is_terminal
+
+
+async def test_without_a_grantee_any_authority_does(lash: Lash) -> None:
+    """It is recorded all the same."""
+    await lash.expect("approval:42")
+
+    record = await lash.complete_external("approval:42", Failure("refused"), SOMEBODY_ELSE)
+
+    assert record.outcome == Failure("refused")
+
+
+async def test_expecting_the_same_again_is_the_same_process(lash: Lash) -> None:
+    """And with another grantee it is a conflict."""
+    await lash.expect("approval:42", grantee="desk")
+    await lash.expect("approval:42", grantee="desk")
+
+    with pytest.raises(RegistrationConflict):
+        await lash.expect("approval:42", grantee="somebody else")
+
+
+async def test_the_same_completion_again_answers_the_record(lash: Lash) -> None:
+    """A reply that was lost is simply asked for again."""
+    await lash.expect("approval:42")
+
+    first = await lash.complete_external("approval:42", Success(value=True), DESK)
+
+    assert await lash.complete_external("approval:42", Success(value=True), DESK) == first
+
+
+async def test_completing_the_unknown_is_an_error(lash: Lash) -> None:
+    """Nothing comes into being by being completed."""
+    with pytest.raises(UnknownProcess):
+        await lash.complete_external("nobody", Success(), DESK)
+
+
+async def test_metadata_that_would_arrive_as_something_else_is_refused(lash: Lash) -> None:
+    """It has no annotations by which a date could be rebuilt."""
+    with pytest.raises(PayloadError, match=r"metadata\['due'\].*`date`"):
+        await lash.expect("approval:42", metadata={"due": date(2024, 1, 1)})
+
+
+async def test_a_bad_id_is_refused(lash: Lash) -> None:
+    """Before anything is sent."""
+    with pytest.raises(SettingsError, match="expected process id"):
+        await lash.expect("approval 42")
+
+
+def test_plain_code_does_it_by_the_same_names(lash: Lash) -> None:
+    """Without an event loop."""
+    step = lash.blocking.expect("approval:42", "desk")
+
+    lash.blocking.complete_external("approval:42", Success(value=True), DESK)
+
+    assert step.blocking.outcome(timeout=10) == Success(value=True)
+    assert lash.blocking.process("approval:42").blocking.record().is_terminal

@@ -1,0 +1,177 @@
+"""Submitting: what is registered, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lash_redis.app.lash import Lash
+from lash_redis.app.process import Process
+from lash_redis.app.task import Task
+from lash_redis.core.errors import PayloadError, RegistrationConflict, SettingsError, UnknownProcess
+from lash_redis.core.model import Phase, RecoveryDisposition, TaskInput
+
+
+@pytest.fixture
+def charge(lash: Lash) -> Task[[str, int], str]:
+    """Return a task with two typed arguments."""
+
+    @lash.task(recovery="owner_bound", name="charge", queue="money")
+    def charge(order_id: str, amount: int = 1) -> str:
+        return f"{order_id}: {amount}"
+
+    return charge
+
+
+async def test_a_submit_registers_what_was_declared(lash: Lash, charge: Task[..., str]) -> None:
+    """The row says which task, with what, what recovery may do, and where it waits."""
+    process = await charge.submit("o-17", amount=3)
+
+    record = await process.record()
+    assert record.input == TaskInput("charge", ("o-17", 3))
+    assert record.disposition is RecoveryDisposition.OWNER_BOUND
+    assert (record.queue, record.phase) == ("money", Phase.QUEUED)
+
+
+async def test_a_registration_is_filed_under_the_signature(lash: Lash, charge: Task[..., str]) -> None:
+    """So that a rolling deploy can tell what a worker's function can run."""
+    process = await charge.submit("o-17")
+
+    row = await lash.registry.row(process.id)
+    assert row is not None
+    assert row.lane == f"money|charge|{charge.declaration.signature.digest}"
+
+
+async def test_each_submit_is_a_process_of_its_own(charge: Task[..., str]) -> None:
+    """Without an id of the caller's, the same call twice is two pieces of work."""
+    first, second = await charge.submit("o-17"), await charge.submit("o-17")
+
+    assert first.id != second.id
+
+
+async def test_an_id_of_the_callers_makes_submit_idempotent(charge: Task[..., str]) -> None:
+    """The same content under the same id is the same process."""
+    idempotent = charge.options(process_id="charge:o-17")
+
+    first, second = await idempotent.submit("o-17"), await idempotent.submit(order_id="o-17")
+
+    assert first.id == second.id == "charge:o-17"
+
+
+async def test_other_content_under_the_same_id_is_a_conflict(charge: Task[..., str]) -> None:
+    """Nothing is overwritten, and the error names the id."""
+    await charge.options(process_id="charge:o-17").submit("o-17")
+
+    with pytest.raises(RegistrationConflict, match="charge:o-17"):
+        await charge.options(process_id="charge:o-17").submit("o-18")
+
+
+async def test_options_change_the_copy_alone(charge: Task[..., str]) -> None:
+    """What is submitted through the task itself goes where it was declared."""
+    hurried = charge.options(queue="hurry", loss_limit=1)
+
+    there, here = await (await hurried.submit("o-1")).record(), await (await charge.submit("o-2")).record()
+    assert (there.queue, there.loss_limit) == ("hurry", 1)
+    assert (here.queue, here.loss_limit) == ("money", 5)
+
+
+async def test_many_are_registered_in_their_order(lash: Lash, charge: Task[..., str]) -> None:
+    """2,000 calls from a generator make 2,000 rows, and the handles come in the order of the calls."""
+    processes = await charge.submit_many((f"o-{number}", number) for number in range(2_000))
+
+    rows = await lash.registry.rows([process.id for process in processes])
+    inputs = [row.record().input for row in rows if row is not None]
+    assert inputs == [TaskInput("charge", (f"o-{number}", number)) for number in range(2_000)]
+
+
+async def test_many_are_sent_while_they_are_read(lash: Lash, charge: Task[..., str]) -> None:
+    """No more than one batch is held back, however long the iterable is."""
+    sent: list[int] = []
+    register_many = lash.registry.register_many
+
+    async def counted(batch: Any) -> list[bool]:
+        sent.append(len(batch))
+        return await register_many(batch)
+
+    def calls() -> Iterator[tuple[str]]:
+        for number in range(1_200):
+            assert number - sum(sent) < 500 + 1
+            yield (f"o-{number}",)
+
+    lash.registry.register_many = counted  # type: ignore[method-assign]
+    await charge.submit_many(calls())
+
+    assert sent == [500, 500, 200]
+
+
+async def test_a_wrong_call_among_many_says_what_was_registered(lash: Lash, charge: Task[..., str]) -> None:
+    """Batches before it stand, its own was not sent, and a note on the error says so."""
+    calls: list[tuple[Any, ...]] = [("o", number) for number in range(600)] + [("o", "much")]
+
+    with pytest.raises(PayloadError, match="argument amount") as refused:
+        await charge.submit_many(calls)
+
+    assert refused.value.__notes__ == ["submit_many: at item 600 of the iterable; the first 500 are registered"]
+    lanes = [(await lash.registry.counts(partition)).lanes for partition in range(2)]
+    assert sum(sum(each.values()) for each in lanes) == 500
+
+
+async def test_many_under_one_id_are_refused(charge: Task[..., str]) -> None:
+    """They would be one process."""
+    with pytest.raises(SettingsError, match="cannot all have id 'charge:o-17'"):
+        await charge.options(process_id="charge:o-17").submit_many([("o-17",)])
+
+
+async def test_an_item_that_is_no_tuple_is_refused(charge: Task[..., str]) -> None:
+    """A bare text would be taken apart into its letters."""
+    with pytest.raises(SettingsError, match="tuple of arguments, got 'o-18'"):
+        await charge.submit_many(["o-18"])  # type: ignore[list-item]
+
+
+async def test_plain_code_submits_by_the_same_names(lash: Lash, charge: Task[..., str]) -> None:
+    """What a script registers is the same row."""
+    process = charge.blocking.submit("o-17", 3)
+    many = charge.blocking.submit_many([("o-18",), ("o-19",)])
+
+    assert process.blocking.record().input == TaskInput("charge", ("o-17", 3))
+    assert [(await each.record()).input for each in many] == [TaskInput("charge", (id,)) for id in ("o-18", "o-19")]
+
+
+async def test_the_record_of_an_unknown_process_is_an_error(lash: Lash) -> None:
+    """A handle is made without looking; reading looks."""
+    with pytest.raises(UnknownProcess, match="'nobody'"):
+        await lash.process("nobody").record()
+
+
+async def test_requests_are_recorded_with_who_and_why(lash: Lash, charge: Task[..., str]) -> None:
+    """A handle of either kind asks by the same names."""
+    queued, other = await charge.submit("o-1"), await charge.submit("o-2")
+
+    cancelled = await queued.request_cancel(by="ops", reason="a mistake")
+    also = other.blocking.request_cancel(by="ops")
+
+    assert cancelled.cancel_request is not None
+    assert (cancelled.cancel_request.requested_by, cancelled.cancel_request.reason) == ("ops", "a mistake")
+    assert also.cancel_request is not None
+    assert cancelled.is_terminal
+    assert also.is_terminal
+
+
+async def test_outside_work_can_be_abandoned_by_request(lash: Lash) -> None:
+    """The permission stands on the row until a sweep acts on it."""
+    first, second = await lash.expect("approval:1"), lash.blocking.expect("approval:2")
+
+    asked = [
+        await first.request_abandon(by="ops", reason="the desk is closed"),
+        second.blocking.request_abandon(by="ops"),
+    ]
+
+    assert [record.abandon_request is not None and not record.is_terminal for record in asked] == [True, True]
+
+
+async def test_a_handle_shows_its_id(lash: Lash) -> None:
+    """What a log or a notebook prints is enough to ask an operator about it."""
+    assert repr(lash.process("charge:o-17")) == "<Process 'charge:o-17'>"
+    assert isinstance(lash.blocking.process("charge:o-17"), Process)

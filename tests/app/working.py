@@ -1,0 +1,36 @@
+"""What a worker would do, by hand: claim, start, complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lash_redis.app.lash import Lash
+from lash_redis.app.process import Process
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import Acquired, Outcome, ProcessLease
+from tests.support import wait_until
+
+SOMEBODY = LeaseOwner.opaque("somebody", "one-life")
+TTL_MS = 30_000
+
+
+async def begin(lash: Lash, process: Process, ttl_ms: int = TTL_MS) -> ProcessLease:
+    """Claim and start a process."""
+    claimed = await lash.registry.claim(process.id, SOMEBODY, ttl_ms)
+    assert isinstance(claimed, Acquired)
+    await lash.registry.start(claimed.lease)
+    return claimed.lease
+
+
+async def finish(lash: Lash, process: Process, outcome: Outcome) -> None:
+    """Run a process to its end."""
+    await lash.registry.complete(await begin(lash, process), outcome)
+
+
+async def until_subscribed(client: Any, namespace: str) -> None:
+    """Wait until some client listens in each of the namespace's two partitions."""
+
+    async def is_subscribed() -> bool:
+        return len(await client.pubsub_channels(f"{{lash:{namespace}:*}}:to:*")) == 2
+
+    await wait_until(is_subscribed, "somebody listens in both partitions")

@@ -1,0 +1,151 @@
+"""Owners, work and the short cuts by which tests bring a row into a state."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+
+from lash_redis.core.liveness import LeaseOwner, LocalProcess
+from lash_redis.core.model import (
+    Abandoned,
+    AbandonEvidence,
+    AbandonRequest,
+    AbandonWriter,
+    Acquired,
+    CancelRequest,
+    ExternalInput,
+    Outcome,
+    ProcessLease,
+    ProcessRegistration,
+    RecoveryDisposition,
+    TaskInput,
+)
+from lash_redis.registry.calls import Call, ClaimedBatch, Settlement
+from lash_redis.registry.keys import partition_of
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conftest import Backend
+
+RERUNNABLE = RecoveryDisposition.RERUNNABLE
+OWNER_BOUND = RecoveryDisposition.OWNER_BOUND
+EXTERNALLY_OWNED = RecoveryDisposition.EXTERNALLY_OWNED
+
+LONG_MS = 60_000  # a lease that no test outlives
+SHORT_MS = 80  # a lease whose end a test waits for
+
+LANE = "default|work|"
+SERVED = (("default", (LANE,)),)
+
+ADA = LeaseOwner.opaque("ada", "ada-1")
+BOB = LeaseOwner.opaque("bob", "bob-1")
+CYD = LeaseOwner.opaque("cyd", "cyd-1")
+
+_numbers = itertools.count(1)
+
+
+def work(
+    process_id: str = "p", disposition: RecoveryDisposition = RERUNNABLE, *args: Any, **options: Any
+) -> ProcessRegistration:
+    """Return the registration of one piece of work for workers."""
+    task = options.pop("task", "work")
+    return ProcessRegistration(process_id, TaskInput(task, args), disposition, **options)
+
+
+def outside(process_id: str = "p", **options: Any) -> ProcessRegistration:
+    """Return the registration of externally owned work."""
+    return ProcessRegistration(process_id, ExternalInput({"to": "sign"}), EXTERNALLY_OWNED, **options)
+
+
+def local_owner(name: str = "here") -> LeaseOwner:
+    """Return an owner that is this OS process; skip the test where the platform proves nothing."""
+    owner = LeaseOwner.local_process(name, f"{name}-1")
+    if not isinstance(owner.liveness, LocalProcess):
+        pytest.skip(f"no proof of death on {sys.platform}")
+    return owner
+
+
+def dead_owner(name: str = "dead") -> LeaseOwner:
+    """Return an owner that is provably dead here: another start time under a pid that lives."""
+    here = local_owner().liveness
+    assert isinstance(here, LocalProcess)
+    return LeaseOwner(name, f"{name}-1", msgspec.structs.replace(here, pid=os.getpid(), process_start="1"))
+
+
+def cancel(by: str = "ops", at_ms: int = 1, reason: str | None = "enough") -> CancelRequest:
+    """Return a cancel request."""
+    return CancelRequest(by, at_ms, reason)
+
+
+def abandon(by: str = "ops", at_ms: int = 1, reason: str | None = "the host burnt") -> AbandonRequest:
+    """Return an abandon request."""
+    return AbandonRequest(by, at_ms, reason)
+
+
+def abandoned(writer: AbandonWriter, owner: LeaseOwner | None, proof: str = "requested") -> Abandoned:
+    """Return the outcome that a sweep or a drain would write."""
+    return Abandoned(AbandonEvidence(writer, owner, 0, proof))
+
+
+async def held(registry: ProcessRegistry, process_id: str, owner: LeaseOwner, ttl_ms: int = LONG_MS) -> ProcessLease:
+    """Claim one process; under the lease nothing has begun."""
+    claimed = await registry.claim(process_id, owner, ttl_ms)
+    assert isinstance(claimed, Acquired)
+    return claimed.lease
+
+
+def batch_claim(
+    registry: ProcessRegistry,
+    owner: LeaseOwner,
+    *,
+    number: int | None = None,
+    count: int = 1,
+    ttl_ms: int = LONG_MS,
+    partition: int = 0,
+    served: Any = SERVED,
+) -> Call[ClaimedBatch]:
+    """Return a batch claim under the next number, or a given one."""
+    chosen = next(_numbers) if number is None else number
+    return registry.calls.claim_next(partition, owner, chosen, count, ttl_ms, served)
+
+
+async def begun(
+    registry: ProcessRegistry, process_id: str, owner: LeaseOwner, ttl_ms: int = LONG_MS
+) -> ProcessLease:
+    """Claim and start in one step the process that is first in its lane."""
+    partition = partition_of(process_id, registry.partitions)
+    batch = await registry.claim_next(batch_claim(registry, owner, ttl_ms=ttl_ms, partition=partition))
+    assert [row.process_id for row in batch.rows] == [process_id]
+    row = batch.rows[0]
+    return ProcessLease(process_id, owner, row.token, row.fence, batch.claimed_at_ms, batch.expires_at_ms)
+
+
+async def lapsed(backend: Backend, client: Any, lease: ProcessLease) -> ProcessLease:
+    """Let a lease's time run out."""
+    await backend.pass_time_until(client, lease.expires_at_ms)
+    return lease
+
+
+async def begun_and_lapsed(
+    registry: ProcessRegistry, backend: Backend, client: Any, process_id: str, owner: LeaseOwner
+) -> ProcessLease:
+    """Claim and start a process, and let the lease's time run out."""
+    return await lapsed(backend, client, await begun(registry, process_id, owner, SHORT_MS))
+
+
+async def settled(
+    registry: ProcessRegistry, process_id: str, action: str, outcome: Outcome | None = None, *, trusted: bool = False
+) -> bool:
+    """Settle a process by the facts as they stand now."""
+    row = await registry.row(process_id)
+    assert row is not None
+    return (await registry.settle_many([Settlement(row, action, outcome, trusted)]))[0]
+
+
+def ids_of(count: int, partition: int, partitions: int, stem: str = "p") -> list[str]:
+    """Return ids that all belong to one partition."""
+    found = (f"{stem}{number}" for number in itertools.count())
+    return list(itertools.islice((each for each in found if partition_of(each, partitions) == partition), count))

@@ -1,0 +1,180 @@
+"""register: new work into its lane, all of a batch or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from lash_redis.core.errors import RegistrationConflict, SettingsError
+from lash_redis.core.model import ExternalInput, Phase, ProcessRegistration, ProcessStatus, Success, TaskInput
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import (
+    ADA,
+    EXTERNALLY_OWNED,
+    OWNER_BOUND,
+    RERUNNABLE,
+    batch_claim,
+    begun,
+    ids_of,
+    outside,
+    work,
+)
+from tests.soundness import keyspace
+
+
+async def test_new_work_stands_queued_as_it_was_registered(registry: ProcessRegistry) -> None:
+    """The record carries every word of the registration, and nothing has happened to it yet."""
+    record = await registry.register(work("p", OWNER_BOUND, 1, "two", queue="slow", loss_limit=3))
+
+    assert record.id == "p"
+    assert record.input == TaskInput("work", (1, "two"))
+    assert (record.disposition, record.queue, record.loss_limit) == (OWNER_BOUND, "slow", 3)
+    assert (record.status, record.phase) == (ProcessStatus.RUNNING, Phase.QUEUED)
+    assert not record.is_terminal
+    assert record.first_started is record.outcome is record.abandon_request is record.cancel_request is None
+    assert record == await registry.get("p")
+
+
+async def test_externally_owned_work_stands_outside(registry: ProcessRegistry) -> None:
+    """It enters no lane, so no claim can meet it; its grantee stands on the record."""
+    record = await registry.register(outside("p", granted_to="desk"))
+
+    assert (record.phase, record.disposition, record.granted_to) == (Phase.OUTSIDE, EXTERNALLY_OWNED, "desk")
+    assert record.input == ExternalInput({"to": "sign"})
+
+
+async def test_the_same_content_again_answers_the_record_as_it_stands(registry: ProcessRegistry) -> None:
+    """Registering is idempotent, whatever became of the process meanwhile."""
+    await registry.register(work())
+    ended = await registry.complete(await begun(registry, "p", ADA), Success(1))
+
+    assert await registry.register(work()) == ended
+    assert await registry.register_many([work()]) == [False]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        work("p", RERUNNABLE, "other"),
+        work("p", RERUNNABLE, task="other"),
+        work("p", OWNER_BOUND),
+        ProcessRegistration("p", ExternalInput({}), RERUNNABLE),
+        work("p", RERUNNABLE, granted_to="desk"),
+    ],
+    ids=["arguments", "task", "disposition", "input kind", "grantee"],
+)
+async def test_other_content_under_the_same_id_is_a_conflict(
+    registry: ProcessRegistry, other: ProcessRegistration
+) -> None:
+    """Task, arguments, disposition, input kind and grantee are content; the first registration stands."""
+    first = await registry.register(work())
+
+    with pytest.raises(RegistrationConflict, match="'p'"):
+        await registry.register(other)
+    assert await registry.get("p") == first
+
+
+async def test_the_metadata_of_external_work_is_content(registry: ProcessRegistry) -> None:
+    """What the outside actor is told is part of what was registered."""
+    await registry.register(outside())
+
+    with pytest.raises(RegistrationConflict):
+        await registry.register(msgspec.structs.replace(outside(), input=ExternalInput({"to": "burn"})))
+
+
+async def test_the_order_of_keyword_arguments_is_no_content(registry: ProcessRegistry) -> None:
+    """Arguments have one canonical encoding."""
+    await registry.register(ProcessRegistration("p", TaskInput("work", (), {"a": 1, "b": 2}), RERUNNABLE))
+
+    again = ProcessRegistration("p", TaskInput("work", (), {"b": 2, "a": 1}), RERUNNABLE)
+    assert await registry.register_many([again]) == [False]
+
+
+async def test_the_queue_is_no_content(registry: ProcessRegistry) -> None:
+    """The same work in another queue is the same work, and stays where it was first put."""
+    await registry.register(work(queue="first"))
+
+    assert (await registry.register(work(queue="second"))).queue == "first"
+
+
+async def test_a_batch_with_a_conflict_registers_nothing(registry: ProcessRegistry, partitions: int) -> None:
+    """All of a batch or none, and the error names what stood in the way."""
+    known, new = ids_of(2, 0, partitions)
+    await registry.register(work(known))
+
+    with pytest.raises(RegistrationConflict) as refusal:
+        await registry.register_many([work(new), work(known, RERUNNABLE, "other")])
+
+    assert refusal.value.process_ids == [known]
+    assert await registry.get(new) is None
+
+
+async def test_an_id_twice_in_a_batch_is_refused(registry: ProcessRegistry) -> None:
+    """Ids are distinct within a batch."""
+    with pytest.raises(SettingsError, match="'p' twice"):
+        await registry.register_many([work(), work()])
+    assert await registry.get("p") is None
+
+
+async def test_a_batch_answers_in_its_order_over_all_partitions(registry: ProcessRegistry) -> None:
+    """Which were new is said id by id, wherever each stands."""
+    await registry.register_many([work(f"p{number}") for number in range(0, 30, 2)])
+
+    answers = await registry.register_many([work(f"p{number}") for number in range(30)])
+
+    assert answers == [number % 2 == 1 for number in range(30)]
+
+
+async def test_a_large_registration_is_sent_in_batches(registry: ProcessRegistry) -> None:
+    """More rows than a script may touch are no concern of the caller's."""
+    answers = await registry.register_many(work(f"p{number}") for number in range(1_001))
+
+    assert answers == [True] * 1_001
+    queued = [sum((await registry.counts(number)).lanes.values()) for number in range(registry.partitions)]
+    assert sum(queued) == 1_001
+
+
+async def test_a_lane_hands_out_in_the_order_of_registration(registry: ProcessRegistry, partitions: int) -> None:
+    """Order holds within a partition."""
+    ids = ids_of(20, 0, partitions)
+    await registry.register_many([work(id_) for id_ in reversed(ids)])
+
+    batch = await registry.claim_next(batch_claim(registry, ADA, count=20))
+
+    assert [row.process_id for row in batch.rows] == ids[::-1]
+
+
+async def test_a_long_input_stands_beside_its_row(
+    registry: ProcessRegistry, client: Any, namespace: str, partitions: int
+) -> None:
+    """A long value would end the row's compact encoding; it reads, and is handed out, all the same."""
+    (id_,) = ids_of(1, 0, partitions)
+    text = "x" * 1_000
+    await registry.register(work(id_, RERUNNABLE, text))
+
+    assert f"i:{id_}" in (await keyspace(client, namespace))[0]
+    record = await registry.get(id_)
+    assert record is not None
+    assert record.input == TaskInput("work", (text,))
+    batch = await registry.claim_next(batch_claim(registry, ADA))
+    assert msgspec.msgpack.decode(batch.rows[0].input) == ["work", [text], {}]
+
+
+@pytest.mark.parametrize("bytes_", [63, 64, 65, 66])
+async def test_no_length_of_input_is_lost_between_row_and_key(registry: ProcessRegistry, bytes_: int) -> None:
+    """An input reads the same on both sides of the limit of 64 bytes."""
+    text = "x" * (bytes_ - len(msgspec.msgpack.encode(["work", [""], {}])) - 1)
+
+    record = await registry.register(work("p", RERUNNABLE, text))
+
+    assert record.input == TaskInput("work", (text,))
+
+
+async def test_rows_name_no_client_clock(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """When something was registered is the server's word."""
+    before = await backend.now_ms(client)
+    record = await registry.register(work())
+
+    assert before <= record.registered_at_ms <= await backend.now_ms(client)

@@ -1,0 +1,197 @@
+"""renew, renew_owned: a live lease's expiry moves, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from lash_redis.core.errors import LeaseLost
+from lash_redis.core.model import Success
+from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    CYD,
+    LONG_MS,
+    OWNER_BOUND,
+    SHORT_MS,
+    abandon,
+    batch_claim,
+    begun,
+    begun_and_lapsed,
+    cancel,
+    held,
+    ids_of,
+    lapsed,
+    work,
+)
+from tests.soundness import keyspace
+
+
+async def test_a_renewal_moves_the_expiry_alone(registry: ProcessRegistry) -> None:
+    """Token, fence and claim time stay; the new expiry is what reads say."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA)
+
+    renewed = await registry.renew(lease, 2 * LONG_MS)
+
+    assert renewed == msgspec.structs.replace(lease, expires_at_ms=renewed.expires_at_ms)
+    assert renewed.expires_at_ms >= lease.claimed_at_ms + 2 * LONG_MS
+    assert await registry.lease("p") == renewed
+
+
+async def test_a_renewal_never_shortens(registry: ProcessRegistry) -> None:
+    """A shorter TTL leaves the end where it is."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA)
+
+    assert await registry.renew(lease, 1) == lease
+
+
+async def test_a_renewed_lease_outlives_its_first_end(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """The key in Redis lives on as the row says."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA, 200)
+    renewed = await registry.renew(lease, LONG_MS)
+    await backend.pass_time_until(client, lease.expires_at_ms + 1)
+
+    assert await registry.lease("p") == renewed
+
+
+async def test_a_lapsed_lease_is_lost(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """Even if nobody took it since."""
+    await registry.register(work())
+    lease = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+
+    with pytest.raises(LeaseLost) as refusal:
+        await registry.renew(lease, LONG_MS)
+    assert refusal.value.lease == lease
+    assert await registry.lease("p") is None
+
+
+@pytest.mark.parametrize("change", [{"token": "another"}, {"fencing_token": 1}, {"owner": BOB}])
+async def test_a_renewal_needs_owner_token_and_fence(registry: ProcessRegistry, change: dict[str, Any]) -> None:
+    """Each of the three must be the lease's."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA)
+
+    with pytest.raises(LeaseLost):
+        await registry.renew(msgspec.structs.replace(lease, **change), 2 * LONG_MS)
+    assert await registry.lease("p") == lease
+
+
+async def test_the_old_fence_is_lost_although_the_token_is_kept(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """A starter that claimed again has a new fence; its old lease is none."""
+    await registry.register(work("p", OWNER_BOUND))
+    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    new = await held(registry, "p", ADA)
+
+    with pytest.raises(LeaseLost):
+        await registry.renew(old, LONG_MS)
+    assert await registry.renew(new, 1) == new
+
+
+async def test_a_terminal_or_unknown_process_has_no_lease_to_renew(registry: ProcessRegistry) -> None:
+    """Renewing answers lost, whatever became of the row."""
+    await registry.register(work())
+    lease = await begun(registry, "p", ADA)
+    await registry.complete(lease, Success())
+
+    for gone in (lease, msgspec.structs.replace(lease, process_id="nobody")):
+        with pytest.raises(LeaseLost):
+            await registry.renew(gone, LONG_MS)
+
+
+async def test_many_are_answered_each_in_its_place(registry: ProcessRegistry) -> None:
+    """A lost one among them does not touch the others."""
+    ids = [f"p{number}" for number in range(20)]
+    await registry.register_many([work(id_) for id_ in ids])
+    leases = [await held(registry, id_, ADA) for id_ in ids]
+    await registry.release(leases[3])
+
+    answers = await registry.renew_many(leases, 2 * LONG_MS)
+
+    assert [number for number, expires in enumerate(answers) if expires is None] == [3]
+    assert all(expires > lease.expires_at_ms for expires, lease in zip(answers, leases, strict=True) if expires)
+
+
+async def test_all_live_leases_of_owners_are_renewed_by_their_index(
+    registry: ProcessRegistry, backend: Any, client: Any, partitions: int
+) -> None:
+    """One call renews what these owners hold, and lists exactly that."""
+    one, two, foreign, over, given, done = ids_of(6, 0, partitions)
+    await registry.register_many([work(id_) for id_ in (one, two, foreign, over, given, done)])
+    await lapsed(backend, client, await held(registry, over, ADA, SHORT_MS))
+    leases = {id_: await held(registry, id_, owner) for id_, owner in ((one, ADA), (two, BOB), (foreign, CYD))}
+    await registry.release(await held(registry, given, ADA))
+    ended = await held(registry, done, ADA)
+    await registry.complete(ended, Success())
+
+    renewed = await registry.renew_owned(0, [owner_digest(ADA), owner_digest(BOB)], 2 * LONG_MS)
+
+    assert {(row.process_id, row.owner, row.token, row.fence) for row in renewed} == {
+        (id_, owner_digest(lease.owner), lease.token, lease.fencing_token)
+        for id_, lease in leases.items()
+        if id_ != foreign
+    }
+    for id_ in (one, two):
+        lease = await registry.lease(id_)
+        assert lease is not None
+        assert lease.expires_at_ms > leases[id_].expires_at_ms
+    assert await registry.lease(foreign) == leases[foreign]
+    assert await registry.lease(over) is None
+
+
+async def test_started_work_that_is_not_held_is_not_renewed(registry: ProcessRegistry) -> None:
+    """The owner's index keeps what it started owner-bound; only a lease can be renewed."""
+    await registry.register(work("p", OWNER_BOUND))
+    await registry.release(await begun(registry, "p", ADA))
+
+    partition = partition_of("p", registry.partitions)
+    assert await registry.renew_owned(partition, [owner_digest(ADA)], LONG_MS) == []
+
+
+async def test_a_renewal_by_owner_tells_what_was_requested(registry: ProcessRegistry, partitions: int) -> None:
+    """The holder learns of a cancel or an abandon request with its next renewal."""
+    cancelled, abandoned, left = ids_of(3, 0, partitions)
+    for id_ in (cancelled, abandoned, left):
+        await registry.register(work(id_, OWNER_BOUND))
+        await begun(registry, id_, ADA)
+    await registry.request_cancel(cancelled, cancel())
+    await registry.request_abandon(abandoned, abandon())
+
+    renewed = {row.process_id: row for row in await registry.renew_owned(0, [owner_digest(ADA)], LONG_MS)}
+
+    assert {id_: (bool(row.cancel_request), bool(row.abandon_request)) for id_, row in renewed.items()} == {
+        cancelled: (True, False),
+        abandoned: (False, True),
+        left: (False, False),
+    }
+
+
+async def test_more_leases_than_a_page_are_all_renewed(registry: ProcessRegistry, partitions: int) -> None:
+    """Pages of 500 over several owners: none is missed, none is listed twice."""
+    chosen = ids_of(1_250, 0, partitions)
+    await registry.register_many([work(id_) for id_ in chosen])
+    for owner, counts in ((ADA, (500, 250)), (BOB, (500,))):
+        for count in counts:
+            await registry.claim_next(batch_claim(registry, owner, count=count))
+
+    owners = [owner_digest(owner) for owner in (CYD, ADA, BOB)]
+    renewed = await registry.renew_owned(0, owners, LONG_MS)
+
+    assert sorted(row.process_id for row in renewed) == sorted(chosen)
+
+
+async def test_a_renewal_of_nothing_remembers_that_the_owner_called(
+    registry: ProcessRegistry, client: Any, namespace: str
+) -> None:
+    """It writes no more than when the owner was last seen."""
+    await registry.renew_owned(0, [owner_digest(ADA)], LONG_MS)
+
+    assert (await keyspace(client, namespace))[0].keys() == {"hdr", "seen"}

@@ -1,0 +1,215 @@
+"""start: the fenced answer that alone lets user code run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, LeaseLost, UnknownProcess
+from lash_redis.core.model import Phase, ProcessStarted, RecoveryDisposition, Success
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    SHORT_MS,
+    begun,
+    begun_and_lapsed,
+    held,
+    lapsed,
+    work,
+)
+from tests.soundness import keyspace
+
+EITHER = pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
+
+
+@EITHER
+async def test_a_start_is_on_the_record(
+    registry: ProcessRegistry, backend: Any, client: Any, disposition: RecoveryDisposition
+) -> None:
+    """Owner and server time of the first start, before the first line of user code."""
+    await registry.register(work("p", disposition))
+    lease = await held(registry, "p", ADA)
+
+    record = await registry.start(lease)
+
+    assert record.first_started is not None
+    assert record.first_started.owner == ADA
+    assert lease.claimed_at_ms <= record.first_started.started_at_ms <= await backend.now_ms(client)
+    assert record.phase is Phase.STARTED
+    assert record == await registry.get("p")
+
+
+@EITHER
+async def test_a_start_asked_again_answers_the_same(
+    registry: ProcessRegistry, client: Any, namespace: str, disposition: RecoveryDisposition
+) -> None:
+    """Under the same token, and changes nothing."""
+    await registry.register(work("p", disposition))
+    lease = await held(registry, "p", ADA)
+    record = await registry.start(lease)
+    before = await keyspace(client, namespace)
+
+    assert await registry.start(lease) == record
+    assert await keyspace(client, namespace) == before
+
+
+@EITHER
+async def test_what_a_batch_claim_started_is_answered_as_started(
+    registry: ProcessRegistry, disposition: RecoveryDisposition
+) -> None:
+    """The start that came with the claim is that token's own."""
+    await registry.register(work("p", disposition))
+    lease = await begun(registry, "p", ADA)
+
+    assert (await registry.start(lease)).phase is Phase.STARTED
+
+
+@EITHER
+async def test_a_start_under_a_lapsed_lease_is_refused(
+    registry: ProcessRegistry, backend: Any, client: Any, disposition: RecoveryDisposition
+) -> None:
+    """Nothing has started, and the row still binds nobody."""
+    await registry.register(work("p", disposition))
+    lease = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+
+    with pytest.raises(LeaseLost) as refusal:
+        await registry.start(lease)
+    assert refusal.value.lease == lease
+    record = await registry.get("p")
+    assert record is not None
+    assert record.first_started is None
+
+
+@pytest.mark.parametrize("change", [{"token": "another"}, {"fencing_token": 1}, {"owner": BOB}])
+async def test_a_start_needs_owner_token_and_fence(registry: ProcessRegistry, change: dict[str, Any]) -> None:
+    """Each of the three must be the lease's."""
+    await registry.register(work("p", OWNER_BOUND))
+    lease = await held(registry, "p", ADA)
+
+    with pytest.raises(LeaseLost):
+        await registry.start(msgspec.structs.replace(lease, **change))
+    record = await registry.get("p")
+    assert record is not None
+    assert (record.first_started, record.phase) == (None, Phase.HELD)
+
+
+async def test_a_start_after_a_release_is_refused(registry: ProcessRegistry) -> None:
+    """User code never runs after a release for that token was sent."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA)
+    await registry.release(lease)
+
+    with pytest.raises(LeaseLost):
+        await registry.start(lease)
+
+
+async def test_a_start_of_a_superseded_lease_is_refused(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """The newer holder is not disturbed."""
+    await registry.register(work())
+    old = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    new = await held(registry, "p", BOB)
+
+    with pytest.raises(LeaseLost):
+        await registry.start(old)
+    assert await registry.lease("p") == new
+
+
+async def test_a_second_attempt_keeps_the_first_start(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """On rerunnable work each attempt starts anew; the record keeps the first."""
+    await registry.register(work())
+    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    first = await registry.get("p")
+    lease = await held(registry, "p", BOB)
+    assert first is not None
+
+    record = await registry.start(lease)
+
+    assert record.first_started == first.first_started
+    assert (record.phase, record.losses) == (Phase.STARTED, 1)
+    assert await registry.start(lease) == record
+
+
+async def test_a_starter_that_claims_again_starts_under_its_token(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """It continues its one attempt: the replay of its start, under a new fence."""
+    await registry.register(work("p", OWNER_BOUND))
+    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    started = await registry.get("p")
+    again = await held(registry, "p", ADA)
+    assert started is not None
+
+    assert (await registry.start(again)).first_started == started.first_started
+
+
+async def test_owner_bound_work_that_another_started_names_the_starter(registry: ProcessRegistry) -> None:
+    """Whoever holds it."""
+    await registry.register(work("p", OWNER_BOUND))
+    await registry.record_first_started("p", ProcessStarted(BOB, 7))
+    lease = await held(registry, "p", ADA)
+
+    with pytest.raises(AlreadyStarted) as refusal:
+        await registry.start(lease)
+    assert refusal.value.starter == BOB
+
+
+async def test_the_starter_recorded_unleased_may_not_start_under_a_lease(registry: ProcessRegistry) -> None:
+    """Its one start was recorded: a second token never runs it."""
+    await registry.register(work("p", OWNER_BOUND))
+    await registry.record_first_started("p", ProcessStarted(ADA, 7))
+
+    with pytest.raises(AlreadyStarted):
+        await registry.start(await held(registry, "p", ADA))
+
+
+async def test_rerunnable_work_recorded_unleased_starts_under_a_lease(registry: ProcessRegistry) -> None:
+    """It runs again wherever it is claimed."""
+    await registry.register(work())
+    await registry.record_first_started("p", ProcessStarted(BOB, 7))
+
+    record = await registry.start(await held(registry, "p", ADA))
+
+    assert (record.first_started, record.phase) == (ProcessStarted(BOB, 7), Phase.STARTED)
+
+
+async def test_the_own_start_is_answered_on_a_terminal_row(registry: ProcessRegistry) -> None:
+    """A call that finds its own effect answers the record; any other token is refused."""
+    await registry.register(work())
+    lease = await begun(registry, "p", ADA)
+    ended = await registry.complete(lease, Success(1))
+
+    assert await registry.start(lease) == ended
+    with pytest.raises(AlreadyTerminal):
+        await registry.start(msgspec.structs.replace(lease, token="another"))
+
+
+async def test_the_own_start_is_answered_under_anothers_lease(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """What was recorded was recorded; the lease that it had is lost all the same."""
+    await registry.register(work())
+    lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    newer = await held(registry, "p", BOB)
+
+    record = await registry.start(lease)
+
+    assert record.first_started is not None
+    assert record.first_started.owner == ADA
+    assert await registry.lease("p") == newer
+    with pytest.raises(LeaseLost):
+        await registry.renew(lease, LONG_MS)
+
+
+async def test_unknown_is_said_first(registry: ProcessRegistry) -> None:
+    """What was pruned cannot be started."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA)
+
+    with pytest.raises(UnknownProcess):
+        await registry.start(msgspec.structs.replace(lease, process_id="nobody"))

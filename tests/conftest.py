@@ -1,0 +1,122 @@
+"""Fixtures for all tests: servers, backends, namespaces, registries."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import fakeredis
+import pytest
+import redis.asyncio
+
+from lash_redis.registry.registry import ProcessRegistry
+from tests.servers import KINDS, Servers
+from tests.support import ManualClock, wait_until
+
+RegistryMaker = Callable[..., ProcessRegistry]
+
+_numbers = itertools.count(1)
+
+
+class Backend:
+    """One server that a test runs on: a fake one whose time is moved, or a real one whose time passes."""
+
+    def __init__(self, name: str, url: str = "", clock: ManualClock | None = None) -> None:
+        self.name = name
+        self.url = url
+        self.clock = clock
+        self._server = fakeredis.FakeServer() if clock is not None else None
+
+    @property
+    def is_fake(self) -> bool:
+        """True for fakeredis."""
+        return self._server is not None
+
+    def client(self) -> redis.asyncio.Redis:
+        """Return a new client; whoever asks closes it."""
+        if self._server is not None:
+            return fakeredis.FakeAsyncRedis(server=self._server)
+        return redis.asyncio.Redis.from_url(self.url)
+
+    async def now_ms(self, client: Any) -> int:
+        """Return the server's time, ms."""
+        seconds, microseconds = await client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    async def pass_time_until(self, client: Any, moment_ms: int) -> None:
+        """Let the server's time come to a moment: on a fake server it is moved there, on a real one we wait."""
+        if self.clock is not None:
+            self.clock.move_to(moment_ms)
+
+        async def has_come() -> bool:
+            return await self.now_ms(client) >= moment_ms
+
+        await wait_until(has_come, f"the server's time is {moment_ms}")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Own the real servers of this session."""
+    running = Servers()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=["fakeredis", *KINDS])
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Return each backend in turn."""
+    name: str = request.param
+    if name == "fakeredis":
+        return Backend(name, clock=ManualClock(monkeypatch))
+    running: Servers = request.getfixturevalue("servers")
+    return Backend(name, url=running[name].url)
+
+
+@pytest.fixture(params=[1, 8], ids=["P1", "P8"])
+def partitions(request: pytest.FixtureRequest) -> int:
+    """Return each partition count in turn."""
+    count: int = request.param
+    return count
+
+
+@pytest.fixture
+def namespace() -> str:
+    """Return a namespace that no other test uses."""
+    return f"test-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+async def client(backend: Backend, namespace: str) -> AsyncIterator[Any]:
+    """Return a raw client; what the namespace holds is deleted at the end."""
+    raw = backend.client()
+    yield raw
+    async for key in raw.scan_iter(match=f"{{lash:{namespace}:*", count=1000):
+        await raw.delete(key)
+    await raw.aclose()
+
+
+@pytest.fixture
+async def make_registry(
+    backend: Backend, client: Any, partitions: int, namespace: str
+) -> AsyncIterator[RegistryMaker]:
+    """Return what makes a registry on this backend, in this namespace unless told otherwise; all are closed."""
+    made: list[ProcessRegistry] = []
+
+    def make(**options: Any) -> ProcessRegistry:
+        defaults = {"namespace": namespace, "partitions": partitions}
+        made.append(ProcessRegistry(options.pop("client", client), **(defaults | options)))
+        return made[-1]
+
+    yield make
+    for registry in made:
+        await registry.aclose()
+
+
+@pytest.fixture
+async def registry(make_registry: RegistryMaker) -> ProcessRegistry:
+    """Return a registry with its namespace open, on each backend with each partition count."""
+    made = make_registry()
+    await made.open()
+    return made

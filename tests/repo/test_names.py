@@ -1,0 +1,29 @@
+"""Lint: the names that other people's code is written against."""
+
+from __future__ import annotations
+
+import lash_redis
+
+# Design, section 10.
+FIXED = """
+    Lash Worker ProcessRegistry
+    RecoveryDisposition ProcessRegistration TaskInput ExternalInput ProcessRecord ProcessStatus
+    Success Failure Cancelled Abandoned
+    LeaseOwner LocalProcess Opaque ProcessLease Acquired Busy ProcessStarted
+    AbandonRequest CancelRequest AbandonEvidence AbandonWriter ExternalOwner DrainReport
+    LashError LeaseLost LeaseHeld AlreadyStarted AlreadyTerminal NothingToAbandon RegistrationConflict UnknownProcess
+    AuthorityRejected PayloadError SettingsError UnsafeServerError NamespaceMismatch OutcomePruned OutcomeUncertain
+    StopRequested RegistryUnavailable
+""".split()  # noqa: SIM905 - reads as the design has it
+
+
+def test_the_package_exports_the_fixed_names_and_no_more() -> None:
+    """``lash_redis.__all__`` is the list of section 10, each name once."""
+    assert sorted(lash_redis.__all__) == sorted(FIXED)
+
+
+def test_every_exported_name_is_there() -> None:
+    """``__all__`` promises nothing that an import would not find."""
+    missing = [name for name in lash_redis.__all__ if not hasattr(lash_redis, name)]
+
+    assert missing == []

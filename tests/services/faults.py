@@ -1,0 +1,92 @@
+"""What goes wrong between one registry and its server: an outage, lost requests and replies, late and repeated ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.registry.connection import PlainTransport
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.scripts import Script
+
+
+class Faults:
+    """Stands in the one seam through which a registry (and the renewal thread made of it) reaches the server.
+
+    Attributes:
+        sent: how often each script reached the server.
+        is_away: nothing reaches it.
+    """
+
+    def __init__(self, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sent: Counter[str] = Counter()
+        self.is_away = False
+        self._lost_requests: Counter[str] = Counter()
+        self._lost_replies: Counter[str] = Counter()
+        self._repeated: set[str] = set()
+        self._late: dict[str, asyncio.Event] = {}
+        self._run = registry.transport.run
+        monkeypatch.setattr(registry.transport, "run", self._run_async)
+        self._patch_plain(registry, monkeypatch)
+
+    def go_away(self) -> None:
+        """Let nothing reach the server any more."""
+        self.is_away = True
+
+    def come_back(self) -> None:
+        """Let everything reach the server again."""
+        self.is_away = False
+
+    def lose_requests(self, script: str, times: int = 1) -> None:
+        """Lose the next calls of a script on their way to the server."""
+        self._lost_requests[script] += times
+
+    def lose_replies(self, script: str, times: int = 1) -> None:
+        """Let the next calls of a script happen, and lose their answers."""
+        self._lost_replies[script] += times
+
+    def repeat(self, script: str) -> None:
+        """Let every call of a script happen twice."""
+        self._repeated.add(script)
+
+    def hold_reply(self, script: str) -> asyncio.Event:
+        """Let the next call of a script happen, and its answer arrive once the event is set."""
+        self._late[script] = asyncio.Event()
+        return self._late[script]
+
+    async def _run_async(self, via: str, script: Script, prefix: str, args: Sequence[Any], *, shebang: bool) -> Any:
+        name = script.name
+        if self.is_away or _taken(self._lost_requests, name):
+            raise RegistryUnavailable(name, "a fault: the request is lost", maybe_applied=False)
+        self.sent[name] += 1
+        late = self._late.pop(name, None)
+        reply = await self._run(via, script, prefix, args, shebang=shebang)
+        if name in self._repeated:
+            reply = await self._run(via, script, prefix, args, shebang=shebang)
+        if late is not None:
+            await late.wait()
+        if _taken(self._lost_replies, name):
+            raise RegistryUnavailable(name, "a fault: the reply is lost", maybe_applied=True)
+        return reply
+
+    def _patch_plain(self, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = PlainTransport.run
+
+        def run_plain(transport: PlainTransport, via: str, script: Script, *rest: Any, **options: Any) -> Any:
+            if self.is_away and transport.address is registry.address:
+                raise RegistryUnavailable(script.name, "a fault: the request is lost", maybe_applied=False)
+            return run(transport, via, script, *rest, **options)
+
+        monkeypatch.setattr(PlainTransport, "run", run_plain)
+
+
+def _taken(counter: Counter[str], name: str) -> bool:
+    if counter[name] <= 0:
+        return False
+    counter[name] -= 1
+    return True

@@ -1,0 +1,46 @@
+"""Short questions to the registry, asked until the answer is the one that a test waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lash_redis.core.model import Abandoned, AbandonEvidence, Phase, ProcessRecord
+from lash_redis.registry.registry import ProcessRegistry
+from tests.support import wait_until
+
+
+async def record_of(registry: ProcessRegistry, process_id: str) -> ProcessRecord:
+    """Return the record of a process that must be there."""
+    record = await registry.get(process_id)
+    assert record is not None, process_id
+    return record
+
+
+async def ended(registry: ProcessRegistry, process_id: str, at_most_s: float = 10) -> ProcessRecord:
+    """Wait for the terminal fact and return the record."""
+
+    async def is_terminal() -> bool:
+        return (await record_of(registry, process_id)).is_terminal
+
+    await wait_until(is_terminal, f"{process_id} has ended", at_most_s)
+    return await record_of(registry, process_id)
+
+
+async def outcomes(registry: ProcessRegistry, *process_ids: str) -> list[Any]:
+    """Wait until all have ended and return their outcomes."""
+    return [(await ended(registry, process_id)).outcome for process_id in process_ids]
+
+
+async def is_in(registry: ProcessRegistry, process_id: str, phase: Phase) -> None:
+    """Wait until a process stands in a place."""
+
+    async def stands() -> bool:
+        return (await record_of(registry, process_id)).phase is phase
+
+    await wait_until(stands, f"{process_id} is {phase.value}")
+
+
+def evidence(record: ProcessRecord) -> AbandonEvidence:
+    """Return the evidence of an abandoned process."""
+    assert isinstance(record.outcome, Abandoned), record
+    return record.outcome.evidence

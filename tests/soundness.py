@@ -1,0 +1,238 @@
+"""Whether a namespace is sound: every key known, every row in its one place, every index and count as the rows say.
+
+Written from the data dictionary and the design alone, and not with the code that it checks. It scans everything,
+which only a test may do.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import urlsafe_b64encode
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS
+
+Value = dict[str, Any] | bytes
+
+
+class Key(msgspec.Struct, frozen=True):
+    """What one key holds: its Redis type, whether it expires, its content."""
+
+    kind: str
+    expires: bool
+    value: Value
+
+
+Keyspace = dict[int, dict[str, Key]]
+
+
+async def keyspace(client: Any, namespace: str) -> Keyspace:
+    """Return everything that a namespace holds, by partition and by what follows ``K:``."""
+    found: Keyspace = defaultdict(dict)
+    head = f"{{lash:{namespace}:"
+    async for name in client.scan_iter(match=f"{head}*", count=1000):
+        partition, _, rest = name.decode().removeprefix(head).partition("}:")
+        kind = (await client.type(name)).decode()
+        expires = await client.pttl(name) >= 0
+        value = await _content(client, name, kind)
+        if value:
+            found[int(partition)][rest] = Key(kind, expires, value)
+    return dict(found)
+
+
+async def _content(client: Any, name: bytes, kind: str) -> Value | None:
+    match kind:
+        case "hash":
+            return {field.decode(): value for field, value in (await client.hgetall(name)).items()}
+        case "zset":
+            return {m.decode(): score for m, score in await client.zrange(name, 0, -1, withscores=True)}
+        case "string":
+            value: bytes | None = await client.get(name)
+            return value  # None: a lease that expired meanwhile
+    return {"?": kind} if kind != "none" else None
+
+
+async def assert_sound(client: Any, namespace: str) -> None:
+    """Fail, naming every contradiction, unless the namespace is sound."""
+    everything = await keyspace(client, namespace)
+    headers = {number: keys["hdr"].value for number, keys in everything.items() if "hdr" in keys}
+    problems = [
+        f"partition {number}: {problem}"
+        for number, keys in sorted(everything.items())
+        for problem in _Partition(number, keys, headers).problems()
+    ]
+    assert not problems, "\n".join(["the namespace is not sound:", *problems])
+
+
+def _text(row: dict[str, bytes], field: str) -> str:
+    return row.get(field, b"").decode("utf-8", "replace")
+
+
+class _Partition:
+    def __init__(self, number: int, keys: dict[str, Key], headers: dict[int, Any]) -> None:
+        self.number, self.keys, self.headers = number, keys, headers
+        self.rows: dict[str, dict[str, bytes]] = self.named("p:")
+        self.live = {id_: row for id_, row in self.rows.items() if "ts" not in row}
+        self.ended = {id_: row for id_, row in self.rows.items() if "ts" in row}
+
+    def named(self, prefix: str) -> dict[str, Any]:
+        """Return the contents of all keys of a class, by what follows the prefix."""
+        return {name.removeprefix(prefix): key.value for name, key in self.keys.items() if name.startswith(prefix)}
+
+    def index(self, name: str) -> dict[str, float]:
+        """Return one index, empty if there is none."""
+        return self.keys[name].value if name in self.keys else {}  # type: ignore[return-value]
+
+    def problems(self) -> Iterator[str]:
+        """Yield every contradiction."""
+        yield from self.unknown_keys()
+        yield from self.bad_header()
+        for id_, row in self.rows.items():
+            yield from (f"row {id_}: {problem}" for problem in self.bad_row(id_, row))
+        yield from self.bad_places()
+        yield from self.bad_owners()
+        yield from self.bad_leases()
+        yield from self.bad_payloads()
+        yield from self.bad_counts()
+
+    def unknown_keys(self) -> Iterator[str]:
+        for name, key in self.keys.items():
+            classes = [each for each in DATA_DICTIONARY if name == each or (each[-1] == ":" and name.startswith(each))]
+            if len(classes) != 1:
+                yield f"key {name} is in no class of the data dictionary"
+            elif (key.kind, key.expires) != DATA_DICTIONARY[classes[0]]:
+                yield f"key {name} is a {key.kind} with expires={key.expires}, not {DATA_DICTIONARY[classes[0]]}"
+
+    def bad_header(self) -> Iterator[str]:
+        header = self.headers.get(self.number)
+        if header is None:
+            yield "it has keys, but no header"
+        elif header.keys() != {"uuid", "partitions", "schema", "sequence"}:
+            yield f"its header has the fields {sorted(header)}"
+        elif len({each["uuid"] for each in self.headers.values()}) != 1:
+            yield "its header's uuid is not that of the others"
+        elif not self.number < int(header["partitions"]):
+            yield f"it is beyond the header's {header['partitions']!r} partitions"
+
+    def bad_row(self, id_: str, row: dict[str, bytes]) -> Iterator[str]:
+        if unknown := row.keys() - ROW_FIELDS.keys():
+            yield f"unknown fields {unknown}"
+        if missing := {"d", "ph", "ln", "sq", "in", "cd", "at"} - row.keys():
+            yield f"missing fields {missing}"
+            return
+        header = self.headers.get(self.number, {})
+        if int(row["sq"]) > int(header.get("sequence", 0)):
+            yield f"sequence {row['sq']!r} is above the header's"
+        if zlib.crc32(id_.split("::")[0].encode() or id_.encode()) % int(header.get("partitions", 1)) != self.number:
+            yield "it stands in another partition than its id says"
+        if len({"fs", "fa", "ft"} & row.keys()) not in (0, 3):
+            yield "its first start is half written"
+        if int(row.get("lo", 0)) < 0 or int(row.get("lo", 0)) > int(row.get("ll", 5)):
+            yield f"{row['lo']!r} losses"
+        yield from self.bad_terminal(row) if "ts" in row else self.bad_phase(row)
+
+    def bad_phase(self, row: dict[str, bytes]) -> Iterator[str]:
+        disposition, place, held = row["d"], row["ph"], {"ho", "tk", "ex", "ca"} & row.keys()
+        if place not in (b"q", b"l", b"u", b"x"):
+            yield f"place {place!r}"
+        if (disposition == b"e") != (place == b"x"):
+            yield f"disposition {disposition!r} in place {place!r}"
+        if place == b"u" and not (disposition == b"o" and "fs" in row):
+            yield "uncertain, and no started owner-bound work"
+        if len(held) != (4 if place == b"l" else 0):
+            yield f"in place {place!r} with the lease's fields {sorted(held)}"
+        if place == b"q" and disposition == b"o" and "fs" in row:
+            yield "started owner-bound work stands in a lane"
+        if left := {"ts", "ta", "oc", "by"} & row.keys():
+            yield f"not terminal, and has {left}"
+
+    def bad_terminal(self, row: dict[str, bytes]) -> Iterator[str]:
+        if row["ph"] != b"" or row["ts"] not in (b"c", b"f", b"k", b"a") or not {"ta", "oc", "fe"} <= row.keys():
+            yield f"a terminal fact in pieces: {row}"
+        if "w" in row:
+            yield "terminal, and somebody still waits"
+        if row["d"] == b"e" and ("ho" in row or not ("by" in row or row["ts"] == b"a")):
+            yield "externally owned work was held, or ended without an authority"
+        if row["d"] != b"e" and row["ts"] == b"k" and not {"cr", "ar"} & row.keys():
+            yield "cancelled, and nobody asked"
+        if row["ts"] == b"a" and row["d"] == b"o" and "fs" not in row:
+            yield "owner-bound work was abandoned that nobody started"
+
+    def bad_places(self) -> Iterator[str]:
+        expected: dict[str, dict[str, float | None]] = defaultdict(dict)
+        for id_, row in self.live.items():
+            begun = "tk" in row and row["tk"] in (row.get("ft"), row.get("st"))
+            match row.get("ph"):
+                case b"q":
+                    expected[f"q:{_text(row, 'ln')}"][id_] = float(row["sq"])
+                case b"l":
+                    expected["leases"][id_] = float(row.get("ex", -1))
+                    expected[f"of:{_text(row, 'ho')}"][id_] = None
+                    if not begun:
+                        expected["held"][id_] = None
+                case b"u":
+                    expected["uncertain"][id_] = None
+                case b"x":
+                    expected["outside"][id_] = None
+            if row.get("d") == b"o" and "fs" in row:
+                expected[f"of:{_text(row, 'fs')}"][id_] = None
+            if "ar" in row:
+                expected["asked"][id_] = None
+        expected["done"] = {id_: float(row.get("ta", -1)) for id_, row in self.ended.items()}
+        expected["lanes"] = {name[2:]: 0 for name in expected if name.startswith("q:")}
+        expected["holders"] = {name[3:]: 0 for name in expected if name.startswith("of:")}
+        known = {"leases", "held", "uncertain", "outside", "asked", "done", "lanes", "holders"}
+        actual = known | {name for name in self.keys if name.startswith(("q:", "of:"))}
+        for name in sorted(expected.keys() | actual):
+            yield from self.differences(name, expected[name], self.index(name))
+
+    def differences(self, name: str, expected: dict[str, float | None], actual: dict[str, float]) -> Iterator[str]:
+        if lost := expected.keys() - actual.keys():
+            yield f"{name} lacks {sorted(lost)}"
+        if stale := actual.keys() - expected.keys():
+            yield f"{name} has {sorted(stale)}, which do not belong there"
+        for id_, score in expected.items():
+            if score is not None and id_ in actual and actual[id_] != score:
+                yield f"{name} has {id_} at {actual[id_]:.0f}, its row says {score:.0f}"
+
+    def bad_owners(self) -> Iterator[str]:
+        owners = self.index("owners")
+        for digest, data in owners.items():
+            owner = msgspec.msgpack.decode(data)  # type: ignore[call-overload]
+            name = f"{owner['owner_id']}\0{owner['incarnation_id']}".encode()
+            if urlsafe_b64encode(sha256(name).digest()[:12]).decode() != digest:
+                yield f"owner {digest} is {owner}"
+        if unknown := self.named("of:").keys() - owners.keys():
+            yield f"owners with unsettled rows are forgotten: {unknown}"
+        for name in ("owners", "claims", "dead"):
+            if unseen := self.index(name).keys() - self.index("seen").keys():
+                yield f"{name} has {unseen}, which nothing would ever forget"
+
+    def bad_leases(self) -> Iterator[str]:
+        for id_, token in self.named("l:").items():
+            row = self.live.get(id_, {})
+            if row.get("ph") != b"l" or row.get("tk") != token:
+                yield f"the lease {token!r} on {id_} is not that of a leased row"
+
+    def bad_payloads(self) -> Iterator[str]:
+        inputs = {id_ for id_, row in self.rows.items() if row.get("in") == b""}
+        if inputs != self.named("i:").keys():
+            yield f"inputs {sorted(self.named('i:'))} stand beside the rows of {sorted(inputs)}"
+        outcomes, beside = {id_ for id_, row in self.ended.items() if row.get("oc") == b""}, self.named("o:").keys()
+        wordless = {id_ for id_, row in self.ended.items() if row["ts"] == b"k"}
+        if not outcomes - wordless <= beside <= outcomes:
+            yield f"outcomes {sorted(beside)} stand beside the rows of {sorted(outcomes)}"
+        for id_, data in (self.named("i:") | self.named("o:")).items():
+            if len(data) <= 64:
+                yield f"a payload of {len(data)} bytes stands beside the row of {id_}"
+
+    def bad_counts(self) -> Iterator[str]:
+        ended = Counter(f"{_text(row, 'ln').split('|')[1]}|{_text(row, 'ts')}" for row in self.ended.values())
+        counted = {field: int(number) for field, number in self.index("counts").items()}
+        if counted != dict(ended):
+            yield f"counts say {counted}, the rows {dict(ended)}"

@@ -1,0 +1,51 @@
+"""What tests of every kind need: waiting for facts, and a clock that moves when told.
+
+A test never sleeps: it waits until something is so, and fails with the name of what did not come about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+POLL_S = 0.005
+
+
+async def wait_until(is_so: Callable[[], object | Awaitable[object]], what: str, at_most_s: float = 10) -> None:
+    """Wait for a fact while the event loop goes on; ``is_so`` may be a coroutine function."""
+    deadline = time.monotonic() + at_most_s
+    while True:
+        answer = is_so()
+        if await answer if inspect.isawaitable(answer) else answer:
+            return
+        assert time.monotonic() < deadline, f"waited {at_most_s} s in vain until {what}"
+        await asyncio.sleep(POLL_S)
+
+
+def block_until(is_so: Callable[[], object], what: str, at_most_s: float = 10) -> None:
+    """Wait for a fact in plain code."""
+    deadline = time.monotonic() + at_most_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited {at_most_s} s in vain until {what}"
+        time.sleep(POLL_S)
+
+
+class ManualClock:
+    """A wall clock that stands still until it is moved. fakeredis lives by it: ``TIME`` and every expiry."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ms = int(time.time() * 1000)
+        # A tenth of a millisecond more, so that no rounding of a float falls below the millisecond.
+        monkeypatch.setattr(time, "time", lambda: (self.now_ms + 0.1) / 1000)
+
+    def advance(self, ms: int) -> None:
+        """Move time, ms; back if negative, as a server's clock may step."""
+        self.now_ms += ms
+
+    def move_to(self, now_ms: int) -> None:
+        """Move time to a moment, ms since 1970, unless it is there already."""
+        self.now_ms = max(self.now_ms, now_ms)

@@ -1,0 +1,124 @@
+"""The tasks that a worker knows, and the lanes that it serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.lanes import MAX_LANES, lane, lane_parts
+from lash_redis.tasks.catalogue import Catalogue
+from lash_redis.tasks.declaration import Declaration, declare
+
+
+def charge(order_id: str, amount: int = 1) -> None:
+    """Stand for a user's task."""
+
+
+def refund(order_id: str) -> None:
+    """Stand for another."""
+
+
+def task(function: Any, name: str) -> Declaration:
+    """Declare a function under a short name."""
+    return declare(function, recovery="rerunnable", name=name)
+
+
+@dataclass
+class Wrapped:
+    """Stand for what the decorator returns."""
+
+    declaration: Declaration
+
+
+def test_a_lane_and_its_parts_are_inverse() -> None:
+    """One place writes lanes and reads them."""
+    assert lane("mail", "shop.charge", "00ff") == "mail|shop.charge|00ff"
+    assert lane_parts("mail|shop.charge|00ff") == ("mail", "shop.charge", "00ff")
+
+
+def test_the_lane_without_a_task_is_the_queue_alone() -> None:
+    """Work without a task waits there."""
+    assert lane("mail") == "mail||"
+    assert lane_parts("mail||") == ("mail", "", "")
+
+
+@pytest.mark.parametrize("text", ["", "mail", "mail|", "||", "a|b|c|d"])
+def test_what_is_no_lane_is_refused(text: str) -> None:
+    """Half a lane must not pass for a queue."""
+    with pytest.raises(SettingsError, match=r"queue\|task\|digest"):
+        lane_parts(text)
+
+
+def test_a_task_is_found_by_its_name() -> None:
+    """A row names its task."""
+    declared = task(charge, "charge")
+    assert Catalogue([declared]).find("charge") is declared
+
+
+def test_an_unknown_task_is_not_found() -> None:
+    """Its work is left for a worker that knows it."""
+    assert Catalogue([task(charge, "charge")]).find("refund") is None
+
+
+def test_the_objects_that_the_decorator_makes_are_taken() -> None:
+    """A worker is given those."""
+    declared = task(charge, "charge")
+    assert Catalogue([Wrapped(declared)]).find("charge") is declared
+
+
+def test_a_bare_function_is_no_task() -> None:
+    """It declares no recovery."""
+    not_declared: Any = charge
+    with pytest.raises(SettingsError, match=r"made by @lash\.task, got <function charge"):
+        Catalogue([not_declared])
+
+
+def test_two_tasks_of_one_name_are_refused_with_both_places() -> None:
+    """Only one of them could run."""
+    one, other = task(charge, "pay"), task(refund, "pay")
+    with pytest.raises(SettingsError, match="'pay'") as refused:
+        Catalogue([one, other])
+    assert one.place in str(refused.value)
+    assert other.place in str(refused.value)
+
+
+def test_the_same_task_twice_is_one_task() -> None:
+    """Lists of tasks are put together from several modules."""
+    assert len(Catalogue([task(charge, "charge"), task(charge, "charge")]).lanes(["mail"])[0]) == 4
+
+
+def test_each_queue_has_a_lane_for_every_signature_and_one_without_a_task() -> None:
+    """What waits in any other lane is never seen."""
+    declared = task(charge, "charge")
+    newest, older, _ = declared.signature.served
+    assert Catalogue([declared]).lanes(["a", "b"]) == [
+        [f"a|charge|{newest}", f"a|charge|{older}", "a|charge|", "a||"],
+        [f"b|charge|{newest}", f"b|charge|{older}", "b|charge|", "b||"],
+    ]
+
+
+def test_a_worker_without_tasks_serves_work_without_a_task() -> None:
+    """``ExternalInput`` on work that the pool may run must end somewhere."""
+    assert Catalogue().lanes(["mail"]) == [["mail||"]]
+
+
+def test_as_many_lanes_as_one_claim_can_name_are_served() -> None:
+    """The limit itself is allowed."""
+    queues = [f"q{n}" for n in range(MAX_LANES)]
+    assert len(Catalogue().lanes(queues)) == MAX_LANES
+
+
+def test_more_lanes_than_one_claim_can_name_are_refused() -> None:
+    """Said at the start, with what makes the number."""
+    queues = [f"q{n}" for n in range(126)]
+    with pytest.raises(SettingsError, match="at most 500 lanes for one worker, got 504: 126 queues, each with 3 sig"):
+        Catalogue([task(charge, "charge")]).lanes(queues)
+
+
+def test_a_queue_that_would_break_a_lane_is_refused() -> None:
+    """Its parts could not be told apart."""
+    with pytest.raises(SettingsError, match="expected queue to be"):
+        Catalogue().lanes(["a|b"])

@@ -1,0 +1,193 @@
+"""What may be a task, and what the errors at import say."""
+
+from __future__ import annotations
+
+import functools
+import runpy
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.model import RecoveryDisposition
+from lash_redis.tasks.declaration import MISSING, Declaration, declare
+
+SCRIPT = """
+from lash_redis.tasks.declaration import declare
+def charge(): ...
+name = declare(charge, recovery="rerunnable").name
+"""
+
+
+async def charge(order_id: str) -> str:
+    """Stand for a user's task."""
+    return order_id
+
+
+def measure(path: str) -> int:
+    """Stand for a user's plain task."""
+    return len(path)
+
+
+def numbers() -> Iterator[int]:
+    """Yield, which no task may."""
+    yield 1
+
+
+async def letters() -> AsyncIterator[str]:
+    """Yield, which no task may."""
+    yield "a"
+
+
+class Till:
+    """Have methods, which are no tasks."""
+
+    def open(self) -> None:
+        """Need an instance."""
+
+    @staticmethod
+    def close(drawer: int) -> None:
+        """Need none."""
+
+    def __call__(self) -> None:
+        """Make an instance callable."""
+
+
+def test_a_missing_recovery_names_the_function_and_every_choice() -> None:
+    """Who forgot it can choose from the message alone."""
+    with pytest.raises(SettingsError) as refused:
+        declare(charge, recovery=MISSING)
+    text = str(refused.value)
+    assert "task charge (" in text
+    assert "test_task_declaration.py:" in text
+    for each in RecoveryDisposition:
+        assert f'\n  recovery="{each.value}": ' in text
+
+
+@pytest.mark.parametrize("recovery", ["rerunable", None, 3, []])
+def test_an_unknown_recovery_is_refused_with_what_is_allowed(recovery: Any) -> None:
+    """A misspelled disposition must not become some other one."""
+    with pytest.raises(SettingsError, match=r"task charge .*expected recovery to be one of 'rerunnable'.*got"):
+        declare(charge, recovery=recovery)
+
+
+def test_an_externally_owned_function_is_sent_to_expect() -> None:
+    """The pool would never run it."""
+    with pytest.raises(SettingsError, match=r"lash\.expect"):
+        declare(charge, recovery="externally_owned")
+
+
+@pytest.mark.parametrize("recovery", ["owner_bound", RecoveryDisposition.OWNER_BOUND])
+def test_a_recovery_may_be_given_as_text_or_as_enum(recovery: RecoveryDisposition | str) -> None:
+    """Both spellings mean the same."""
+    assert declare(charge, recovery=recovery).disposition is RecoveryDisposition.OWNER_BOUND
+
+
+def test_a_task_is_named_after_its_module_and_function() -> None:
+    """Submitter and worker agree because both import the module under its name."""
+    assert declare(charge, recovery="rerunnable").name == f"{__name__}.charge"
+
+
+def test_a_function_within_a_function_has_a_name_too() -> None:
+    """The name comes from the source, which is the same in every program."""
+
+    def nested() -> None: ...
+
+    name = declare(nested, recovery="rerunnable").name
+    assert name.endswith(".test_a_function_within_a_function_has_a_name_too.<locals>.nested")
+
+
+def test_a_lambda_needs_a_name() -> None:
+    """All lambdas of a module would share one."""
+    with pytest.raises(SettingsError, match="name="):
+        declare(lambda: None, recovery="rerunnable")
+    assert declare(lambda: None, recovery="rerunnable", name="nothing").name == "nothing"
+
+
+def test_in_a_script_the_module_is_the_name_of_the_file(tmp_path: Path) -> None:
+    """The worker imports ``shop``; the submitter ran it as ``__main__``."""
+    script = tmp_path / "shop.py"
+    script.write_text(SCRIPT)
+    assert runpy.run_path(str(script), run_name="__main__")["name"] == "shop.charge"
+
+
+def test_run_as_a_module_the_module_is_the_one_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``python -m store.shop`` knows its own name."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "shop.py").write_text(SCRIPT)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert runpy.run_module("store.shop", run_name="__main__")["name"] == "store.shop.charge"
+
+
+def test_in_a_spawned_child_the_main_program_keeps_its_name(tmp_path: Path) -> None:
+    """``multiprocessing`` runs the main program again as ``__mp_main__``."""
+    script = tmp_path / "shop.py"
+    script.write_text(SCRIPT)
+    assert runpy.run_path(str(script), run_name="__mp_main__")["name"] == "shop.charge"
+
+
+def test_without_a_file_the_main_program_is_called_what_it_is() -> None:
+    """In an interpreter one can try things with a worker of the same interpreter."""
+    typed: dict[str, Any] = {"__name__": "__main__"}
+    exec(SCRIPT, typed)  # noqa: S102 - as an interpreter does
+    assert typed["name"] == "__main__.charge"
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a|b", "x" * 201, 7])
+def test_a_name_outside_what_is_allowed_is_refused(name: Any) -> None:
+    """A ``|`` would break the lanes apart."""
+    with pytest.raises(SettingsError, match="expected task name to be"):
+        declare(charge, recovery="rerunnable", name=name)
+
+
+@pytest.mark.parametrize(
+    "not_a_function",
+    [Till, Till(), Till().open, functools.partial(charge, "o-1"), len, 3],
+    ids=["class", "callable object", "bound method", "partial", "builtin", "number"],
+)
+def test_only_a_function_can_be_a_task(not_a_function: Any) -> None:
+    """What has no source of its own has no stable name either."""
+    with pytest.raises(SettingsError, match="expected a task to be a function"):
+        declare(not_a_function, recovery="rerunnable")
+
+
+@pytest.mark.parametrize("generator", [numbers, letters])
+def test_a_generator_cannot_be_a_task(generator: Any) -> None:
+    """A result is one value."""
+    with pytest.raises(SettingsError, match="got a generator"):
+        declare(generator, recovery="rerunnable")
+
+
+def test_a_method_cannot_be_a_task_but_a_static_one_can() -> None:
+    """A worker has no instance to call it on."""
+    with pytest.raises(SettingsError, match="no 'self'"):
+        declare(Till.open, recovery="rerunnable")
+    assert declare(Till.close, recovery="rerunnable").name == f"{__name__}.Till.close"
+
+
+@pytest.mark.parametrize(("function", "is_async"), [(charge, True), (measure, False)])
+def test_a_declaration_knows_whether_to_await(function: Any, is_async: bool) -> None:
+    """Async tasks run on the loop, plain ones in threads."""
+    assert declare(function, recovery="rerunnable").is_async is is_async
+
+
+def test_options_are_data_on_the_declaration() -> None:
+    """What a submit may say otherwise stands together."""
+    declared = declare(charge, recovery="rerunnable", queue="mail", loss_limit=2)
+    assert (declared.options.queue, declared.options.loss_limit, declared.queue) == ("mail", 2, "mail")
+
+
+@pytest.mark.parametrize("options", [{"queue": "a|b"}, {"queue": ""}, {"loss_limit": 0}, {"loss_limit": True}])
+def test_an_option_outside_what_is_allowed_is_refused(options: dict[str, Any]) -> None:
+    """At import, not at the first submit."""
+    with pytest.raises(SettingsError, match=f"expected {next(iter(options))} to be"):
+        declare(charge, recovery="rerunnable", **options)
+
+
+def test_a_declaration_never_changes() -> None:
+    """A task means the same as long as the program runs."""
+    declared: Declaration = declare(charge, recovery="rerunnable")
+    with pytest.raises(AttributeError):
+        declared.name = "other"  # type: ignore[misc]
