@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from lash_redis.app.waiting import PlainWaiting, Waiting
+from lash_redis.core.errors import SettingsError
 from lash_redis.registry.plain import PlainRegistry
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -63,9 +64,10 @@ class Server:
 
     def find(self) -> Any:
         """Return a URL or a client; block while the embedded server starts."""
-        source = self._given if self._given is not None else os.environ.get(URL_VARIABLE)
-        if source is not None and source != "":
-            return source
+        if self._given is not None:
+            return self._given
+        if url := os.environ.get(URL_VARIABLE):
+            return url
         from lash_redis.embedded.connect import open_embedded  # noqa: PLC0415 - most who have a URL never need it
 
         with self._lock:
@@ -109,7 +111,7 @@ class Connections:
         with self._lock:
             side = self._sides.get(loop)
             if side is None:
-                side = self._sides.pop(None, None) or AsyncSide(self._new_registry(source))
+                side = self._sides.pop(None, None) or AsyncSide(self._registry_at(source))
                 self._drop_dead_loops()
                 self._sides[loop] = side
             return side
@@ -119,7 +121,7 @@ class Connections:
         source = self._server.find()
         with self._lock:
             if self._plain is None:
-                self._plain = PlainSide(self._new_registry(source))
+                self._plain = PlainSide(self._registry_at(source))
             return self._plain
 
     async def aclose(self) -> None:
@@ -141,6 +143,13 @@ class Connections:
             plain.close()
         if is_last:
             self._server.leave()
+
+    def _registry_at(self, source: Any) -> ProcessRegistry:
+        try:
+            return self._new_registry(source)
+        except SettingsError as error:
+            error.add_note(f"it comes from ${URL_VARIABLE}")  # what is given was tried when the Lash was constructed
+            raise
 
     def _drop_dead_loops(self) -> None:
         self._sides = {loop: side for loop, side in self._sides.items() if loop is None or not loop.is_closed()}

@@ -59,11 +59,11 @@ class Waiting:
 
     async def aclose(self) -> None:
         """End the subscription, and every wait with an error."""
+        self._fail(self._waits, closed())
         tasks = [task for task in (self._reader, self._listener) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._fail(self._waits, closed())
 
     def _forget(self, process_id: str, ended: asyncio.Future[ProcessRecord]) -> None:
         waits = self._waits[process_id]

@@ -6,7 +6,7 @@ unknown, then terminal, then authority, then lease, and raises the first that fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -25,7 +25,7 @@ from lash_redis.core.errors import (
     SettingsError,
     UnknownProcess,
 )
-from lash_redis.core.lanes import lane
+from lash_redis.core.lanes import MAX_LANES, lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     Abandoned,
@@ -186,6 +186,26 @@ def _owner_args(owner: LeaseOwner) -> tuple[str, bytes]:
     return owner_digest(owner), encode_owner(owner)
 
 
+def _checked_batch(what: str, named: Sequence[Hashable], at_most: int = MAX_BATCH) -> None:
+    """Check a batch's length, and that it names nothing twice (design, section 10): a script plans a write once."""
+    checked_int(f"{what} in a batch", len(named), at_least=1, at_most=at_most)
+    if len(set(named)) != len(named):
+        twice = next(each for place, each in enumerate(named) if each in named[:place])
+        raise SettingsError(f"expected the {what} of a batch to be distinct, got {twice!r} twice")
+
+
+def _attempt(lease: ProcessLease) -> tuple[str, str, int]:
+    return lease.process_id, lease.token, lease.fencing_token
+
+
+def _one_owner(leases: Sequence[ProcessLease]) -> str:
+    """Return the digest of the owner of all these leases."""
+    digests = {owner_digest(lease.owner) for lease in leases}
+    if len(digests) != 1:
+        raise SettingsError(f"expected the leases of a batch to be one owner's, got {len(digests)} owners")
+    return digests.pop()
+
+
 def _refusal(process_id: str, reply: list[Any], lease: ProcessLease | None = None) -> Exception:
     """Return the error that a reply's status word stands for; the one place where words become errors."""
     match reply[0]:
@@ -247,7 +267,7 @@ class Calls:
 
     def register(self, partition: int, registrations: Sequence[ProcessRegistration]) -> Call[list[bool]]:
         """Register a batch of one partition; the answer says which were new."""
-        checked_int("registrations in a batch", len(registrations), at_least=1, at_most=MAX_BATCH)
+        _checked_batch("registrations", [registration.id for registration in registrations])
         args: list[Argument] = [self.uuid]
         for registration in registrations:
             data = encode_input(registration, self.max_payload_bytes)
@@ -262,11 +282,6 @@ class Calls:
                 limit,
                 registration.granted_to or "",
             )
-        if len({registration.id for registration in registrations}) != len(registrations):
-            seen: set[str] = set()
-            twice = next(r.id for r in registrations if r.id in seen or seen.add(r.id))  # type: ignore[func-returns-value]
-            raise SettingsError(f"expected the ids of a batch to be distinct, got {twice!r} twice")
-
         def decode(reply: list[Any]) -> list[bool]:
             match reply[0]:
                 case b"REGISTERED":
@@ -354,6 +369,9 @@ class Calls:
     ) -> Call[ClaimedBatch]:
         """Claim and start up to ``count`` rows. Send the same call again until it is answered, then the next number."""
         checked_int("count", count, at_least=0, at_most=MAX_BATCH)
+        checked_int("lanes in a claim", sum(len(lanes) for _, lanes in queues), at_least=0, at_most=MAX_LANES)
+        if len({queue for queue, _ in queues}) != len(queues):
+            raise SettingsError(f"expected the queues of a claim to be distinct, got {[queue for queue, _ in queues]}")
         args: list[Argument] = [
             self.uuid, *_owner_args(owner), number, count, checked_ttl(ttl_ms), f"{random_token()}."
         ]  # fmt: skip
@@ -397,8 +415,8 @@ class Calls:
         return Call("release", partition, self._leases(leases), lambda reply: [flag == b"1" for flag in reply[1:]])
 
     def _leases(self, leases: Sequence[ProcessLease]) -> list[Argument]:
-        checked_int("leases in a batch", len(leases), at_least=1, at_most=MAX_BATCH)
-        args: list[Argument] = [owner_digest(leases[0].owner)]
+        _checked_batch("leases", [_attempt(lease) for lease in leases])
+        args: list[Argument] = [_one_owner(leases)]
         for lease in leases:
             args += (lease.process_id, lease.token, lease.fencing_token)
         return args
@@ -421,12 +439,12 @@ class Calls:
 
     def terminalize(self, partition: int, facts: Sequence[Fact]) -> Call[list[str]]:
         """Write terminal facts of one owner; the answer is one status word each (DONE, UNKNOWN, TERMINAL …)."""
-        checked_int("facts in a batch", len(facts), at_least=1, at_most=MAX_BATCH)
+        _checked_batch("facts", [_attempt(fact.lease) for fact in facts])
         args = self._terminal_args(facts, answer_row=False)
         return Call("terminalize", partition, args, lambda reply: [status.decode() for status in reply[1:]])
 
     def _terminal_args(self, facts: Sequence[Fact], *, answer_row: bool) -> list[Argument]:
-        args: list[Argument] = [owner_digest(facts[0].lease.owner), "1" if answer_row else "0"]
+        args: list[Argument] = [_one_owner([fact.lease for fact in facts]), "1" if answer_row else "0"]
         for fact in facts:
             lease = fact.lease
             args += (lease.process_id, lease.token, lease.fencing_token, fact.state, fact.data)
@@ -449,7 +467,7 @@ class Calls:
 
     def settle(self, partition: int, settlements: Sequence[Settlement]) -> Call[list[bool]]:
         """Carry out verdicts of one partition; the answer says which stand (False: the facts had changed)."""
-        checked_int("settlements in a batch", len(settlements), at_least=1, at_most=MAX_SETTLE_BATCH)
+        _checked_batch("settlements", [each.row.process_id for each in settlements], MAX_SETTLE_BATCH)
         args: list[Argument] = []
         for settlement in settlements:
             # A cancel carries no words of its own: the request on the row says why.

@@ -6,6 +6,8 @@ before that was heard, and now and then besides.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
@@ -106,17 +108,19 @@ async def listen(registry: ProcessRegistry, name: str, on_message: OnMessage, on
 
 async def _hear(registry: ProcessRegistry, ear: _Ear) -> NoReturn:
     client = registry.address.async_client(1)
+    subscription = client.pubsub()
     try:
-        subscription = client.pubsub()
-        try:
-            await subscription.subscribe(*ear.channels)
-            while True:
-                ear.take(await subscription.get_message(timeout=_QUIET_MS / 1000))
-                if ear.wants_a_sign():
-                    await subscription.ping()
-        finally:
-            await subscription.aclose()  # type: ignore[no-untyped-call]
+        await subscription.subscribe(*ear.channels)
+        while not _is_cancelled():
+            ear.take(await subscription.get_message(timeout=_QUIET_MS / 1000))
+            if ear.wants_a_sign():
+                await subscription.ping()
+        raise asyncio.CancelledError
     finally:
+        if ear.stands and _is_cancelled():
+            with contextlib.suppress(Exception):
+                await subscription.unsubscribe()  # for fakeredis, where a closed connection goes on to be published to
+        await subscription.aclose()  # type: ignore[no-untyped-call]
         await client.aclose()
         await client.connection_pool.disconnect()
 
@@ -144,19 +148,24 @@ def listen_plain(
 
 def _hear_plain(registry: PlainRegistry, ear: _Ear, stopped: threading.Event) -> None:
     client = registry.transport.address.plain_client(1)
+    subscription = client.pubsub()  # type: ignore[no-untyped-call]
     try:
-        subscription = client.pubsub()  # type: ignore[no-untyped-call]
-        try:
-            subscription.subscribe(*ear.channels)
-            while not stopped.is_set():
-                ear.take(subscription.get_message(timeout=_TICK_S))
-                if ear.wants_a_sign():
-                    subscription.ping()
-        finally:
-            subscription.close()
+        subscription.subscribe(*ear.channels)
+        while not stopped.is_set():
+            ear.take(subscription.get_message(timeout=_TICK_S))
+            if ear.wants_a_sign():
+                subscription.ping()
+        subscription.unsubscribe()
     finally:
+        subscription.close()
         client.close()
         client.connection_pool.disconnect()
+
+
+def _is_cancelled() -> bool:
+    """Say whether this task was cancelled: the ``wait_for`` of Python 3.11, which fakeredis uses, can swallow it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _channels(calls: Calls, name: str) -> dict[str, int]:

@@ -66,13 +66,18 @@ class Attempt:
         self.trust(sent_at_ms, ttl_ms)
 
     def ask_to_stop(self, why: Stop, reason: str | None = None) -> bool:
-        """Interrupt the run, once; return False if it was asked before or has ended."""
-        if self.stop is not None or self.ended:
+        """Interrupt the run; return False if it was asked before or has ended.
+
+        Work that went on all the same is interrupted once more by a drain; the first reason stands.
+        """
+        is_first = self.stop is None
+        if self.ended or not (is_first or why is Stop.DRAIN):
             return False
-        self.stop, self.reason = why, reason
+        if is_first:
+            self.stop, self.reason = why, reason
         if self.interrupt is not None:
             self.interrupt()
-        return True
+        return is_first
 
 
 class Roster:

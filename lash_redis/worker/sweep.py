@@ -73,10 +73,11 @@ class Sweep:
         """
         await self._registry.open()
         report = SweepReport()
-        self._proofs, dead = {}, await self._find_dead()
+        self._proofs = {}
+        dead = await self._find_dead()
         for partition in range(self._registry.partitions):
             for digest in dead:
-                await self._settle(self._pages(partition, f"of:{digest}"), report)
+                await self._settle_owned(partition, digest, report)
             await self._settle(self._pages(partition, "leases", upto="now"), report)
             await self._settle(self._pages(partition, "asked"), report)
         if wall_ms() >= self._upkeep_at_ms:
@@ -90,7 +91,7 @@ class Sweep:
         digest = owner_digest(owner)
         self._proofs = {digest: Proof("reaped", f"{death.status}, reaped by {death.by}")}
         for partition in range(self._registry.partitions):
-            await self._settle(self._pages(partition, f"of:{digest}"), report)
+            await self._settle_owned(partition, digest, report)
         return report
 
     async def _find_dead(self) -> list[str]:
@@ -121,7 +122,13 @@ class Sweep:
             yield page.rows
             place = page.next
 
-    async def _settle(self, pages: AsyncIterator[list[Row]], report: SweepReport) -> None:
+    async def _settle_owned(self, partition: int, digest: str, report: SweepReport) -> None:
+        """Settle all of one dead owner: rows leave its index while the pages are read, so until nothing moves."""
+        while await self._settle(self._pages(partition, f"of:{digest}"), report):
+            pass
+
+    async def _settle(self, pages: AsyncIterator[list[Row]], report: SweepReport) -> int:
+        settled = 0
         async for rows in pages:
             judged: list[tuple[Settlement, Verdict]] = []
             for row in rows:
@@ -130,11 +137,12 @@ class Sweep:
                 settlement = settlement_of(row, facts, answer, self._proofs.get, "")
                 if settlement is not None:
                     judged.append((settlement, answer))
-            await self._carry_out(judged, report)
+            settled += await self._carry_out(judged, report)
+        return settled
 
-    async def _carry_out(self, judged: list[tuple[Settlement, Verdict]], report: SweepReport) -> None:
+    async def _carry_out(self, judged: list[tuple[Settlement, Verdict]], report: SweepReport) -> int:
         if not judged:
-            return
+            return 0
         # What a worker took in hand while the pages were read is its own again.
         judged = [each for each in judged if not self._local.has_in_hand(each[0].row)]
         stand = await self._registry.settle_many([settlement for settlement, _ in judged])
@@ -142,6 +150,7 @@ class Sweep:
             if stands:
                 report.count(answer.action)
                 tell(settlement, answer)
+        return sum(stand)
 
 
 def tell(settlement: Settlement, answer: Verdict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import sys
@@ -37,6 +38,7 @@ class Demo:
         self._ledger = self._folder / "ledger.tsv"
         self._ledger.touch()
         self._published: dict[str, Process] = {}
+        self._numbers = itertools.count(1)
         self._pool = Pool(self._folder / "pool.log")
 
     async def run(self) -> bool:
@@ -83,7 +85,7 @@ class Demo:
         await process.outcome()
 
     async def _publish(self, package: str, files: int, takes_s: float) -> Process:
-        once = publish.options(process_id=f"{RUN}:publish:{len(self._published)}")
+        once = publish.options(process_id=f"{RUN}:publish:{next(self._numbers)}")
         process = self._published[package] = await once.submit(package, files, str(self._ledger), takes_s)
         return process
 

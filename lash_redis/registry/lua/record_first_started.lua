@@ -12,7 +12,9 @@ local row = read_row(id)
 if not row then
   return { 'UNKNOWN' }
 end
-if row.starter == me and row.started == started then
+local live, own = is_live(row), row.starter == me
+-- Its own effect, whatever came since; not known by its time, which may be the server's.
+if own and (row.state or (live and row.holder ~= me)) then
   return { 'DONE', row_reply(id) }
 end
 if row.state then
@@ -21,7 +23,6 @@ end
 if row.disposition == EXTERNALLY_OWNED then
   return { 'AUTHORITY' }
 end
-local live = is_live(row)
 if live and row.holder ~= me then
   return holder_reply('HELD', row)
 end

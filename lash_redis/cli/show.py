@@ -1,0 +1,155 @@
+"""``lash-redis show ID``: one process whole, and the line of the verdict's table that it meets now."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lash_redis.cli.connect import add_options, add_process_id, answer
+from lash_redis.cli.render import ago, fields, json_text, loud, moment, named, printable, shortened, value_text
+from lash_redis.cli.shapes import process_shape, standing_shape, verdict_shape
+from lash_redis.cli.sight import Sight, Standing, look
+from lash_redis.core.errors import UnknownProcess
+from lash_redis.core.model import (
+    Abandoned,
+    AbandonRequest,
+    Cancelled,
+    CancelRequest,
+    ExternalInput,
+    Failure,
+    Outcome,
+    Phase,
+    ProcessRecord,
+    RecoveryDisposition,
+    Success,
+    TaskInput,
+)
+from lash_redis.core.verdict import Action
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.rows import Row
+
+Pairs = list[tuple[str, str]]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "show", help="show one process, and what recovery may do with it now", description=__doc__
+    )
+    add_process_id(parser)
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer ``show``; return the exit code."""
+    return answer(args, _show)
+
+
+async def _show(registry: ProcessRegistry, args: argparse.Namespace) -> str:
+    row = await registry.row(args.id)
+    if row is None:
+        raise UnknownProcess(args.id)
+    sight = await look(registry, row)
+    if args.json:
+        return json_text(
+            {
+                "process": process_shape(row),
+                "starter": standing_shape(sight.starter),
+                "holder": standing_shape(sight.holder),
+                "verdict": verdict_shape(sight.facts, sight.verdict),
+            }
+        )
+    return "\n".join(
+        [_title(row), "", *fields([*_record(row), *_owners(row, sight), *_end(row), *_verdict(row, sight)])]
+    )
+
+
+def _title(row: Row) -> str:
+    place = row.phase.value if row.phase else row.status.value
+    return f"{row.process_id} · {row.disposition.value} · {loud(place) if row.phase is Phase.UNCERTAIN else place}"
+
+
+def _record(row: Row) -> Pairs:
+    record, now = row.record(), row.now_ms
+    pairs = _input(record)
+    pairs += [("queue", record.queue), ("registered", moment(record.registered_at_ms, now))]
+    if record.disposition is RecoveryDisposition.EXTERNALLY_OWNED:
+        pairs.append(("granted to", printable(record.granted_to or "any external owner")))
+    if record.losses:
+        pairs.append(("losses", f"{record.losses}; at {record.loss_limit} it is abandoned"))
+    pairs += _request("cancel", record.cancel_request, now) + _request("abandon", record.abandon_request, now)
+    return pairs
+
+
+def _input(record: ProcessRecord) -> Pairs:
+    match record.input:
+        case TaskInput(task, args, kwargs):
+            arguments = [repr(each) for each in args] + [f"{name}={value!r}" for name, value in kwargs.items()]
+            return [("task", task), ("arguments", shortened(", ".join(arguments)) or "none")]
+        case ExternalInput(metadata):
+            return [("metadata", value_text(dict(metadata)))]
+
+
+def _request(what: str, request: CancelRequest | AbandonRequest | None, now_ms: int) -> Pairs:
+    if request is None:
+        return []
+    why = f": {shortened(request.reason)}" if request.reason else ""
+    return [
+        (f"{what} asked", f"by {printable(request.requested_by)}{why}"),
+        ("", f"{moment(request.requested_at_ms, now_ms)}, by the asker's clock"),
+    ]
+
+
+def _owners(row: Row, sight: Sight) -> Pairs:
+    record, now = row.record(), row.now_ms
+    pairs: Pairs = []
+    if record.first_started is not None:
+        pairs += [
+            ("first started", moment(record.first_started.started_at_ms, now)),
+            ("starter", named(record.first_started.owner)),
+            *_standing(sight.starter),
+        ]
+    lease = row.lease()
+    if lease is None:
+        return pairs if row.is_terminal else [*pairs, ("lease", "none")]
+    state = f"live, ends {ago(lease.expires_at_ms, now)}" if row.is_live else f"lapsed {ago(lease.expires_at_ms, now)}"
+    pairs.append(("lease", f"{state}; claimed {ago(lease.claimed_at_ms, now)}, fence {lease.fencing_token}"))
+    if row.holder_digest == row.starter_digest:
+        return [*pairs, ("holder", "the starter")]
+    return [*pairs, ("holder", named(lease.owner)), *_standing(sight.holder)]
+
+
+def _standing(standing: Standing | None) -> Pairs:
+    return [("", f"{standing.life.value}: {printable(standing.text)}")] if standing else []
+
+
+def _end(row: Row) -> Pairs:
+    record = row.record()
+    if record.outcome is None or record.ended_at_ms is None:
+        return []
+    return [("ended", moment(record.ended_at_ms, row.now_ms)), *_outcome(record.outcome)]
+
+
+def _outcome(outcome: Outcome) -> Pairs:
+    match outcome:
+        case Success(value):
+            return [("result", value_text(value))]
+        case Failure(code, message, traceback):
+            lines = [("", printable(line)) for line in traceback.splitlines()]
+            return [("failure", printable(code)), ("", shortened(message)), *lines]
+        case Cancelled(reason):
+            return [("reason", shortened(reason or "none was given"))]
+        case Abandoned(evidence):
+            owner = named(evidence.owner) if evidence.owner else "none: it happened outside"
+            proof = f"{evidence.proof}: {evidence.detail}" if evidence.detail else str(evidence.proof)
+            return [("evidence", f"written by {evidence.writer.value}"), ("", shortened(proof)), ("owner lost", owner)]
+
+
+def _verdict(row: Row, sight: Sight) -> Pairs:
+    pairs = [("verdict", f"line {sight.verdict.line}: {sight.verdict.text}")]
+    if not row.is_terminal:
+        pairs.append(("", f"a sweep from here {sight.what_a_sweep_does}"))
+    if sight.verdict.action is Action.UNCERTAIN:
+        pairs.append(("", f"to settle it: lash-redis abandon {row.process_id} --by … --reason …"))
+    return pairs

@@ -1,0 +1,113 @@
+"""What the supervisor writes about a worker process that it saw end.
+
+One that it ended itself, at the end of a drain, has its drain finished in its name: the supervisor minted that
+incarnation, renewed for it and saw it end (design, section 5). Of every one the death is recorded, on which any host
+may then rely, and what it held is settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+
+from lash_redis.core.errors import LashError, RegistryUnavailable
+from lash_redis.core.events import emit
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import Deferred, DrainReport
+from lash_redis.core.timing import backoff, jittered, sleep
+from lash_redis.registry.calls import Death
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.drain import Leftovers
+from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.sweep import Sweep
+
+T = TypeVar("T")
+
+# Past every number that a worker can reach, and still exact where numbers are doubles.
+_LAST_CLAIM = 2**53 - 1
+
+
+class Aftermath:
+    """Writes about the dead of one pool.
+
+    Args:
+        registry: where the rows are.
+        supervisor: who saw them end.
+        settings: of the worker processes.
+    """
+
+    def __init__(self, registry: ProcessRegistry, supervisor: LeaseOwner, settings: WorkerSettings) -> None:
+        self._registry = registry
+        self._supervisor = supervisor
+        self._settings = settings
+
+    async def finish_drain(self, owner: LeaseOwner, status: str, why: str, budget_ms: int) -> DrainReport:
+        """Settle or give back what one owner left that was ended at the end of a drain, as its own drain would have.
+
+        Args:
+            owner: who has ended; its OS process is not reaped yet.
+            status: how it ended.
+            why: it had to be ended; both go into the evidence.
+            budget_ms: how long to try while the server does not answer.
+        """
+        try:
+            async with asyncio.timeout(budget_ms / 1000):
+                await self._retried(lambda: self._make_late_claims_stale(owner))
+                leftovers = Leftovers(self._registry, owner, detail=f"{status} after the drain: {why}")
+                return await leftovers.settle(budget_ms)
+        except TimeoutError:
+            return DrainReport(deferred=[Deferred("*", f"{owner.owner_id}: the registry did not answer in time")])
+        except LashError as error:
+            return DrainReport(deferred=[Deferred("*", f"{owner.owner_id}: {error}")])
+
+    async def record_and_settle(self, owner: LeaseOwner, status: str) -> int:
+        """Record the death of one owner, settle all that it held, and return how many rows; wait out an outage.
+
+        Raises:
+            LashError: the namespace is not what it was.
+        """
+        death = Death(status, self._supervisor.owner_id)
+
+        async def once() -> int:
+            await self._registry.record_death(owner, death)
+            report = await Sweep(self._registry, self._supervisor).settle_dead(owner, death)
+            return sum(msgspec.structs.astuple(report))
+
+        return await self._retried(once)
+
+    async def _make_late_claims_stale(self, owner: LeaseOwner) -> None:
+        queues = [(queue, ()) for queue in self._settings.queues]
+        for partition in range(self._registry.partitions):
+            await self._registry.claim_next(
+                self._registry.calls.claim_next(partition, owner, _LAST_CLAIM, 0, self._settings.lease_ttl_ms, queues)
+            )
+
+    async def _retried(self, once: Callable[[], Awaitable[T]]) -> T:
+        failures = 0
+        while True:
+            try:
+                return await once()
+            except RegistryUnavailable as error:
+                failures += 1
+                emit("worker.unavailable", operation=error.operation, reason=error)
+            await sleep(jittered(backoff(failures, 0.05, 1.0), 0.2))
+
+
+def together(*reports: DrainReport) -> DrainReport:
+    """Return several reports as one."""
+    return DrainReport(
+        abandoned=[process_id for each in reports for process_id in each.abandoned],
+        deferred=[left for each in reports for left in each.deferred],
+        released=sum(each.released for each in reports),
+        finished=sum(each.finished for each in reports),
+    )
+
+
+def without(report: DrainReport, process_ids: set[str]) -> DrainReport:
+    """Return a report without what it had to leave of these."""
+    return msgspec.structs.replace(
+        report, deferred=[left for left in report.deferred if left.process_id not in process_ids]
+    )
