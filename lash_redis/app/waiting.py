@@ -12,6 +12,7 @@ import contextlib
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Final
 
 from lash_redis.app.wait import Wait, after_outage_s, closed, ended_id, until_reread_s
 from lash_redis.core.errors import RegistryUnavailable
@@ -22,6 +23,8 @@ from lash_redis.registry.listening import listen, listen_plain
 from lash_redis.registry.plain import PlainRegistry
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
+
+_LEAVING_S: Final = 1.0
 
 
 class Waiting:
@@ -153,7 +156,7 @@ class PlainWaiting:
     def __init__(self, registry: PlainRegistry) -> None:
         self._registry = registry
         self._name = random_token()
-        self._lock = threading.Lock()
+        self._changing = threading.Condition()
         self._waits: dict[str, list[threading.Event]] = {}
         self._stopped = threading.Event()
         self._listener: threading.Thread | None = None
@@ -190,23 +193,26 @@ class PlainWaiting:
         """End the subscription, and every wait with an error."""
         self._stopped.set()
         self._subscribed()
+        with self._changing:  # nobody should be reading when the connections are closed next
+            self._changing.wait_for(lambda: not self._waits, _LEAVING_S)
 
     @contextlib.contextmanager
     def _news_of(self, process_id: str) -> Iterator[threading.Event]:
         news = threading.Event()
-        with self._lock:
+        with self._changing:
             self._waits.setdefault(process_id, []).append(news)
         try:
             yield news
         finally:
-            with self._lock:
+            with self._changing:
                 waits = self._waits[process_id]
                 waits.remove(news)
                 if not waits:
                     del self._waits[process_id]
+                    self._changing.notify_all()
 
     def _listen(self) -> None:
-        with self._lock:
+        with self._changing:
             # A thread does not live on in a child made by os.fork, so that it is asked, not assumed.
             if self._stopped.is_set() or (self._listener is not None and self._listener.is_alive()):
                 return
@@ -219,12 +225,12 @@ class PlainWaiting:
             self._listener.start()
 
     def _heard(self, _partition: int, text: str) -> None:
-        with self._lock:
+        with self._changing:
             for news in self._waits.get(ended_id(text), ()):
                 news.set()
 
     def _subscribed(self) -> None:
-        with self._lock:
+        with self._changing:
             for waits in self._waits.values():
                 for news in waits:
                     news.set()

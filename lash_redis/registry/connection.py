@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
 from lash_redis.registry.scripts import Script
@@ -35,11 +36,14 @@ def translated(operation: str, error: Exception) -> LashError:
     text = str(error)
     if isinstance(error, (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)):
         return SettingsError(f"{operation}: the server refuses this user: {text}")
-    if isinstance(error, exceptions.ResponseError) or text.startswith(_NOT_NOW):
-        if text.startswith(_NOT_NOW):
-            return RegistryUnavailable(operation, text, maybe_applied=False)
+    # redis-py takes the first word off the errors that it knows, and keeps it as their code.
+    word = getattr(error, "status_code", None) or text
+    if word.startswith(_NOT_NOW):
+        return RegistryUnavailable(operation, text, maybe_applied=False)
+    if isinstance(error, exceptions.ResponseError):
         return LashError(f"{operation}: the server answered with an error: {text}")
-    return RegistryUnavailable(operation, text or type(error).__name__, maybe_applied=True)
+    never_sent = isinstance(error.__context__, (ConnectionRefusedError, FileNotFoundError))
+    return RegistryUnavailable(operation, text or type(error).__name__, maybe_applied=not never_sent)
 
 
 class Address:
@@ -54,7 +58,10 @@ class Address:
         self.url: str | None = source if isinstance(source, str) else None
         if self.url is not None:
             if not self.url.startswith(("redis://", "rediss://", "unix://")):
-                raise SettingsError(f"expected url to begin with redis://, rediss:// or unix://, got {self.shown!r}")
+                without_password = self.url.rpartition("@")[2].partition("?")[0]
+                raise SettingsError(
+                    f"expected url to begin with redis://, rediss:// or unix://, got {without_password!r}"
+                )
             self.is_fake = False
             self._parameters: dict[str, Any] = {}
             self._fake_kind = ""
@@ -76,12 +83,12 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """The URL without its password, for people to read."""
+        """Where the server is, without user, password or query, for people to read."""
         if self.url is None:
             host = self._parameters.get("path") or self._parameters.get("host", "?")
             return f"{host}:{self._parameters.get('port', '')}".rstrip(":")
-        scheme, _, rest = self.url.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def _limits(self, *, listens: bool) -> dict[str, Any]:
         timeout = None if listens else self._timeout_s

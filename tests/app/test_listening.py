@@ -76,7 +76,7 @@ async def test_a_listener_that_is_cancelled_leaves_no_connection(registry: Proce
     await asyncio.wait([listener])
 
     async def is_silent() -> bool:
-        return await client.pubsub_channels(f"{{lash:{registry.namespace}:*") == []
+        return not await client.pubsub_channels(f"{{lash:{registry.namespace}:*")
 
     await wait_until(is_silent, "nobody listens")
 

@@ -91,9 +91,9 @@ async def test_many_are_sent_while_they_are_read(lash: Lash, charge: Task[..., s
     sent: list[int] = []
     register_many = lash.registry.register_many
 
-    async def counted(batch: Any) -> list[bool]:
-        sent.append(len(batch))
-        return await register_many(batch)
+    async def counted(registrations: Any) -> list[bool]:
+        sent.append(len(registrations))
+        return await register_many(registrations)
 
     def calls() -> Iterator[tuple[str]]:
         for number in range(1_200):
