@@ -56,6 +56,13 @@ class Backend:
         await wait_until(has_come, f"the server's time is {moment_ms}")
 
 
+async def delete_namespace(client: Any, namespace: str) -> None:
+    """Delete all that a namespace holds, as a flush would."""
+    keys = [key async for key in client.scan_iter(match=f"{{lash:{namespace}:*", count=1000)]
+    if keys:
+        await client.delete(*keys)
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Own the real servers of this session."""
@@ -92,20 +99,17 @@ async def client(backend: Backend, namespace: str) -> AsyncIterator[Any]:
     """Return a raw client; what the namespace holds is deleted at the end."""
     raw = backend.client()
     yield raw
-    async for key in raw.scan_iter(match=f"{{lash:{namespace}:*", count=1000):
-        await raw.delete(key)
+    await delete_namespace(raw, namespace)
     await raw.aclose()
 
 
 @pytest.fixture
-async def make_registry(
-    backend: Backend, client: Any, partitions: int, namespace: str
-) -> AsyncIterator[RegistryMaker]:
+async def make_registry(backend: Backend, client: Any, partitions: int, namespace: str) -> AsyncIterator[RegistryMaker]:
     """Return what makes a registry on this backend, in this namespace unless told otherwise; all are closed."""
     made: list[ProcessRegistry] = []
 
     def make(**options: Any) -> ProcessRegistry:
-        defaults = {"namespace": namespace, "partitions": partitions}
+        defaults: dict[str, Any] = {"namespace": namespace, "partitions": partitions}
         made.append(ProcessRegistry(options.pop("client", client), **(defaults | options)))
         return made[-1]
 

@@ -20,7 +20,7 @@ KINDS = ("valkey", "redis7")
 
 
 def binary(kind: str) -> str:
-    """Return the path of a server's binary; skip the test (or fail it with ``LASH_REQUIRE_REDIS=1``) if there is none."""
+    """Return the path of a server's binary; skip the test (with ``LASH_REQUIRE_REDIS=1``: fail it) if there is none."""
     if kind == "valkey":
         return str(_binary.get_binary_path())
     found = shutil.which("redis-server")

@@ -33,28 +33,35 @@ Keyspace = dict[int, dict[str, Key]]
 
 async def keyspace(client: Any, namespace: str) -> Keyspace:
     """Return everything that a namespace holds, by partition and by what follows ``K:``."""
-    found: Keyspace = defaultdict(dict)
     head = f"{{lash:{namespace}:"
-    async for name in client.scan_iter(match=f"{head}*", count=1000):
+    names = [name async for name in client.scan_iter(match=f"{head}*", count=1000)]
+    kinds, lives, values = (client.pipeline(transaction=False) for _ in range(3))
+    for name in names:
+        kinds.type(name)
+        lives.pttl(name)
+    kind_of = [kind.decode() for kind in await kinds.execute()]
+    for name, kind in zip(names, kind_of, strict=True):
+        match kind:
+            case "hash":
+                values.hgetall(name)
+            case "zset":
+                values.zrange(name, 0, -1, withscores=True)
+            case "string":
+                values.get(name)
+            case _:
+                values.type(name)  # no class of the dictionary has such a key, and that will be said
+    found: Keyspace = defaultdict(dict)
+    for name, kind, life, value in zip(names, kind_of, await lives.execute(), await values.execute(), strict=True):
         partition, _, rest = name.decode().removeprefix(head).partition("}:")
-        kind = (await client.type(name)).decode()
-        expires = await client.pttl(name) >= 0
-        value = await _content(client, name, kind)
-        if value:
-            found[int(partition)][rest] = Key(kind, expires, value)
+        if value is not None and kind != "none":  # else a lease that expired meanwhile
+            found[int(partition)][rest] = Key(kind, life >= 0, _named(value))
     return dict(found)
 
 
-async def _content(client: Any, name: bytes, kind: str) -> Value | None:
-    match kind:
-        case "hash":
-            return {field.decode(): value for field, value in (await client.hgetall(name)).items()}
-        case "zset":
-            return {m.decode(): score for m, score in await client.zrange(name, 0, -1, withscores=True)}
-        case "string":
-            value: bytes | None = await client.get(name)
-            return value  # None: a lease that expired meanwhile
-    return {"?": kind} if kind != "none" else None
+def _named(value: Any) -> Value:
+    if isinstance(value, bytes):
+        return value
+    return {name.decode(): held for name, held in (value.items() if isinstance(value, dict) else value)}
 
 
 async def assert_sound(client: Any, namespace: str) -> None:
@@ -128,7 +135,10 @@ class _Partition:
         header = self.headers.get(self.number, {})
         if int(row["sq"]) > int(header.get("sequence", 0)):
             yield f"sequence {row['sq']!r} is above the header's"
-        if zlib.crc32(id_.split("::")[0].encode() or id_.encode()) % int(header.get("partitions", 1)) != self.number:
+        if (
+            zlib.crc32(id_.partition("::")[0].encode() or id_.encode()) % int(header.get("partitions", 1))
+            != self.number
+        ):
             yield "it stands in another partition than its id says"
         if len({"fs", "fa", "ft"} & row.keys()) not in (0, 3):
             yield "its first start is half written"
@@ -209,9 +219,9 @@ class _Partition:
                 yield f"owner {digest} is {owner}"
         if unknown := self.named("of:").keys() - owners.keys():
             yield f"owners with unsettled rows are forgotten: {unknown}"
-        for name in ("owners", "claims", "dead"):
-            if unseen := self.index(name).keys() - self.index("seen").keys():
-                yield f"{name} has {unseen}, which nothing would ever forget"
+        for each in ("owners", "claims", "dead"):
+            if unseen := self.index(each).keys() - self.index("seen").keys():
+                yield f"{each} has {unseen}, which nothing would ever forget"
 
     def bad_leases(self) -> Iterator[str]:
         for id_, token in self.named("l:").items():

@@ -13,7 +13,7 @@ import msgspec
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase
-from lash_redis.registry.calls import Counts, PagePlace
+from lash_redis.registry.answers import Counts, PagePlace
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

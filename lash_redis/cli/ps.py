@@ -15,7 +15,7 @@ from lash_redis.cli.render import ago, duration, json_text, loud, printable, tab
 from lash_redis.cli.shapes import row_shape
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.settings import MAX_BATCH, checked_int
-from lash_redis.registry.calls import Counts
+from lash_redis.registry.answers import Counts
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

@@ -23,8 +23,9 @@ _BAD_SETTINGS = 2
 
 def add_parser(subparsers: Any) -> None:
     """Add the verb to the command line."""
+    text = (__doc__ or "").replace("``", "")
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        "worker", help="run a pool of worker processes", description=__doc__, formatter_class=_Formatter
+        "worker", help="run a pool of worker processes", description=text, formatter_class=_Formatter
     )
     add = parser.add_argument
     add("target", metavar="MODULE:ATTR", help="where the Lash is whose tasks are run, like shop.tasks:lash")
@@ -41,6 +42,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the pool; return its exit code."""
+    if sys.platform == "win32":
+        print(
+            "lash-redis: a pool runs on Linux, or on macOS for development; on Windows only clients do", file=sys.stderr
+        )
+        return _BAD_SETTINGS
     from lash_redis.pool import signals
 
     signals.hold()  # until the pool listens: as pid 1 one that came before would be lost

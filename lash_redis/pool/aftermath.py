@@ -18,7 +18,7 @@ from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.timing import backoff, jittered, sleep
-from lash_redis.registry.calls import Death
+from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.drain import Leftovers
 from lash_redis.worker.settings import WorkerSettings

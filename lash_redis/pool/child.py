@@ -28,11 +28,9 @@ from lash_redis.pool.link import Link
 from lash_redis.pool.loading import load
 from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.messages import (
-    BAD_SETTINGS,
     DEFERRED,
     FAULT,
     Drain,
-    Fatal,
     Frames,
     Go,
     Hello,
@@ -43,6 +41,7 @@ from lash_redis.pool.messages import (
     Start,
     ToWorker,
     framed,
+    refusal,
 )
 from lash_redis.pool.renewal import PipeRenewal
 from lash_redis.pool.signals import HEARD, Asked, Presses, release
@@ -80,7 +79,7 @@ class Child:
         """Work until told to leave; return the exit code."""
         try:
             await self._prepare()
-        except LashError as error:
+        except Exception as error:  # noqa: BLE001 - of a URL that redis-py does not understand the error is its own
             return await self._refuse(error)
         await self._decided.wait()
         return await self._work() if self._may_claim else 0
@@ -97,11 +96,11 @@ class Child:
         )
         self._link.send(Hello(owner, place))
 
-    async def _refuse(self, error: LashError) -> int:
-        code = BAD_SETTINGS if isinstance(error, SettingsError) else FAULT
-        self._link.send(Fatal(str(error), code))
+    async def _refuse(self, error: Exception) -> int:
+        fatal = refusal(error)
+        self._link.send(fatal)
         await self._link.sent()
-        return code
+        return fatal.exit_code
 
     async def _work(self) -> int:
         assert self._worker is not None  # noqa: S101 - it was made before anybody could tell it to go
@@ -179,8 +178,9 @@ def main() -> int:
     try:
         lash = load(start.target)
     except SettingsError as error:
-        pipe.sendall(framed(Fatal(str(error), BAD_SETTINGS)))
-        return BAD_SETTINGS
+        fatal = refusal(error)
+        pipe.sendall(framed(fatal))
+        return fatal.exit_code
     log_to_stderr()
     return asyncio.run(_run(start, lash, pipe))
 

@@ -12,7 +12,7 @@ from lash_redis.worker.settings import WorkerSettings
 T = TypeVar("T")
 
 _LATE_MS = 500  # a worker process's last writes may begin at the very end of its time
-FINISH_MS = 1_500  # what the supervisor needs after that, within the margin of ``must_allow_s``
+FINISH_MS = 2_000  # what the supervisor needs after that, within the margin of ``must_allow_s``
 
 _LOOK_EVERY_S = 0.25
 

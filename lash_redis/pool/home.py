@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
 from lash_redis.embedded.locks import SERVER
 from lash_redis.embedded.project import data_folder, socket_path
@@ -80,6 +81,12 @@ class Home:
                 raise
             self._registry, self._place = registry, place
             return True
+
+    async def revive(self) -> None:
+        """Start the embedded server again if its guardian was killed; any other server is others' affair."""
+        if self._embedded is not None:
+            with suppress(LashError):
+                await asyncio.to_thread(self._embedded.ensure_answering)
 
     async def aclose(self) -> None:
         """Close the registry, then give the embedded server up."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
+from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
@@ -31,6 +31,7 @@ from lash_redis.pool.messages import (
     Report,
     Start,
     ToSupervisor,
+    refusal,
 )
 from lash_redis.pool.osprocess import Spawn
 from lash_redis.pool.settings import PoolSettings
@@ -172,8 +173,8 @@ class Life:
                 failures += 1
                 emit("worker.unavailable", operation="open", reason=error)
                 await sleep(backoff(failures, 0.1, 2.0))
-            except LashError as error:
-                self._fatal = Fatal(str(error), 2 if isinstance(error, SettingsError) else 1)
+            except (LashError, OSError) as error:
+                self._fatal = refusal(error)
                 self._process.kill()
                 return
             else:
@@ -228,6 +229,8 @@ class Life:
             settled = await self._pool.departure.in_time(settling)
         except (LashError, TimeoutError) as error:
             emit("worker.unavailable", operation="record_death", reason=error)
+            if self._report is not None and not self._report.still_running:
+                return ended  # it left nothing that its death could settle
             left = Deferred("*", f"the death of {self._owner.owner_id} could not be recorded: {error}")
             return msgspec.structs.replace(ended, report=together(ended.report, DrainReport(deferred=[left])))
         emit("pool.reaped", slot=self._slot, pid=self.pid, status=ended.status, settled=settled)

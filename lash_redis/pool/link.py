@@ -19,6 +19,7 @@ from lash_redis.pool.messages import Frames, ToSupervisor, ToWorker, framed
 T = TypeVar("T", bound=ToSupervisor | ToWorker)
 
 _READ_BYTES = 1 << 16
+_READS_AT_ONCE = 64  # after a long block what matters is what was said last
 
 
 class Link(Generic[T]):
@@ -89,7 +90,9 @@ class Link(Generic[T]):
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _readable(self) -> None:
-        self._read()
+        for _ in range(_READS_AT_ONCE):
+            if self._is_over or not self._read():
+                return
 
     def _read(self) -> bool:
         """Read once; return whether more may follow at once."""

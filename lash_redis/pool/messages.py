@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lash_redis.core.errors import LashError
+from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.worker.keeper import Renewal
@@ -91,10 +91,16 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
 
 
 class Fatal(msgspec.Struct, frozen=True, tag="fatal"):
-    """I cannot be started, and trying again will not help: what to tell the user, and the pool's exit code."""
+    """I cannot be started: what to tell the user, and the exit code of a pool that has never been up."""
 
     text: str
     exit_code: int
+
+
+def refusal(error: Exception) -> Fatal:
+    """Return what to tell of one that cannot be started: an outage or a bug is a fault, all else a bad setting."""
+    code = FAULT if isinstance(error, RegistryUnavailable) or not isinstance(error, LashError) else BAD_SETTINGS
+    return Fatal(str(error) if isinstance(error, LashError) else repr(error), code)
 
 
 ToWorker = Start | Go | Renewed | Drain | Hurry

@@ -7,13 +7,13 @@ call was sent, from where its trust counts (design, section 4). A child whose su
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NoReturn, Protocol
 
 from lash_redis.core.errors import LashError
 from lash_redis.core.events import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
-from lash_redis.registry.calls import RenewedRow
+from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.keeper import Renewal
 from lash_redis.worker.renewal import RenewalSource, RenewalThread
@@ -37,12 +37,20 @@ class Renewer:
         registry: where the leases are.
         living: who is alive now; asked before each call.
         ttl_ms: of their leases.
+        revive: does what can be done about a server that does not answer.
     """
 
-    def __init__(self, registry: ProcessRegistry, living: Callable[[], Iterable[Living]], ttl_ms: int) -> None:
+    def __init__(
+        self,
+        registry: ProcessRegistry,
+        living: Callable[[], Iterable[Living]],
+        ttl_ms: int,
+        revive: Callable[[], Awaitable[None]],
+    ) -> None:
         self._registry = registry
         self._living = living
         self._ttl_ms = ttl_ms
+        self._revive = revive
 
     async def run(self) -> NoReturn:
         """Renew each third of the TTL, ± 10 %, and sooner again where the server did not answer."""
@@ -56,6 +64,7 @@ class Renewer:
             except LashError as error:
                 failures += 1
                 emit("worker.unavailable", operation="renew", reason=error)
+                await self._revive()
 
     async def run_once(self) -> None:
         """Renew once in each partition.

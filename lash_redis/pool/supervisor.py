@@ -85,14 +85,18 @@ class Supervisor:
         return end
 
     async def _all_ended(self) -> list[Ended]:
-        running = [asyncio.get_running_loop().create_task(self._kept(slot)) for slot in self._slots]
-        return await asyncio.gather(*running)
+        """Return how each slot ended. A bug of ours in one lets all others leave in order before it is raised."""
+        ends = await asyncio.gather(*map(self._kept, self._slots), return_exceptions=True)
+        faults = [end for end in ends if isinstance(end, BaseException)]
+        if faults:
+            raise faults[0]
+        return [end for end in ends if isinstance(end, Ended)]
 
     async def _kept(self, slot: Slot) -> Ended:
         try:
             return await slot.run()
         except BaseException:
-            self._leave()  # a bug of ours: leave in order rather than run half
+            self._leave()
             raise
 
     def _summed_up(self, ends: list[Ended]) -> PoolEnd:
@@ -108,7 +112,7 @@ class Supervisor:
     def opened(self, registry: ProcessRegistry) -> None:
         """Renew from now on, before anybody may claim, and say what this pool is."""
         worker = self.settings.worker
-        renewer = Renewer(registry, self._renewed, worker.lease_ttl_ms)
+        renewer = Renewer(registry, self._renewed, worker.lease_ttl_ms, self.home.revive)
         self._renewing = asyncio.get_running_loop().create_task(renewer.run())
         server = registry.server
         self._say(

@@ -88,7 +88,7 @@ def decode_input(data: bytes) -> ProcessInput:
 def decode_call(data: bytes) -> tuple[list[Any], Mapping[str, Any]] | None:
     """Return the arguments in a task's input, or None if it is an ``ExternalInput``: nothing to execute."""
     value = _decode(data)
-    return (value[1], value[2]) if len(value) == 3 else None  # noqa: PLR2004 - task, args, kwargs
+    return (value[1], value[2]) if len(value) == 3 else None
 
 
 def content_digest(registration: ProcessRegistration) -> bytes:

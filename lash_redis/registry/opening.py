@@ -10,7 +10,8 @@ from collections.abc import Generator
 
 from lash_redis.core.errors import NamespaceMismatch, SettingsError
 from lash_redis.core.timing import random_token
-from lash_redis.registry.calls import Call, Calls
+from lash_redis.registry.call import Call
+from lash_redis.registry.calls import Calls
 from lash_redis.registry.keys import SCHEMA_VERSION
 
 Header = tuple[str, int, int]

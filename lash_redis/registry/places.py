@@ -14,7 +14,9 @@ import msgspec
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessRecord
 from lash_redis.core.settings import MAX_BATCH, checked_int
-from lash_redis.registry.calls import Call, Calls, PagePlace
+from lash_redis.registry.answers import PagePlace
+from lash_redis.registry.call import Call
+from lash_redis.registry.calls import Calls
 
 _PLACES = ("lanes", "leases", "uncertain", "outside")
 
@@ -75,5 +77,5 @@ class Listing:
         return RecordPage(records, None)
 
     def _lane_after(self, at: _Cursor) -> Generator[Call[Any], Any, str | None]:
-        counts = yield self._calls.counts(at.partition, at.lane)
+        counts = yield self._calls.counts(at.partition, at.lane, lanes=1)
         return min(counts.lanes, default=None)

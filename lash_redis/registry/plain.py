@@ -21,12 +21,14 @@ from lash_redis.core.model import (
 )
 from lash_redis.core.settings import MAX_BATCH
 from lash_redis.core.timing import backoff, jittered, pause
-from lash_redis.registry.calls import Call, RenewedRow
+from lash_redis.registry.answers import RenewedRow
+from lash_redis.registry.call import Call
 from lash_redis.registry.connection import PlainTransport
 from lash_redis.registry.opening import opening
-from lash_redis.registry.registry import ATTEMPTS, ProcessRegistry
+from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from lash_redis.registry.scripts import load_all
+from lash_redis.registry.sending import ATTEMPTS
 from lash_redis.registry.server import ServerFacts
 
 T = TypeVar("T")
@@ -143,6 +145,7 @@ class PlainRegistry:
     ) -> list[T]:
         answers: list[Any] = [None] * len(items)
         for batch in self.calls.batches(items, id_of, MAX_BATCH):
-            for place, answer in zip(batch.places, self.send(builder(batch.partition, batch.items)), strict=True):
+            answered = self.send(builder(batch.partition, batch.items))
+            for place, answer in zip(batch.places, answered, strict=True):
                 answers[place] = answer
         return answers

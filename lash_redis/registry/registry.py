@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
 
 import msgspec
 
-from lash_redis.core.errors import LashError, LeaseLost, RegistryUnavailable, SettingsError
+from lash_redis.core.errors import LashError, LeaseLost
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     AbandonRequest,
@@ -22,41 +20,27 @@ from lash_redis.core.model import (
     ProcessRegistration,
     ProcessStarted,
 )
-from lash_redis.core.settings import MAX_BATCH, MAX_PAYLOAD_BYTES, MAX_SETTLE_BATCH, checked_int, checked_partitions
-from lash_redis.core.timing import backoff, jittered, sleep
-from lash_redis.registry.calls import (
-    Call,
-    Calls,
+from lash_redis.core.settings import MAX_BATCH, MAX_SETTLE_BATCH
+from lash_redis.registry.answers import (
     ClaimedBatch,
     Counts,
     Death,
     Fact,
     Holder,
     PagePlace,
+    PruneReport,
     RenewedRow,
     RowPage,
     Settlement,
 )
-from lash_redis.registry.connection import DEFAULT_TIMEOUT_S, Address, AsyncTransport
+from lash_redis.registry.call import Call
 from lash_redis.registry.keys import channel
-from lash_redis.registry.opening import opening
 from lash_redis.registry.places import Listing, RecordPage
 from lash_redis.registry.rows import Row
-from lash_redis.registry.scripts import load_all
-from lash_redis.registry.server import ServerFacts
-
-T = TypeVar("T")
-
-ATTEMPTS = 3
+from lash_redis.registry.sending import ATTEMPTS, Sender
 
 
-class PruneReport(msgspec.Struct, frozen=True):
-    """How many terminal processes a prune forgot."""
-
-    processes: int
-
-
-class ProcessRegistry:
+class ProcessRegistry(Sender):
     """The Redis-backed store of processes and leases (design, sections 4, 6 and 10).
 
     Constructing it does no I/O and needs no event loop. The first call reads and judges the server and opens the
@@ -74,95 +58,6 @@ class ProcessRegistry:
         SettingsError: an argument is outside what is allowed; from the first call also ``UnsafeServerError``,
             ``NamespaceMismatch`` and ``RegistryUnavailable``.
     """
-
-    def __init__(
-        self,
-        client: Any,
-        namespace: str = "lash",
-        partitions: int | None = 1,
-        *,
-        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
-        allow_unsafe_server: bool = False,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-    ) -> None:
-        self.adopts = partitions is None
-        count = 1 if partitions is None else checked_partitions(partitions)
-        checked_int("max_payload_bytes", max_payload_bytes, at_least=1, at_most=512 << 20)
-        self.calls = Calls(namespace, count, max_payload_bytes)
-        self.address = Address(client, timeout_s)
-        self.transport = AsyncTransport(self.address)
-        self.server: ServerFacts | None = None
-        self.allow_unsafe_server = allow_unsafe_server
-        self._opening: asyncio.Lock | None = None
-
-    @property
-    def namespace(self) -> str:
-        """The namespace's name."""
-        return self.calls.namespace
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions the namespace has (with ``partitions=None`` known once it is open)."""
-        return self.calls.partitions
-
-    # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def open(self) -> ServerFacts:
-        """Check the server and open the namespace, once; return what is known of the server."""
-        if self.server is not None and self.calls.uuid:
-            return self.server
-        if self._opening is None:
-            self._opening = asyncio.Lock()
-        async with self._opening:
-            if self.server is None or not self.calls.uuid:
-                self.server = await self._patiently(self.check_server, ATTEMPTS)
-                steps = opening(self.calls, adopt=self.adopts)
-                call = next(steps)
-                try:
-                    while True:
-                        call = steps.send(await self._sent(call, "calls", ATTEMPTS))
-                except StopIteration:
-                    pass
-            return self.server
-
-    async def check_server(self) -> ServerFacts:
-        """Read and judge the server, now.
-
-        Raises:
-            UnsafeServerError: it evicts keys, or is too old.
-        """
-        return await self.transport.facts(allow_unsafe=self.allow_unsafe_server)
-
-    async def send(self, call: Call[T], *, via: str = "calls", attempts: int = ATTEMPTS) -> T:
-        """Send one call, again if no answer came, and return what it answered."""
-        if self.server is None or not self.calls.uuid:
-            await self.open()
-        return await self._sent(call, via, attempts)
-
-    async def _sent(self, call: Call[T], via: str, attempts: int) -> T:
-        script, prefix = load_all()[call.script], self.calls.prefix(call.partition)
-        shebang = self.server is not None and self.server.takes_shebang
-
-        async def once() -> list[Any]:
-            return await self.transport.run(via, script, prefix, call.args, shebang=shebang)
-
-        return call.decode(await self._patiently(once, attempts))
-
-    async def _patiently(self, once: Callable[[], Any], attempts: int) -> Any:
-        maybe_applied = False
-        for failures in range(1, attempts + 1):
-            try:
-                return await once()
-            except RegistryUnavailable as error:
-                maybe_applied = error.maybe_applied = maybe_applied or error.maybe_applied
-                if failures == attempts:
-                    raise
-            await sleep(jittered(backoff(failures, 0.05, 1.0), 0.2))
-        raise AssertionError("unreachable")
-
-    async def aclose(self) -> None:
-        """Close our own connections; the client that was handed to us is left as it is."""
-        await self.transport.aclose()
 
     # ── registration and reads ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -182,7 +77,7 @@ class ProcessRegistry:
     async def register_many(self, registrations: Iterable[ProcessRegistration]) -> list[bool]:
         """Register many; return which were new, in their order. A batch of 500 is written whole or not at all."""
         await self.open()
-        return await self._many(
+        return await self.send_many(
             list(registrations), lambda each: each.id, self.calls.register, MAX_BATCH, "calls", ATTEMPTS
         )
 
@@ -198,12 +93,12 @@ class ProcessRegistry:
     async def rows(self, process_ids: Sequence[str]) -> list[Row | None]:
         """Return whole rows, in the order of the ids."""
         await self.open()
-        return await self._many(process_ids, str, self.calls.get, MAX_BATCH, "calls", ATTEMPTS)
+        return await self.send_many(process_ids, str, self.calls.get, MAX_BATCH, "calls", ATTEMPTS)
 
     async def watch(self, process_ids: Sequence[str], name: str) -> list[Row | None]:
         """Return whole rows, and ask to be told on channel ``name`` when an unfinished one ends."""
         await self.open()
-        return await self._many(
+        return await self.send_many(
             process_ids,
             str,
             lambda partition, ids: self.calls.watch(partition, name, ids),
@@ -312,7 +207,7 @@ class ProcessRegistry:
     async def renew_many(self, leases: Sequence[ProcessLease], ttl_ms: int) -> list[int | None]:
         """Renew leases of one owner; return each one's new expiry, or None for a lost one."""
         await self.open()
-        return await self._many(
+        return await self.send_many(
             leases,
             lambda lease: lease.process_id,
             lambda partition, batch: self.calls.renew(partition, batch, ttl_ms),
@@ -339,7 +234,7 @@ class ProcessRegistry:
     async def release_many(self, leases: Sequence[ProcessLease], *, attempts: int = ATTEMPTS) -> list[bool]:
         """Give leases of one owner back; return which were still that owner's."""
         await self.open()
-        return await self._many(
+        return await self.send_many(
             leases, lambda lease: lease.process_id, self.calls.release, MAX_BATCH, "control", attempts
         )
 
@@ -357,7 +252,7 @@ class ProcessRegistry:
     async def terminalize_many(self, facts: Sequence[Fact], *, attempts: int = ATTEMPTS) -> list[str]:
         """Write terminal facts of one owner; return one status word each (DONE, LOST, TERMINAL …)."""
         await self.open()
-        return await self._many(
+        return await self.send_many(
             facts, lambda fact: fact.lease.process_id, self.calls.terminalize, MAX_BATCH, "control", attempts
         )
 
@@ -373,7 +268,7 @@ class ProcessRegistry:
     async def settle_many(self, settlements: Sequence[Settlement], *, attempts: int = ATTEMPTS) -> list[bool]:
         """Carry out verdicts; return which stand (False: the facts had changed, look again)."""
         await self.open()
-        return await self._many(
+        return await self.send_many(
             settlements,
             lambda settlement: settlement.row.process_id,
             self.calls.settle,
@@ -446,31 +341,3 @@ class ProcessRegistry:
     def channels(self, name: str) -> dict[str, int]:
         """Return the channels on which ``name`` is told of things, each with its partition."""
         return {channel(self.namespace, partition, name): partition for partition in range(self.partitions)}
-
-    async def _many(
-        self,
-        items: Sequence[Any],
-        id_of: Callable[[Any], str],
-        builder: Callable[[int, Sequence[Any]], Call[list[T]]],
-        size: int,
-        via: str,
-        attempts: int,
-    ) -> list[T]:
-        """Send items in batches of one partition each; return the answers in the items' order."""
-        answers: list[Any] = [None] * len(items)
-        for batch in self.calls.batches(items, id_of, size):
-            answered = await self.send(builder(batch.partition, batch.items), via=via, attempts=attempts)
-            for place, answer in zip(batch.places, answered, strict=True):
-                answers[place] = answer
-        return answers
-
-
-def checked_registry(value: object) -> ProcessRegistry:
-    """Return ``value`` if it is a registry.
-
-    Raises:
-        SettingsError: it is something else.
-    """
-    if not isinstance(value, ProcessRegistry):
-        raise SettingsError(f"expected registry to be a ProcessRegistry, got {value!r}")
-    return value

@@ -27,11 +27,15 @@ from lash_redis.core.errors import ScriptError
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"\s*$')
 _STATUS = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
 
-# At maxmemory these must still work: they write the terminal fact, or give something back (design, section 6).
+# At maxmemory these must still work: they write the terminal fact, give something back, or write next to nothing for
+# those who recover or wait (design, section 6).
 ALLOWED_AT_MAXMEMORY = frozenset(
     {"terminalize", "settle", "release", "complete_unleased", "prune", "forget_owners", "renew", "renew_owned",
-     "record_death", "request_abandon", "request_cancel"}
+     "record_death", "request_abandon", "request_cancel", "open", "watch", "wake"}
 )  # fmt: skip
+
+# These only read. A server that may take no write answers them all the same.
+READS = frozenset({"get", "page", "holders", "counts"})
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -91,7 +95,7 @@ def load(name: str, folder: Traversable | None = None) -> Script:
     root = folder if folder is not None else _lua()
     lines = _resolve(root, name, "loader", [], ())
     source = "\n".join(lines) + "\n"
-    flags = " flags=allow-oom" if name in ALLOWED_AT_MAXMEMORY else ""
+    flags = " flags=no-writes" if name in READS else " flags=allow-oom" if name in ALLOWED_AT_MAXMEMORY else ""
     shebang_source = f"#!lua{flags}\n{source}"
     header = tuple(line for line in _read(root, name, "loader") if line.startswith("-- "))
     header = header[: next((i for i, line in enumerate(header) if line.startswith("-- bound")), len(header)) + 1]

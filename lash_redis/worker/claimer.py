@@ -6,13 +6,15 @@ for a worker that has gone (design, section 6).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.timing import boottime_ms
-from lash_redis.registry.calls import Call, ClaimedBatch, ClaimedRow
+from lash_redis.registry.answers import ClaimedBatch, ClaimedRow
+from lash_redis.registry.call import Call
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -42,6 +44,7 @@ class Claimer:
         self._ttl_ms = ttl_ms
         self._numbers: dict[int, int] = {}
         self._unanswered: dict[int, tuple[Call[ClaimedBatch], int]] = {}
+        self._turn = asyncio.Lock()  # the next number is sent only after an answer
         self._last = -1
         self._closed: set[int] = set()
         self.hungry: set[int] = set()
@@ -69,17 +72,17 @@ class Claimer:
         Raises:
             RegistryUnavailable: no answer; ask again.
         """
-        call, asked = self._unanswered.get(partition) or (self._numbered(partition, count), count)
-        self._unanswered[partition] = (call, asked)
-        sent_at = boottime_ms()
-        batch = await self._registry.claim_next(call)
-        del self._unanswered[partition]
-        full = len(batch.rows) >= asked > 0
-        if full:
-            self.hungry.add(partition)
-        else:
-            self.hungry.discard(partition)
-        return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at, full)
+        async with self._turn:
+            call, asked = self._unanswered.get(partition) or (self._numbered(partition, count), count)
+            self._unanswered[partition] = (call, asked)
+            self.hungry.discard(partition)  # before it is sent: a wake-up may come before the answer
+            sent_at = boottime_ms()
+            batch = await self._registry.claim_next(call)
+            del self._unanswered[partition]
+            full = len(batch.rows) >= asked > 0
+            if full:
+                self.hungry.add(partition)
+            return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at, full)
 
     def open_partitions(self, partitions: int) -> list[int]:
         """Return the partitions in which a late copy of a claim could still lease something."""

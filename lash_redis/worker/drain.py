@@ -13,7 +13,7 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport, RecoveryDisposition
 from lash_redis.core.timing import backoff, boottime_ms, sleep
 from lash_redis.core.verdict import Action, Verdict, verdict
-from lash_redis.registry.calls import PagePlace, Settlement
+from lash_redis.registry.answers import PagePlace, Settlement
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

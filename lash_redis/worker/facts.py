@@ -9,7 +9,7 @@ import msgspec
 
 from lash_redis.core.model import Abandoned, AbandonEvidence, Phase
 from lash_redis.core.verdict import Action, EvidenceOwner, Facts, Verdict, verdict
-from lash_redis.registry.calls import Settlement
+from lash_redis.registry.answers import Settlement
 from lash_redis.registry.rows import Row
 
 
@@ -24,10 +24,10 @@ class Local(Protocol):
     """What this worker alone knows about a row."""
 
     def has_in_hand(self, row: Row) -> bool:
-        """It runs here, is about to, or its result is not yet written (line 5)."""
+        """Say whether it runs here, is about to, or has a result not yet written (line 5)."""
 
     def saw_end(self, row: Row) -> bool:
-        """Its work was seen to end here, without a result (line 7)."""
+        """Say whether its work was seen to end here, without a result (line 7)."""
 
 
 class NothingLocal:

@@ -14,7 +14,7 @@ from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Outcome, ProcessLease
 from lash_redis.core.timing import boottime_ms
-from lash_redis.registry.calls import ClaimedRow, RenewedRow
+from lash_redis.registry.answers import ClaimedRow, RenewedRow
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
@@ -63,8 +63,7 @@ class InHand:
 
     @property
     def room(self) -> int:
-        """How many more may be claimed: each running one has a slot, and results that wait to be written count once
-        there are many."""
+        """How many more may be claimed: each running one has a slot, and many unwritten results stop it too."""
         width = self._settings.concurrency
         return min(width - self.roster.running - len(self._successors), 4 * width - len(self.roster), 500)
 
@@ -122,9 +121,19 @@ class InHand:
         else:
             self.outbox.write(attempt, outcome)
         successor = self._successors.pop(attempt.process_id, None)
-        if successor is not None:
+        if successor is not None and outcome is None:
             self._begin(successor)
+        elif successor is not None:
+            attempt.lease = successor.lease  # its result is there: nothing has to run twice
         self.changed()
+
+    def stop_all(self) -> None:
+        """Ask all that runs to stop, and begin nothing that waited for its end."""
+        for successor in self._successors.values():
+            self.outbox.give_back(successor.lease)
+        self._successors.clear()
+        for attempt in self.roster:
+            attempt.ask_to_stop(Stop.DRAIN)
 
     # ── leases and requests ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,11 +155,13 @@ class InHand:
         """Give back what a late copy of a claim leased: it would be renewed for ever."""
         if self.claimer.unanswered or self.outbox.claiming:
             return
-        if row.process_id not in self._successors:
+        successor = self._successors.get(row.process_id)
+        if successor is None or boottime_ms() >= successor.trusted_until_ms:
+            self._successors.pop(row.process_id, None)  # its old run does not end: let others have it
             self.outbox.give_back(ProcessLease(row.process_id, self._owner, row.token, row.fence, 0, 0))
 
     def look_at_request(self, process_id: str) -> None:
-        """A request was made of a process held here: read it and deliver it."""
+        """Read a request that was made of a process held here, and deliver it."""
         if process_id in self.roster:
             self._in_background(self._deliver(process_id))
 
@@ -171,7 +182,7 @@ class InHand:
     # ── what only this worker knows ────────────────────────────────────────────────────────────────────────────────
 
     def has_in_hand(self, row: Row) -> bool:
-        """It runs here, is about to, or its result is not yet written (verdict, line 5)."""
+        """Say whether it runs here, is about to, or has a result not yet written (verdict, line 5)."""
         if row.process_id in self.roster or row.process_id in self._successors:
             return True
         unknown = bool(self.claimer.unanswered) or bool(self.outbox.claiming)

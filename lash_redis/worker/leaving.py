@@ -18,7 +18,6 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import backoff, boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.attempt import Stop
 from lash_redis.worker.drain import NOT_WRITTEN, STILL_RUNNING, Leftovers
 from lash_redis.worker.inhand import InHand
 from lash_redis.worker.settings import WorkerSettings
@@ -65,8 +64,7 @@ class Leaving:
         except RegistryUnavailable:
             handed_back = 0  # the last pass finds them again
         await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, changes, hurried_too=True)
-        for attempt in roster:
-            attempt.ask_to_stop(Stop.DRAIN)
+        self._in_hand.stop_all()
         await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms, changes)
         write_until = boottime_ms() + self._settings.drain_ms
         await self._until(lambda: self._in_hand.outbox.is_empty, write_until, changes, every_s=0.05)
@@ -87,7 +85,7 @@ class Leaving:
         return self._hurried or (self._grace_ends_at_ms is not None and boottime_ms() >= self._grace_ends_at_ms)
 
     async def _answer_claims(self, changes: Changes) -> None:
-        """What an unanswered claim handed out is started already: get it, and begin it."""
+        """Get what an unanswered claim handed out, which is started already, and begin it."""
         failures = 0
         while self._in_hand.claimer.unanswered and not self._grace_is_over():
             try:

@@ -21,7 +21,7 @@ from lash_redis.core.errors import (
 from lash_redis.core.events import emit
 from lash_redis.core.model import Acquired, Failure, Outcome, ProcessLease
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
-from lash_redis.registry.calls import Fact
+from lash_redis.registry.answers import Fact
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt, Roster
 
@@ -35,7 +35,7 @@ class Claim(enum.Enum):
 
 
 class Outbox:
-    """Writes for one worker. ``run`` is its loop; ``flushed`` waits until nothing is left to write."""
+    """Writes for one worker. ``run`` is its loop; ``is_empty`` says that nothing is left to write."""
 
     def __init__(
         self, registry: ProcessRegistry, roster: Roster, lease_ttl_ms: int, on_change: Callable[[], None]
@@ -75,10 +75,6 @@ class Outbox:
     def is_empty(self) -> bool:
         """Nothing is left to write."""
         return self._idle.is_set()
-
-    async def flushed(self) -> None:
-        """Wait until nothing is left to write."""
-        await self._idle.wait()
 
     async def run(self) -> None:
         """Write for ever; ends by cancellation, between two writes or while the server does not answer."""

@@ -51,7 +51,7 @@ class RenewalThread:
 
     def _run(self, stopped: threading.Event, loop: asyncio.AbstractEventLoop, apply: Callable[[Renewal], None]) -> None:
         registry = PlainRegistry(self._registry)
-        wait_s = self._ttl_ms / 3000
+        wait_s = 0.0  # whoever renewed before, its last renewal may be a third of the TTL ago
         try:
             while not stopped.wait(wait_s):
                 wait_s = self._ttl_ms / 3000

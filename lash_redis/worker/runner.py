@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -91,7 +92,7 @@ class Runner:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._on_end, attempt, outcome)
 
-        run = Run(lambda: declaration.function(*args, **kwargs), ended)
+        run = Run(functools.partial(declaration.function, *args, **kwargs), ended)
         attempt.interrupt = run.interrupt
         self._threads.submit(run)
 
@@ -119,8 +120,8 @@ def _failure(attempt: Attempt, error: BaseException) -> Failure:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as broken:  # noqa: BLE001 - an exception whose text cannot be made is still a failure
-        return f"<no text: {broken!r}>"
+    except BaseException as broken:  # noqa: BLE001 - an exception whose text cannot be made is still a failure
+        return f"<no text: {type(broken).__name__}>"
 
 
 def _traceback_of(error: BaseException) -> str:
@@ -128,8 +129,8 @@ def _traceback_of(error: BaseException) -> str:
         # The first frame is ours.
         frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
         lines = traceback.format_exception(type(error), error, frames, limit=-50)
-    except Exception as broken:  # noqa: BLE001 - as above
-        return f"<no traceback: {broken!r}>"
+    except BaseException as broken:  # noqa: BLE001 - as above
+        return f"<no traceback: {type(broken).__name__}>"
     return _bounded("".join(lines), keep_end=True)
 
 

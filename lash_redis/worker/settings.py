@@ -50,5 +50,5 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def must_allow_s(self) -> int:
-        """Seconds that whoever stops the pool must allow before it kills: all phases and a margin (design, section 5)."""
+        """Seconds to allow before killing what drains: all phases and a margin (design, section 5)."""
         return -(-(self.grace_ms + self.cancel_ms + self.drain_ms) // 1000) + 3

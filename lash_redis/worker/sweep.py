@@ -15,7 +15,7 @@ from lash_redis.core.model import Abandoned
 from lash_redis.core.settings import MAX_BATCH
 from lash_redis.core.timing import wall_ms
 from lash_redis.core.verdict import Action, Verdict, verdict
-from lash_redis.registry.calls import Death, PagePlace, Settlement
+from lash_redis.registry.answers import Death, PagePlace, Settlement
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

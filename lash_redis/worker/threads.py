@@ -10,7 +10,6 @@ import ctypes
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from lash_redis.core.errors import StopRequested
@@ -40,14 +39,17 @@ class Run:
 
     def execute(self) -> None:
         """Call the function and tell what came of it. No interrupt reaches the thread after this."""
-        value, error = None, None
+        end: tuple[Any, BaseException | None] = None, StopRequested("stopped as it ended")
         try:
-            self._enter()
-            value = self._call()
-        except BaseException as raised:  # noqa: BLE001 - whatever user code raises is its outcome, not ours
-            error = raised
-        self._leave()
-        self._on_end(value, error)
+            try:
+                self._enter()
+                end = self._call(), None
+            except BaseException as raised:  # noqa: BLE001 - whatever user code raises is its outcome, not ours
+                end = None, raised
+            self._leave()
+        except StopRequested:
+            self._leave()  # it came a moment after the code had ended, and ends nothing
+        self._on_end(*end)
 
     def _enter(self) -> None:
         with self._lock:
@@ -56,15 +58,9 @@ class Run:
             self._thread_id = threading.get_ident()
 
     def _leave(self) -> None:
-        # An interrupt may have been set a moment before the code ended: it is raised here, and ends nothing.
-        left = False
-        while not left:
-            with suppress(StopRequested):
-                with self._lock:
-                    self._thread_id = None
-                left = True
-        with suppress(StopRequested):
-            _raise_in(threading.get_ident(), None)
+        with self._lock:
+            self._thread_id = None
+        _raise_in(threading.get_ident(), None)
 
 
 class Threads:
@@ -83,19 +79,20 @@ class Threads:
                 self._waiting -= 1
             else:
                 self._count += 1
-                threading.Thread(target=self._serve, name=f"lash-task-{self._count}", daemon=True).start()
-        self._runs.put(run)
+                name = f"lash-task-{self._count}"
+                threading.Thread(target=self._serve, args=[self._runs], name=name, daemon=True).start()
+            self._runs.put(run)
 
     def close(self) -> None:
         """Let idle threads go; those that run finish what they have."""
         with self._lock:
             for _ in range(self._count):
                 self._runs.put(None)
-            self._count = self._waiting = 0
+            self._runs, self._count, self._waiting = queue.SimpleQueue(), 0, 0
 
-    def _serve(self) -> None:
-        while (run := self._runs.get()) is not None:
-            with suppress(StopRequested):
-                run.execute()
+    def _serve(self, runs: queue.SimpleQueue[Run | None]) -> None:
+        while (run := runs.get()) is not None:
+            run.execute()
             with self._lock:
-                self._waiting += 1
+                if runs is self._runs:  # not closed meanwhile
+                    self._waiting += 1

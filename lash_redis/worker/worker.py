@@ -15,7 +15,7 @@ from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import backoff, jittered, new_incarnation_id, sleep
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.listening import listen
-from lash_redis.registry.registry import ProcessRegistry, checked_registry
+from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.catalogue import Catalogue, HasDeclaration
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.inhand import InHand
@@ -63,7 +63,9 @@ class Worker:
         renewal: RenewalSource | None = None,
         **times: int,
     ) -> None:
-        self.registry = checked_registry(registry)
+        if not isinstance(registry, ProcessRegistry):
+            raise SettingsError(f"expected registry to be a ProcessRegistry, got {registry!r}")
+        self.registry = registry
         if isinstance(queues, str):
             raise SettingsError(f"expected queues to be a sequence of names, got {queues!r}")
         if owner is not None and not isinstance(owner, LeaseOwner):
@@ -86,6 +88,7 @@ class Worker:
         self._leaving = Leaving(registry, self.owner, self.settings, self._in_hand)
         self._change = asyncio.Event()
         self._refused = ""
+        self._server_is_unsafe = False
         self._fault: BaseException | None = None
 
     # ── the doors ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -104,9 +107,14 @@ class Worker:
              queues=",".join(self.settings.queues), concurrency=self.settings.concurrency)  # fmt: skip
         self._claiming = asyncio.get_running_loop().create_task(self._claim_for_ever())
         try:
-            await self._claiming
+            await asyncio.shield(self._claiming)
             if self._draining is not None:
                 await asyncio.shield(self._draining)
+        except asyncio.CancelledError:
+            # Whoever cancels this gets no drain, but nothing runs on whose lease nobody keeps.
+            self._in_hand.stop_all()
+            self._services.append(self._claiming)
+            raise
         finally:
             await self._stop_services()
         if self._fault is not None:
@@ -123,17 +131,25 @@ class Worker:
         self._start_services()
         try:
             report = await self._sweep.run_once()
-            for partition in range(self.registry.partitions):
-                while self._in_hand.room <= 0:
-                    await self._changes()
-                await self._in_hand.claim(partition)
-            while self._in_hand.roster.running:
-                await self._changes()
-            await self._in_hand.outbox.flushed()
+            try:
+                for partition in range(self.registry.partitions):
+                    while self._in_hand.room <= 0:
+                        await self._changes()
+                    await self._in_hand.claim(partition)
+            finally:
+                await self._until_written()
+            if self._fault is not None:
+                await self.drain()
+                raise self._fault
         finally:
             if started_here:
                 await self._stop_services()
         return report
+
+    async def _until_written(self) -> None:
+        """Wait until what was begun has ended and is written, or nobody is left who could write it."""
+        while self._fault is None and (self._in_hand.roster.running or not self._in_hand.outbox.is_empty):
+            await self._changes()
 
     async def drain(self) -> DrainReport:
         """Leave gracefully (design, section 5): twice is the same drain. ``run`` returns once it is done."""
@@ -150,14 +166,18 @@ class Worker:
         """True once it claims no more."""
         return self._draining is not None
 
+    @property
+    def _may_claim(self) -> bool:
+        return self._in_hand.room > 0 and self._in_hand.keeper.may_claim and not self._server_is_unsafe
+
     # ── claiming ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _claim_for_ever(self) -> None:
-        claimer, keeper = self._in_hand.claimer, self._in_hand.keeper
+        claimer = self._in_hand.claimer
         claimer.everything()
         failures = 0
         while self._draining is None:
-            partition = claimer.next_hungry() if self._in_hand.room > 0 and keeper.may_claim else None
+            partition = claimer.next_hungry() if self._may_claim else None
             if partition is None:
                 await self._changes()
                 continue
@@ -170,6 +190,7 @@ class Worker:
             except LashError as error:
                 self._refuse(error)
                 claimer.hungry.clear()
+                await self._changes(within_s=self.settings.poll_ms / 1000)
             else:
                 failures, self._refused = 0, ""
 
@@ -185,7 +206,7 @@ class Worker:
             self._subscribed()
 
     def _subscribed(self) -> None:
-        """What was published before is lost: look everywhere."""
+        """Look everywhere: what was published before is lost."""
         self._in_hand.claimer.everything()
         self._changed()
 
@@ -194,10 +215,12 @@ class Worker:
         if what == "request":
             self._in_hand.look_at_request(name)
         elif what == "lane":
-            if name in self._in_hand.lanes and self._in_hand.room > 0 and self._draining is None:
+            serves = name in self._in_hand.lanes and self._draining is None
+            if serves:
+                # Also while it may not claim: there may be nobody to pass it on to.
                 self._in_hand.claimer.hungry.add(partition)
                 self._changed()
-            else:
+            if not serves or not self._may_claim:
                 self._serve(self._pass_on(partition, name))
 
     async def _pass_on(self, partition: int, lane: str) -> None:
@@ -223,9 +246,13 @@ class Worker:
             try:
                 await self.registry.check_server()
             except UnsafeServerError as error:
+                self._server_is_unsafe = True
                 self._refuse(error)
             except RegistryUnavailable as error:
                 emit("worker.unavailable", operation="check", reason=error)
+            else:
+                self._server_is_unsafe = False
+                self._changed()
 
     def _apply(self, renewal: Renewal) -> None:
         self._in_hand.keeper.apply(renewal)
@@ -272,10 +299,12 @@ class Worker:
 
     async def _stop_services(self) -> None:
         """Leases are kept until the last thing that needs them has gone, so the renewal stops last."""
-        services, self._services = self._services, []
-        for task in services:
-            task.cancel()
-        await asyncio.gather(*services, return_exceptions=True)
+        services, self._services = set(self._services), []
+        while services:
+            for task in services:
+                task.cancel()
+            # Again until it has ended: the `wait_for` of Python 3.11, which redis-py uses, can swallow a cancel.
+            _, services = await asyncio.wait(services, timeout=0.25)
         self._renewal.stop()
         self._in_hand.runner.close()
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 
 from benchmarks.server import Work, fresh_server
-
-from lash_redis import LeaseOwner, ProcessLease, ProcessRegistration, ProcessRegistry, RecoveryDisposition, Success
-from lash_redis import TaskInput
-from lash_redis.registry.calls import Fact
+from lash_redis import (
+    LeaseOwner,
+    ProcessLease,
+    ProcessRegistration,
+    ProcessRegistry,
+    RecoveryDisposition,
+    Success,
+    TaskInput,
+)
+from lash_redis.registry.answers import Fact
 
 PROCESSES = 10_000
 BATCH = 500

@@ -11,7 +11,6 @@ import time
 
 from benchmarks.server import fresh_server
 from benchmarks.tasks import long
-
 from lash_redis import Lash, LocalProcess, ProcessRegistry
 
 KILLS = 7

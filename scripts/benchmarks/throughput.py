@@ -6,7 +6,6 @@ import asyncio
 import time
 
 from benchmarks.server import Work, fresh_server
-
 from lash_redis import (
     LeaseOwner,
     ProcessLease,
@@ -17,7 +16,7 @@ from lash_redis import (
     TaskInput,
     Worker,
 )
-from lash_redis.registry.calls import Fact
+from lash_redis.registry.answers import Fact
 from lash_redis.tasks.declaration import declare
 
 PROCESSES = 20_000

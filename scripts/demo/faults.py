@@ -8,7 +8,6 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from demo.pool import Pool
-
 from lash_redis import LocalProcess, ProcessRegistry, RecoveryDisposition
 from lash_redis.app.process import Process
 

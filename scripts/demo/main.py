@@ -21,7 +21,6 @@ from demo.pool import GRACE_S, WORKERS, Pool  # noqa: E402
 from demo.progress import Progress  # noqa: E402
 from demo.report import Outcome, report  # noqa: E402
 from demo.tasks import lash, measure, publish  # noqa: E402
-
 from lash_redis import ExternalOwner, Success  # noqa: E402
 from lash_redis.app.process import Process  # noqa: E402
 

@@ -25,7 +25,8 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
-from lash_redis.registry.calls import Call, ClaimedBatch, Settlement
+from lash_redis.registry.answers import ClaimedBatch, Settlement
+from lash_redis.registry.call import Call
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conftest import Backend
@@ -112,9 +113,7 @@ def batch_claim(
     return registry.calls.claim_next(partition, owner, chosen, count, ttl_ms, served)
 
 
-async def begun(
-    registry: ProcessRegistry, process_id: str, owner: LeaseOwner, ttl_ms: int = LONG_MS
-) -> ProcessLease:
+async def begun(registry: ProcessRegistry, process_id: str, owner: LeaseOwner, ttl_ms: int = LONG_MS) -> ProcessLease:
     """Claim and start in one step the process that is first in its lane."""
     partition = partition_of(process_id, registry.partitions)
     batch = await registry.claim_next(batch_claim(registry, owner, ttl_ms=ttl_ms, partition=partition))

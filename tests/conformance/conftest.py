@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,13 @@ def leaves_it_sound(request: pytest.FixtureRequest) -> Iterator[None]:
     if "client" not in request.fixturenames:
         yield
         return
-    client = request.getfixturevalue("client")
+    runner, client, namespace = (request.getfixturevalue(name) for name in ("event_loop_runner", "client", "namespace"))
     yield
-    runner = request.getfixturevalue("event_loop_runner")
-    runner.run(assert_sound(client, request.getfixturevalue("namespace")))
+    runner.run(assert_sound(client, namespace))
+    runner.run(_assert_no_stray_key(client))
+
+
+async def _assert_no_stray_key(client: Any) -> None:
+    """Every key that a script writes lies under a partition's prefix, whatever the namespace."""
+    stray = [key async for key in client.scan_iter(count=1000) if not key.startswith(b"{lash:")]
+    assert stray == []

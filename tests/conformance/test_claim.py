@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, UnknownProcess
+from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, LeaseLost, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import Acquired, Busy, Phase, ProcessStarted, Success
+from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -95,6 +96,15 @@ async def test_re_entry_by_another_liveness_leaves_the_first(registry: ProcessRe
     assert again.owner == ADA
 
 
+async def test_of_an_owners_livenesses_the_first_stands(registry: ProcessRegistry) -> None:
+    """Also at its next claim: what a proof would rest on is not said over."""
+    other = msgspec.structs.replace(ADA, liveness=LocalProcess("h", "b", 1, "1"))
+    await registry.register(work())
+    await registry.release(await held(registry, "p", ADA))
+
+    assert (await held(registry, "p", other)).owner == ADA
+
+
 async def test_a_lapsed_lease_is_granted_with_a_higher_fence(
     registry: ProcessRegistry, backend: Any, client: Any
 ) -> None:
@@ -138,7 +148,7 @@ async def test_the_fence_grows_over_release_and_lapse(registry: ProcessRegistry,
 async def test_the_fence_grows_by_one_when_the_clock_stands(
     registry: ProcessRegistry, backend: Any, client: Any
 ) -> None:
-    """fence = max(previous + 1, now): it never depends on the clock alone."""
+    """It is max(previous + 1, now): it never depends on the clock alone."""
     if not backend.is_fake:
         pytest.skip("only a fake server's clock can be stopped")
     await registry.register(work())
@@ -176,6 +186,25 @@ async def test_a_row_whose_lease_key_was_evicted_is_not_live(registry: ProcessRe
         await client.delete(key)
 
     assert await registry.lease("p") is None
+    assert (await held(registry, "p", BOB)).fencing_token > lease.fencing_token
+
+
+async def test_a_lease_key_that_outlives_its_row_is_not_live(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """The key alone makes nobody a holder either: to the millisecond, the row's expiry ends it for every script."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA, SHORT_MS)
+    partition = partition_of("p", registry.partitions)
+    await client.persist(f"{{lash:{registry.namespace}:{partition}}}:l:p")
+    await lapsed(backend, client, lease)
+
+    assert await registry.lease("p") is None
+    assert await registry.renew_owned(partition, [owner_digest(ADA)], LONG_MS) == []
+    with pytest.raises(LeaseLost):
+        await registry.renew(lease, LONG_MS)
+    with pytest.raises(LeaseLost):
+        await registry.start(lease)
     assert (await held(registry, "p", BOB)).fencing_token > lease.fencing_token
 
 

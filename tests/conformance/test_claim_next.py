@@ -9,7 +9,7 @@ import pytest
 
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition, Success
-from lash_redis.registry.calls import Death
+from lash_redis.registry.answers import Death
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -212,6 +212,31 @@ async def test_the_same_number_hands_out_nothing_that_was_put_back(
     assert ids(await registry.claim_next(call)) == []
 
 
+async def test_the_same_number_never_shortens_a_lease(registry: ProcessRegistry, partitions: int) -> None:
+    """It may have been renewed for longer since."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_))
+    call = batch_claim(registry, ADA)
+    await registry.claim_next(call)
+    lease = await registry.lease(id_)
+    assert lease is not None
+    renewed = await registry.renew(lease, 2 * LONG_MS)
+
+    await registry.claim_next(call)
+
+    assert await registry.lease(id_) == renewed
+
+
+async def test_another_claim_under_a_used_number_gets_nothing(registry: ProcessRegistry, partitions: int) -> None:
+    """The rows of a number are those of the one call that was sent under it."""
+    one, two = ids_of(2, 0, partitions)
+    await registry.register_many([work(one), work(two)])
+    await registry.claim_next(batch_claim(registry, ADA, number=900))
+
+    assert ids(await registry.claim_next(batch_claim(registry, ADA, number=900))) == []
+    assert await registry.lease(two) is None
+
+
 async def test_a_lower_number_is_stale(registry: ProcessRegistry, partitions: int) -> None:
     """No late copy of an old claim can lease or start anything."""
     (id_,) = ids_of(1, 0, partitions)
@@ -333,5 +358,7 @@ async def test_each_partition_hands_out_its_own(registry: ProcessRegistry) -> No
 
     for partition in range(registry.partitions):
         batch = await registry.claim_next(batch_claim(registry, ADA, number=1, count=50, partition=partition))
-        expected = {f"p{number}" for number in range(40) if partition_of(f"p{number}", registry.partitions) == partition}
+        expected = {
+            f"p{number}" for number in range(40) if partition_of(f"p{number}", registry.partitions) == partition
+        }
         assert set(ids(batch)) == expected

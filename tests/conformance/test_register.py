@@ -33,7 +33,8 @@ async def test_new_work_stands_queued_as_it_was_registered(registry: ProcessRegi
     assert (record.disposition, record.queue, record.loss_limit) == (OWNER_BOUND, "slow", 3)
     assert (record.status, record.phase) == (ProcessStatus.RUNNING, Phase.QUEUED)
     assert not record.is_terminal
-    assert record.first_started is record.outcome is record.abandon_request is record.cancel_request is None
+    assert record.first_started is None
+    assert (record.outcome, record.abandon_request, record.cancel_request) == (None, None, None)
     assert record == await registry.get("p")
 
 

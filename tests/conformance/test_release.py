@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lash_redis.core.errors import LeaseLost
+from lash_redis.core.errors import LeaseLost, SettingsError
 from lash_redis.core.model import Cancelled, Phase, ProcessStarted, ProcessStatus, RecoveryDisposition, Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -155,13 +155,13 @@ async def test_only_the_last_counted_loss_is_taken_back(registry: ProcessRegistr
     await held(registry, "p", CYD)
 
     losses = []
-    for lease in (first, second, first):
+    for lease in (first, second, second, first):
         await registry.release(lease)
         record = await registry.get("p")
         assert record is not None
         losses.append(record.losses)
 
-    assert losses == [2, 1, 1]
+    assert losses == [2, 1, 1, 1]
 
 
 async def test_a_loss_that_a_sweep_counted_is_taken_back(registry: ProcessRegistry, backend: Any, client: Any) -> None:
@@ -224,6 +224,20 @@ async def test_a_terminal_or_pruned_row_is_no_error(
     assert await registry.get("p") is None
 
 
+async def test_a_holder_that_returns_too_late_changes_no_terminal_row(
+    registry: ProcessRegistry, backend: Any, client: Any, namespace: str
+) -> None:
+    """Not even the losses that stood when it ended."""
+    await registry.register(work())
+    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await registry.complete(await held(registry, "p", BOB), Success())
+    before = await keyspace(client, namespace)
+
+    await registry.release(old)
+
+    assert await keyspace(client, namespace) == before
+
+
 async def test_many_are_given_back_in_one_batch(registry: ProcessRegistry) -> None:
     """Each is answered in its place."""
     ids = [f"p{number}" for number in range(20)]
@@ -233,3 +247,36 @@ async def test_many_are_given_back_in_one_batch(registry: ProcessRegistry) -> No
 
     assert await registry.release_many(leases) == [number != 5 for number in range(20)]
     assert {row.record().phase for row in await registry.rows(ids) if row} == {Phase.QUEUED}
+
+
+async def test_an_old_and_a_new_lease_may_be_given_back_together(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """Of two leases on one process at most one is current; the other takes its loss back."""
+    await registry.register(work())
+    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await registry.release(await held(registry, "p", BOB))
+    new = await begun(registry, "p", ADA)
+
+    assert await registry.release_many([old, new]) == [False, True]
+    record = await registry.get("p")
+    assert record is not None
+    assert (record.phase, record.losses) == (Phase.QUEUED, 0)
+
+
+async def test_one_lease_twice_in_a_batch_is_refused(registry: ProcessRegistry) -> None:
+    """It can be given back once."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA)
+
+    with pytest.raises(SettingsError, match="distinct"):
+        await registry.release_many([lease, lease])
+
+
+async def test_the_leases_of_two_owners_in_a_batch_are_refused(registry: ProcessRegistry) -> None:
+    """A batch speaks for one owner: another's would be taken for stale in silence."""
+    await registry.register_many([work("a"), work("a::b")])
+    leases = [await held(registry, "a", ADA), await held(registry, "a::b", BOB)]
+
+    with pytest.raises(SettingsError, match="2 owners"):
+        await registry.release_many(leases)

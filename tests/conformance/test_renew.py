@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import LeaseLost
-from lash_redis.core.model import Success
+from lash_redis.core.model import ProcessStarted, Success
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -154,6 +154,43 @@ async def test_started_work_that_is_not_held_is_not_renewed(registry: ProcessReg
 
     partition = partition_of("p", registry.partitions)
     assert await registry.renew_owned(partition, [owner_digest(ADA)], LONG_MS) == []
+
+
+async def test_a_starter_does_not_renew_for_another_holder(registry: ProcessRegistry, partitions: int) -> None:
+    """The starter's index keeps the row while somebody else holds it."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_, OWNER_BOUND))
+    await registry.record_first_started(id_, ProcessStarted(ADA, 1))
+    lease = await held(registry, id_, BOB)
+
+    assert await registry.renew_owned(0, [owner_digest(ADA)], 2 * LONG_MS) == []
+    assert await registry.lease(id_) == lease
+
+
+async def test_a_renewal_by_owner_never_shortens(registry: ProcessRegistry, partitions: int) -> None:
+    """As one by lease."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_))
+    lease = await held(registry, id_, ADA)
+
+    assert len(await registry.renew_owned(0, [owner_digest(ADA)], 1)) == 1
+    assert await registry.lease(id_) == lease
+
+
+async def test_one_call_renews_no_more_than_a_page_of_all_its_owners(
+    registry: ProcessRegistry, partitions: int
+) -> None:
+    """500 rows, whoever holds them; the answer says where to go on."""
+    await registry.register_many([work(id_) for id_ in ids_of(600, 0, partitions)])
+    for owner in (ADA, BOB):
+        await registry.claim_next(batch_claim(registry, owner, count=300))
+    owners = [owner_digest(ADA), owner_digest(BOB)]
+
+    first, place = await registry.send(registry.calls.renew_owned(0, owners, LONG_MS))
+    assert place is not None
+    second, end = await registry.send(registry.calls.renew_owned(0, owners, LONG_MS, place))
+
+    assert (len(first), len(second), end) == (500, 100, None)
 
 
 async def test_a_renewal_by_owner_tells_what_was_requested(registry: ProcessRegistry, partitions: int) -> None:

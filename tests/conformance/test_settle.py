@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import LashError
+from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
-    AbandonEvidence,
     Abandoned,
+    AbandonEvidence,
     AbandonWriter,
     Cancelled,
     Phase,
@@ -20,7 +20,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     Success,
 )
-from lash_redis.registry.calls import Settlement
+from lash_redis.registry.answers import Settlement
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from tests.conformance.actors import (
@@ -257,6 +257,18 @@ async def test_a_settle_whose_fact_stands_is_answered_as_done(
     assert await keyspace(client, namespace) == before
 
 
+async def test_what_was_cancelled_meanwhile_is_not_put_back(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """Only a fact can be found to stand already."""
+    await registry.register(work())
+    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    row = await observed(registry)
+    await registry.request_cancel("p", cancel())
+
+    assert await registry.settle_many([Settlement(row, "queue")]) == [False]
+
+
 async def test_a_settle_of_what_is_gone_is_a_difference(registry: ProcessRegistry, backend: Any, client: Any) -> None:
     """Pruned between the read and the write."""
     await registry.register(work())
@@ -307,8 +319,10 @@ async def _recorded(registry: ProcessRegistry, owner: LeaseOwner) -> None:
     await registry.record_first_started("p", ProcessStarted(BOB, 1))
 
 
-# What stood when it was read, and what came between the read and the settle.
-BETWEEN: list[tuple[RecoveryDisposition, bool, Change]] = [
+Between = tuple[RecoveryDisposition, bool, Change]
+
+# What stood when it was read (and whether it had begun), and what came between the read and the settle.
+BETWEEN: list[Between] = [
     (RERUNNABLE, True, _released),
     (RERUNNABLE, True, _claimed),
     (RERUNNABLE, True, _claimed_again),
@@ -325,21 +339,12 @@ BETWEEN: list[tuple[RecoveryDisposition, bool, Change]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("disposition", "starts", "change"), BETWEEN, ids=[f"{d.value}-{s}{c.__name__}" for d, s, c in BETWEEN]
-)
-@pytest.mark.parametrize("action", ["fact", "queue", "uncertain"])
+@pytest.mark.parametrize("between", BETWEEN, ids=[f"{d.value}-{s}{c.__name__}" for d, s, c in BETWEEN])
 async def test_any_fact_that_changed_between_stops_the_settle(
-    registry: ProcessRegistry,
-    backend: Any,
-    client: Any,
-    namespace: str,
-    disposition: RecoveryDisposition,
-    starts: bool,
-    change: Change,
-    action: str,
+    registry: ProcessRegistry, backend: Any, client: Any, namespace: str, between: Between
 ) -> None:
     """It compares holder, token, fence, start, requests, losses and place: of any difference nothing happens."""
+    disposition, starts, change = between
     await registry.register(work("p", disposition))
     lease = await (begun if starts else held)(registry, "p", ADA, SHORT_MS)
     await lapsed(backend, client, lease)
@@ -347,9 +352,9 @@ async def test_any_fact_that_changed_between_stops_the_settle(
     await change(registry, ADA)
     before = await keyspace(client, namespace)
 
-    settlement = Settlement(row, action, abandoned(AbandonWriter.SWEEP, ADA, "gone"), trusted=True)
-
-    assert await registry.settle_many([settlement]) == [False]
+    for action in ("fact", "queue", "uncertain"):
+        settlement = Settlement(row, action, abandoned(AbandonWriter.SWEEP, ADA, "gone"), trusted=True)
+        assert await registry.settle_many([settlement]) == [False]
     assert await keyspace(client, namespace) == before
 
 
@@ -389,6 +394,19 @@ async def test_many_are_settled_each_by_its_own_facts(registry: ProcessRegistry)
     assert answers == [id_ != ids[7] for id_ in ids]
 
 
+async def test_a_lane_that_one_row_leaves_and_another_enters_stays_listed(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """In one batch: the claim still finds what was put back."""
+    await registry.register(work("p"))
+    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await registry.register(work("p::waits"))
+    ended = Settlement(await observed(registry, "p::waits"), "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA))
+
+    assert await registry.settle_many([Settlement(await observed(registry), "queue"), ended]) == [True, True]
+    assert (await begun(registry, "p", BOB)).owner == BOB
+
+
 async def test_one_process_twice_in_a_batch_is_refused(registry: ProcessRegistry) -> None:
     """Ids are distinct within a batch."""
     await registry.register(work("p", OWNER_BOUND))
@@ -396,6 +414,6 @@ async def test_one_process_twice_in_a_batch_is_refused(registry: ProcessRegistry
     row = await observed(registry)
     both = [Settlement(row, "fact", abandoned(writer, ADA), trusted=True) for writer in AbandonWriter][:2]
 
-    with pytest.raises(LashError, match="'p' twice"):
+    with pytest.raises(SettingsError, match="'p' twice"):
         await registry.settle_many(both)
     assert not (await observed(registry)).is_terminal

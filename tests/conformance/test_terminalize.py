@@ -7,17 +7,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from lash_redis.core.errors import AlreadyTerminal, AuthorityRejected, LashError, LeaseLost, UnknownProcess
+from lash_redis.core.errors import AlreadyTerminal, AuthorityRejected, LeaseLost, SettingsError, UnknownProcess
 from lash_redis.core.model import (
     AbandonWriter,
     Cancelled,
     Failure,
     Outcome,
+    ProcessLease,
     ProcessStarted,
     ProcessStatus,
     RecoveryDisposition,
     Success,
 )
+from lash_redis.registry.answers import Fact
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -40,6 +42,12 @@ from tests.conformance.actors import (
 )
 from tests.soundness import keyspace
 
+
+def fact(registry: ProcessRegistry, lease: ProcessLease, outcome: Outcome) -> Fact:
+    """Return one fact of a batch, its outcome encoded."""
+    return Fact(lease, *registry.calls.encoded(outcome))
+
+
 EITHER = pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
 ENDINGS = [
     (Success({"rows": [1, 2]}), ProcessStatus.COMPLETED),
@@ -49,16 +57,16 @@ ENDINGS = [
 
 
 @EITHER
-@pytest.mark.parametrize(("outcome", "status"), ENDINGS)
+@pytest.mark.parametrize("ending", ENDINGS, ids=["success", "nothing", "failure"])
 async def test_the_holder_writes_what_became_of_its_work(
     registry: ProcessRegistry,
     backend: Any,
     client: Any,
     disposition: RecoveryDisposition,
-    outcome: Outcome,
-    status: ProcessStatus,
+    ending: tuple[Outcome, ProcessStatus],
 ) -> None:
     """Fact, time and the end of the lease are one step."""
+    outcome, status = ending
     await registry.register(work("p", disposition))
     lease = await begun(registry, "p", ADA)
 
@@ -125,7 +133,7 @@ async def test_abandoned_is_never_written_under_a_lease(
 
     with pytest.raises(AuthorityRejected):
         await registry.complete(lease, outcome)
-    assert await registry.terminalize_many([(lease, outcome)]) == ["AUTHORITY"]
+    assert await registry.terminalize_many([fact(registry, lease, outcome)]) == ["AUTHORITY"]
     assert await registry.lease("p") == lease
 
 
@@ -222,9 +230,11 @@ async def test_a_write_under_the_old_fence_is_refused(registry: ProcessRegistry,
     assert (await registry.complete(new, Success(1))).outcome == Success(1)
 
 
-@pytest.mark.parametrize("change", [{"token": "another"}, {"fencing_token": 1}])
-async def test_a_write_needs_token_and_fence(registry: ProcessRegistry, change: dict[str, Any]) -> None:
-    """Both must be the lease's."""
+@pytest.mark.parametrize(
+    "change", [{"token": "another"}, {"fencing_token": 1}, {"owner": BOB}], ids=["token", "fence", "owner"]
+)
+async def test_a_write_needs_owner_token_and_fence(registry: ProcessRegistry, change: dict[str, Any]) -> None:
+    """Each of the three must be the lease's."""
     await registry.register(work())
     lease = await begun(registry, "p", ADA)
 
@@ -258,7 +268,7 @@ async def test_the_same_completion_again_answers_the_record(
         {"fencing_token": 1},
         {"owner": BOB},
     ],
-    ids=str,
+    ids=["value", "long value", "state", "token", "fence", "owner"],
 )
 async def test_any_other_write_to_a_terminal_process_is_refused(
     registry: ProcessRegistry, client: Any, namespace: str, change: dict[str, Any]
@@ -268,10 +278,11 @@ async def test_any_other_write_to_a_terminal_process_is_refused(
     lease = await begun(registry, "p", ADA)
     record = await registry.complete(lease, Success(1))
     before = await keyspace(client, namespace)
-    outcome = change.pop("outcome", Success(1))
+    outcome: Outcome = change.get("outcome", Success(1))
+    about = msgspec.structs.replace(lease, **{name: value for name, value in change.items() if name != "outcome"})
 
     with pytest.raises(AlreadyTerminal) as refusal:
-        await registry.complete(msgspec.structs.replace(lease, **change), outcome)
+        await registry.complete(about, outcome)
     assert refusal.value.record == record
     assert await keyspace(client, namespace) == before
 
@@ -331,17 +342,19 @@ async def test_no_length_of_result_is_lost_between_row_and_key(registry: Process
 async def test_a_batch_answers_a_status_for_each(registry: ProcessRegistry, backend: Any, client: Any) -> None:
     """What one of them may not write keeps nothing from the others."""
     names = ("good", "bad", "late", "done", "free")
-    await registry.register_many([work(name, OWNER_BOUND if name == "free" else RERUNNABLE, task=name) for name in names])
+    await registry.register_many(
+        [work(name, OWNER_BOUND if name == "free" else RERUNNABLE, task=name) for name in names]
+    )
     late = await lapsed(backend, client, await held(registry, "late", ADA, SHORT_MS))
     good, bad, done, free = [await held(registry, name, ADA) for name in ("good", "bad", "done", "free")]
     await registry.complete(done, Success())
     gone = msgspec.structs.replace(good, process_id="gone")
-    facts: list[tuple[Any, Outcome]] = [
+    written: list[tuple[ProcessLease, Outcome]] = [
         (good, Success(1)), (bad, Failure("X")), (late, Success()), (done, Failure("X")), (free, Success()),
         (gone, Success()),
     ]  # fmt: skip
 
-    answers = await registry.terminalize_many(facts)
+    answers = await registry.terminalize_many([fact(registry, *each) for each in written])
 
     assert answers == ["DONE", "DONE", "LOST", "TERMINAL", "AUTHORITY", "UNKNOWN"]
     assert [row.status if row else None for row in await registry.rows([*names, "gone"])] == [
@@ -351,12 +364,12 @@ async def test_a_batch_answers_a_status_for_each(registry: ProcessRegistry, back
 
 
 async def test_two_facts_about_one_process_in_a_batch_are_refused(registry: ProcessRegistry) -> None:
-    """Ids are distinct within a batch: there is one terminal fact."""
+    """There is one terminal fact under a lease."""
     await registry.register(work())
     lease = await begun(registry, "p", ADA)
 
-    with pytest.raises(LashError, match="'p' twice"):
-        await registry.terminalize_many([(lease, Success(1)), (lease, Success(2))])
+    with pytest.raises(SettingsError, match="distinct"):
+        await registry.terminalize_many([fact(registry, lease, Success(number)) for number in (1, 2)])
     assert await registry.lease("p") == lease
 
 

@@ -3,52 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.worker import Worker
 from tests.conformance.conftest import leaves_it_sound
+from tests.conftest import Backend
 from tests.services.faults import Faults
+from tests.support import wait_until
 
 __all__ = ["leaves_it_sound"]
 
-WorkerMaker = Callable[..., Worker]
-Runs = Callable[..., AbstractAsyncContextManager[Worker]]
-
-NEVER_MS = 3_600_000  # of polls and sweeps that a test does not wait for
+NEVER_MS = 3_600_000  # between polls and sweeps that a test does not wait for
 QUICK = {
     "sweep_ms": NEVER_MS, "poll_ms": NEVER_MS, "grace_ms": 200, "cancel_ms": 2_000, "drain_ms": 2_000, "concurrency": 8,
 }  # fmt: skip
 
 
-@pytest.fixture
-def partitions() -> int:
-    """Return two: enough to find what forgets a partition; the conformance suite runs with 1 and 8."""
-    return 2
+class Crew:
+    """Makes workers, and runs each while a block lasts."""
 
+    def __init__(self, make_registry: Callable[..., ProcessRegistry], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._make_registry = make_registry
+        self._monkeypatch = monkeypatch
+        self._listening: set[Worker] = set()
 
-@pytest.fixture
-def make_worker(make_registry: Callable[..., ProcessRegistry]) -> WorkerMaker:
-    """Return what makes a worker with a registry of its own, which sweeps and polls only when told."""
+    def worker(self, *tasks: Declaration, registry: ProcessRegistry | None = None, **options: Any) -> Worker:
+        """Return a worker with a registry of its own, which sweeps and polls only when told."""
+        return Worker(registry or self._make_registry(), tasks, **(QUICK | options))
 
-    def make(*tasks: Any, registry: ProcessRegistry | None = None, **options: Any) -> Worker:
-        return Worker(registry or make_registry(), tasks, **(QUICK | options))
-
-    return make
-
-
-@pytest.fixture
-async def runs() -> AsyncIterator[Runs]:
-    """Return what runs a worker while a block lasts and drains it in a hurry at its end; the loop must be tidy then."""
-    before = asyncio.all_tasks()
+    def faults_of(self, worker: Worker) -> Faults:
+        """Put faults between a worker and the server."""
+        return Faults(worker.registry, self._monkeypatch)
 
     @asynccontextmanager
-    async def run(worker: Worker) -> AsyncIterator[Worker]:
-        running = asyncio.create_task(worker.run())
+    async def running(self, worker: Worker) -> AsyncIterator[Worker]:
+        """Run a worker until the block ends, and then drain it in a hurry unless it has drained."""
+        subscribed = worker._subscribed
+
+        def stands() -> None:
+            self._listening.add(worker)
+            subscribed()
+
+        worker._subscribed = stands  # type: ignore[method-assign]  # the moment when wake-ups begin to be heard
+        run = asyncio.create_task(worker.run())
         try:
             yield worker
         finally:
@@ -56,15 +60,62 @@ async def runs() -> AsyncIterator[Runs]:
             try:
                 await worker.drain()
             finally:
-                await running
+                await run
 
-    yield run
-    await asyncio.sleep(0)
+    async def at_rest(self, *workers: Worker) -> None:
+        """Wait until each listens, has asked every partition and found no more."""
+        for worker in workers:
+            claimer = worker._in_hand.claimer
+            await wait_until(
+                lambda worker=worker, claimer=claimer: (  # type: ignore[misc]
+                    worker in self._listening and not claimer.hungry and not claimer.unanswered
+                ),
+                "the worker is at rest",
+            )
+
+
+@pytest.fixture
+async def crew(make_registry: Callable[..., ProcessRegistry], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Crew]:
+    """Return what makes and runs workers; once they have left, no asyncio task and no thread of theirs is left."""
+    before = asyncio.all_tasks()
+    yield Crew(make_registry, monkeypatch)
+    await wait_until(lambda: not _threads(), "the worker's threads have ended")
     left = asyncio.all_tasks() - before - {asyncio.current_task()}
     assert not {task.get_coro() for task in left}, "a worker that has left leaves nothing on the event loop"
 
 
+def _threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("lash-")]
+
+
+class ServerTime:
+    """The time of the server, which decides about leases."""
+
+    def __init__(self, backend: Backend, client: Any) -> None:
+        self.is_fake = backend.is_fake
+        self._backend = backend
+        self._client = client
+
+    async def pass_until(self, moment_ms: int) -> None:
+        """Let it come to a moment: at once on a fake server, by waiting on a real one."""
+        await self._backend.pass_time_until(self._client, moment_ms)
+
+    async def lapse(self, registry: ProcessRegistry, *process_ids: str) -> list[Any]:
+        """Let the leases on processes run out; return what they were."""
+        leases = [lease for each in process_ids if (lease := await registry.lease(each)) is not None]
+        assert len(leases) == len(process_ids)
+        await self.pass_until(max(lease.expires_at_ms for lease in leases))
+        assert [await registry.lease(each) for each in process_ids] == [None] * len(process_ids)
+        return leases
+
+
 @pytest.fixture
-def faults_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[ProcessRegistry], Faults]]:
-    """Return what puts faults between one registry and its server."""
-    yield lambda registry: Faults(registry, monkeypatch)
+def server(backend: Backend, client: Any) -> ServerTime:
+    """Return the server's time."""
+    return ServerTime(backend, client)
+
+
+@pytest.fixture
+def partitions() -> int:
+    """Return two: enough to find what forgets a partition; the conformance suite runs with 1 and 8."""
+    return 2

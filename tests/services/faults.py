@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,21 +16,41 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.scripts import Script
 
 
+class Late:
+    """An answer that is on its way for as long as a test likes."""
+
+    def __init__(self) -> None:
+        self.has_happened = False
+        self._arrival = asyncio.Event()
+
+    def arrive(self) -> None:
+        """Let it arrive."""
+        self._arrival.set()
+
+    async def wait(self) -> None:
+        """Wait for its arrival; what was asked for has happened."""
+        self.has_happened = True
+        await self._arrival.wait()
+
+
 class Faults:
     """Stands in the one seam through which a registry (and the renewal thread made of it) reaches the server.
 
     Attributes:
         sent: how often each script reached the server.
         is_away: nothing reaches it.
+        loses_renewals: everything but the renewals does.
     """
 
     def __init__(self, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sent: Counter[str] = Counter()
         self.is_away = False
+        self.loses_renewals = False
         self._lost_requests: Counter[str] = Counter()
         self._lost_replies: Counter[str] = Counter()
         self._repeated: set[str] = set()
-        self._late: dict[str, asyncio.Event] = {}
+        self._late: dict[str, Late] = {}
+        self._chance, self._share = random.Random(), 0.0
         self._run = registry.transport.run
         monkeypatch.setattr(registry.transport, "run", self._run_async)
         self._patch_plain(registry, monkeypatch)
@@ -54,31 +75,39 @@ class Faults:
         """Let every call of a script happen twice."""
         self._repeated.add(script)
 
-    def hold_reply(self, script: str) -> asyncio.Event:
-        """Let the next call of a script happen, and its answer arrive once the event is set."""
-        self._late[script] = asyncio.Event()
+    def lose_at_random(self, chance: random.Random, share: float) -> None:
+        """Lose that share of all answers, as many requests, and let as many calls happen twice."""
+        self._chance, self._share = chance, share
+
+    def delay_reply(self, script: str) -> Late:
+        """Let the next call of a script happen, and its answer arrive when told."""
+        self._late[script] = Late()
         return self._late[script]
 
     async def _run_async(self, via: str, script: Script, prefix: str, args: Sequence[Any], *, shebang: bool) -> Any:
         name = script.name
-        if self.is_away or _taken(self._lost_requests, name):
+        if self.is_away or _taken(self._lost_requests, name) or self._strikes():
             raise RegistryUnavailable(name, "a fault: the request is lost", maybe_applied=False)
         self.sent[name] += 1
         late = self._late.pop(name, None)
         reply = await self._run(via, script, prefix, args, shebang=shebang)
-        if name in self._repeated:
+        if name in self._repeated or self._strikes():
             reply = await self._run(via, script, prefix, args, shebang=shebang)
         if late is not None:
             await late.wait()
-        if _taken(self._lost_replies, name):
+        if _taken(self._lost_replies, name) or self._strikes():
             raise RegistryUnavailable(name, "a fault: the reply is lost", maybe_applied=True)
         return reply
+
+    def _strikes(self) -> bool:
+        return self._chance.random() < self._share
 
     def _patch_plain(self, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
         run = PlainTransport.run
 
         def run_plain(transport: PlainTransport, via: str, script: Script, *rest: Any, **options: Any) -> Any:
-            if self.is_away and transport.address is registry.address:
+            is_lost = self.is_away or (self.loses_renewals and script.name == "renew_owned")
+            if is_lost and transport.address is registry.address:
                 raise RegistryUnavailable(script.name, "a fault: the request is lost", maybe_applied=False)
             return run(transport, via, script, *rest, **options)
 

@@ -1,4 +1,4 @@
--- record_death: record that the one who saw it end says this incarnation is dead; it may claim nothing more.
+-- record_death: record that the one who saw it end says this incarnation is dead; its batch claims are stale.
 -- needs:  to have seen it end     twice: the first record stands
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 death (status and by whom)

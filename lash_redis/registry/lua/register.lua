@@ -1,7 +1,8 @@
 -- register: write new processes into their lanes (or outside), all of the batch or none.
 -- needs:  the namespace's header  twice: the same content answers as known, other content is a conflict
 -- KEYS 1  partition prefix
--- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, loss limit or '', grantee or '') x rows
+-- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, loss limit or '',
+--         grantee or '') x rows
 -- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id.. · MISMATCH
 -- bound   rows <= 500
 --- @include "header"

@@ -1,7 +1,8 @@
 -- renew_owned: move the expiry of every live lease that these owners hold, found by their index.
 -- needs:  to speak for the owners twice: the expiry is only moved again
 -- KEYS 1  partition prefix
--- ARGV 1  ttl, ms   ARGV 2 index in owners, ARGV 3 score, ARGV 4 skip: where the page begins   ARGV 5.. owner digests
+-- ARGV 1  ttl, ms   ARGV 2 index in owners, ARGV 3 score, ARGV 4 skip: where the page begins
+-- ARGV 5.. owner digests
 -- reply   RENEWED index score skip (owner, id, token, fence, cancel request or '', abandon request or '') x rows;
 --         what is not listed was not renewed; index '' at the end
 -- bound   rows <= 500
@@ -9,7 +10,7 @@
 --- @include "plan"
 local ttl, index, score, skip = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 
-local room, renewed = 500, {}
+local room = 500
 local reply = { 'RENEWED', '', '', '' }
 while ARGV[4 + index] do
   local me = ARGV[4 + index]
@@ -23,7 +24,6 @@ while ARGV[4 + index] do
     local f = redis.call('HMGET', K .. 'p:' .. id, 'ho', 'tk', 'ex', 'fe', 'cr', 'ar')
     if f[1] == me and f[2] and f[2] == tokens[i] and now < tonumber(f[3]) then
       local expires = int(math.max(tonumber(f[3]), now + ttl))
-      renewed[#renewed + 1] = id
       index_add(K .. 'leases', expires, id)
       store(leases[i], f[2], expires)
       write_row(id, 'ex', expires)

@@ -14,7 +14,7 @@ for at = 2, #ARGV do
   rows[#rows + 1] = row or false
   local waiting = row and row.waiters or ''
   local noted = string.find(' ' .. waiting .. ' ', ' ' .. client .. ' ', 1, true)
-  if row and not row.state and not noted and #waiting < 32 * (#client + 1) then
+  if row and not row.state and not noted and #waiting + 1 < 32 * (#client + 1) then
     write_row(row.id, 'w', waiting == '' and client or waiting .. ' ' .. client)
   end
 end

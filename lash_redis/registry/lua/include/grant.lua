@@ -10,13 +10,10 @@ local function extend(row, ttl)
 end
 
 local function take(row, me, token, ttl)
-  local before = { place = row.place, holder = row.holder, begun = has_begun(row) }
-  if row.place == LEASED then
-    if row.holder ~= me then
-      disown_holder(row)
-    end
-  else
+  if row.place ~= LEASED then
     leave_place(row)
+  elseif row.holder ~= me then
+    disown_holder(row)
   end
   row.holder, row.token, row.fence = me, token, next_fence(row)
   row.claimed, row.expires = int(now), int(now + ttl)
@@ -24,8 +21,6 @@ local function take(row, me, token, ttl)
   index_add(owned_set(me), '0', row.id)
   if not has_begun(row) then
     index_add(K .. 'held', '0', row.id)
-  elseif before.place == LEASED and not before.begun then
-    index_remove(K .. 'held', row.id)
   end
   store(lease_key(row.id), token, row.expires)
   write_row(row.id, 'ph', LEASED, 'ho', me, 'tk', token, 'fe', row.fence, 'ex', row.expires, 'ca', row.claimed)

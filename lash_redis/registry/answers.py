@@ -1,0 +1,104 @@
+"""What the registry answers beside records, and what it is handed: plain structs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import Outcome, ProcessLease
+from lash_redis.registry.rows import Row
+
+
+class ClaimedRow(msgspec.Struct, frozen=True):
+    """One process that a batch claim handed out, leased and started."""
+
+    process_id: str
+    token: str
+    fence: int
+    lane: str
+    disposition: bytes
+    input: bytes
+
+
+class ClaimedBatch(msgspec.Struct, frozen=True):
+    """What a batch claim handed out; ``stale`` says that the number was overtaken, or its owner recorded dead."""
+
+    rows: list[ClaimedRow]
+    claimed_at_ms: int = 0
+    expires_at_ms: int = 0
+    stale: bool = False
+
+
+class RenewedRow(msgspec.Struct, frozen=True):
+    """One lease that was renewed, and whether a stop was requested of its work."""
+
+    owner: str
+    process_id: str
+    token: str
+    fence: int
+    cancel_request: bytes = b""
+    abandon_request: bytes = b""
+
+
+class PagePlace(msgspec.Struct, frozen=True):
+    """Where a page of an index begins: at a score, past so many members of that score."""
+
+    score: str = "-inf"
+    skip: int = 0
+
+
+class RowPage(msgspec.Struct, frozen=True):
+    """Rows found by an index, and where the next page begins (None at the end)."""
+
+    rows: list[Row]
+    next: PagePlace | None
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """An owner with unsettled rows, and what a reaper recorded of its death."""
+
+    digest: str
+    owner: LeaseOwner
+    death: Death | None
+
+
+class Death(msgspec.Struct, frozen=True):
+    """A death that somebody saw: the exit status in words, and who reaped it."""
+
+    status: str
+    by: str
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How many rows stand in each place of one partition, and how many ended, by task and state."""
+
+    leased: int
+    held: int
+    uncertain: int
+    outside: int
+    asked: int
+    terminal: dict[tuple[str, str], int]
+    lanes: dict[str, int]
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One terminal fact to write under a lease, its outcome encoded (``Calls.encoded``)."""
+
+    lease: ProcessLease
+    state: str
+    data: bytes
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """One verdict to carry out; ``action`` is fact, queue or uncertain; ``trusted``: a live lease is no difference."""
+
+    row: Row
+    action: str
+    outcome: Outcome | None = None
+    trusted: bool = False
+
+
+class PruneReport(msgspec.Struct, frozen=True):
+    """How many terminal processes a prune forgot."""
+
+    processes: int

@@ -1,0 +1,49 @@
+"""Status words to errors, and the few shapes that more than one reply has; the one place where words become errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lash_redis.core.errors import (
+    AlreadyStarted,
+    AlreadyTerminal,
+    AuthorityRejected,
+    LeaseHeld,
+    LeaseLost,
+    NamespaceMismatch,
+    NothingToAbandon,
+    ScriptError,
+    UnknownProcess,
+)
+from lash_redis.core.model import ProcessLease
+from lash_redis.registry.codec import STATUSES, decode_owner
+
+
+def refusal(  # noqa: PLR0911 - a word, an error
+    process_id: str, reply: list[Any], lease: ProcessLease | None = None
+) -> Exception:
+    """Return the error that a reply's status word stands for."""
+    match reply[0]:
+        case b"UNKNOWN":
+            return UnknownProcess(process_id)
+        case b"TERMINAL":
+            return AlreadyTerminal(process_id, STATUSES[reply[1]].value)
+        case b"AUTHORITY":
+            return AuthorityRejected(process_id, "the caller has no authority for this (see the declared disposition)")
+        case b"STARTED_BY":
+            return AlreadyStarted(process_id, decode_owner(reply[1], reply[2]))
+        case b"LOST":
+            return LeaseLost(process_id, lease)
+        case b"HELD":
+            return LeaseHeld(process_id, lease_in(process_id, reply))
+        case b"NOTHING":
+            return NothingToAbandon(process_id)
+        case b"MISMATCH":
+            return NamespaceMismatch("the namespace's header is gone or changed (flushed, or restored from a backup?)")
+    return ScriptError(f"unexpected reply {reply[0]!r}")
+
+
+def lease_in(process_id: str, reply: list[Any]) -> ProcessLease:
+    """Return the lease in a reply that names one."""
+    _, digest, owner, token, fence, claimed, expires = reply
+    return ProcessLease(process_id, decode_owner(digest, owner), token.decode(), int(fence), int(claimed), int(expires))

@@ -1,0 +1,354 @@
+"""A reply lost after the script ran is normal: the second send finds the first one's effect.
+
+One case for each transition. The registry sends again by itself; what comes between is lost on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.model import AbandonWriter, Acquired, Busy, ExternalOwner, ProcessStarted, Success
+from lash_redis.registry import scripts
+from lash_redis.registry.answers import Death, Fact, PagePlace, Settlement
+from lash_redis.registry.call import Call
+from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    LONG_MS,
+    OWNER_BOUND,
+    abandon,
+    abandoned,
+    batch_claim,
+    begun,
+    cancel,
+    dead_owner,
+    held,
+    ids_of,
+    local_owner,
+    outside,
+    work,
+)
+from tests.soundness import Keyspace, keyspace
+
+Case = Callable[["World"], Awaitable[Call[Any]]]
+
+CASES: dict[str, Case] = {}
+
+
+class World:
+    """A registry, and ids that all stand in partition 0."""
+
+    def __init__(self, registry: ProcessRegistry) -> None:
+        self.registry = registry
+        self.calls = registry.calls
+        self.one, self.two = ids_of(2, 0, registry.partitions)
+
+    async def row(self, process_id: str) -> Any:
+        """Return a row that is there."""
+        row = await self.registry.row(process_id)
+        assert row is not None
+        return row
+
+
+def case(prepare: Case) -> Case:
+    """Take what brings the world to where a transition has something to do, and returns the call."""
+    CASES[prepare.__name__.removeprefix("_")] = prepare
+    return prepare
+
+
+@case
+async def _claim(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.calls.claim(world.one, ADA, LONG_MS)
+
+
+@case
+async def _claim_next(world: World) -> Call[Any]:
+    await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND)])
+    return batch_claim(world.registry, ADA, count=1)
+
+
+@case
+async def _complete_unleased(world: World) -> Call[Any]:
+    await world.registry.register(outside(world.one))
+    return world.calls.complete_unleased(world.one, Success("x" * 100), ExternalOwner("desk"))
+
+
+@case
+async def _counts(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.calls.counts(0)
+
+
+@case
+async def _forget_owners(world: World) -> Call[Any]:
+    await world.registry.claim_next(batch_claim(world.registry, ADA, served=()))
+    return world.calls.forget_owners(0, 0)
+
+
+@case
+async def _get(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.calls.get(0, [world.one, world.two])
+
+
+@case
+async def _holders(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    await held(world.registry, world.one, ADA)
+    return world.calls.holders(0)
+
+
+@case
+async def _open(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.calls.open(0, "another", 1, create=True)
+
+
+@case
+async def _page(world: World) -> Call[Any]:
+    await world.registry.register(outside(world.one))
+    return world.calls.page(0, "outside", PagePlace(), limit=1)
+
+
+@case
+async def _prune(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    await world.registry.request_cancel(world.one, cancel())
+    return world.calls.prune(0, 2**52)
+
+
+@case
+async def _reclaim(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    lease = await begun(world.registry, world.one, dead_owner())
+    return world.calls.reclaim(world.one, local_owner(), lease, LONG_MS)
+
+
+@case
+async def _record_death(world: World) -> Call[Any]:
+    return world.calls.record_death(0, ADA, Death("exit 9", "bob"))
+
+
+@case
+async def _record_first_started(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one, OWNER_BOUND))
+    return world.calls.record_first_started(world.one, ProcessStarted(ADA, 7))
+
+
+@case
+async def _register(world: World) -> Call[Any]:
+    return world.calls.register(0, [work(world.one), outside(world.two)])
+
+
+@case
+async def _release(world: World) -> Call[Any]:
+    await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND, task="other")])
+    leases = [await begun(world.registry, world.one, ADA), await held(world.registry, world.two, ADA)]
+    await world.registry.start(leases[1])
+    return world.calls.release(0, leases)
+
+
+@case
+async def _renew(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.calls.renew(0, [await held(world.registry, world.one, ADA)], 2 * LONG_MS)
+
+
+@case
+async def _renew_owned(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    await held(world.registry, world.one, ADA)
+    return world.calls.renew_owned(0, [owner_digest(ADA)], 2 * LONG_MS)
+
+
+@case
+async def _request_abandon(world: World) -> Call[Any]:
+    await world.registry.register(outside(world.one))
+    return world.calls.request_abandon(world.one, abandon())
+
+
+@case
+async def _request_cancel(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.calls.request_cancel(world.one, cancel())
+
+
+@case
+async def _settle(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one, OWNER_BOUND))
+    await begun(world.registry, world.one, ADA)
+    outcome = abandoned(AbandonWriter.OWNER_DRAIN, ADA, "ended_here")
+    return world.calls.settle(0, [Settlement(await world.row(world.one), "fact", outcome, trusted=True)])
+
+
+@case
+async def _start(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one, OWNER_BOUND))
+    return world.calls.start(await held(world.registry, world.one, ADA))
+
+
+@case
+async def _terminalize(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    lease = await begun(world.registry, world.one, ADA)
+    return world.calls.terminalize(0, [Fact(lease, *world.calls.encoded(Success("x" * 100)))])
+
+
+@case
+async def _wake(world: World) -> Call[Any]:
+    return world.calls.wake(0, "default|work|")
+
+
+@case
+async def _watch(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.calls.watch(0, "desk", [world.one])
+
+
+# The transitions whose second answer is another, as their headers say: what the second send finds to do is nothing.
+ANSWERS = {
+    "register": ([True, True], [False, False]),  # new, known
+    "release": ([True, True], [False, False]),  # given back, stale
+    "prune": (1, 0),
+    "forget_owners": (1, 0),
+}
+
+
+class LostReply:
+    """Stands in for the transport's ``run``: one reply of a script never arrives, its request or its answer lost."""
+
+    def __init__(self, registry: ProcessRegistry, script: str, look: Callable[[], Awaitable[Keyspace]]) -> None:
+        self._run, self._script, self._look = registry.transport.run, script, look
+        registry.transport.run = self.run  # type: ignore[method-assign]
+        self.loses_request = False
+        self.first_reply: list[Any] | None = None
+        self.after_first: Keyspace | None = None
+        self.sent = 0
+
+    async def run(self, via: str, script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
+        """Run it, but for what is to be lost."""
+        if script.name == self._script:
+            self.sent += 1
+            if self.sent == 1:
+                if not self.loses_request:
+                    self.first_reply = await self._run(via, script, prefix, args, shebang=shebang)
+                self.after_first = await self._look()
+                raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
+        return await self._run(via, script, prefix, args, shebang=shebang)
+
+
+def still(everything: Keyspace) -> Keyspace:
+    """Return a keyspace without what may move with time: ends of leases, and when somebody last called."""
+    for keys in everything.values():
+        for name, key in keys.items():
+            if isinstance(key.value, bytes):
+                continue
+            if name.startswith("p:"):
+                key.value.pop("ex", None)
+            if name in ("leases", "seen") or name.startswith("idle:"):
+                key.value.update(dict.fromkeys(key.value, 0.0))
+    return everything
+
+
+def timeless(answer: Any) -> Any:
+    """Return an answer without what may move with time, in a form that compares."""
+    match answer:
+        case Acquired(lease) | Busy(lease):
+            return type(answer), msgspec.structs.replace(lease, expires_at_ms=0)
+        case list() | tuple():
+            return [timeless(each) for each in answer]
+    if hasattr(answer, "record"):
+        return answer.record()
+    if type(answer).__name__ == "ClaimedBatch":
+        return answer.rows, answer.stale
+    if type(answer).__name__ == "RowPage":
+        return timeless(answer.rows), answer.next
+    return answer
+
+
+@pytest.mark.parametrize("script", scripts.names())
+async def test_a_lost_reply_changes_nothing(
+    registry: ProcessRegistry, client: Any, namespace: str, script: str
+) -> None:
+    """The second send answers the same, and nothing in the namespace has changed but ends of leases."""
+    call = await CASES[script](World(registry))
+    assert call.script == script
+    before = await keyspace(client, namespace)
+    lost = LostReply(registry, script, lambda: keyspace(client, namespace))
+
+    answer = await registry.send(call)
+
+    assert lost.sent == 2
+    assert lost.first_reply is not None
+    assert lost.after_first is not None
+    first = call.decode(lost.first_reply)
+    if script in ANSWERS:
+        assert (first, answer) == ANSWERS[script]
+    elif script != "renew":
+        assert timeless(answer) == timeless(first)
+    applied = lost.after_first != before
+    assert applied == (script not in scripts.READS and script not in ("open", "wake")), "it had nothing to do"
+    assert still(await keyspace(client, namespace)) == still(lost.after_first)
+
+
+@pytest.mark.parametrize("script", scripts.names())
+async def test_a_lost_request_is_applied_once(
+    registry: ProcessRegistry, client: Any, namespace: str, script: str
+) -> None:
+    """What never arrived changed nothing; the second send is the first that does."""
+    call = await CASES[script](World(registry))
+    before = await keyspace(client, namespace)
+    lost = LostReply(registry, script, lambda: keyspace(client, namespace))
+    lost.loses_request = True
+
+    answer = await registry.send(call)
+
+    assert lost.after_first == before
+    if script in ANSWERS:
+        assert answer == ANSWERS[script][0]
+    once = await keyspace(client, namespace)
+    again = await registry.send(call)
+    if script not in ANSWERS and script != "renew":
+        assert timeless(again) == timeless(answer)
+    assert still(await keyspace(client, namespace)) == still(once)
+
+
+async def test_a_call_that_never_gets_an_answer_says_that_it_may_have_happened(registry: ProcessRegistry) -> None:
+    """After so many attempts, and the caller may send it again."""
+    call = await _start(World(registry))
+    run, sent = registry.transport.run, []
+
+    async def run_and_lose(via: str, script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
+        sent.append(await run(via, script, prefix, args, shebang=shebang))
+        raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
+
+    registry.transport.run = run_and_lose  # type: ignore[method-assign]
+    with pytest.raises(RegistryUnavailable) as refusal:
+        await registry.send(call, attempts=2)
+    registry.transport.run = run  # type: ignore[method-assign]
+
+    assert (refusal.value.maybe_applied, len(sent)) == (True, 2)
+    assert (await registry.send(call)).first_started.owner == ADA
+
+
+async def test_a_release_that_was_lost_wakes_a_worker_once(
+    registry: ProcessRegistry, client: Any, namespace: str
+) -> None:
+    """A second send finds nothing to wake anybody for."""
+    world = World(registry)
+    call = await _release(world)
+    await registry.claim_next(batch_claim(registry, BOB, served=(("default", ()),)))
+    await registry.send(call)
+    await registry.claim_next(batch_claim(registry, BOB, served=(("default", ()),)))
+
+    await registry.send(call)
+
+    assert owner_digest(BOB) in (await keyspace(client, namespace))[0]["idle:default"].value

@@ -1,0 +1,111 @@
+"""The blocking view for plain code: the same calls, answered the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from lash_redis.core.errors import AuthorityRejected, RegistryUnavailable, UnknownProcess
+from lash_redis.core.model import ExternalOwner, Phase, ProcessStatus, Success
+from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.plain import PlainRegistry
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, abandon, begun, cancel, held, outside, work
+
+
+@pytest.fixture
+def plain(registry: ProcessRegistry) -> Iterator[PlainRegistry]:
+    """Return the blocking view of a registry."""
+    view = PlainRegistry(registry)
+    yield view
+    view.close()
+
+
+def test_work_is_registered_and_read(plain: PlainRegistry) -> None:
+    """In batches over all partitions, in the order given."""
+    ids = [f"p{number}" for number in range(700)]
+
+    assert plain.register_many(work(id_) for id_ in ids) == [True] * 700
+    assert plain.register_many([work("p1"), work("new")]) == [False, True]
+    assert [row.process_id if row else None for row in plain.rows(["p3", "nobody", "p4"])] == ["p3", None, "p4"]
+    record = plain.get("p0")
+    assert record is not None
+    assert record.phase is Phase.QUEUED
+    assert plain.get("nobody") is None
+
+
+async def test_both_views_read_the_same(plain: PlainRegistry, registry: ProcessRegistry) -> None:
+    """Whatever state a row is in."""
+    plain.register_many([work("p", OWNER_BOUND), outside("x")])
+    await begun(registry, "p", ADA)
+
+    for id_ in ("p", "x"):
+        assert plain.get(id_) == await registry.get(id_)
+
+
+def test_requests_and_outside_work_are_written(plain: PlainRegistry) -> None:
+    """With the same refusals."""
+    plain.register_many([work("p"), outside("x", granted_to="desk"), outside("y")])
+
+    assert plain.request_cancel("p", cancel()).status is ProcessStatus.CANCELLED
+    assert plain.request_abandon("y", abandon()).abandon_request == abandon()
+    with pytest.raises(AuthorityRejected):
+        plain.complete_unleased("x", Success(), ExternalOwner("door"))
+    assert plain.complete_unleased("x", Success(1), ExternalOwner("desk")).outcome == Success(1)
+    with pytest.raises(UnknownProcess):
+        plain.request_cancel("nobody", cancel())
+
+
+async def test_leases_are_renewed_from_a_thread(plain: PlainRegistry, registry: ProcessRegistry) -> None:
+    """A worker embedded in somebody's program renews by one."""
+    await registry.register(work())
+    lease = await held(registry, "p", ADA)
+
+    with ThreadPoolExecutor(1) as thread:
+        renewed = thread.submit(
+            plain.renew_owned, partition_of("p", registry.partitions), [owner_digest(ADA)], 2 * LONG_MS
+        ).result()
+
+    assert [(row.process_id, row.token, row.fence) for row in renewed] == [("p", lease.token, lease.fencing_token)]
+    after = await registry.lease("p")
+    assert after is not None
+    assert after.expires_at_ms > lease.expires_at_ms
+
+
+def test_many_threads_may_use_it(plain: PlainRegistry) -> None:
+    """Each call on a connection of its own while it lasts."""
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda number: plain.register_many([work(f"p{number % 20}")]), range(60)))
+
+    assert sum(answer == [True] for answer in answers) == 20
+
+
+def test_a_lost_reply_is_asked_for_again(plain: PlainRegistry) -> None:
+    """The second send finds the first one's effect."""
+    plain.register_many([outside()])
+    run, sent = plain.transport.run, []
+
+    def lose_one(via: str, script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
+        sent.append(run(via, script, prefix, args, shebang=shebang))
+        if len(sent) == 1:
+            raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
+        return sent[-1]
+
+    plain.transport.run = lose_one  # type: ignore[method-assign]
+
+    assert plain.complete_unleased("p", Success(1), ExternalOwner("desk")).outcome == Success(1)
+    assert len(sent) == 2
+
+
+async def test_who_waits_is_noted(plain: PlainRegistry, registry: ProcessRegistry, client: Any) -> None:
+    """By the read that finds the row unfinished, as in async code."""
+    await registry.register(work())
+
+    (row,) = plain.watch(["p"], "desk")
+
+    assert row is not None
+    key = f"{{lash:{registry.namespace}:{partition_of('p', registry.partitions)}}}:p:p"
+    assert await client.hget(key, "w") == b"desk"

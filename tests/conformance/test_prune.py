@@ -1,0 +1,81 @@
+"""prune: terminal processes are forgotten, whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lash_redis.core.model import ExternalOwner, ProcessStatus, Success
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, abandon, begun, cancel, held, outside, work
+from tests.soundness import keyspace
+
+
+async def test_what_ended_before_a_time_is_forgotten_whole(
+    registry: ProcessRegistry, backend: Any, client: Any, namespace: str
+) -> None:
+    """Row, long payloads, indexes and counts: the namespace is as it was at the start."""
+    before = await keyspace(client, namespace)
+    text = "x" * 200
+    await registry.register_many([work("p", RERUNNABLE, text), work("q"), outside("x")])
+    await registry.complete(await held(registry, "p", ADA), Success(text))
+    await registry.request_cancel("q", cancel())
+    await registry.request_abandon("x", abandon())
+    last = await registry.complete_unleased("x", Success(text), ExternalOwner("desk"))
+    await backend.pass_time_until(client, (last.ended_at_ms or 0) + 30)
+
+    assert (await registry.prune(await backend.now_ms(client))).processes == 3
+    assert await registry.forget_owners(0) == 1
+
+    after = await keyspace(client, namespace)
+    for keys in (*before.values(), *after.values()):
+        keys["hdr"].value.pop("sequence")  # type: ignore[union-attr]
+    assert after == before
+
+
+async def test_what_ended_later_or_not_at_all_stays(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """Before means before: what ended at that very millisecond stays."""
+    await registry.register_many([work("p"), work("q", OWNER_BOUND)])
+    ended = await registry.request_cancel("p", cancel())
+    assert ended.ended_at_ms is not None
+
+    assert (await registry.prune(ended.ended_at_ms)).processes == 0
+    assert await registry.get("p") == ended
+    assert (await registry.prune(ended.ended_at_ms + 1)).processes == 1
+    assert await registry.get("p") is None
+    assert await registry.get("q") is not None
+
+
+async def test_more_than_a_page_is_pruned(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """Page by page, over all partitions."""
+    ids = [f"p{number}" for number in range(1_100)]
+    await registry.register_many([work(id_) for id_ in ids])
+    for id_ in ids:
+        await registry.request_cancel(id_, cancel())
+    now = await backend.now_ms(client)
+    await backend.pass_time_until(client, now + 1)
+
+    assert (await registry.prune(now + 1)).processes == len(ids)
+    assert (await registry.prune(now + 1)).processes == 0
+
+
+async def test_a_pruned_id_may_be_registered_anew(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """With other content, since nothing of the old one is left."""
+    await registry.register(work())
+    ended = await registry.complete(await begun(registry, "p", ADA), Success())
+    await registry.prune((ended.ended_at_ms or 0) + 1)
+
+    record = await registry.register(work("p", OWNER_BOUND, "other"))
+
+    assert record.status is ProcessStatus.RUNNING
+    assert (await begun(registry, "p", ADA)).process_id == "p"
+
+
+async def test_an_index_that_lies_forgets_no_row(registry: ProcessRegistry, client: Any, namespace: str) -> None:
+    """An index is a hint: what it names and has not ended stays, and the entry goes."""
+    registered = await registry.register(work())
+    prefix = next(number for number, keys in (await keyspace(client, namespace)).items() if "p:p" in keys)
+    await client.zadd(f"{{lash:{namespace}:{prefix}}}:done", {"p": 1})
+
+    await registry.prune(1_000)
+
+    assert await registry.get("p") == registered

@@ -1,0 +1,122 @@
+"""record_death, holders, forget_owners: who has unsettled rows, and who is known to be dead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lash_redis.core.model import ProcessStarted, Success
+from lash_redis.registry.answers import Death
+from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    CYD,
+    OWNER_BOUND,
+    batch_claim,
+    begun,
+    held,
+    ids_of,
+    local_owner,
+    work,
+)
+from tests.soundness import keyspace
+
+DEATH = Death("killed by signal 9", "supervisor")
+
+
+async def test_a_death_stands_in_every_partition(registry: ProcessRegistry) -> None:
+    """A pass in any partition finds it beside the owner."""
+    await registry.register_many([work(f"p{number}", OWNER_BOUND) for number in range(60)])
+    for partition in range(registry.partitions):
+        await registry.claim_next(batch_claim(registry, ADA, partition=partition))
+
+    await registry.record_death(ADA, DEATH)
+
+    for partition in range(registry.partitions):
+        found = await registry.holders(partition)
+        assert [(each.digest, each.owner, each.death) for each in found] == [(owner_digest(ADA), ADA, DEATH)]
+
+
+async def test_the_first_record_of_a_death_stands(registry: ProcessRegistry, client: Any, namespace: str) -> None:
+    """What the one who saw it said is not said over."""
+    await registry.record_death(ADA, DEATH)
+    before = await keyspace(client, namespace)
+
+    answer = await registry.send(registry.calls.record_death(0, ADA, Death("exit 1", "another")))
+
+    assert answer == DEATH
+    assert await keyspace(client, namespace) == before
+
+
+async def test_holders_are_those_with_unsettled_rows(registry: ProcessRegistry, partitions: int) -> None:
+    """Who holds something, or started owner-bound work that is not settled: no one else."""
+    one, two, three, four = ids_of(4, 0, partitions)
+    await registry.register_many(
+        [work(one, task="a"), work(two, OWNER_BOUND), work(three, OWNER_BOUND, task="b"), work(four, task="c")]
+    )
+    await held(registry, one, ADA)
+    await registry.release(await begun(registry, two, BOB))
+    await registry.record_first_started(three, ProcessStarted(CYD, 1))
+    me = local_owner("done")
+    await registry.complete(await held(registry, four, me), Success())
+
+    found = await registry.holders(0)
+
+    assert {each.owner for each in found} == {ADA, BOB, CYD}
+    assert all(each.death is None for each in found)
+
+
+async def test_owners_come_by_pages(registry: ProcessRegistry, partitions: int) -> None:
+    """Each page begins after a digest."""
+    ids = ids_of(3, 0, partitions)
+    await registry.register_many([work(id_) for id_ in ids])
+    for id_, owner in zip(ids, (ADA, BOB, CYD), strict=True):
+        await held(registry, id_, owner)
+    digests = sorted(owner_digest(owner) for owner in (ADA, BOB, CYD))
+
+    pages = [
+        await registry.send(registry.calls.holders(0, after, limit=2)) for after in ("", digests[0], digests[1], "~")
+    ]
+
+    assert [[each.digest for each in page] for page in pages] == [digests[:2], digests[1:], digests[2:], []]
+
+
+async def test_an_owner_without_rows_is_forgotten_after_its_time(
+    registry: ProcessRegistry, backend: Any, client: Any, namespace: str, partitions: int
+) -> None:
+    """Owner, claim number and death go; what is younger, or still has rows, stays."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_, OWNER_BOUND))
+    await registry.release(await begun(registry, id_, BOB))
+    await registry.claim_next(batch_claim(registry, ADA))
+    await registry.record_death(CYD, DEATH)
+    now = await backend.now_ms(client)
+    await backend.pass_time_until(client, now + 40)
+
+    assert await registry.forget_owners(3_600_000) == 0
+    assert await registry.forget_owners(20) == 1 + partitions
+
+    keys = (await keyspace(client, namespace))[0]
+    assert {name: list(keys[name].value) for name in ("owners", "claims")} == {
+        "owners": [owner_digest(BOB)],
+        "claims": [owner_digest(BOB)],
+    }
+    assert "dead" not in keys
+
+
+async def test_a_row_that_outlives_its_owner_shows_the_digest(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """The owner with its liveness is kept for a while only."""
+    await registry.register(work())
+    await registry.complete(await begun(registry, "p", ADA), Success())
+    now = await backend.now_ms(client)
+    await backend.pass_time_until(client, now + 10)
+    assert await registry.forget_owners(5) == 1
+
+    record = await registry.get("p")
+
+    assert record is not None
+    assert record.first_started is not None
+    assert record.first_started.owner.owner_id == owner_digest(ADA)

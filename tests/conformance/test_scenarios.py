@@ -1,0 +1,149 @@
+"""Whole stories that need no worker: what recovery may do with each disposition, told on the registry alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, LeaseLost
+from lash_redis.core.model import Abandoned, AbandonWriter, Busy, Phase, ProcessStatus, Success
+from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    CYD,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    SHORT_MS,
+    abandon,
+    abandoned,
+    batch_claim,
+    begun,
+    begun_and_lapsed,
+    dead_owner,
+    held,
+    lapsed,
+    local_owner,
+    outside,
+    settled,
+    work,
+)
+
+
+async def test_an_externally_owned_process_is_never_claimed(registry: ProcessRegistry) -> None:
+    """By no door: it stays non-terminal and has no lease."""
+    await registry.register(outside())
+    partition = partition_of("p", registry.partitions)
+
+    with pytest.raises(AuthorityRejected):
+        await registry.claim("p", ADA, LONG_MS)
+    assert (await registry.claim_next(batch_claim(registry, ADA, count=9, partition=partition))).rows == []
+
+    record = await registry.get("p")
+    assert record is not None
+    assert (record.phase, record.is_terminal, await registry.lease("p")) == (Phase.OUTSIDE, False, None)
+
+
+async def test_a_dead_starters_work_is_abandoned_and_its_return_is_refused(registry: ProcessRegistry) -> None:
+    """Writer ``sweep``, naming that owner; when it reappears the record stays as it is."""
+    dead = dead_owner()
+    await registry.register(work("p", OWNER_BOUND))
+    lease = await begun(registry, "p", dead)
+    assert dead.is_definitely_dead_for(local_owner())
+
+    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.SWEEP, dead, "replaced"), trusted=True)
+
+    record = await registry.get("p")
+    for attempt in (lambda: registry.complete(lease, Success()), lambda: registry.claim("p", dead, LONG_MS)):
+        with pytest.raises(AlreadyTerminal):
+            await attempt()
+    await registry.release(lease)
+    assert record == await registry.get("p")
+    assert record is not None
+    assert isinstance(record.outcome, Abandoned)
+    assert (record.outcome.evidence.writer, record.outcome.evidence.owner) == (AbandonWriter.SWEEP, dead)
+
+
+async def test_a_silent_starters_work_stays_and_waits_for_a_word(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """Before and after its lease lapses it is not terminal; an abandon request then names who first started it."""
+    await registry.register(work("p", OWNER_BOUND))
+    lease = await begun(registry, "p", ADA, 1_000 if backend.is_fake else 300)
+    assert not await settled(registry, "p", "uncertain")
+    await lapsed(backend, client, lease)
+    assert await settled(registry, "p", "uncertain")
+    assert await settled(registry, "p", "uncertain")
+    await registry.request_abandon("p", abandon())
+
+    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, ADA))
+
+    record = await registry.get("p")
+    assert record is not None
+    assert record.status is ProcessStatus.ABANDONED
+    assert isinstance(record.outcome, Abandoned)
+    assert record.outcome.evidence.owner == ADA
+
+
+async def test_the_starter_claims_again_and_nobody_else(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """Under the same token and a new fence; a write under the old fence is refused."""
+    await registry.register(work("p", OWNER_BOUND))
+    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    for other in (BOB, CYD):
+        with pytest.raises(AlreadyStarted):
+            await registry.claim("p", other, LONG_MS)
+
+    new = await held(registry, "p", ADA)
+
+    assert (new.token, new.fencing_token > old.fencing_token) == (old.token, True)
+    assert await registry.claim("p", BOB, LONG_MS) == Busy(new)
+    with pytest.raises(LeaseLost):
+        await registry.complete(old, Success("old"))
+    assert (await registry.complete(new, Success("new"))).outcome == Success("new")
+
+
+async def test_rerunnable_work_outlives_as_many_owners_as_its_limit_allows(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """Each lapse is a loss, counted once; the one that reaches the limit abandons it, naming the last holder."""
+    await registry.register(work("p", RERUNNABLE, loss_limit=3))
+    for losses, owner in ((1, ADA), (2, BOB)):
+        await begun_and_lapsed(registry, backend, client, "p", owner)
+        assert await settled(registry, "p", "queue")
+        record = await registry.get("p")
+        assert record is not None
+        assert (record.losses, record.phase) == (losses, Phase.QUEUED)
+    last = await begun_and_lapsed(registry, backend, client, "p", CYD)
+    assert await registry.claim("p", ADA, LONG_MS) == Busy(last)
+
+    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.LOSS_LIMIT, CYD, "loss_limit"))
+
+    record = await registry.get("p")
+    assert record is not None
+    assert record.status is ProcessStatus.ABANDONED
+
+
+async def test_an_owner_finds_all_that_it_must_answer_for(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+    """What it holds, and the owner-bound work that it started and that is not settled, leased or not."""
+    names = ("holds", "begun", "given", "lapsed", "done", "unstarted", "foreign")
+    await registry.register_many([work(f"o::{name}", OWNER_BOUND, task=name) for name in names])
+    partition = partition_of("o::", registry.partitions)
+    await lapsed(backend, client, await held(registry, "o::lapsed", ADA, SHORT_MS))
+    await held(registry, "o::holds", ADA)
+    await registry.start(await held(registry, "o::begun", ADA))
+    for name in ("given", "done"):
+        lease = await held(registry, f"o::{name}", ADA)
+        await registry.start(lease)
+        if name == "given":
+            await registry.release(lease)
+        else:
+            await registry.complete(lease, Success())
+    await registry.release(await held(registry, "o::unstarted", ADA))
+    await registry.start(await held(registry, "o::foreign", BOB))
+
+    page = await registry.page(partition, f"of:{owner_digest(ADA)}")
+
+    assert {row.process_id for row in page.rows} == {"o::holds", "o::begun", "o::given", "o::lapsed"}

@@ -1,0 +1,278 @@
+"""The server is checked before leases are trusted to it, and what it refuses later is no half transition."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError, UnsafeServerError
+from lash_redis.core.model import AbandonWriter, ExternalOwner, ProcessStarted, ProcessStatus, Success
+from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.answers import Death
+from lash_redis.registry.connection import translated
+from lash_redis.registry.keys import partition_of
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.server import judged
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    abandon,
+    abandoned,
+    batch_claim,
+    begun,
+    cancel,
+    held,
+    outside,
+    settled,
+    work,
+)
+from tests.servers import KINDS, Server
+from tests.soundness import assert_sound, keyspace
+
+INFO = {"redis_version": "7.2.4", "maxmemory_policy": "noeviction"}
+NAME = "checked"
+
+
+@pytest.fixture(params=KINDS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Own a server that this test may mistreat."""
+    with Server(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+async def raw(server: Server) -> AsyncIterator[Any]:
+    """Return a client of it."""
+    client = redis.asyncio.Redis.from_url(server.url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def mine(server: Server) -> AsyncIterator[ProcessRegistry]:
+    """Return a registry on it, found by its URL."""
+    registry = ProcessRegistry(server.url, NAME)
+    yield registry
+    await registry.aclose()
+
+
+async def test_a_server_that_evicts_is_refused(mine: ProcessRegistry, raw: Any) -> None:
+    """It deletes leases and rows in silence; the message says what to do."""
+    await raw.config_set("maxmemory-policy", "allkeys-lru")
+
+    with pytest.raises(UnsafeServerError, match=r"noeviction, got allkeys-lru.*CONFIG SET maxmemory-policy"):
+        await mine.register(work())
+    assert await raw.dbsize() == 0
+
+
+async def test_a_server_that_evicts_may_be_let_pass(server: Server, raw: Any) -> None:
+    """By one who says so."""
+    await raw.config_set("maxmemory-policy", "volatile-ttl")
+    registry = ProcessRegistry(server.url, NAME, allow_unsafe_server=True)
+
+    assert (await registry.register(work())).id == "p"
+    await registry.aclose()
+
+
+async def test_a_server_that_begins_to_evict_is_noticed_when_it_is_checked_again(
+    mine: ProcessRegistry, raw: Any
+) -> None:
+    """Settings change while a worker runs."""
+    await mine.register(work())
+    await raw.config_set("maxmemory-policy", "allkeys-random")
+
+    with pytest.raises(UnsafeServerError):
+        await mine.check_server()
+
+
+async def test_the_durability_of_the_server_is_told(mine: ProcessRegistry, raw: Any) -> None:
+    """Nothing is kept here; append-only once switched on."""
+    assert (await mine.open()).durability == "none"
+    await raw.config_set("appendonly", "yes")
+    assert (await mine.check_server()).durability == "append-only (each second)"
+    await raw.config_set("appendfsync", "always")
+    assert (await mine.check_server()).durability == "append-only (always)"
+
+
+@pytest.mark.parametrize("version", ["6.0.16", "5.0.14", "2.8", "", "unknown"])
+def test_a_server_that_is_too_old_is_refused(version: str) -> None:
+    """Before 6.2 there is no ``SET … PXAT``; what does not say its version is not trusted."""
+    with pytest.raises(UnsafeServerError, match=r"Redis 6\.2 or later"):
+        judged(INFO | {"redis_version": version}, None, allow_unsafe=True)
+
+
+@pytest.mark.parametrize(("version", "shebang"), [("6.2.0", False), ("7.0.15", True), ("10.0.0", True)])
+def test_a_server_that_is_new_enough_is_taken(version: str, shebang: bool) -> None:
+    """From 7.0 on scripts carry a first line that lets the server refuse them whole."""
+    facts = judged(INFO | {"redis_version": version}, None, allow_unsafe=False)
+
+    assert (facts.takes_shebang, facts.version) == (shebang, f"redis {version}")
+
+
+def test_a_valkey_server_is_known_by_its_own_version() -> None:
+    """The other one is what it is compatible with."""
+    info = INFO | {"server_name": "valkey", "valkey_version": "9.1.2"}
+
+    assert judged(info, None, allow_unsafe=False).version == "valkey 9.1.2"
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "unix:///nonexistent/socket"])
+async def test_an_unreachable_server_is_said_to_be(url: str) -> None:
+    """Soon, and without a traceback of somebody else's."""
+    registry = ProcessRegistry(url, NAME)
+    before_ms = boottime_ms()
+
+    with pytest.raises(RegistryUnavailable, match="the registry is unavailable"):
+        await registry.get("p")
+    assert boottime_ms() - before_ms < 5_000
+    await registry.aclose()
+
+
+async def test_a_client_handed_to_us_is_left_as_it_is(server: Server, raw: Any) -> None:
+    """It gives its connection parameters; our connections are our own."""
+    registry = ProcessRegistry(raw, NAME)
+    await registry.register(work())
+    await registry.aclose()
+
+    assert await raw.ping()
+
+
+async def test_a_flushed_script_cache_is_survived(mine: ProcessRegistry, raw: Any) -> None:
+    """After a restart or a failover the server knows no script: each is sent again, once."""
+    for number in range(3):
+        await mine.register(work(f"p{number}", task=f"t{number}"))
+        lease = await held(mine, f"p{number}", ADA)
+        await raw.script_flush()
+        await mine.renew(lease, LONG_MS)
+        await raw.script_flush()
+        assert (await mine.complete(lease, Success())).status is ProcessStatus.COMPLETED
+
+
+async def test_a_server_that_comes_back_is_used_again(server: Server, mine: ProcessRegistry, raw: Any) -> None:
+    """A connection that was cut is opened anew by the next call."""
+    await mine.register(work())
+    await raw.client_kill_filter(_type="normal", skipme=True)
+
+    assert await mine.get("p") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'.", None),
+        ("command not allowed when used memory > 'maxmemory'.", "OOM"),
+        ("You can't write against a read only replica.", "READONLY"),
+        ("Redis is loading the dataset in memory", "LOADING"),
+        ("NOREPLICAS Not enough good replicas to write.", None),
+        ("BUSY Redis is busy running a script.", None),
+        ("MISCONF Errors writing to the AOF file", None),
+        ("Link with MASTER is down", "MASTERDOWN"),
+        ("The cluster is down", "CLUSTERDOWN"),
+        ("Multiple keys request during rehashing of slot", "TRYAGAIN"),
+    ],
+)
+def test_not_now_is_told_from_no(text: str, code: str | None) -> None:
+    """Such an answer changed nothing, and asking again later may help."""
+    error = translated("claim", redis.exceptions.ResponseError(text, status_code=code))
+
+    assert isinstance(error, RegistryUnavailable)
+    assert not error.maybe_applied
+
+
+def test_a_lost_connection_may_have_been_too_late() -> None:
+    """The script may have run."""
+    for cut in (redis.exceptions.ConnectionError("cut"), redis.exceptions.TimeoutError("slow")):
+        error = translated("claim", cut)
+        assert isinstance(error, RegistryUnavailable)
+        assert error.maybe_applied
+
+
+def test_a_refused_user_is_a_setting() -> None:
+    """Asking again does not help."""
+    assert isinstance(translated("claim", redis.exceptions.NoPermissionError("no")), SettingsError)
+    assert isinstance(translated("claim", redis.exceptions.AuthenticationError("no")), SettingsError)
+
+
+def test_any_other_error_is_ours_to_explain() -> None:
+    """It is neither an outage nor the caller's."""
+    assert type(translated("claim", redis.exceptions.ResponseError("WRONGTYPE"))) is LashError
+
+
+async def filled(raw: Any) -> None:
+    """Fill the server to its ``maxmemory``."""
+    used = (await raw.info("memory"))["used_memory"]
+    await raw.config_set("maxmemory", used + (1 << 20))
+    for number in range(100_000):
+        try:
+            await raw.set(f"ballast:{number}", b"x" * 4_000)
+        except redis.ResponseError:
+            break
+    await raw.config_set("maxmemory", used)
+
+
+async def test_at_maxmemory_new_work_fails_cleanly(mine: ProcessRegistry, raw: Any) -> None:
+    """A registration or a claim changes nothing, and is said not to have been applied."""
+    await mine.register(work())
+    await filled(raw)
+    before = await keyspace(raw, NAME)
+    attempts: list[Callable[[], Awaitable[object]]] = [
+        lambda: mine.register(work("q")),
+        lambda: mine.claim("p", ADA, LONG_MS),
+        lambda: mine.claim_next(batch_claim(mine, ADA)),
+        lambda: mine.record_first_started("p", ProcessStarted(ADA, 1)),
+    ]
+
+    for attempt in attempts:
+        with pytest.raises(RegistryUnavailable) as refusal:
+            await attempt()
+        assert not refusal.value.maybe_applied
+    assert await keyspace(raw, NAME) == before
+    await assert_sound(raw, NAME)
+
+
+async def test_at_maxmemory_terminal_facts_are_still_written(mine: ProcessRegistry, raw: Any) -> None:
+    """And leases renewed and given back, requests and deaths recorded, the old forgotten."""
+    names = ("done", "held", "kept", "gone", "asked", "queued")
+    for name in names:
+        await mine.register(work(name, OWNER_BOUND if name in ("gone", "asked") else RERUNNABLE, task=name))
+    await mine.register(outside("outside"))
+    done, given, kept = [await held(mine, name, ADA) for name in ("done", "held", "kept")]
+    for name in ("gone", "asked"):
+        await mine.start(await held(mine, name, BOB))
+    await filled(raw)
+
+    assert (await mine.complete(done, Success("x" * 1_000))).status is ProcessStatus.COMPLETED
+    assert (await mine.renew(kept, 2 * LONG_MS)).token == kept.token
+    await mine.release(given)
+    assert await mine.renew_owned(partition_of("kept", 1), [], LONG_MS) == []
+    await mine.record_death(BOB, Death("exit 9", "ada"))
+    assert await settled(mine, "gone", "fact", abandoned(AbandonWriter.SWEEP, BOB, "reaped"), trusted=True)
+    assert (await mine.request_abandon("asked", abandon())).abandon_request == abandon()
+    assert (await mine.request_cancel("queued", cancel())).status is ProcessStatus.CANCELLED
+    assert (await mine.complete_unleased("outside", Success(), ExternalOwner("desk"))).is_terminal
+    await mine.forget_owners(0)
+    await assert_sound(raw, NAME)
+    assert (await mine.prune(2**52)).processes == 4
+    await assert_sound(raw, NAME)
+
+
+async def test_a_script_that_the_user_may_not_run_changes_nothing(server: Server, raw: Any) -> None:
+    """Commands are checked inside scripts too."""
+    registry = ProcessRegistry(server.url, NAME)
+    await registry.register(work())
+    await begun(registry, "p", ADA)
+    before = await keyspace(raw, NAME)
+    await raw.execute_command("ACL", "SETUSER", "poor", "on", "nopass", "~*", "&*", "+@all", "-time")
+    poor = ProcessRegistry(f"{server.url.replace('unix://', 'unix://poor:x@')}", NAME)
+
+    with pytest.raises(LashError):
+        await poor.claim("p", ADA, LONG_MS)
+    assert await keyspace(raw, NAME) == before
+    await registry.aclose()
+    await poor.aclose()

@@ -1,0 +1,368 @@
+"""Wake-ups: hints, published by the scripts that make work or end it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import AbandonWriter, ExternalOwner, Success
+from lash_redis.registry.keys import channel, owner_digest
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    LANE,
+    OWNER_BOUND,
+    abandon,
+    abandoned,
+    batch_claim,
+    begun,
+    begun_and_lapsed,
+    cancel,
+    held,
+    ids_of,
+    outside,
+    settled,
+    work,
+)
+from tests.support import wait_until
+
+
+class Ears:
+    """Listens as several names in partition 0, and keeps what each was told."""
+
+    def __init__(self, backend: Any, namespace: str) -> None:
+        self._client, self._namespace = backend.client(), namespace
+        self._pubsub = self._client.pubsub()
+        self.heard: list[tuple[str, str]] = []
+
+    async def listen(self, *names: str) -> None:
+        """Listen as these, and see it confirmed."""
+        for name in names:
+            await self._pubsub.subscribe(channel(self._namespace, 0, name))
+            await self._next("subscribe")
+
+    async def _next(self, kind: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = []
+
+        async def has_come() -> bool:
+            message = await self._pubsub.get_message(timeout=0.01)
+            if message is not None:
+                found.append(message)
+            return bool(found) and found[-1]["type"] == kind
+
+        await wait_until(has_come, f"a {kind} message comes")
+        self._keep(found[:-1])
+        return found[-1]
+
+    def _keep(self, messages: list[dict[str, Any]]) -> None:
+        for each in messages:
+            if each["type"] == "message":
+                self.heard.append((each["channel"].decode().rpartition(":to:")[2], each["data"].decode()))
+
+    async def all_heard(self) -> list[tuple[str, str]]:
+        """Return who was told what up to now: a last word to ourselves says that nothing is on its way."""
+        await self.listen("me")
+        await self._client.publish(channel(self._namespace, 0, "me"), "last")
+        while ("me", "last") not in self.heard:
+            self._keep([await self._next("message")])
+        heard = [each for each in self.heard if each[0] != "me"]
+        self.heard.clear()
+        return heard
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        await self._pubsub.aclose()
+        await self._client.aclose()
+
+
+@pytest.fixture
+async def ears(backend: Any, client: Any, namespace: str) -> AsyncIterator[Ears]:
+    """Return somebody who listens."""
+    listening = Ears(backend, namespace)
+    yield listening
+    await listening.aclose()
+
+
+async def idle(registry: ProcessRegistry, *owners: LeaseOwner) -> None:
+    """Let these workers claim in vain, one after the other."""
+    for owner in owners:
+        assert (await registry.claim_next(batch_claim(registry, owner))).rows == []
+
+
+A, B = owner_digest(ADA), owner_digest(BOB)
+
+
+async def test_a_registration_wakes_one_idle_worker_and_names_the_lane(
+    registry: ProcessRegistry, ears: Ears, partitions: int
+) -> None:
+    """The one that waits longest, and not all."""
+    one, two, three = ids_of(3, 0, partitions)
+    await ears.listen(A, B)
+    await idle(registry, ADA)
+    await ears.all_heard()
+    await idle(registry, BOB)
+
+    await registry.register(work(one))
+    assert len(await ears.all_heard()) == 1
+    await registry.register(work(two))
+    assert len(await ears.all_heard()) == 1
+    await registry.register(work(three))
+    assert await ears.all_heard() == []
+
+
+async def test_a_batch_for_one_lane_wakes_one_worker(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+    """Who was woken and leaves work behind wakes the next."""
+    await ears.listen(A, B)
+    await idle(registry, ADA, BOB)
+
+    await registry.register_many([work(id_) for id_ in ids_of(20, 0, partitions)])
+
+    heard = await ears.all_heard()
+    assert [message for _, message in heard] == [f"lane {LANE}"]
+
+
+async def test_known_work_wakes_nobody(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+    """Registering it again made none."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_))
+    await ears.listen(A)
+    batch = await registry.claim_next(batch_claim(registry, ADA, count=2))
+    assert len(batch.rows) == 1
+
+    await registry.register(work(id_))
+    assert await ears.all_heard() == []
+
+
+async def test_a_worker_of_another_queue_is_not_woken(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+    """Idle workers wait by queue."""
+    one, two = ids_of(2, 0, partitions)
+    await ears.listen(A)
+    await idle(registry, ADA)
+
+    await registry.register_many([work(one, queue="elsewhere"), outside(two)])
+
+    assert await ears.all_heard() == []
+
+
+async def test_a_worker_that_has_gone_is_passed_over(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+    """A publish that reaches nobody tries the next one."""
+    (id_,) = ids_of(1, 0, partitions)
+    await idle(registry, *[LeaseOwner.opaque(f"gone{number}", "1") for number in range(15)], ADA)
+    await ears.listen(A)
+
+    await registry.register(work(id_))
+
+    assert await ears.all_heard() == [(A, f"lane {LANE}")]
+
+
+async def test_at_most_sixteen_are_tried(registry: ProcessRegistry, ears: Ears, client: Any, partitions: int) -> None:
+    """No script walks an unbounded set; the slow poll finds what is left."""
+    one, two = ids_of(2, 0, partitions)
+    key = f"{{lash:{registry.namespace}:0}}:idle:default"
+    await client.zadd(key, {f"gone{number:02}": number for number in range(20)})
+    await client.zadd(key, {A: 99})
+    await ears.listen(A)
+
+    await registry.register(work(one))
+    assert await ears.all_heard() == []
+    assert await client.zcard(key) == 5
+    await registry.register(work(two))
+    assert await ears.all_heard() == [(A, f"lane {LANE}")]
+
+
+async def test_a_full_claim_that_leaves_rows_behind_wakes_the_next(
+    registry: ProcessRegistry, ears: Ears, partitions: int
+) -> None:
+    """So that one registration of many reaches as many workers as it needs."""
+    await ears.listen(B)
+    await idle(registry, BOB)
+    await registry.register_many([work(id_) for id_ in ids_of(3, 0, partitions)])
+    assert await ears.all_heard() == [(B, f"lane {LANE}")]
+    await ears.listen(owner_digest(LeaseOwner.opaque("cyd", "cyd-1")))
+    await registry.claim_next(batch_claim(registry, LeaseOwner.opaque("cyd", "cyd-1"), served=(("default", ()),)))
+
+    await registry.claim_next(batch_claim(registry, ADA, count=2))
+
+    assert [message for _, message in await ears.all_heard()] == [f"lane {LANE}"]
+
+
+@pytest.mark.parametrize("queue", ["default", "second"])
+async def test_a_full_claim_that_leaves_another_lane_behind_wakes_the_next(
+    registry: ProcessRegistry, ears: Ears, partitions: int, queue: str
+) -> None:
+    """Of the same queue or of one after it: to whoever waits for that queue, naming the lane."""
+    one, two = ids_of(2, 0, partitions)
+    await registry.register_many([work(one), work(two, task="other", queue=queue)])
+    left = f"{queue}|other|"
+    await ears.listen(B)
+    await registry.claim_next(batch_claim(registry, BOB, served=((queue, ()),)))
+    served = (("default", (LANE, left)),) if queue == "default" else (("default", (LANE,)), (queue, (left,)))
+
+    await registry.claim_next(batch_claim(registry, ADA, count=1, served=served))
+
+    assert await ears.all_heard() == [(B, f"lane {left}")]
+
+
+async def test_a_claim_that_leaves_nothing_behind_wakes_nobody(
+    registry: ProcessRegistry, ears: Ears, partitions: int
+) -> None:
+    """However full it is."""
+    ids = ids_of(2, 0, partitions)
+    await registry.register_many([work(id_) for id_ in ids])
+    await ears.listen(B)
+    await registry.claim_next(batch_claim(registry, BOB, served=(("default", ()),)))
+
+    await registry.claim_next(batch_claim(registry, ADA, count=2))
+
+    assert await ears.all_heard() == []
+
+
+@pytest.mark.parametrize("how", ["release", "settle"])
+async def test_what_is_put_back_wakes_a_worker(
+    registry: ProcessRegistry, backend: Any, client: Any, ears: Ears, how: str
+) -> None:
+    """It is runnable again."""
+    (id_,) = ids_of(1, 0, registry.partitions)
+    await registry.register(work(id_))
+    await ears.listen(B)
+    if how == "release":
+        lease = await begun(registry, id_, ADA)
+        await idle(registry, BOB)
+        await registry.release(lease)
+    else:
+        await begun_and_lapsed(registry, backend, client, id_, ADA)
+        await idle(registry, BOB)
+        assert await settled(registry, id_, "queue")
+
+    assert await ears.all_heard() == [(B, f"lane {LANE}")]
+
+
+async def test_what_becomes_uncertain_wakes_nobody(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+    """Nobody may run it."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_, OWNER_BOUND))
+    lease = await begun(registry, id_, ADA)
+    await ears.listen(B)
+    await idle(registry, BOB)
+
+    await registry.release(lease)
+
+    assert await ears.all_heard() == []
+
+
+async def test_a_wake_up_is_passed_on(registry: ProcessRegistry, ears: Ears) -> None:
+    """By a worker that does not serve the lane, to the next that waits."""
+    await ears.listen(A, B)
+    await idle(registry, ADA, BOB)
+
+    await registry.wake(0, LANE)
+    await registry.wake(0, LANE)
+
+    assert sorted(await ears.all_heard()) == sorted([(A, f"lane {LANE}"), (B, f"lane {LANE}")])
+
+
+@pytest.mark.parametrize("kind", ["cancel", "abandon"])
+async def test_a_request_is_told_to_the_live_holder(
+    registry: ProcessRegistry, ears: Ears, partitions: int, kind: str
+) -> None:
+    """To it alone, and once."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_, OWNER_BOUND))
+    await begun(registry, id_, ADA)
+    await ears.listen(A, B)
+
+    for _ in range(2):
+        if kind == "cancel":
+            await registry.request_cancel(id_, cancel())
+        else:
+            await registry.request_abandon(id_, abandon())
+
+    assert await ears.all_heard() == [(A, f"request {id_}")]
+
+
+async def test_a_request_on_work_that_nobody_holds_is_told_to_nobody(
+    registry: ProcessRegistry, ears: Ears, partitions: int
+) -> None:
+    """A sweep reads it."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_, OWNER_BOUND))
+    await registry.release(await begun(registry, id_, ADA))
+    await ears.listen(A)
+
+    await registry.request_abandon(id_, abandon())
+
+    assert await ears.all_heard() == []
+
+
+async def test_the_end_is_told_to_those_who_said_that_they_wait(
+    registry: ProcessRegistry, ears: Ears, partitions: int
+) -> None:
+    """By the read that found the row unfinished; to nobody else, and once."""
+    watched, other = ids_of(2, 0, partitions)
+    await registry.register_many([work(watched), work(other, task="other")])
+    await ears.listen("desk", "des", "door")
+    for name in ("desk", "des", "desk"):
+        (row,) = await registry.watch([watched], name)
+        assert row is not None
+        assert not row.is_terminal
+
+    await registry.complete(await held(registry, watched, ADA), Success())
+    await registry.complete(await held(registry, other, ADA), Success())
+
+    assert sorted(await ears.all_heard()) == [("des", f"ended {watched}"), ("desk", f"ended {watched}")]
+
+
+async def test_every_way_to_end_tells_who_waits(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+    """A cancel at once, a settle, an authority."""
+    one, two, three = ids_of(3, 0, partitions)
+    await registry.register_many([work(one, task="a"), work(two, OWNER_BOUND), outside(three)])
+    await begun(registry, two, ADA)
+    await ears.listen("desk")
+    await registry.watch([one, two, three], "desk")
+
+    await registry.request_cancel(one, cancel())
+    await settled(registry, two, "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA), trusted=True)
+    await registry.complete_unleased(three, Success(), ExternalOwner("x"))
+
+    assert await ears.all_heard() == [("desk", f"ended {id_}") for id_ in (one, two, three)]
+
+
+async def test_a_watch_of_what_has_ended_notes_nobody(registry: ProcessRegistry, client: Any, namespace: str) -> None:
+    """The read itself brings the outcome."""
+    await registry.register(work())
+    ended = await registry.request_cancel("p", cancel())
+
+    rows = await registry.watch(["p", "nobody"], "desk")
+
+    assert [row.record() if row else None for row in rows] == [ended, None]
+
+
+async def test_only_so_many_are_noted_on_a_row(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+    """The others find out by their slow reads: a row does not grow without bound."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_))
+    names = [f"client-{number:03}" for number in range(40)]
+    await ears.listen(*names)
+    for name in names:
+        await registry.watch([id_], name)
+
+    await registry.request_cancel(id_, cancel())
+
+    assert sorted(await ears.all_heard()) == [(name, f"ended {id_}") for name in names[:32]]
+
+
+async def test_an_old_entry_of_an_idle_worker_goes(
+    registry: ProcessRegistry, backend: Any, client: Any, namespace: str
+) -> None:
+    """A worker says so again with every slow poll, so an old entry is one that has gone."""
+    key = f"{{lash:{namespace}:0}}:idle:default"
+    now = await backend.now_ms(client)
+    await client.zadd(key, {"old": now - 61_000, "young": now - 1_000})
+
+    await idle(registry, ADA)
+
+    assert set(await client.zrange(key, 0, -1)) == {b"young", A.encode()}

@@ -1,0 +1,197 @@
+"""The headers of the scripts say what the scripts do: they are held against the bodies."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from lash_redis.core.errors import ScriptError
+from lash_redis.registry.refusals import refusal
+from lash_redis.registry.scripts import READS, load_all, names
+
+LUA = files("lash_redis.registry") / "lua"
+EVERY = pytest.mark.parametrize("name", names())
+
+READ_COMMANDS = {
+    "EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HMGET", "MGET", "TIME", "ZCARD", "ZMSCORE", "ZRANGE",
+    "ZRANGEBYLEX", "ZRANGEBYSCORE",
+}  # fmt: skip
+WRITE_COMMANDS = {"DEL", "HDEL", "HINCRBY", "HSET", "SET", "ZADD", "ZPOPMIN", "ZREM", "ZREMRANGEBYSCORE"}
+
+# Written after the plan was committed, or with no plan at all: nothing follows that could fail.
+OUTSIDE_THE_PLAN = {"claim_next": {"ZREMRANGEBYSCORE"}, "include/wake_one": {"ZPOPMIN", "PUBLISH"}}
+
+ANSWERS = {
+    "ACQUIRED", "BUSY", "CLAIMED", "STALE", "COUNTS", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT", "ROWS", "PRUNED",
+    "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
+}  # fmt: skip
+REFUSALS: dict[str, list[Any]] = {
+    "UNKNOWN": [b"UNKNOWN"],
+    "TERMINAL": [b"TERMINAL", b"c"],
+    "AUTHORITY": [b"AUTHORITY"],
+    "STARTED_BY": [b"STARTED_BY", b"digest", b""],
+    "LOST": [b"LOST"],
+    "HELD": [b"HELD", b"digest", b"", b"token", b"1", b"1", b"1"],
+    "NOTHING": [b"NOTHING"],
+    "MISMATCH": [b"MISMATCH"],
+}
+
+
+def text(name: str) -> str:
+    """Return a script or a fragment as it is written."""
+    return (LUA / f"{name}.lua").read_text("utf-8")
+
+
+def code(name: str) -> str:
+    """Return the lines that are no comments."""
+    return "\n".join(line for line in text(name).splitlines() if not line.lstrip().startswith("--"))
+
+
+def fragments() -> list[str]:
+    """Return the names of all fragments."""
+    folder = LUA / "include"
+    return sorted(f"include/{each.name.removesuffix('.lua')}" for each in folder.iterdir())
+
+
+def without_calls(source: str) -> str:
+    """Return Lua without its Redis calls, whose words are commands and no statuses."""
+    source, kept, at = source.replace("'('", "''"), [], 0
+    for start in (match.start() for match in re.finditer(r"redis\.call\(", source)):
+        if start < at:
+            continue
+        kept.append(source[at:start])
+        depth = 0
+        for at in range(start, len(source)):
+            depth += {"(": 1, ")": -1}.get(source[at], 0)
+            if depth == 0 and source[at] == ")":
+                break
+        at += 1
+    return "".join([*kept, source[at:]])
+
+
+def functions() -> dict[str, str]:
+    """Return the functions of the fragments by name."""
+    found = {}
+    for fragment in fragments():
+        for match in re.finditer(r"^local function (\w+)\(.*?^end$", code(fragment), re.MULTILINE | re.DOTALL):
+            found[match.group(1)] = match.group(0)
+    return found
+
+
+def reached(name: str) -> str:
+    """Return a script's own code, and that of the functions which it reaches in its fragments."""
+    known, sources, todo = functions(), [], [code(name)]
+    while todo:
+        source = todo.pop()
+        sources.append(source)
+        todo += [known.pop(word) for word in set(re.findall(r"(\w+)\(", source)) if word in known]
+    return "\n".join(sources)
+
+
+@EVERY
+def test_a_header_has_all_its_parts_in_order(name: str) -> None:
+    """Effect, need and second send, keys, arguments, replies, bound."""
+    lines = text(name).splitlines()
+
+    assert re.fullmatch(rf"-- {name}: [a-z].*\.", lines[0])
+    assert re.fullmatch(r"-- needs:  \S.* twice: \S.*", lines[1])
+    assert lines[2] == "-- KEYS 1  partition prefix"
+    starts = [line.split()[1] for line in load_all()[name].header if re.match(r"-- (KEYS|ARGV|reply|bound)\b", line)]
+    assert [*dict.fromkeys(starts)] == ["KEYS", "ARGV", "reply", "bound"]
+
+
+@EVERY
+def test_a_header_declares_every_status_that_the_body_returns(name: str) -> None:
+    """And none that it does not."""
+    returned = set(re.findall(r"'([A-Z][A-Z_]{2,})'", without_calls(reached(name))))
+
+    assert load_all()[name].statuses == returned
+
+
+@EVERY
+def test_a_header_declares_every_argument_that_the_body_reads(name: str) -> None:
+    """The last one, or where the repeated ones begin."""
+    header, source = "\n".join(load_all()[name].header), code(name)
+    used = [int(number) for number in re.findall(r"ARGV\[(\d+)\]", source)]
+    used += [len(names_.split(",")) for names_ in re.findall(r"local ([\w, ]+) = unpack\(ARGV\)", source)]
+    used += [int(last) for last in re.findall(r"unpack\(ARGV, \d+, (\d+)\)", source)]
+    loops = [int(first) for first in re.findall(r"for at = (\d+), #ARGV", source)]
+    declared = [int(number) for number in re.findall(r"ARGV (\d+)", header)]
+    repeated = [int(number) for number in re.findall(r"ARGV (\d+)\.\.", header)]
+
+    assert declared == sorted(set(declared))
+    if repeated:
+        assert repeated == [declared[-1]]
+        assert declared[-1] in {*loops, max(used, default=0) + 1}
+    else:
+        assert declared[-1] == max(used)
+
+
+@EVERY
+def test_a_script_touches_one_key_and_what_is_derived_from_it(name: str) -> None:
+    """KEYS[1] is the partition's prefix, and every key begins with it: one slot of a cluster."""
+    source = load_all()[name].source
+
+    assert set(re.findall(r"KEYS\[(\d+)\]", source)) == {"1"}
+    assert len(re.findall(r"\bKEYS\b", re.sub(r"--.*", "", source))) == 1
+
+
+@EVERY
+def test_a_script_asks_for_the_time_once(name: str) -> None:
+    """On its first line, since on Redis 7.0 two answers in one script can differ."""
+    assert load_all()[name].source.count("'TIME'") == 1
+
+
+@pytest.mark.parametrize("name", [*names(), *fragments()])
+def test_only_known_commands_are_called(name: str) -> None:
+    """None that walks an unbounded set, that a server of 6.2 lacks, or whose failure would be swallowed."""
+    source = code(name)
+    called = set(re.findall(r"redis\.call\('([A-Z]+)'", source))
+
+    assert called <= READ_COMMANDS | WRITE_COMMANDS | {"PUBLISH"}
+    assert len(re.findall(r"redis\.call\(", source)) == len(re.findall(r"redis\.call\('[A-Z]+'", source))
+    assert not re.search(r"\bpcall\b|redis\.(?!call)", source)
+    assert not re.search(r"'(ZRANGE|ZRANGEBYSCORE|ZRANGEBYLEX)'[^\n]*'-1'", source)
+    for command in ("ZRANGEBYSCORE", "ZRANGEBYLEX"):
+        assert source.count(f"'{command}'") == len(re.findall(rf"'{command}'[^\n]*'LIMIT'", source))
+
+
+@pytest.mark.parametrize("name", [*names(), *fragments()])
+def test_writes_are_planned(name: str) -> None:
+    """They are made by ``commit``, after everything was read and checked."""
+    if name == "include/plan":
+        return
+    written = set(re.findall(r"redis\.call\('([A-Z]+)'", code(name))) & (WRITE_COMMANDS | {"PUBLISH"})
+
+    assert written == OUTSIDE_THE_PLAN.get(name, set())
+
+
+@EVERY
+def test_a_script_that_only_reads_says_so(name: str) -> None:
+    """It reaches no write, so that a server which takes none may still answer it."""
+    source = reached(name)
+    writes = set(re.findall(r"redis\.call\('([A-Z]+)'", source)) & (WRITE_COMMANDS | {"PUBLISH"})
+
+    assert bool(writes) == (name not in READS)
+
+
+def test_every_status_is_understood() -> None:
+    """It is an answer, or becomes an error of its own: a word that nobody knows is a bug of ours."""
+    declared = {status for script in load_all().values() for status in script.statuses}
+
+    assert declared == ANSWERS | REFUSALS.keys()
+    for reply in REFUSALS.values():
+        assert not isinstance(refusal("p", reply), ScriptError)
+    assert isinstance(refusal("p", [b"WHATEVER"]), ScriptError)
+
+
+@pytest.mark.parametrize("name", fragments())
+def test_a_fragment_says_what_it_is_for(name: str) -> None:
+    """In a comment at its top; and somebody includes it."""
+    first = next(line for line in text(name).splitlines() if not line.startswith("---"))
+
+    assert re.match(r"-- [A-Z]", first)
+    assert any(f'@include "{name.removeprefix("include/")}"' in text(other) for other in [*names(), *fragments()])

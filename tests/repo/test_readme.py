@@ -1,0 +1,72 @@
+"""The README and nothing else: what it shows is run as it is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.repo.tree import ROOT, read
+
+README = read(ROOT / "README.md")
+
+
+def block(kind: str, of: str) -> str:
+    """Return the one block of a kind whose text has ``of`` in it."""
+    (found,) = [text for text in re.findall(rf"^```{kind}\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if of in text]
+    return str(found)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Put the example where a newcomer would, and return what its programs are started with."""
+    (tmp_path / "shop.py").write_text(block("python", "# shop.py"), encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LASH_REDIS_")}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", "LASH_REDIS_DATA": str(tmp_path / "data")}
+    command = re.search(r"^    lash-redis (worker shop:lash.*)$", README, re.MULTILINE)
+    assert command is not None
+    pool = subprocess.Popen(
+        [sys.executable, "-m", "lash_redis", *command[1].split()],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield {"cwd": str(tmp_path), **environment}
+    pool.terminate()
+    assert pool.wait(40) == 0
+
+
+@pytest.mark.system
+@pytest.mark.skipif(sys.platform != "linux", reason="a pool needs a POSIX system with an embedded server")
+def test_the_first_example_prints_what_the_page_says(shop: dict[str, str]) -> None:
+    """A newcomer who copies the example and types the two commands sees the lines shown."""
+    where = shop.pop("cwd")
+    ran = subprocess.run(
+        [sys.executable, "shop.py"], cwd=where, env=shop, capture_output=True, text=True, check=False, timeout=50
+    )
+
+    assert ran.stderr == ""
+    assert ran.stdout == block("text", "receipt")
+
+
+def test_the_example_of_a_test_passes() -> None:
+    """The test on fakeredis that the page shows is one."""
+    shown: dict[str, object] = {"__name__": "shown"}
+    exec(compile(block("python", "fakeredis"), "README.md", "exec"), shown)  # noqa: S102 - our own page
+
+    test = shown["test_a_charge_leaves_a_receipt"]
+
+    assert callable(test)
+    test()
+
+
+def test_it_can_be_read_in_one_go() -> None:
+    """Two hundred lines at most, thirty-odd of them the first example."""
+    assert README.count("\n") <= 200
+    assert block("python", "# shop.py").count("\n") <= 40

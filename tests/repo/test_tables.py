@@ -1,0 +1,87 @@
+"""Lint: tables in the documents that say what the code says."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from lash_redis.core.events import EVENTS
+from lash_redis.core.verdict import TABLE, Action, Verdict
+from tests.repo.tree import ROOT, files, read, shown
+
+DONE = {
+    Action.LEAVE: "leave",
+    Action.UNCERTAIN: "leave: *uncertain*",
+    Action.REQUEUE: "back into its lane",
+    Action.CANCEL: "`cancelled`",
+}
+
+
+def rows(page: str, header: str) -> list[list[str]]:
+    """Return the cells of the table that has this header."""
+    lines = iter(read(ROOT / page).splitlines())
+    assert any(line == header for line in lines), f"{page} has no table {header}"
+    next(lines)
+    table = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return table
+
+
+def done(verdict: Verdict) -> str:
+    """Return what a verdict has done, as the page says it."""
+    if verdict.action is not Action.ABANDON:
+        return DONE[verdict.action] + (f", reason `{verdict.reason}`" if verdict.reason else "")
+    assert verdict.writer is not None
+    owner = {"nobody": "nobody", "starter": "the starter", "last_holder": "the last holder"}[verdict.owner.value]
+    return f"`abandoned`, writer `{verdict.writer.value}`, owner: {owner}"
+
+
+def test_the_page_of_states_has_the_table_of_the_verdict() -> None:
+    """Each line of the page says what the function does, and in its words why."""
+    written = [
+        (number, action, because)
+        for number, _facts, action, because in rows("docs/states.md", "| # | facts | what is done | because |")
+    ]
+
+    assert written == [(str(verdict.line), done(verdict), verdict.text) for _, verdict in TABLE]
+
+
+def test_the_page_of_events_lists_what_is_told() -> None:
+    """Every event stands there with its level, its fields and when, and none that is not told."""
+    expected = [
+        [f"`{event}`", logging.getLevelName(level), *text.split(": ", 1)] for event, (level, text) in EVENTS.items()
+    ]
+
+    assert rows("docs/events.md", "| event | level | fields | when |") == expected
+
+
+def test_no_page_names_an_event_that_nobody_tells() -> None:
+    """What an operator is told to look for can be seen."""
+    named = {
+        (shown(page), name)
+        for page in files(".md")
+        for name in re.findall(r"`((?:worker|process|pool)\.[a-z_]+)`", read(page))
+    }
+
+    assert {(page, name) for page, name in named if name not in EVENTS} == set()
+
+
+def test_no_page_promises_what_nobody_can_keep() -> None:
+    """Owner-bound work is *started at most once by the pool*; nothing grander is said anywhere."""
+    grand = re.compile("exactly[ -]" + "once", re.IGNORECASE)
+
+    assert [shown(path) for path in files(".md", ".py", ".lua", ".yaml") if grand.search(read(path))] == []
+
+
+def test_the_name_of_a_decision_is_its_sentence() -> None:
+    """A record is named by its number and what was decided, which is also its heading; numbers have no gap."""
+    pages = list(files(".md", under="docs/decisions"))
+    headings = [read(page).splitlines()[0] for page in pages]
+
+    assert [page.stem.partition("-")[0] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    assert [page.stem.partition("-")[2] for page in pages] == [
+        heading.removeprefix("# ").lower().replace(" ", "-") for heading in headings
+    ]

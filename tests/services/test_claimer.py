@@ -1,0 +1,110 @@
+"""Batch claims: one number until it is answered, partitions in turn, room for what there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.claimer import Claimer
+from tests.conformance.actors import ADA, LANE, LONG_MS, RERUNNABLE, ids_of, work
+from tests.services.benches import Bench
+from tests.services.conftest import Crew
+from tests.services.faults import Faults
+from tests.services.look import ended
+from tests.support import wait_until
+
+SERVED: Sequence[tuple[str, Sequence[str]]] = [("default", [LANE])]
+
+
+@pytest.fixture
+async def claimer(registry: ProcessRegistry) -> Claimer:
+    """Return ADA's claims, and eight rows in each partition."""
+    for partition in range(registry.partitions):
+        await registry.register_many(
+            [work(each, RERUNNABLE, each) for each in ids_of(8, partition, registry.partitions)]
+        )
+    return Claimer(registry, ADA, SERVED, LONG_MS)
+
+
+@pytest.mark.parametrize("what_is_lost", ["lose_requests", "lose_replies"])
+async def test_the_same_number_is_sent_until_it_is_answered(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch, what_is_lost: str
+) -> None:
+    """It hands out the same rows as the first time, whatever room there is by then; nothing is handed out twice."""
+    faults = Faults(registry, monkeypatch)
+    getattr(faults, what_is_lost)("claim_next", 3)
+    for _ in range(3):
+        with pytest.raises(RegistryUnavailable):
+            await claimer.claim(0, 3)
+        assert claimer.unanswered == [0]
+    first = await claimer.claim(0, 1)
+    assert claimer.unanswered == []
+    second = await claimer.claim(0, 3)
+    ids = [row.process_id for row in first.rows + second.rows]
+    assert ids == ids_of(6, 0, registry.partitions)
+    assert len({row.token for row in first.rows + second.rows}) == 6
+
+
+async def test_trust_in_what_a_claim_brings_counts_from_the_call_that_was_answered(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of a call sent again is no older than that sending."""
+    faults = Faults(registry, monkeypatch)
+    faults.lose_replies("claim_next")
+    with pytest.raises(RegistryUnavailable):
+        await claimer.claim(0, 1)
+    before = boottime_ms()
+    assert before <= (await claimer.claim(0, 1)).sent_at_ms <= boottime_ms()
+
+
+async def test_a_partition_that_gave_all_that_was_asked_for_may_have_more(claimer: Claimer) -> None:
+    """Then it is hungry; one that gave less is not."""
+    await claimer.claim(0, 8)
+    assert claimer.hungry == {0}
+    assert (await claimer.claim(0, 8)).rows == []
+    assert claimer.hungry == set()
+
+
+async def test_partitions_take_turns(registry: ProcessRegistry, claimer: Claimer) -> None:
+    """Each that may have more comes once before any comes again; what is unanswered is among them."""
+    claimer.everything()
+    assert [claimer.next_hungry() for _ in range(4)] == [0, 1, 0, 1]
+    claimer.hungry.clear()
+    assert claimer.next_hungry() is None
+
+
+async def test_two_that_claim_at_once_get_different_rows(registry: ProcessRegistry, claimer: Claimer) -> None:
+    """The next number is sent only after an answer, whoever asks: pending work may be driven while the worker runs."""
+    first, second = await asyncio.gather(claimer.claim(0, 4), claimer.claim(0, 4))
+    ids = [row.process_id for row in first.rows + second.rows]
+    assert sorted(ids) == sorted(ids_of(8, 0, registry.partitions))
+    assert claimer.unanswered == []
+
+
+async def test_a_closed_partition_is_stale_to_every_number_before(registry: ProcessRegistry, claimer: Claimer) -> None:
+    """The last, empty claim hands out nothing, and neither does any late copy."""
+    late = claimer._numbered(0, 8)
+    await claimer.close(0)
+    assert (await registry.claim_next(late)).stale
+    assert claimer.open_partitions(registry.partitions) == [1]
+
+
+async def test_a_worker_claims_what_it_can_begin_now(registry: ProcessRegistry, crew: Crew) -> None:
+    """Never more than it has slots: the rest stays queued for whoever has."""
+    bench = Bench()
+    ids = [f"p{number}" for number in range(12)]
+    await registry.register_many([work(each, RERUNNABLE, each) for each in ids])
+    worker = crew.worker(bench.task(), concurrency=3)
+    async with crew.running(worker):
+        for done in range(3, 13):
+            await wait_until(lambda done=done: len(bench.begun) >= done, f"{done} have begun")  # type: ignore[misc]
+            assert worker._in_hand.roster.running <= 3
+            bench.let_go(bench.begun[done - 3])
+        bench.let_go(*ids)
+        for each in ids:
+            await ended(registry, each)

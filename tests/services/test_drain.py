@@ -1,0 +1,292 @@
+"""A drain, phase by phase: what it ends, what it gives back, what it leaves alone, and what it reports."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import (
+    AbandonWriter,
+    Cancelled,
+    Deferred,
+    DrainReport,
+    Phase,
+    ProcessStarted,
+    ProcessStatus,
+    Success,
+)
+from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.drain import STILL_RUNNING
+from tests.conformance.actors import (
+    ADA,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    batch_claim,
+    begun,
+    cancel,
+    held,
+    outside,
+    work,
+)
+from tests.services.benches import Bench, PlainBench
+from tests.services.conftest import Crew, ServerTime
+from tests.services.look import evidence, is_in, outcomes, record_of
+from tests.support import wait_until
+
+BOUND = "owner_bound"
+
+
+async def test_a_drain_terminalizes_exactly_what_this_owner_started(registry: ProcessRegistry, crew: Crew) -> None:
+    """owner_drain, with that owner as evidence; everything else is left as it was, or given back."""
+    bench, bound = Bench(), Bench()
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), concurrency=3)
+    await registry.register_many([work("theirs", OWNER_BOUND), work("mine", OWNER_BOUND, "mine", task="bound")])
+    theirs = await begun(registry, "theirs", ADA)
+    await registry.register_many(
+        [work("again", RERUNNABLE, "again"), work("never", OWNER_BOUND, task="unknown"), outside("desk")]
+    )
+    async with crew.running(worker):
+        await wait_until(lambda: len(bench.begun + bound.begun) == 2, "its own work has begun")
+        before = {each: await record_of(registry, each) for each in ("theirs", "never", "desk")}
+        report = await worker.drain()
+
+    assert report == DrainReport(abandoned=["mine"], deferred=[], released=1, finished=0)
+    found = evidence(await record_of(registry, "mine"))
+    assert (found.writer, found.owner, found.proof) == (AbandonWriter.OWNER_DRAIN, worker.owner, "ended_here")
+    assert {each: await record_of(registry, each) for each in before} == before
+    assert await registry.lease("theirs") == theirs
+    again = await record_of(registry, "again")
+    assert (again.phase, again.losses) == (Phase.QUEUED, 0)
+
+
+async def test_a_drain_gives_back_what_it_holds_and_has_not_started(registry: ProcessRegistry, crew: Crew) -> None:
+    """Found by the owner's index, whether the worker knows of it or not; another worker can have it at once."""
+    worker = crew.worker()
+    await registry.register_many([work("bound", OWNER_BOUND), work("again", RERUNNABLE)])
+    await held(registry, "bound", worker.owner)
+    await held(registry, "again", worker.owner)
+
+    assert await worker.drain() == DrainReport(released=2)
+    assert {(await record_of(registry, each)).phase for each in ("bound", "again")} == {Phase.QUEUED}
+    await begun(registry, "bound", ADA)
+
+
+async def test_a_drain_settles_what_its_owner_started_under_no_lease(registry: ProcessRegistry, crew: Crew) -> None:
+    """Uncertain work of this very incarnation: its index finds it, leased or not."""
+    worker = crew.worker()
+    await registry.register(work("p", OWNER_BOUND))
+    await registry.release(await begun(registry, "p", worker.owner))
+    await is_in(registry, "p", Phase.UNCERTAIN)
+
+    assert (await worker.drain()).abandoned == ["p"]
+
+
+async def test_a_process_held_by_a_live_foreign_lease_is_deferred_with_the_reason(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """This owner started it, ADA holds it now: nothing happens to it, and the report says why."""
+    worker = crew.worker()
+    await registry.register(work("p", OWNER_BOUND))
+    await registry.record_first_started("p", ProcessStarted(worker.owner, 1))
+    lease = await held(registry, "p", ADA)
+
+    assert await worker.drain() == DrainReport(deferred=[Deferred("p", "held by ada")])
+    assert await registry.lease("p") == lease
+    assert (await record_of(registry, "p")).status is ProcessStatus.RUNNING
+
+
+async def test_another_incarnation_of_the_same_name_is_left_alone(registry: ProcessRegistry, crew: Crew) -> None:
+    """Names are reused: the drain of this life settles nothing of another."""
+    worker = crew.worker(owner=LeaseOwner.opaque("pod-0", "life-2"))
+    await registry.register(work("p", OWNER_BOUND))
+    lease = await begun(registry, "p", LeaseOwner.opaque("pod-0", "life-1"))
+
+    assert await worker.drain() == DrainReport()
+    assert await registry.lease("p") == lease
+
+
+async def test_work_finishes_within_the_grace(registry: ProcessRegistry, crew: Crew) -> None:
+    """What ends by itself in time is written as what it is; nothing new is begun."""
+    bench, bound = Bench(), Bench()
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=60_000)
+    await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
+    async with crew.running(worker):
+        await wait_until(lambda: len(bench.begun + bound.begun) == 2, "both have begun")
+        draining = asyncio.create_task(worker.drain())
+        await wait_until(lambda: worker.is_draining, "it drains")
+        await registry.register(work("new", RERUNNABLE, "new"))
+        bench.let_go("a")
+        bound.let_go("b")
+        report = await draining
+
+    assert report == DrainReport(finished=2)
+    assert await outcomes(registry, "a", "b") == [Success("a done"), Success("b done")]
+    assert (await record_of(registry, "new")).phase is Phase.QUEUED
+    assert (bench.stopped, bound.stopped) == ([], [])
+
+
+async def test_leases_are_renewed_while_draining(registry: ProcessRegistry, crew: Crew, server: ServerTime) -> None:
+    """A grace longer than the lease costs no lease: the work that ends late in it is written."""
+    if server.is_fake:
+        pytest.skip("needs time that passes")
+    bench = Bench()
+    worker = crew.worker(bench.task(), lease_ttl_ms=1_000, grace_ms=60_000)
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it has begun")
+        lease = await registry.lease("p")
+        assert lease is not None
+        draining = asyncio.create_task(worker.drain())
+        await server.pass_until(lease.expires_at_ms + 200)
+        bench.let_go("p")
+        assert await draining == DrainReport(finished=1)
+    assert await outcomes(registry, "p") == [Success("p done")]
+
+
+async def test_what_a_cancelled_task_says_in_the_end_is_its_result(registry: ProcessRegistry, crew: Crew) -> None:
+    """Interrupted at the end of the grace it returned all the same: completed, not abandoned."""
+    bound = Bench()
+    bound.stays.add("p")
+    worker = crew.worker(bound.task(BOUND))
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bound.begun, "it has begun")
+        draining = asyncio.create_task(worker.drain())
+        await wait_until(lambda: bound.stopped, "it was interrupted")
+        bound.let_go("p")
+        assert await draining == DrainReport(finished=1)
+    assert await outcomes(registry, "p") == [Success("p done")]
+
+
+async def test_work_that_ignored_a_cancel_request_is_interrupted_again_by_the_drain(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """It went on after the first wish to stop; the drain still ends it, and it was cancelled as requested."""
+    bench = Bench()
+    bench.stays.add("p")
+    worker = crew.worker(bench.task())
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it has begun")
+        await registry.request_cancel("p", cancel())
+        await wait_until(lambda: bench.stopped, "the request reached it")
+        bench.stays.clear()
+        assert (await worker.drain()).deferred == []
+    assert await outcomes(registry, "p") == [Cancelled("enough")]
+
+
+async def test_plain_work_is_interrupted_in_its_thread(registry: ProcessRegistry, crew: Crew) -> None:
+    """``StopRequested`` ends it: rerunnable work is given back, owner-bound work abandoned."""
+    plain, bound = PlainBench(), PlainBench()
+    worker = crew.worker(plain.task(), bound.task(BOUND, name="bound"))
+    await registry.register_many([work("a", RERUNNABLE, "a", task="plain"), work("b", OWNER_BOUND, "b", task="bound")])
+    async with crew.running(worker):
+        await wait_until(lambda: plain.begun and bound.begun, "both have begun")
+        report = await worker.drain()
+
+    assert report == DrainReport(abandoned=["b"], released=1)
+    assert (plain.stopped, bound.stopped) == (["a"], ["b"])
+    assert (await record_of(registry, "a")).phase is Phase.QUEUED
+
+
+async def test_a_thread_that_will_not_stop_is_deferred_as_still_running(registry: ProcessRegistry, crew: Crew) -> None:
+    """It cannot be ended from inside, so nothing is written about it: it stays leased, and is reported."""
+    plain = PlainBench()
+    plain.stays.update({"a", "b"})
+    worker = crew.worker(plain.task(BOUND), cancel_ms=100)
+    await registry.register_many([work(each, OWNER_BOUND, each, task="plain") for each in "ab"])
+    async with crew.running(worker):
+        await wait_until(lambda: len(plain.begun) == 2, "both have begun")
+        report = await worker.drain()
+        for each in "ab":
+            lease = await registry.lease(each)
+            assert lease is not None
+            assert lease.owner == worker.owner
+        plain.let_go("a", "b")
+
+    assert sorted(report.deferred, key=lambda each: each.process_id) == [
+        Deferred("a", STILL_RUNNING), Deferred("b", STILL_RUNNING),
+    ]  # fmt: skip
+    assert report.abandoned == []
+
+
+async def test_a_second_drain_is_the_same_drain(registry: ProcessRegistry, crew: Crew) -> None:
+    """It reports the same, at once or later, and begins nothing anew."""
+    bound = Bench()
+    worker = crew.worker(bound.task(BOUND))
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bound.begun, "it has begun")
+        one, two = await asyncio.gather(worker.drain(), worker.drain())
+        assert one is two
+        assert await worker.drain() is one
+    assert one.abandoned == ["p"]
+
+
+async def test_hurry_shortens_the_grace_to_nothing_and_still_drains(registry: ProcessRegistry, crew: Crew) -> None:
+    """A second signal moves the deadline, never the path."""
+    bench, bound = Bench(), Bench()
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=60_000)
+    await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
+    async with crew.running(worker):
+        await wait_until(lambda: len(bench.begun + bound.begun) == 2, "both have begun")
+        draining = asyncio.create_task(worker.drain())
+        await wait_until(lambda: worker.is_draining, "it drains")
+        began = boottime_ms()
+        worker.hurry()
+        report = await draining
+
+    assert report == DrainReport(abandoned=["b"], released=1)
+    assert boottime_ms() - began < 5_000
+
+
+async def test_a_drain_that_is_given_up_by_its_caller_goes_on(registry: ProcessRegistry, crew: Crew) -> None:
+    """Whoever waits for it may be cancelled; the drain is not."""
+    bound = Bench()
+    worker = crew.worker(bound.task(BOUND))
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bound.begun, "it has begun")
+        caller = asyncio.create_task(worker.drain())
+        await wait_until(lambda: worker.is_draining, "it drains")
+        caller.cancel()
+        assert (await worker.drain()).abandoned == ["p"]
+
+
+async def test_a_drain_without_a_run_leaves_nothing_behind(registry: ProcessRegistry, crew: Crew) -> None:
+    """A worker that only drove pending work, or did nothing, can drain too."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task())
+    await registry.register(work("p", RERUNNABLE, "p"))
+    await worker.drive_pending()
+
+    assert await worker.drain() == DrainReport(finished=1)
+
+
+async def test_after_a_drain_no_late_copy_of_a_claim_can_lease_anything(registry: ProcessRegistry, crew: Crew) -> None:
+    """The last, empty claim makes every number before it stale, in every partition."""
+    worker = crew.worker()
+    await worker.drain()
+    await registry.register_many([work(f"p{number}") for number in range(8)])
+
+    for partition in range(registry.partitions):
+        late = batch_claim(registry, worker.owner, number=0, count=8, ttl_ms=LONG_MS, partition=partition)
+        assert (await registry.claim_next(late)).stale
+
+
+async def test_a_drain_settles_more_than_a_page(registry: ProcessRegistry, crew: Crew) -> None:
+    """Rows leave the owner's index while its pages are read, and none is passed over."""
+    worker = crew.worker(Bench().task(), registry=registry)
+    ids = [f"p{number}" for number in range(1200)]
+    await registry.register_many([work(each, OWNER_BOUND) for each in ids])
+    for partition in range(registry.partitions):
+        for _ in range(5):
+            await worker._in_hand.claimer.claim(partition, 150)
+
+    report = await worker.drain()
+    assert sorted(report.abandoned) == sorted(ids)
+    assert report.deferred == []

@@ -1,0 +1,215 @@
+"""Replies that are lost, late or doubled under a worker: nothing runs twice that may not, nothing is left behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from lash_redis.core.model import DrainReport, Phase, ProcessStatus, Success
+from lash_redis.registry.keys import partition_of
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import LANE, OWNER_BOUND, RERUNNABLE, abandon, cancel, ids_of, outside, work
+from tests.services.benches import Bench
+from tests.services.conftest import Crew, ServerTime
+from tests.services.look import ended, is_in, outcomes, record_of
+from tests.support import wait_until
+
+BOUND = "owner_bound"
+SENT_BY_A_WORKER = ["claim_next", "terminalize", "release", "settle", "page", "holders", "open", "get", "wake"]
+
+
+@pytest.mark.parametrize("trouble", ["lose_replies", "lose_requests", "repeat"])
+@pytest.mark.parametrize("script", SENT_BY_A_WORKER)
+async def test_a_life_with_trouble_ends_as_one_without(
+    registry: ProcessRegistry, crew: Crew, script: str, trouble: str
+) -> None:
+    """Whatever a worker sends may be lost, answered in vain, or arrive twice."""
+    bench, bound, stay = Bench(is_open=True), Bench(is_open=True), Bench()
+    worker = crew.worker(
+        bench.task(), bound.task(BOUND, name="bound"), stay.task(BOUND, name="stay"), stay.task(name="back"),
+        sweep_ms=20,
+    )  # fmt: skip
+    getattr(crew.faults_of(worker), trouble)(script)
+    again, once = [f"again-{number}" for number in range(4)], [f"once-{number}" for number in range(4)]
+    await registry.register_many(
+        [work(each, RERUNNABLE, each) for each in again]
+        + [work(each, OWNER_BOUND, each, task="bound") for each in once]
+        + [
+            outside("desk"),
+            work("stay", OWNER_BOUND, "stay", task="stay"),
+            work("back", RERUNNABLE, "back", task="back"),
+        ]
+    )
+    async with crew.running(worker):
+        assert await outcomes(registry, *again, *once) == [Success(f"{each} done") for each in again + once]
+        await wait_until(lambda: len(stay.begun) == 2, "the others have begun")
+        report = await worker.drain()
+
+    assert sorted(bench.begun + bound.begun) == again + once
+    assert sorted(stay.begun) == sorted(stay.stopped) == ["back", "stay"]
+    assert report == DrainReport(abandoned=["stay"], released=report.released, finished=8)
+    back = await record_of(registry, "back")
+    assert (back.phase, back.losses) == (Phase.QUEUED, 0)
+    assert (await record_of(registry, "desk")).phase is Phase.OUTSIDE
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_claim_whose_answer_is_lost_hands_out_the_same_again(
+    registry: ProcessRegistry, crew: Crew, times: int
+) -> None:
+    """Sent under its own number until it is answered: each row runs once, and none waits for its lease to lapse."""
+    bench, bound = Bench(is_open=True), Bench(is_open=True)
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"))
+    crew.faults_of(worker).lose_replies("claim_next", times)
+    await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
+    async with crew.running(worker):
+        await outcomes(registry, "a", "b")
+    assert (bench.begun, bound.begun) == (["a"], ["b"])
+
+
+async def test_a_claim_whose_answer_is_lost_as_the_drain_begins_is_run_within_the_grace(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """Everything that it handed out is run, and no owner-bound process is abandoned that a wait could have run."""
+    bench, bound = Bench(is_open=True), Bench(is_open=True)
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=60_000)
+    faults = crew.faults_of(worker)
+    async with crew.running(worker):
+        await crew.at_rest(worker)
+        ids = [f"p{number}" for number in range(8)]
+        faults.lose_replies("claim_next", 4)
+        await registry.register_many(
+            [work(each, OWNER_BOUND, each, task="bound") for each in ids[:4]]
+            + [work(each, RERUNNABLE, each) for each in ids[4:]]
+        )
+        await wait_until(lambda: worker._in_hand.claimer.unanswered, "a claim has lost its answer")
+        report = await worker.drain()
+
+    started = [each for each in ids if (await record_of(registry, each)).first_started is not None]
+    assert started, "the lost claim handed something out"
+    assert report == DrainReport(finished=len(started))
+    assert sorted(bench.begun + bound.begun) == started
+    assert await outcomes(registry, *started) == [Success(f"{each} done") for each in started]
+
+
+async def test_a_claim_that_is_never_answered_ends_settled_or_given_back(registry: ProcessRegistry, crew: Crew) -> None:
+    """The grace ends first: what it handed out is found by the owner's index; owner-bound work is abandoned then."""
+    bench, bound = Bench(is_open=True), Bench(is_open=True)
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=100)
+    faults = crew.faults_of(worker)
+    faults.lose_replies("claim_next", 1_000)
+    await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
+    async with crew.running(worker):
+
+        async def both_are_started() -> bool:
+            return all([(await record_of(registry, each)).first_started is not None for each in "ab"])
+
+        await wait_until(both_are_started, "both are handed out")
+        report = await worker.drain()
+
+    assert report == DrainReport(abandoned=["b"], released=1)
+    assert (bench.begun, bound.begun) == ([], [])
+    assert (await record_of(registry, "a")).phase is Phase.QUEUED
+
+
+async def test_rerunnable_work_of_a_late_answer_is_run_elsewhere(
+    registry: ProcessRegistry, crew: Crew, server: ServerTime
+) -> None:
+    """Outside the trust window it is given back and not begun; owner-bound work is begun: nobody else may run it."""
+    if server.is_fake:
+        pytest.skip("needs time that passes")
+    bench, bound = Bench(is_open=True), Bench(is_open=True)
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), lease_ttl_ms=1_000)
+    faults = crew.faults_of(worker)
+    faults.loses_renewals = True
+    late = faults.delay_reply("claim_next")
+    again, once = ids_of(2, 0, registry.partitions)  # the partition that is claimed from first
+    await registry.register_many([work(again, RERUNNABLE, again), work(once, OWNER_BOUND, once, task="bound")])
+    async with crew.running(worker):
+        await wait_until(lambda: late.has_happened, "both are handed out")
+        await server.lapse(registry, again, once)
+        late.arrive()
+        await is_in(registry, again, Phase.QUEUED)
+        assert (await record_of(registry, again)).losses == 0
+        assert (await ended(registry, once)).outcome == Success(f"{once} done")
+    assert (bench.begun, bound.begun) == ([], [once])
+
+
+async def test_a_lease_that_a_renewal_names_and_nobody_knows_is_given_back(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """A late copy of a claim made it; it would be renewed for ever."""
+    bench = Bench()
+    worker = crew.worker(bench.task(), lease_ttl_ms=1_000, registry=registry)
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it has begun")
+        await registry.register(work("lost", RERUNNABLE, "lost", task="unknown"))
+        await registry.claim("lost", worker.owner, 60_000)
+        await is_in(registry, "lost", Phase.QUEUED)
+        assert await registry.lease("p") is not None
+        bench.let_go("p")
+        await ended(registry, "p")
+
+
+async def test_a_request_reaches_the_work_by_the_renewal_if_it_is_not_heard(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A publish is a hint: the renewal brings the request all the same."""
+    bench = Bench()
+    worker = crew.worker(bench.task(), lease_ttl_ms=1_000)
+    monkeypatch.setattr(worker._in_hand, "look_at_request", lambda _id: None)
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it has begun")
+        await registry.request_cancel("p", cancel())
+        assert (await ended(registry, "p")).status is ProcessStatus.CANCELLED
+    assert bench.stopped == ["p"]
+
+
+async def test_a_request_that_is_heard_reaches_the_work_at_once(registry: ProcessRegistry, crew: Crew) -> None:
+    """No renewal is due for ten seconds, and none is waited for."""
+    bench = Bench()
+    worker = crew.worker(bench.task())
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it has begun")
+        await registry.request_cancel("p", cancel())
+        assert (await ended(registry, "p", at_most_s=5)).status is ProcessStatus.CANCELLED
+
+
+async def test_an_abandon_request_reaches_its_holder_as_a_cancel(registry: ProcessRegistry, crew: Crew) -> None:
+    """On a live lease it waits, and its work is asked to stop; having stopped, it was cancelled and not abandoned."""
+    bound = Bench()
+    worker = crew.worker(bound.task(BOUND))
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bound.begun, "it has begun")
+        await registry.request_abandon("p", abandon())
+        assert (await ended(registry, "p", at_most_s=5)).status is ProcessStatus.CANCELLED
+
+
+async def test_a_wake_up_that_overtakes_the_answer_of_a_claim_is_not_lost(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim found nothing; what was registered after it and before its answer arrived runs at once."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task())
+    faults = crew.faults_of(worker)
+    heard: list[str] = []
+    told = worker._told
+
+    def hear(partition: int, text: str) -> None:
+        told(partition, text)
+        heard.append(text)
+
+    monkeypatch.setattr(worker, "_told", hear)
+    async with crew.running(worker):
+        await crew.at_rest(worker)
+        late = faults.delay_reply("claim_next")
+        told(partition_of("p", registry.partitions), f"lane {LANE}")
+        await wait_until(lambda: late.has_happened, "it has looked again")
+        await registry.register(work("p", RERUNNABLE, "p"))
+        await wait_until(lambda: heard, "the wake-up is heard")
+        late.arrive()
+        await ended(registry, "p", at_most_s=5)
+    assert bench.begun == ["p"]

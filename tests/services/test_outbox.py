@@ -1,0 +1,145 @@
+"""Results are written in batches, until they are answered, and by nobody who may not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from lash_redis.core.errors import PayloadError
+from lash_redis.core.model import Failure, Phase, ProcessStatus, Success
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.tasks.declaration import declare
+from tests.conformance.actors import BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, held, work
+from tests.services.benches import Bench
+from tests.services.conftest import Crew
+from tests.services.look import ended, outcomes, record_of
+from tests.support import wait_until
+
+
+async def test_what_ends_while_one_write_is_under_way_is_written_by_the_next(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """However many: one call a partition for all of them."""
+    bench = Bench()
+    ids = [f"p{number}" for number in range(8)]
+    worker = crew.worker(bench.task())
+    faults = crew.faults_of(worker)
+    await registry.register_many([work(each, RERUNNABLE, each) for each in ids])
+    async with crew.running(worker):
+        await wait_until(lambda: len(bench.begun) == 8, "all run")
+        late = faults.delay_reply("terminalize")
+        bench.let_go(ids[0])
+        await wait_until(lambda: late.has_happened, "the first is written")
+        bench.let_go(*ids[1:])
+        await wait_until(lambda: not worker._in_hand.roster.running, "all have ended")
+        late.arrive()
+        for each in ids:
+            await ended(registry, each)
+    assert faults.sent["terminalize"] <= 1 + registry.partitions
+
+
+async def test_a_result_is_written_once_redis_answers_again(registry: ProcessRegistry, crew: Crew) -> None:
+    """Sent until it is answered; the worker has it in hand until then."""
+    bench = Bench()
+    worker = crew.worker(bench.task())
+    faults = crew.faults_of(worker)
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it runs")
+        faults.lose_requests("terminalize", 2)
+        faults.lose_replies("terminalize", 2)
+        bench.let_go("p")
+        await wait_until(lambda: len(worker._in_hand.roster) == 0, "it is written and forgotten")
+        assert await outcomes(registry, "p") == [Success("p done")]
+    assert worker._in_hand.outbox.written == 1
+
+
+async def test_a_refused_result_leaves_the_row_to_its_holder(registry: ProcessRegistry, crew: Crew) -> None:
+    """The lease was given back under the run, and another owner has it: refused, forgotten, and nobody disturbed."""
+    bench = Bench()
+    worker = crew.worker(bench.task())
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it runs")
+        attempt = worker._in_hand.roster.get("p")
+        assert attempt is not None
+        worker._in_hand.claimer.hungry.clear()
+        async with asyncio.timeout(5):
+            await _taken_by_bob(registry, worker, attempt.lease)
+        lease = await registry.lease("p")
+        bench.let_go("p")
+        await wait_until(lambda: len(worker._in_hand.roster) == 0, "nothing is left to write")
+        assert await registry.lease("p") == lease
+        assert (await record_of(registry, "p")).status is ProcessStatus.RUNNING
+
+
+async def _taken_by_bob(registry: ProcessRegistry, worker: Any, lease: Any) -> None:
+    room = type(worker._in_hand).room
+    type(worker._in_hand).room = property(lambda _self: 0)
+    try:
+        await registry.release(lease)
+        await held(registry, "p", BOB, LONG_MS)
+    finally:
+        type(worker._in_hand).room = room
+
+
+async def test_a_result_that_is_too_long_is_a_failure(
+    registry: ProcessRegistry, crew: Crew, make_registry: Any
+) -> None:
+    """It could never be written; what else ended is not held up by it."""
+
+    async def shout(count: int) -> str:
+        return "x" * count
+
+    small = make_registry(max_payload_bytes=1_000)
+    worker = crew.worker(declare(shout, recovery="rerunnable", name="shout"), registry=small)
+    await registry.register_many(
+        [work("long", RERUNNABLE, 2_000, task="shout"), work("short", RERUNNABLE, 3, task="shout")]
+    )
+    async with crew.running(worker):
+        long, short = await outcomes(registry, "long", "short")
+    assert short == Success("xxx")
+    assert isinstance(long, Failure)
+    assert long.code.endswith(PayloadError.__name__)
+
+
+async def test_a_failure_that_is_too_long_is_cut(registry: ProcessRegistry, crew: Crew, make_registry: Any) -> None:
+    """A small payload limit and a long traceback: still a failure, and still written."""
+
+    async def fail() -> None:
+        raise ValueError("x" * 100_000)
+
+    small = make_registry(max_payload_bytes=500)
+    await registry.register(work("p", OWNER_BOUND, task="fail"))
+    async with crew.running(crew.worker(declare(fail, recovery="owner_bound", name="fail"), registry=small)):
+        assert (await ended(registry, "p")).status is ProcessStatus.FAILED
+
+
+async def test_what_is_given_back_is_free_at_once(registry: ProcessRegistry, crew: Crew) -> None:
+    """Released leases go with the next write, and the row is queued again."""
+    worker = crew.worker()
+    await registry.register(work("p"))
+    async with crew.running(worker):
+        worker._in_hand.outbox.give_back(await held(registry, "p", worker.owner))
+        await wait_until(lambda: worker._in_hand.outbox.is_empty, "it is given back")
+        assert (await record_of(registry, "p")).phase is Phase.QUEUED
+    assert worker._in_hand.outbox.returned == 1
+
+
+@pytest.mark.parametrize("count", [1, 7])
+async def test_the_last_results_are_written_before_the_worker_leaves(
+    registry: ProcessRegistry, crew: Crew, count: int
+) -> None:
+    """A drain that finds everything ended still writes it first."""
+    bench = Bench()
+    ids = [f"p{number}" for number in range(count)]
+    worker = crew.worker(bench.task())
+    faults = crew.faults_of(worker)
+    await registry.register_many([work(each, RERUNNABLE, each) for each in ids])
+    async with crew.running(worker):
+        await wait_until(lambda: len(bench.begun) == count, "all run")
+        faults.lose_replies("terminalize", 2)
+        bench.let_go(*ids)
+        assert (await worker.drain()).finished == count

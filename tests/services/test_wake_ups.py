@@ -1,0 +1,167 @@
+"""Work starts at once: one idle worker is woken, who cannot serve passes it on, and who has nothing to do is quiet."""
+
+from __future__ import annotations
+
+import pytest
+
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.worker import Worker
+from tests.conformance.actors import LANE, RERUNNABLE, ids_of, work
+from tests.services.benches import Bench
+from tests.services.conftest import Crew
+from tests.services.look import ended
+from tests.support import wait_until
+
+AT_ONCE_S = 5  # far below any poll
+
+
+def told(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list that fills with what a worker is told."""
+    heard: list[str] = []
+    tell = worker._told
+
+    def hear(partition: int, text: str) -> None:
+        heard.append(text)
+        tell(partition, text)
+
+    monkeypatch.setattr(worker, "_told", hear)
+    return heard
+
+
+async def test_registered_work_starts_at_once(registry: ProcessRegistry, crew: Crew) -> None:
+    """The next poll is an hour away, in whatever partition it comes."""
+    bench = Bench(is_open=True)
+    async with crew.running(crew.worker(bench.task())) as worker:
+        await crew.at_rest(worker)
+        for number in range(6):
+            await registry.register(work(f"p{number}", RERUNNABLE, f"p{number}"))
+            await ended(registry, f"p{number}", AT_ONCE_S)
+
+
+async def test_one_idle_worker_of_three_is_woken(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thundering herd: one registration, one wake-up."""
+    bench = Bench(is_open=True)
+    workers = [crew.worker(bench.task()) for _ in range(3)]
+    heard = [told(worker, monkeypatch) for worker in workers]
+    async with crew.running(workers[0]), crew.running(workers[1]), crew.running(workers[2]):
+        await crew.at_rest(*workers)
+        await registry.register(work("p", RERUNNABLE, "p"))
+        await ended(registry, "p", AT_ONCE_S)
+    assert sorted(len(each) for each in heard) == [0, 0, 1]
+
+
+async def test_a_worker_that_does_not_know_the_task_passes_the_wake_up_on(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """It waited longest, so that it is told first; the one that knows the task begins at once all the same."""
+    bench = Bench(is_open=True)
+    stranger, knows = crew.worker(Bench().task(name="other")), crew.worker(bench.task())
+    async with crew.running(stranger):
+        await crew.at_rest(stranger)
+        async with crew.running(knows):
+            await crew.at_rest(knows)
+            await registry.register(work("p", RERUNNABLE, "p"))
+            await ended(registry, "p", AT_ONCE_S)
+
+
+async def test_a_full_worker_passes_the_wake_up_on(registry: ProcessRegistry, crew: Crew) -> None:
+    """It has no slot free: another worker has."""
+    busy, free = Bench(), Bench(is_open=True)
+    here, there = ids_of(1, 0, registry.partitions)[0], ids_of(1, 1, registry.partitions)[0]
+    full = crew.worker(busy.task(), concurrency=1)
+    async with crew.running(full):
+        await crew.at_rest(full)
+        await registry.register(work(here, RERUNNABLE, here))
+        await wait_until(lambda: busy.begun, "it is full")
+        async with crew.running(crew.worker(free.task())) as other:
+            await crew.at_rest(other)
+            await registry.register(work(there, RERUNNABLE, there))
+            await ended(registry, there, AT_ONCE_S)
+        busy.let_go(here)
+        await ended(registry, here)
+    assert (busy.begun, free.begun) == ([here], [there])
+
+
+async def test_a_full_worker_remembers_what_nobody_else_was_there_to_take(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """The only worker was told while it had no slot free: it looks as soon as it has one, and not at the next poll."""
+    bench = Bench()
+    here, there = ids_of(1, 0, registry.partitions)[0], ids_of(1, 1, registry.partitions)[0]
+    worker = crew.worker(bench.task(), concurrency=1)
+    async with crew.running(worker):
+        await crew.at_rest(worker)
+        await registry.register(work(here, RERUNNABLE, here))
+        await wait_until(lambda: bench.begun == [here], "it is full")
+        await registry.register(work(there, RERUNNABLE, there))
+        bench.let_go(here, there)
+        await ended(registry, there, AT_ONCE_S)
+
+
+async def test_whoever_leaves_a_row_behind_wakes_the_next(registry: ProcessRegistry, crew: Crew) -> None:
+    """A burst wakes one worker; what that one has no slot for wakes the others, so that all run at once."""
+    bench = Bench()
+    workers = [crew.worker(bench.task(), concurrency=2) for _ in range(3)]
+    ids = ids_of(6, 0, registry.partitions)
+    async with crew.running(workers[0]), crew.running(workers[1]), crew.running(workers[2]):
+        await crew.at_rest(*workers)
+        await registry.register_many([work(each, RERUNNABLE, each) for each in ids])
+        await wait_until(lambda: len(bench.begun) == 6, "all six run", AT_ONCE_S)
+        bench.let_go(*ids)
+        for each in ids:
+            await ended(registry, each)
+
+
+async def test_work_given_back_wakes_another_worker(registry: ProcessRegistry, crew: Crew) -> None:
+    """What a drain releases runs elsewhere at once."""
+    bench, free = Bench(), Bench(is_open=True)
+    leaving, staying = crew.worker(bench.task(), concurrency=1), crew.worker(free.task())
+    async with crew.running(leaving):
+        await registry.register(work("p", RERUNNABLE, "p"))
+        await wait_until(lambda: bench.begun, "it runs")
+        async with crew.running(staying):
+            await crew.at_rest(staying)
+            leaving.hurry()
+            await leaving.drain()
+            await ended(registry, "p", AT_ONCE_S)
+    assert free.begun == ["p"]
+
+
+async def test_an_idle_worker_is_quiet(registry: ProcessRegistry, crew: Crew) -> None:
+    """At rest it sends what its polls and sweeps send, and nothing else: a claim and three reads a partition each."""
+    worker = crew.worker(Bench().task(), poll_ms=200, sweep_ms=200)
+    faults = crew.faults_of(worker)
+    async with crew.running(worker):
+        await crew.at_rest(worker)
+        faults.sent.clear()
+        await wait_until(lambda: faults.sent["claim_next"] >= 3 * registry.partitions, "it polled three times")
+        sent = dict(faults.sent)
+    polls = sent["claim_next"] / registry.partitions
+    assert sent.keys() <= {"claim_next", "holders", "page"}
+    assert sent["claim_next"] + sent.get("holders", 0) + sent.get("page", 0) <= registry.partitions * (polls + 1) * 6
+
+
+async def test_work_registered_while_nobody_listens_starts_with_the_worker(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """What was published before is lost; whoever begins to listen looks everywhere."""
+    bench = Bench(is_open=True)
+    ids = [f"p{number}" for number in range(20)]
+    await registry.register_many([work(each, RERUNNABLE, each) for each in ids])
+    async with crew.running(crew.worker(bench.task(), concurrency=3)):
+        for each in ids:
+            await ended(registry, each, AT_ONCE_S)
+    assert sorted(bench.begun) == sorted(ids)
+
+
+async def test_a_wake_up_for_a_lane_that_is_empty_by_now_harms_nobody(registry: ProcessRegistry, crew: Crew) -> None:
+    """Hints may be late, doubled, or lies."""
+    bench = Bench(is_open=True)
+    async with crew.running(crew.worker(bench.task())) as worker:
+        await crew.at_rest(worker)
+        for text in (f"lane {LANE}", "lane nowhere|x|", "request nothing", "ended nothing", "", "lane", "what"):
+            worker._told(0, text)
+        await registry.register(work("p", RERUNNABLE, "p"))
+        await ended(registry, "p", AT_ONCE_S)

@@ -1,0 +1,248 @@
+"""A worker from its beginning to its end: what it leaves behind, which is nothing, and what it says when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from lash_redis.core import timing
+from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavailable, ScriptError, SettingsError
+from lash_redis.core.model import DrainReport, Phase, Success
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.attempt import Stop
+from lash_redis.worker.sweep import SweepReport
+from lash_redis.worker.worker import Worker
+from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, begun, dead_owner, ids_of, work
+from tests.services.benches import Bench, PlainBench
+from tests.services.conftest import Crew
+from tests.services.look import ended, is_in, outcomes, record_of
+from tests.support import wait_until
+
+BOUND = "owner_bound"
+
+
+async def test_nothing_is_left_after_a_run(registry: ProcessRegistry, crew: Crew) -> None:
+    """No asyncio task, no thread: the fixture looks at the end, after runs of both kinds and a drain."""
+    bench, plain = Bench(), PlainBench()
+    await registry.register_many([work("a", RERUNNABLE, "a"), work("b", RERUNNABLE, "b", task="plain")])
+    async with crew.running(crew.worker(bench.task(), plain.task())):
+        await wait_until(lambda: bench.begun and plain.begun, "both run")
+        assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lash-task")]
+
+
+async def test_driving_pending_work_recovers_claims_once_and_returns_when_it_has_ended(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """It sweeps every partition, then claims once from each."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), concurrency=2)
+    for partition in range(registry.partitions):
+        lost, *more = ids_of(4, partition, registry.partitions)
+        await registry.register(work(lost, RERUNNABLE, lost))
+        await begun(registry, lost, dead_owner())
+        await registry.register_many([work(each, RERUNNABLE, each) for each in more])
+
+    assert await worker.drive_pending() == SweepReport(requeued=registry.partitions)
+
+    assert len(bench.begun) == 2 * registry.partitions
+    for partition in range(registry.partitions):
+        lost, one, *others = ids_of(4, partition, registry.partitions)
+        assert await outcomes(registry, lost, one) == [Success(f"{lost} done"), Success(f"{one} done")]
+        assert {(await record_of(registry, each)).phase for each in others} == {Phase.QUEUED}
+
+
+async def test_driving_pending_work_over_and_over_leaves_nothing(registry: ProcessRegistry, crew: Crew) -> None:
+    """Plain work too, whose threads come and go each time."""
+    plain = PlainBench()
+    worker = crew.worker(plain.task())
+    for number in range(5):
+        name = f"p{number}"
+        plain.let_go(name)
+        await registry.register(work(name, RERUNNABLE, name, task="plain"))
+        await worker.drive_pending()
+        await ended(registry, name)
+    assert plain.begun == [f"p{number}" for number in range(5)]
+
+
+async def test_what_was_claimed_has_ended_when_driving_fails(registry: ProcessRegistry, crew: Crew) -> None:
+    """The claim from the second partition is not answered; the work of the first is not left running alone."""
+    bench = Bench(is_open=True)
+    here = ids_of(1, 0, registry.partitions)[0]
+    await registry.register(work(here, RERUNNABLE, here))
+    worker = crew.worker(bench.task())
+    claim, asked = worker._in_hand.claimer.claim, 0
+
+    async def second_fails(partition: int, count: int) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise RegistryUnavailable("claim_next", "a fault", maybe_applied=False)
+        return await claim(partition, count)
+
+    worker._in_hand.claimer.claim = second_fails  # type: ignore[method-assign]
+    with pytest.raises(RegistryUnavailable):
+        await worker.drive_pending()
+    assert (await record_of(registry, here)).outcome == Success(f"{here} done")
+
+
+async def test_a_bug_of_ours_ends_the_run_in_order_and_is_told(registry: ProcessRegistry, crew: Crew) -> None:
+    """A service that dies of what it did not expect: the worker drains, and ``run`` raises it."""
+    bound = Bench()
+    worker = crew.worker(bound.task(BOUND), sweep_ms=50)
+    await registry.register(work("p", OWNER_BOUND, "p"))
+
+    async def broken() -> SweepReport:
+        raise ScriptError("unexpected reply")
+
+    run = asyncio.create_task(worker.run())
+    await wait_until(lambda: bound.begun, "it runs")
+    worker._sweep.run_once = broken  # type: ignore[method-assign]
+    with pytest.raises(ScriptError, match="unexpected reply"):
+        await run
+    assert await worker.drain() == DrainReport(abandoned=["p"])
+
+
+@pytest.mark.parametrize("door", ["run", "drive_pending"])
+async def test_a_writer_that_dies_lets_nobody_wait_for_ever(registry: ProcessRegistry, crew: Crew, door: str) -> None:
+    """The results cannot be written any more: the door raises what happened."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), drain_ms=200)
+
+    async def broken(*_facts: Any, **_options: Any) -> list[str]:
+        raise ScriptError("unexpected reply")
+
+    worker.registry.terminalize_many = broken  # type: ignore[method-assign]
+    await registry.register(work("p", RERUNNABLE, "p"))
+    with pytest.raises(ScriptError):
+        await asyncio.wait_for(getattr(worker, door)(), 8)
+
+
+async def test_a_namespace_that_is_gone_stops_the_claims_and_hurries_nobody(
+    registry: ProcessRegistry, crew: Crew, client: Any
+) -> None:
+    """Said once, looked at again with each poll; claims go on when the header is back."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), poll_ms=100)
+    faults = crew.faults_of(worker)
+    async with crew.running(worker):
+        await crew.at_rest(worker)
+        headers = {key: await client.hgetall(key) async for key in client.scan_iter("*}:hdr")}
+        headers = {key: value for key, value in headers.items() if registry.namespace.encode() in key}
+        await client.delete(*headers)
+        await wait_until(lambda: "gone or changed" in worker._refused, "it has stopped claiming")
+        faults.sent.clear()
+        clock = timing.boottime_ms()
+        await wait_until(lambda: faults.sent["claim_next"] >= 4, "it looks again")
+        assert timing.boottime_ms() - clock >= 60
+        with pytest.raises(NamespaceMismatch):
+            await registry.register(work("q", RERUNNABLE, "q"))
+        for key, value in headers.items():
+            await client.hset(key, mapping=value)
+        await registry.register(work("p", RERUNNABLE, "p"))
+        await ended(registry, "p")
+
+
+async def test_a_worker_made_long_before_it_runs_claims_at_once(registry: ProcessRegistry, crew: Crew) -> None:
+    """Its renewals are not overdue before it began to renew."""
+
+    class Later(timing.Clock):
+        def boottime_ms(self) -> int:
+            return super().boottime_ms() + 3_600_000
+
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task())
+    await registry.register(work("p", RERUNNABLE, "p"))
+    with timing.use(Later()):
+        async with crew.running(worker):
+            await ended(registry, "p", at_most_s=5)
+
+
+async def test_work_is_never_run_twice_at_once_in_one_worker(registry: ProcessRegistry, crew: Crew) -> None:
+    """A row that comes back while its old run has not ended waits for that end."""
+    bench = Bench()
+    bench.stays.add("p")
+    worker = crew.worker(bench.task())
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun == ["p"], "it runs")
+        await _lose_the_lease(registry, worker, "p")
+        await wait_until(lambda: worker._in_hand._successors, "it came back")
+        assert bench.begun == ["p"]
+        bench.let_go("p")
+        assert await outcomes(registry, "p") == [Success("p done")]
+    assert bench.begun == ["p"], "what returned all the same is its result: nothing has to run twice"
+
+
+async def test_what_came_back_runs_once_its_old_run_was_stopped(registry: ProcessRegistry, crew: Crew) -> None:
+    """The old run gave nothing; the new one is begun then."""
+    bench = Bench()
+    bench.stays.add("p")
+    worker = crew.worker(bench.task())
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun == ["p"], "it runs")
+        attempt = worker._in_hand.roster.get("p")
+        assert attempt is not None
+        await _lose_the_lease(registry, worker, "p")
+        await wait_until(lambda: worker._in_hand._successors, "it came back")
+        bench.stays.clear()
+        assert attempt.interrupt is not None
+        attempt.interrupt()
+        await wait_until(lambda: bench.begun == ["p", "p"], "it runs again")
+        bench.let_go("p")
+        await ended(registry, "p")
+
+
+async def test_a_drain_begins_nothing_after_its_grace(registry: ProcessRegistry, crew: Crew) -> None:
+    """What came back and waits for its old run to end is given back when the drain stops that one."""
+    bench = Bench()
+    bench.stays.add("p")
+    worker = crew.worker(bench.task())
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun == ["p"], "it runs")
+        await _lose_the_lease(registry, worker, "p")
+        await wait_until(lambda: worker._in_hand._successors, "it came back")
+        bench.stays.clear()
+        report = await worker.drain()
+    assert report.deferred == []
+    assert bench.begun == ["p"]
+    await is_in(registry, "p", Phase.QUEUED)
+
+
+async def _lose_the_lease(registry: ProcessRegistry, worker: Worker, process_id: str) -> None:
+    """Let the lease end under a run that does not stop, as an outage does, and the row go back into its lane."""
+    attempt = worker._in_hand.roster.get(process_id)
+    assert attempt is not None
+    attempt.ask_to_stop(Stop.TRUST)
+    await registry.release(attempt.lease)
+
+
+async def test_a_run_that_is_cancelled_leaves_no_work_running(registry: ProcessRegistry, crew: Crew) -> None:
+    """Whoever cancels ``run`` gets no drain; but nothing runs on without leases that are kept."""
+    bench, plain = Bench(), PlainBench()
+    worker = crew.worker(bench.task(), plain.task())
+    await registry.register_many([work("a", RERUNNABLE, "a"), work("b", RERUNNABLE, "b", task="plain")])
+    run = asyncio.create_task(worker.run())
+    await wait_until(lambda: bench.begun and plain.begun, "both run")
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    await wait_until(lambda: bench.stopped and plain.stopped, "both are stopped")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"queues": ()}, {"queues": "default"}, {"queues": ("a", "a")}, {"queues": ("a b",)}, {"concurrency": 0},
+     {"lease_ttl_ms": 999}, {"grace_ms": -1}, {"owner": "me"}, {"colour": 1}],
+    ids=str,
+)  # fmt: skip
+def test_a_bad_setting_is_refused_with_what_is_allowed(options: dict[str, Any]) -> None:
+    """At construction, before anything is asked of the server."""
+    registry = ProcessRegistry("redis://127.0.0.1:1/0")
+    with pytest.raises(SettingsError):
+        Worker(registry, (), **options)
+    assert issubclass(SettingsError, LashError)

@@ -1,0 +1,43 @@
+"""Fixtures for real OS processes: pools that are ended with their test, and a registry to see what they do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lash_redis.registry.registry import ProcessRegistry
+from tests.servers import Servers
+from tests.system.pools import RunningPool, Work
+
+StartPool = Callable[..., RunningPool]
+
+
+@pytest.fixture
+def url(servers: Servers) -> str:
+    """Return the URL of a real server."""
+    return servers["valkey"].url
+
+
+@pytest.fixture
+def start_pool(tmp_path: Path, namespace: str, url: str) -> Iterator[StartPool]:
+    """Return what starts a pool on the test's namespace; all are ended with the test."""
+    pools: list[RunningPool] = []
+
+    def start(*options: str, url: str | None = url, **how: Any) -> RunningPool:
+        pools.append(RunningPool(tmp_path, namespace, url, *options, **how))
+        return pools[-1]
+
+    yield start
+    for pool in pools:
+        pool.stop()
+
+
+@pytest.fixture
+async def work(url: str, namespace: str) -> AsyncIterator[Work]:
+    """Return what registers work and reads what became of it."""
+    registry = ProcessRegistry(url, namespace=namespace)
+    yield Work(registry)
+    await registry.aclose()

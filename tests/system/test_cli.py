@@ -1,0 +1,275 @@
+"""The operator's verbs as an operator runs them: OS processes on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import Failure, Success
+from lash_redis.registry.answers import Death
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.sweep import Sweep
+from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, dead_owner, held, outside, work
+from tests.repo.tree import ROOT
+
+pytestmark = pytest.mark.system
+
+Ran = subprocess.CompletedProcess[str]
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+async def registry(url: str, namespace: str) -> Any:
+    """Return a registry with two partitions."""
+    registry = ProcessRegistry(url, namespace, 2)
+    await registry.open()
+    yield registry
+    await registry.aclose()
+
+
+@pytest.fixture
+def cli(url: str, namespace: str) -> Cli:
+    """Return what runs a verb on the test's namespace."""
+
+    def run(*argv: str, **environment: str) -> Ran:
+        variables = os.environ | {"PYTHONPATH": str(ROOT), "LASH_REDIS_URL": url} | environment
+        command = [sys.executable, "-m", "lash_redis", *argv, "--namespace", namespace]
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
+
+    return run
+
+
+def told(ran: Ran) -> str:
+    """Return what a verb that succeeded has printed."""
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
+async def test_ps_counts_and_lists(cli: Cli, registry: ProcessRegistry) -> None:
+    """Counts are summed over partitions; the uncertain are said aloud and listed first."""
+    for process_id in ("u1", "u2", "u3"):
+        await registry.register(work(process_id, OWNER_BOUND))
+        await registry.release(await begun(registry, process_id, ADA))
+    await registry.register(work("run", RERUNNABLE))
+    await begun(registry, "run", BOB)
+    await registry.register(work("held", RERUNNABLE))
+    await held(registry, "held", BOB)
+    await registry.register(outside("approval", granted_to="desk"))
+    for number in range(20):
+        await registry.register(work(f"q{number}", RERUNNABLE, task="later"))
+    await registry.register(work("bad", RERUNNABLE))
+    await registry.complete(await begun(registry, "bad", BOB), Failure("ValueError", "no"))
+
+    for_people = told(cli("ps", "--limit", "4")).splitlines()
+    found = json.loads(told(cli("ps", "--json", "--limit", "500")))
+
+    assert "2 partitions" in for_people[0]
+    assert for_people[2].startswith("3 uncertain")
+    listed = for_people[next(at for at, line in enumerate(for_people) if line.startswith("ID ")) + 1 :]
+    assert {line.split()[0] for line in listed[:3]} == {"u1", "u2", "u3"}
+    assert "--cursor" in for_people[-1]
+    assert found["phases"] == {"uncertain": 3, "started": 1, "held": 1, "outside": 1, "queued": 20}
+    assert found["states"] == {"completed": 0, "failed": 1, "cancelled": 0, "abandoned": 0}
+    assert {each["phase"] for each in found["processes"][:3]} == {"uncertain"}
+    assert len(found["processes"]) == 26
+    assert found["cursor"] is None
+
+
+async def test_pages_go_on_where_the_last_one_ended(cli: Cli, registry: ProcessRegistry) -> None:
+    """A cursor is one word that a shell can carry."""
+    for number in range(5):
+        await registry.register(work(f"q{number}", RERUNNABLE))
+    ids, cursor = [], None
+    while True:
+        page = json.loads(told(cli("ps", "--json", "--limit", "2", *(["--cursor", cursor] if cursor else []))))
+        ids += [each["id"] for each in page["processes"]]
+        if (cursor := page["cursor"]) is None:
+            break
+        assert cursor.replace("-", "").replace("_", "").isalnum()
+
+    assert sorted(ids) == [f"q{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("how", ["proven here", "recorded"])
+async def test_show_says_that_a_dead_starter_is_dead_and_why(how: str, cli: Cli, registry: ProcessRegistry) -> None:
+    """A recorded death counts everywhere, one that this machine can prove counts here: line 6, also on a live lease."""
+    starter = dead_owner() if how == "proven here" else BOB
+    await registry.register(work("p", OWNER_BOUND, "o-17"))
+    await begun(registry, "p", starter)
+    if how == "recorded":
+        await registry.record_death(BOB, Death("killed by SIGKILL", "rack-7/supervisor"))
+
+    shown = json.loads(told(cli("show", "p", "--json")))
+
+    assert shown["verdict"]["line"] == 6
+    assert shown["verdict"]["action"] == "abandon"
+    assert shown["process"]["lease"]["live"]
+    assert shown["process"]["args"] == ["o-17"]
+    assert shown["starter"]["life"] == "dead"
+    assert shown["starter"]["proof"]["kind"] == ("replaced" if how == "proven here" else "reaped")
+    assert "line 6" in told(cli("show", "p"))
+
+
+async def test_show_says_that_a_starter_is_alive(cli: Cli, registry: ProcessRegistry) -> None:
+    """It changes no line, and an operator who would abandon the work should know it."""
+    await registry.register(work("p", OWNER_BOUND))
+    await registry.release(await begun(registry, "p", LeaseOwner.local_process("here", "here-1")))
+
+    shown = json.loads(told(cli("show", "p", "--json")))
+    abandoning = told(cli("abandon", "p", "--by", "ada", "--reason", "in a hurry"))
+
+    assert (shown["verdict"]["line"], shown["starter"]["life"]) == (9, "alive")
+    assert "alive" in abandoning
+
+
+async def test_show_has_the_outcome_of_what_has_ended(cli: Cli, registry: ProcessRegistry) -> None:
+    """Line 1, the outcome whole, and nothing in it that could steer a terminal."""
+    await registry.register(work("good", RERUNNABLE))
+    await registry.complete(await begun(registry, "good", BOB), Success({"answer": 42}))
+    await registry.register(work("bad", RERUNNABLE))
+    await registry.complete(await begun(registry, "bad", BOB), Failure("ValueError", "\x1b[31mno", "Traceback\n  here"))
+
+    good = json.loads(told(cli("show", "good", "--json")))
+    bad = told(cli("show", "bad"))
+
+    assert good["process"]["outcome"] == {"status": "completed", "value": {"answer": 42}}
+    assert good["verdict"]["line"] == 1
+    assert "ValueError" in bad
+    assert "  here" in bad
+    assert "\x1b" not in bad
+
+
+async def test_cancel_ends_what_nobody_holds_at_once(cli: Cli, registry: ProcessRegistry) -> None:
+    """The record says who asked and why; a second one is refused, since the fact stands."""
+    await registry.register(work("p", RERUNNABLE))
+
+    answer = json.loads(told(cli("cancel", "p", "--by", "ada", "--reason", "wrong customer", "--json")))
+    again = cli("cancel", "p", "--by", "bob", "--reason", "me too")
+    record = await registry.get("p")
+
+    assert answer["recorded"]
+    assert answer["process"]["status"] == "cancelled"
+    assert answer["process"]["outcome"] == {"status": "cancelled", "reason": "wrong customer"}
+    assert record is not None
+    assert record.cancel_request is not None
+    assert record.cancel_request.requested_by == "ada"
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "lash-redis: process 'p' is terminal already: cancelled\n"
+
+
+async def test_cancel_does_not_claim_to_settle_uncertainty(cli: Cli, registry: ProcessRegistry) -> None:
+    """Of uncertain work it says what would; of held work that the holder is told."""
+    await registry.register(work("lost", OWNER_BOUND))
+    await registry.release(await begun(registry, "lost", ADA))
+    await registry.register(work("runs", RERUNNABLE))
+    await begun(registry, "runs", ADA)
+
+    assert "abandon" in told(cli("cancel", "lost", "--by", "ada", "--reason", "late"))
+    assert "ada holds it and is told" in told(cli("cancel", "runs", "--by", "ada", "--reason", "late"))
+
+
+async def test_an_abandoned_process_is_settled_by_the_next_sweep(cli: Cli, registry: ProcessRegistry) -> None:
+    """The verb records a permission and says who acts on it; the evidence then names the asker and the starter."""
+    await registry.register(work("p", OWNER_BOUND))
+    await registry.release(await begun(registry, "p", ADA))
+
+    said = told(cli("abandon", "p", "--by", "ada", "--reason", "node lost"))
+    before = await registry.get("p")
+    waiting = told(cli("ps"))
+    await Sweep(registry, BOB).run_once()
+    shown = json.loads(told(cli("show", "p", "--json")))
+
+    assert "the next sweep writes abandoned" in said
+    assert before is not None
+    assert not before.is_terminal
+    assert "1 with an abandon request" in waiting
+    evidence = shown["process"]["outcome"]["evidence"]
+    assert (evidence["writer"], evidence["owner"]["owner_id"]) == ("reconciled_request", "ada")
+    assert evidence["detail"] == "by ada: node lost"
+
+
+async def test_an_abandon_request_on_a_live_lease_waits(cli: Cli, registry: ProcessRegistry) -> None:
+    """It reaches the holder as a wish to stop; of two requests the first stands, and the second learns of it."""
+    await registry.register(work("p", OWNER_BOUND))
+    await begun(registry, "p", ADA)
+
+    first = told(cli("abandon", "p", "--by", "ada", "--reason", "stuck"))
+    second = json.loads(told(cli("abandon", "p", "--by", "bob", "--reason", "me too", "--json")))
+
+    assert "asked to stop" in first
+    assert "once the lease has ended" in first
+    assert not second["recorded"]
+    assert (second["request"]["requested_by"], second["request"]["reason"]) == ("ada", "stuck")
+    assert second["verdict"]["line"] == 4
+
+
+async def test_what_has_nothing_to_abandon_is_refused(cli: Cli, registry: ProcessRegistry) -> None:
+    """Rerunnable work is cancelled instead, and the error says so."""
+    await registry.register(work("p", RERUNNABLE))
+
+    refused = cli("abandon", "p", "--by", "ada", "--reason", "why")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "cancel it instead" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_namespace_that_does_not_exist_is_not_made(registry: ProcessRegistry, url: str) -> None:
+    """A typing error must not create one."""
+    elsewhere = f"{registry.namespace}-typo"
+    command = [sys.executable, "-m", "lash_redis", "ps", "--namespace", elsewhere]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LASH_REDIS_URL": url}
+
+    for _ in range(2):
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert elsewhere in ran.stderr
+
+
+async def test_whoever_reads_only_the_head_breaks_nothing(registry: ProcessRegistry, url: str) -> None:
+    """``ps | head -1`` ends without a word on standard error."""
+    for number in range(500):
+        await registry.register(work(f"{number:03}-{'x' * 200}", RERUNNABLE))
+    script = f'"{sys.executable}" -m lash_redis ps --limit 500 --namespace {registry.namespace} | head -1'
+
+    ran = await _shell(script, url)
+
+    assert ran == (0, f"namespace {registry.namespace}", "")
+
+
+async def _shell(script: str, url: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_shell(
+        script,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "LASH_REDIS_URL": url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode().split(" ·")[0], err.decode()
+
+
+def test_without_a_url_it_looks_into_the_embedded_server(tmp_path: Path) -> None:
+    """What a program left there is seen without a server being named, and without keeping it running."""
+    here = {"LASH_REDIS_URL": "", "LASH_REDIS_DATA": str(tmp_path / "data")}
+    program = (
+        "from lash_redis import Lash\n"
+        "with Lash(namespace='embedded').blocking as lash:\n"
+        "    lash.expect('approval:1', grantee='desk')\n"
+    )
+    environment = os.environ | here | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=30)
+
+    command = [sys.executable, "-m", "lash_redis", "ps", "--namespace", "embedded", "--json"]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+
+    assert [each["id"] for each in json.loads(shown.stdout)["processes"]] == ["approval:1"]

@@ -1,0 +1,233 @@
+"""The drain of a real pool: signals, grace, exit codes, and threads that will not stop (design, section 5)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import signal
+import sys
+import termios
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from tests.servers import Server
+from tests.support import block_until
+from tests.system.conftest import StartPool
+from tests.system.pools import Work, evidence_of, owner_of, pass_time
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform == "win32", reason="the pool needs POSIX")]
+
+LONG = ("--grace", "60")
+SHORT = ("--grace", "0.2", "--cancel", "0.5", "--drain", "1")
+
+
+async def test_sigterm_lets_running_work_finish(start_pool: StartPool, work: Work) -> None:
+    """Within the grace both kinds of work end as if nobody had asked, nothing new is begun, and the exit code is 0."""
+    pool = start_pool("--workers", "2", *LONG)
+    for task in ("measure", "pay"):
+        pool.until_begun(await work.submit(task, task))
+
+    pool.signal()
+    pool.until_logged("worker.draining", 2)
+    await work.submit("measure", "late")
+    pool.go("measure")
+    pool.go("pay")
+
+    assert pool.exit_code() == 0
+    assert [(await work.record(each)).status for each in ("measure", "pay")] == [ProcessStatus.COMPLETED] * 2
+    assert (await work.record("late")).phase is Phase.QUEUED
+    assert pool.report() == {"abandoned": [], "deferred": [], "released": 0, "finished": 2}
+
+
+async def test_what_outlasts_the_grace_is_given_back_or_abandoned(start_pool: StartPool, work: Work) -> None:
+    """Rerunnable work goes back to its lane without a loss; started owner-bound work is abandoned, and reported."""
+    pool = start_pool(*SHORT)
+    for task in ("measure", "pay"):
+        pool.until_begun(await work.submit(task, task))
+
+    pool.signal()
+
+    assert pool.exit_code() == 0
+    given_back = await work.record("measure")
+    assert (given_back.phase, given_back.losses) == (Phase.QUEUED, 0)
+    evidence = evidence_of(await work.record("pay"))
+    assert (evidence.writer, evidence.proof) == (AbandonWriter.OWNER_DRAIN, "ended_here")
+    assert owner_of(evidence) == f"{pool.name}/1"
+    assert pool.report() == {"abandoned": ["pay"], "deferred": [], "released": 1, "finished": 0}
+
+
+async def test_a_second_signal_shortens_the_grace_and_still_drains(start_pool: StartPool, work: Work) -> None:
+    """A second or more after the first, another signal ends the grace; what is left is settled all the same."""
+    pool = start_pool(*LONG, "--cancel", "1", "--drain", "1")
+    for task in ("measure", "pay"):
+        pool.until_begun(await work.submit(task, task))
+
+    pool.signal()
+    pool.until_logged("worker.draining")
+    pass_time(1.05)
+    pool.signal(signal.SIGINT)
+
+    assert pool.exit_code() == 0
+    assert (await work.record("measure")).phase is Phase.QUEUED
+    assert evidence_of(await work.record("pay")).writer is AbandonWriter.OWNER_DRAIN
+
+
+async def test_signals_less_than_a_second_apart_count_once(start_pool: StartPool, work: Work) -> None:
+    """An init shim and a group kill may both send one: the grace stays whole."""
+    pool = start_pool(*LONG)
+    pool.until_begun(await work.submit("measure", "measure"))
+
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+        pool.signal(number)
+    pool.until_logged("worker.draining")
+    pass_time(1.05)
+    pool.go("measure")
+
+    assert pool.exit_code() == 0
+    assert (await work.record("measure")).status is ProcessStatus.COMPLETED
+
+
+async def test_ctrl_c_at_a_terminal_drains(start_pool: StartPool, work: Work) -> None:
+    """The terminal sends SIGINT to its whole foreground group; no worker process is killed by it."""
+    ours, theirs = pty.openpty()
+    pool = start_pool(
+        *LONG,
+        stdin=theirs,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # the terminal becomes that of its session
+    )
+    os.close(theirs)
+    try:
+        worker = pool.until_begun(await work.submit("pay", "pay"))
+        assert os.getsid(worker) == worker, "it does not lead a session of its own"
+
+        os.write(ours, b"\x03")
+        pool.until_logged("signal=SIGINT")
+        pool.go("pay")
+
+        assert pool.exit_code() == 0
+    finally:
+        os.close(ours)
+    assert (await work.record("pay")).status is ProcessStatus.COMPLETED
+
+
+async def test_a_signal_to_everything_drains_once(start_pool: StartPool, work: Work) -> None:
+    """A service manager may signal each OS process of the unit: that is one drain, and no crash."""
+    pool = start_pool("--workers", "2", *LONG)
+    pool.until_ready(2)
+    pool.until_begun(await work.submit("measure", "measure"))
+
+    for each in [*pool.workers, pool.supervisor]:
+        each.send_signal(signal.SIGTERM)
+    pool.until_logged("worker.draining", 2)
+    pool.go("measure")
+
+    assert pool.exit_code() == 0
+    assert pool.log.count("pool.spawned") == 2
+    assert (await work.record("measure")).status is ProcessStatus.COMPLETED
+
+
+async def test_one_worker_process_can_be_asked_to_leave(start_pool: StartPool, work: Work) -> None:
+    """SIGTERM to one worker process lets that one drain; the pool goes on and fills its slot again."""
+    pool = start_pool(*LONG)
+    pool.until_begun(await work.submit("measure", "first"))
+    (leaving,) = pool.workers
+
+    leaving.send_signal(signal.SIGTERM)
+    pool.until_logged("worker.draining")
+    pool.go("first")
+    pool.until_ready(2)
+
+    assert (await work.record("first")).status is ProcessStatus.COMPLETED
+    assert pool.until_begun(await work.submit("measure", "second")) != leaving.pid
+    assert "pool.died" not in pool.log
+
+
+async def test_a_signal_while_user_code_is_imported_ends_the_pool(start_pool: StartPool, tmp_path: Path) -> None:
+    """Nothing was claimed yet, so nothing is waited for."""
+    (tmp_path / "slow.py").write_text(
+        "import time, pathlib\npathlib.Path('importing').touch()\nwhile True: time.sleep(1)\n"
+    )
+    pool = start_pool(*LONG, target="slow:lash")
+    block_until((tmp_path / "importing").exists, "the module is being imported")
+
+    pool.signal()
+
+    assert pool.exit_code(5) == 0
+    assert pool.report() == {"abandoned": [], "deferred": [], "released": 0, "finished": 0}
+
+
+async def test_a_thread_that_will_not_stop_is_ended_and_its_drain_finished(start_pool: StartPool, work: Work) -> None:
+    """The supervisor ends the worker process, sees it ended, and settles in its name, its status as evidence."""
+    pool = start_pool(*SHORT)
+    for task in ("measure_deaf", "pay_deaf"):
+        pool.until_begun(await work.submit(task, task))
+
+    pool.signal()
+
+    assert pool.exit_code() == 0
+    assert pool.begun("pay_deaf.asked"), "it was never asked to stop"
+    given_back = await work.record("measure_deaf")
+    assert (given_back.phase, given_back.losses) == (Phase.QUEUED, 0)
+    evidence = evidence_of(await work.record("pay_deaf"))
+    assert (evidence.writer, evidence.proof) == (AbandonWriter.OWNER_DRAIN, "ended_here")
+    assert evidence.detail == "killed by SIGKILL after the drain: a thread would not stop"
+    assert owner_of(evidence) == f"{pool.name}/1"
+    assert pool.report() == {"abandoned": ["pay_deaf"], "deferred": [], "released": 1, "finished": 0}
+
+
+async def test_a_worker_process_stuck_in_a_c_call_is_ended_at_the_end_of_its_time(
+    start_pool: StartPool, work: Work
+) -> None:
+    """It cannot even hear that it is to drain: its supervisor does it all, and in time."""
+    pool = start_pool(*SHORT)
+    pool.until_begun(await work.submit("pay", "pay"))
+    pool.until_begun(await work.submit("match", "match", 60))
+
+    pool.signal()
+
+    assert pool.exit_code(1.7 + 3 + 1) == 0
+    assert (await work.record("match")).losses == 0
+    assert (await work.record("match")).phase is Phase.QUEUED
+    assert evidence_of(await work.record("pay")).writer is AbandonWriter.OWNER_DRAIN
+
+
+async def test_what_cannot_be_written_is_deferred(start_pool: StartPool, namespace: str) -> None:
+    """Without a server the drain still ends in time; it says that something is left, and the exit code is 4."""
+    with Server("valkey") as server:
+        pool = start_pool("--workers", "2", *SHORT, url=server.url)
+        pool.until_ready(2)
+        server._process.kill()
+        server._process.wait()
+
+        pool.signal()
+
+        assert pool.exit_code(1.7 + 3 + 1) == 4
+    assert pool.report()["deferred"]
+
+
+def test_a_drained_pool_leaves_nothing_behind(start_pool: StartPool) -> None:
+    """When the supervisor has gone, so have its worker processes."""
+    pool = start_pool("--workers", "2")
+    pool.until_ready(2)
+    workers = pool.workers
+
+    pool.signal()
+
+    assert pool.exit_code() == 0
+    assert not any(psutil.pid_exists(each.pid) for each in workers)
+
+
+async def test_sigquit_shows_where_everybody_is_and_drains_at_once(start_pool: StartPool, work: Work) -> None:
+    """The stacks of the supervisor and of each worker process are written, whatever those are doing."""
+    pool = start_pool(*LONG, "--cancel", "1", "--drain", "1")
+    pool.until_begun(await work.submit("measure_deaf", "measure_deaf"))
+
+    pool.signal(signal.SIGQUIT)
+
+    assert pool.exit_code() == 0
+    assert "in never_stop" in pool.log
+    assert (await work.record("measure_deaf")).losses == 0

@@ -1,0 +1,250 @@
+"""What a pool does when OS processes die, hang or lose their supervisor (design, sections 3 and 4)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import redis.asyncio
+
+from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from tests.soundness import assert_sound
+from tests.support import block_until, wait_until
+from tests.system.conftest import StartPool
+from tests.system.pools import Work, command_of, evidence_of, owner_of, pass_time
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="proof of death needs Linux")]
+
+SHORT_LEASE = ("--lease-ttl", "1")
+
+
+async def test_a_killed_worker_process_is_proof_at_once(start_pool: StartPool, work: Work) -> None:
+    """Long before its lease lapses rerunnable work runs again, and owner-bound work is abandoned."""
+    pool = start_pool("--grace", "1")
+    pool.go("measure.again")
+    first = pool.until_begun(await work.submit("measure", "measure"))
+    pool.until_begun(await work.submit("pay", "pay"))
+
+    os.kill(first, signal.SIGKILL)
+
+    evidence = evidence_of(await work.end_of("pay", 5))
+    assert (evidence.writer, evidence.proof) == (AbandonWriter.SWEEP, "reaped")
+    assert evidence.detail == f"killed by SIGKILL, reaped by {pool.name}/supervisor"
+    assert owner_of(evidence) == f"{pool.name}/1"
+    second = pool.until_begun("measure", 2)
+    pool.go("measure")
+    measured = await work.end_of("measure")
+    assert (measured.status, measured.losses, first != second) == (ProcessStatus.COMPLETED, 1, True)
+    assert pool.begun("pay") == [first]
+
+
+async def test_what_was_never_started_outlives_any_worker_process(start_pool: StartPool, work: Work) -> None:
+    """Owner-bound work that no owner has started stays in its lane, and runs once."""
+    pool = start_pool("--concurrency", "1")
+    first = pool.until_begun(await work.submit("measure", "measure"))
+    await work.submit("pay", "pay")
+    pool.go("measure")
+    pool.go("pay")
+
+    os.kill(first, signal.SIGKILL)
+
+    assert (await work.end_of("pay")).status is ProcessStatus.COMPLETED
+    assert len(pool.begun("pay")) == 1
+
+
+async def test_a_crash_loop_slows_down(start_pool: StartPool, work: Work) -> None:
+    """One that dies young is started again at once, then after 0.5 s, doubling; a loss limit ends the work."""
+    pool = start_pool()
+    await work.submit("crash", "crash")
+
+    record = await work.end_of("crash")
+
+    assert evidence_of(record).writer is AbandonWriter.LOSS_LIMIT
+    assert pool.log.count("status=exit 7") >= 5
+    began = pool.spawned_at_s("1")[:4]
+    waits = [later - earlier for earlier, later in itertools.pairwise(began)]
+    assert waits[0] < 0.5 + waits[1]
+    assert waits[1] >= 0.5
+    assert waits[2] >= 1.0
+
+
+async def test_one_that_crashes_does_not_hold_up_its_neighbour(start_pool: StartPool, work: Work) -> None:
+    """Each slot waits for itself alone."""
+    pool = start_pool("--workers", "2", "--concurrency", "1")
+    steady = pool.until_begun(await work.submit("measure", "measure"))
+    await work.submit("crash", "crash")
+
+    await work.end_of("crash")
+    pool.go("measure")
+
+    assert (await work.end_of("measure")).losses == 0
+    assert pool.begun("measure") == [steady]
+
+
+async def test_random_kills_lose_nothing_and_pay_nothing_twice(
+    start_pool: StartPool, work: Work, url: str, namespace: str
+) -> None:
+    """Whatever moment a worker process is killed in: all is measured, no ledger line is double, no row is left over."""
+    pool = start_pool("--workers", "3", "--concurrency", "8", "--grace", "5")
+    names = await work.submit_in_turn(1000, "measure_briefly", "pay_briefly")
+    pool.until_ready(3)
+    chance = random.Random(7)
+
+    def done() -> int:
+        return sum(len((pool.folder / file).read_text().split()) for file in ("measured", "paid"))
+
+    (pool.folder / "measured").touch()
+    (pool.folder / "paid").touch()
+    for kills in range(1, 9):
+        block_until(lambda kills=kills: done() >= 50 * kills and pool.workers, "work goes on", 30)  # type: ignore[misc]
+        chance.choice(pool.workers).kill()
+        pool.until_logged("pool.died", kills)
+
+    ends = {name: await work.end_of(name, 30) for name in names}
+    paid = [name for name in names if name.startswith("pay")]
+    lines = (pool.folder / "paid").read_text().split()
+    assert len(lines) == len(set(lines))
+    assert {ends[name].status for name in names if name not in paid} == {ProcessStatus.COMPLETED}
+    for name in paid:
+        if ends[name].status is ProcessStatus.ABANDONED:
+            assert evidence_of(ends[name]).proof == "reaped"
+        else:
+            assert (ends[name].status, name in lines) == (ProcessStatus.COMPLETED, True)
+    assert any(ends[name].status is ProcessStatus.ABANDONED for name in paid), "no kill has hit"
+    pool.signal()
+    assert pool.exit_code() == 0
+    async with redis.asyncio.Redis.from_url(url) as client:
+        await assert_sound(client, namespace)
+
+
+async def test_a_call_that_holds_the_gil_for_three_leases_keeps_them(start_pool: StartPool, work: Work) -> None:
+    """The supervisor renews from another OS process: nobody takes the work of one that is stuck in a C call."""
+    pool = start_pool(*SHORT_LEASE)
+    stuck = pool.until_begun(await work.submit("match", "match", 4))
+    other = start_pool(*SHORT_LEASE)
+    other.until_ready()
+
+    record = await work.end_of("match", 40)
+
+    assert record.status is ProcessStatus.COMPLETED
+    assert record.outcome.value > 3  # type: ignore[union-attr]
+    assert pool.begun("match") == [stuck]
+    assert record.losses == 0
+
+
+async def test_a_stopped_supervisor_renews_nothing(start_pool: StartPool, work: Work) -> None:
+    """The counter-proof: leases live by the supervisor's renewals alone."""
+    pool = start_pool(*SHORT_LEASE)
+    pool.until_begun(await work.submit("measure", "measure"))
+
+    pool.signal(signal.SIGSTOP)
+
+    async def is_free() -> bool:
+        record = await work.record("measure")
+        return record.lease_lapsed or record.phase is Phase.QUEUED
+
+    await wait_until(is_free, "the lease is gone", 5)
+    pool.signal(signal.SIGCONT)
+
+
+async def test_orphaned_worker_processes_drain_and_go(start_pool: StartPool, work: Work) -> None:
+    """Without their supervisor they renew by themselves, let work finish, and leave."""
+    pool = start_pool("--workers", "2", "--grace", "60", "--lease-ttl", "2")
+    pool.until_ready(2)
+    begun = pool.until_begun(await work.submit("pay", "pay"))
+    await work.submit("measure", "measure")
+    pool.until_begun("measure")
+    workers = pool.workers
+
+    pool.signal(signal.SIGKILL)
+    pool.started.wait()
+    block_until(lambda: pool.log.count("worker.draining") == 2, "both drain")
+    pass_time(3)
+    pool.go("pay")
+    pool.go("measure")
+
+    for name in ("pay", "measure"):
+        record = await work.end_of(name)
+        assert (record.status, record.losses) == (ProcessStatus.COMPLETED, 0)
+    assert pool.begun("pay") == [begun]
+    block_until(lambda: not any(each.is_running() and each.status() != "zombie" for each in workers), "they have gone")
+
+
+async def test_what_a_worker_process_started_in_its_group_dies_with_it(
+    start_pool: StartPool, work: Work, tmp_path: Path
+) -> None:
+    """Its group is ended before its death is recorded, so that nothing of the work outlives the proof."""
+    pool = start_pool()
+    parent = pool.until_begun(await work.submit("spawn", "spawn"))
+    child = psutil.Process(int((tmp_path / "spawn.child").read_text()))
+
+    os.kill(parent, signal.SIGKILL)
+    pool.until_logged("pool.reaped")
+
+    block_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child has ended")
+
+
+async def test_an_outage_at_a_death_holds_up_nobody_else(start_pool: StartPool, work: Work, url: str) -> None:
+    """The dead one's slot waits until its death is recorded; its neighbour goes on, and all is settled afterwards."""
+    pool = start_pool("--workers", "2")
+    pool.until_ready(2)
+    killed = pool.until_begun(await work.submit("pay", "pay"))
+    frozen = _server_of(url)
+    frozen.send_signal(signal.SIGSTOP)
+    try:
+        os.kill(killed, signal.SIGKILL)
+        pool.until_logged("pool.died")
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+
+    assert evidence_of(await work.end_of("pay")).proof == "reaped"
+    pool.until_ready(3)
+
+
+def _server_of(url: str) -> psutil.Process:
+    path = url.removeprefix("unix://")
+    for each in psutil.Process().children():
+        if path in " ".join(each.cmdline()):
+            return each
+    raise AssertionError(f"no child of ours serves {url}")
+
+
+@pytest.fixture
+def as_pid_1() -> list[str]:
+    """Return what runs a command as pid 1 of a namespace of its own; skip where that is not permitted."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*command, "true"], check=False, capture_output=True).returncode
+    ):
+        pytest.skip("no pid namespaces here")
+    return command
+
+
+async def test_a_pool_as_pid_1_drains_and_reaps_orphans(start_pool: StartPool, work: Work, as_pid_1: list[str]) -> None:
+    """As pid 1 a signal without a handler is lost and orphans are its children: neither goes wrong."""
+    pool = start_pool("--grace", "60", before=as_pid_1)
+    await work.submit("orphan", "orphan")
+    await work.end_of("orphan")
+    pool.until_begun(await work.submit("measure", "measure"))
+    (inside,) = pool.supervisor.children()
+    assert "pid=1 " in pool.log
+
+    def orphans() -> list[psutil.Process]:
+        return [each for each in inside.children() if "lash_redis" not in command_of(each)]
+
+    block_until(lambda: not orphans(), "the orphan has been reaped")
+    inside.send_signal(signal.SIGTERM)
+    pool.until_logged("worker.draining")
+    pool.go("measure")
+
+    assert pool.exit_code() == 0
+    assert (await work.record("measure")).status is ProcessStatus.COMPLETED

