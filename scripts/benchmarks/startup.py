@@ -29,7 +29,9 @@ async def measure() -> None:
     bare = _median_ms([sys.executable, "-c", "pass"])
     imported = _median_ms([sys.executable, "-c", "import lash_redis"])
     helped = _median_ms([sys.executable, "-m", "lash_redis", "--help"])
-    print(f"python alone {bare:.0f} ms; with `import lash_redis` {imported:.0f} ms; `lash-redis --help` {helped:.0f} ms")
+    print(
+        f"python alone {bare:.0f} ms; with `import lash_redis` {imported:.0f} ms; `lash-redis --help` {helped:.0f} ms"
+    )
     with fresh_server() as url:
         environment = {**os.environ, "LASH_BENCH_URL": url}
         began = time.perf_counter()

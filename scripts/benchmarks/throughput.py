@@ -68,7 +68,7 @@ async def _worker(registry: ProcessRegistry) -> float:
 
 async def measure() -> None:
     """Print both, and what each cost the server."""
-    rates = {}
+    rates: dict[str, float] = {}
     for name, drain in (("bare transitions", _bare), ("one worker", _worker)):
         with fresh_server() as url:
             registry = ProcessRegistry(url, namespace="bench")
@@ -86,7 +86,5 @@ async def measure() -> None:
             rates[name] = PROCESSES / seconds
             print(f"{name}: {rates[name]:,.0f} no-ops a second claimed and ended; {commands / PROCESSES:.1f} commands, "
                   f"{cpu / PROCESSES * 1e6:.0f} µs of server CPU a process")  # fmt: skip
-            _, _, size = Work(url).since()
-            del size
             await registry.aclose()
     print(f"ratio: one worker does {rates['one worker'] / rates['bare transitions']:.2f} of the bare transitions")

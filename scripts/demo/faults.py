@@ -23,7 +23,7 @@ async def until(what: str, fact: Callable[[], Awaitable[bool]], every_s: float =
     """
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not await fact():
+            while not await fact():  # noqa: ASYNC110 - the fact is in another OS process
                 await asyncio.sleep(every_s)
     except TimeoutError:
         raise SystemExit(f"gave up waiting until {what}") from None

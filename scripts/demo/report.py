@@ -59,7 +59,9 @@ def report(outcome: Outcome) -> bool:
             "at least one row ran again": bool(again),
             "at least one was abandoned because its worker process was reaped": (AbandonWriter.SWEEP, "reaped")
             in writers,
-            "at least one was abandoned by the drain": any(writer is AbandonWriter.OWNER_DRAIN for writer, _ in writers),
+            "at least one was abandoned by the drain": any(
+                writer is AbandonWriter.OWNER_DRAIN for writer, _ in writers
+            ),
             "each pool drained in order": set(outcome.pool_exit_codes) == {0},
         }
     )

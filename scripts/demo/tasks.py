@@ -37,7 +37,11 @@ async def publish(package: str, files: int, ledger: str, takes_s: float) -> int:
     The ledger answers slowly; its line is written half way, where nobody outside can see whether it was.
     """
     await asyncio.sleep(takes_s / 2)
-    with Path(ledger).open("a", encoding="utf-8") as lines:
-        lines.write(f"{package}\t{files}\n")
+    _append(ledger, f"{package}\t{files}\n")
     await asyncio.sleep(takes_s / 2)
     return files
+
+
+def _append(ledger: str, line: str) -> None:
+    with Path(ledger).open("a", encoding="utf-8") as lines:
+        lines.write(line)

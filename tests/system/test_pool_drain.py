@@ -28,6 +28,7 @@ SHORT = ("--grace", "0.2", "--cancel", "0.5", "--drain", "1")
 async def test_sigterm_lets_running_work_finish(start_pool: StartPool, work: Work) -> None:
     """Within the grace both kinds of work end as if nobody had asked, nothing new is begun, and the exit code is 0."""
     pool = start_pool("--workers", "2", *LONG)
+    pool.until_ready(2)  # one that has not claimed yet leaves without a drain
     for task in ("measure", "pay"):
         pool.until_begun(await work.submit(task, task))
 

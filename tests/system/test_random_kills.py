@@ -65,7 +65,7 @@ KILLS = 12
 async def test_kill_9_at_any_moment_loses_nothing_and_repeats_no_owner_bound_work(
     start_pool: StartPool, work: Work, tmp_path: Path, url: str, namespace: str
 ) -> None:
-    """Every process ends; the rerunnable complete, the owner-bound complete once or are abandoned on reaped evidence."""
+    """Every process ends: rerunnable work completes, owner-bound work completes once or is abandoned on evidence."""
     (tmp_path / "ledger.py").write_text(LEDGER)
     # A killed row has a few lives only, and here workers die far more often than anywhere.
     kinds = {"again": RecoveryDisposition.RERUNNABLE, "once": RecoveryDisposition.OWNER_BOUND}
@@ -109,7 +109,7 @@ async def test_kill_9_at_any_moment_loses_nothing_and_repeats_no_owner_bound_wor
 
 
 async def _kill_at_random(pool: RunningPool, work: Work, seed: int) -> int:
-    """Kill worker processes at random moments while there is work; the moments are spread over the work, not the clock."""
+    """Kill worker processes at random moments while there is work; return how many."""
     chance = random.Random(seed)
     killed = 0
     while killed < KILLS:
