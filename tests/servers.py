@@ -62,6 +62,11 @@ class Server:
         """Where clients find it."""
         return f"unix://{self.socket}"
 
+    @property
+    def pid(self) -> int:
+        """Its pid."""
+        return self._process.pid
+
     def _answers(self) -> bool:
         assert self._process.poll() is None, (self.folder / "log").read_text("utf-8")
         with redis.Redis(unix_socket_path=str(self.socket)) as client:

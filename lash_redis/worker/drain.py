@@ -6,7 +6,9 @@ minted that incarnation, renewed for it and saw it end.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+import asyncio
+from collections.abc import AsyncIterator, Collection, Coroutine
+from typing import Any, TypeVar
 
 from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
@@ -20,9 +22,29 @@ from lash_redis.registry.rows import Row
 from lash_redis.worker.facts import Proof, facts_of, settlement_of
 from lash_redis.worker.sweep import tell
 
+T = TypeVar("T")
+
 STILL_RUNNING = "still running: a thread that will not stop"
 NOT_WRITTEN = "its result could not be written in time"
 _MOST_PASSES = 1000  # a page moves with each, so this is never met but by rows that change under us for ever
+
+
+async def in_time(work: Coroutine[Any, Any, T], budget_ms: int) -> T:
+    """Do ``work`` within its time; a server that hangs must not hold up a drain.
+
+    It is not waited for once its time is over: what it may still have sent can be sent again.
+
+    Raises:
+        TimeoutError: it did not end in time.
+    """
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({doing}, timeout=max(budget_ms, 0) / 1000)
+        if not doing.done():
+            raise TimeoutError("the registry did not answer in time")
+        return doing.result()
+    finally:
+        doing.cancel()
 
 
 class _Ended:
@@ -77,17 +99,17 @@ class Leftovers:
 
     async def settle(self, budget_ms: int) -> DrainReport:
         """Settle all of it, retrying for ``budget_ms`` while the server does not answer; report what was left."""
-        deadline, failures = boottime_ms() + budget_ms, 0
+        deadline, failures, why = boottime_ms() + budget_ms, 0, ""
         while True:
             try:
-                deferred = await self._settle_once()
+                deferred = await in_time(self._settle_once(), deadline - boottime_ms())
             except RegistryUnavailable as error:
-                failures += 1
+                failures, why = failures + 1, str(error)
                 if boottime_ms() >= deadline:
-                    return self._report(self._kept | self._unknown(str(error)))
+                    return self._report(self._kept | self._unknown(why))
                 await sleep(backoff(failures, 0.05, 0.5))
-            except LashError as error:
-                return self._report(self._kept | self._unknown(str(error)))
+            except (LashError, TimeoutError) as error:
+                return self._report(self._kept | self._unknown(why or str(error)))
             else:
                 return self._report(self._kept | deferred)
 

@@ -18,9 +18,11 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import backoff, boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.drain import NOT_WRITTEN, STILL_RUNNING, Leftovers
+from lash_redis.worker.drain import NOT_WRITTEN, STILL_RUNNING, Leftovers, in_time
 from lash_redis.worker.inhand import InHand
 from lash_redis.worker.settings import WorkerSettings
+
+_LEAST_MS = 500  # for one round of calls, where the time for them is over already
 
 
 class Changes(Protocol):
@@ -57,21 +59,17 @@ class Leaving:
         roster = self._in_hand.roster
         emit("worker.draining", owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms)
         await self._answer_claims(changes)
-        await self._close_claims()
-        leftovers = Leftovers(self._registry, self._owner, kept={each.process_id: "" for each in roster})
-        try:
-            handed_back = await leftovers.hand_back()
-        except RegistryUnavailable:
-            handed_back = 0  # the last pass finds them again
+        await self._close_claims(max(self.grace_left_ms, _LEAST_MS))
+        handed_back = await self._hand_back()
         await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, changes, hurried_too=True)
         self._in_hand.stop_all()
         await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms, changes)
         write_until = boottime_ms() + self._settings.drain_ms
         await self._until(lambda: self._in_hand.outbox.is_empty, write_until, changes, every_s=0.05)
-        await self._close_claims()
+        await self._close_claims(max(write_until - boottime_ms(), _LEAST_MS))
         kept = {each.process_id: NOT_WRITTEN if each.ended else STILL_RUNNING for each in roster}
         leftovers = Leftovers(self._registry, self._owner, kept=kept, expected=self._in_hand.ended_without_result)
-        report = await leftovers.settle(max(write_until - boottime_ms(), 500))
+        report = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
         report = msgspec.structs.replace(
             report,
             released=report.released + handed_back + self._in_hand.outbox.returned,
@@ -81,28 +79,43 @@ class Leaving:
              abandoned=report.abandoned, deferred=report.deferred)  # fmt: skip
         return report
 
-    def _grace_is_over(self) -> bool:
-        return self._hurried or (self._grace_ends_at_ms is not None and boottime_ms() >= self._grace_ends_at_ms)
+    @property
+    def grace_left_ms(self) -> int:
+        """How much longer work may go on, ms."""
+        return 0 if self._hurried else max((self._grace_ends_at_ms or 0) - boottime_ms(), 0)
 
     async def _answer_claims(self, changes: Changes) -> None:
         """Get what an unanswered claim handed out, which is started already, and begin it."""
         failures = 0
-        while self._in_hand.claimer.unanswered and not self._grace_is_over():
+        while self._in_hand.claimer.unanswered and self.grace_left_ms:
             try:
-                await self._in_hand.claim(self._in_hand.claimer.unanswered[0])
+                await in_time(self._in_hand.claim(self._in_hand.claimer.unanswered[0]), self.grace_left_ms)
             except RegistryUnavailable as error:
                 failures += 1
                 emit("worker.unavailable", operation="claim", reason=error)
                 await changes(within_s=backoff(failures, 0.05, 0.5))
-            except LashError:
+            except (LashError, TimeoutError):
                 return
 
-    async def _close_claims(self) -> None:
+    async def _close_claims(self, budget_ms: int) -> None:
+        """Make late copies of claims stale; what is not answered now is tried once more at the end."""
+        until = boottime_ms() + budget_ms
         for partition in self._in_hand.claimer.open_partitions(self._registry.partitions):
             try:
-                await self._in_hand.claimer.close(partition)
-            except LashError as error:
+                await in_time(self._in_hand.claimer.close(partition), until - boottime_ms())
+            except (LashError, TimeoutError) as error:
                 emit("worker.unavailable", operation="claim", reason=error)
+                return
+
+    async def _hand_back(self) -> int:
+        """Release at once what is leased and not started; what cannot be reached now the last pass finds again."""
+        kept = {each.process_id: "" for each in self._in_hand.roster}
+        try:
+            leftovers = Leftovers(self._registry, self._owner, kept=kept)
+            return await in_time(leftovers.hand_back(), max(self.grace_left_ms, _LEAST_MS))
+        except (LashError, TimeoutError) as error:
+            emit("worker.unavailable", operation="release", reason=error)
+            return 0
 
     async def _until(
         self,

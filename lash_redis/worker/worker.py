@@ -11,7 +11,7 @@ from typing import Any
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError, UnsafeServerError
 from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import DrainReport
+from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.timing import backoff, jittered, new_incarnation_id, sleep
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.listening import listen
@@ -107,7 +107,9 @@ class Worker:
              queues=",".join(self.settings.queues), concurrency=self.settings.concurrency)  # fmt: skip
         self._claiming = asyncio.get_running_loop().create_task(self._claim_for_ever())
         try:
-            await asyncio.shield(self._claiming)
+            await asyncio.wait([self._claiming])
+            if not self._claiming.cancelled():
+                self._claiming.result()
             if self._draining is not None:
                 await asyncio.shield(self._draining)
         except asyncio.CancelledError:
@@ -262,11 +264,15 @@ class Worker:
 
     async def _drain(self) -> DrainReport:
         self._leaving.begin()
-        await self.registry.open()
+        try:
+            await self.registry.open()
+        except RegistryUnavailable as error:
+            return DrainReport(deferred=[Deferred("*", str(error))])
         self._start_services()
         self._changed()
         if self._claiming is not None:
-            await asyncio.wait([self._claiming])
+            await asyncio.wait([self._claiming], timeout=self._leaving.grace_left_ms / 1000)
+            self._claiming.cancel()  # a server that hangs: the answer to its claim is asked for once more
         try:
             return await self._leaving.leave(self._changes)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def files_by_package(folder: str) -> dict[str, list[str]]:
     if not root.is_dir():
         raise SystemExit(f"expected a folder to measure, got {root}")
     packages: dict[str, list[str]] = {}
-    for parent, folders, names in root.walk() if hasattr(root, "walk") else _walk(root):
+    for where, folders, names in os.walk(root):
+        parent = Path(where)
         folders[:] = sorted(each for each in folders if each not in LEFT_OUT and not each.endswith("_cache"))
         found = [parent / name for name in sorted(names) if folder or name.endswith(".py")]
         paths = [str(path) for path in found if path.is_file() and not path.is_symlink() and _is_readable(path)]
@@ -28,12 +30,6 @@ def files_by_package(folder: str) -> dict[str, list[str]]:
     if not packages:
         raise SystemExit(f"expected a folder with files to measure, got {root}")
     return packages
-
-
-def _walk(root: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Path.walk came with Python 3.12
-    import os  # noqa: PLC0415
-
-    return ((Path(parent), folders, names) for parent, folders, names in os.walk(root))
 
 
 def _is_readable(path: Path) -> bool:

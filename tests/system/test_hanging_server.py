@@ -1,0 +1,42 @@
+"""A server that hangs instead of refusing: each call then waits for its timeout, and a drain must not add them up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.worker import Worker
+from tests.conformance.actors import OWNER_BOUND, work
+from tests.servers import Server
+from tests.services.benches import Bench
+from tests.support import wait_until
+
+pytestmark = pytest.mark.system
+
+
+async def test_a_drain_ends_within_its_time_and_reports_although_the_server_hangs() -> None:
+    """What it stopped is named as deferred: nobody answers who could say more."""
+    bench = Bench()
+    with Server("valkey") as server:
+        registry = ProcessRegistry(server.url, namespace="hanging", partitions=4)
+        worker = Worker(registry, [bench.task("owner_bound")], grace_ms=500, cancel_ms=500, drain_ms=1_000)
+        running = asyncio.create_task(worker.run())
+        await registry.register(work("a", OWNER_BOUND, "a"))
+        await wait_until(lambda: bench.begun == ["a"], "it has begun")
+
+        os.kill(server.pid, signal.SIGSTOP)
+        began = boottime_ms()
+        report = await worker.drain()
+        took = boottime_ms() - began
+
+        os.kill(server.pid, signal.SIGCONT)
+        await running
+        await registry.aclose()
+    assert bench.stopped == ["a"]
+    assert {left.process_id for left in report.deferred} == {"a", "*"}
+    assert took < worker.settings.must_allow_s * 1000
