@@ -105,7 +105,7 @@ class Demo:
     async def _reached(self, progress: Progress, number: float) -> bool:
         if self._pool.has_ended:
             raise SystemExit(f"the pool ended by itself; see {self._folder}/pool.log")
-        await progress.draw()
+        await progress.read()
         return progress.measured >= number
 
 

@@ -26,21 +26,25 @@ class Progress:
 
     async def draw(self) -> None:
         """Read the counts and draw once."""
+        text = await self.read()
+        if self._live:
+            print(f"\r\x1b[K{text}", end="", flush=True)
+        else:
+            print(text, flush=True)
+
+    async def read(self) -> str:
+        """Read the counts, and return them as a line."""
         counts = await self._registry.counts(0)
         ended = {(task.rpartition(".")[2], state): number for (task, state), number in counts.terminal.items()}
         self.measured = ended.get(("measure", "completed"), 0)
         share = self.measured / self._files
         bar = "█" * round(share * 24)
-        text = (
+        return (
             f"[{bar:·<24}] measured {self.measured}/{self._files}  "
             f"published {ended.get(('publish', 'completed'), 0)}/{self._packages}  "
             f"abandoned {ended.get(('publish', 'abandoned'), 0)}  running {counts.leased}  "
             f"queued {sum(counts.lanes.values())}"
         )
-        if self._live:
-            print(f"\r\x1b[K{text}", end="", flush=True)
-        else:
-            print(text, flush=True)
 
     def note(self, text: str) -> None:
         """Say what happens."""
