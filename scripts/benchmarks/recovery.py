@@ -22,17 +22,23 @@ async def measure() -> None:
         environment = {**os.environ, "LASH_BENCH_URL": url}
         pool = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "lash_redis", "worker", "benchmarks.tasks:lash", "--workers", "2", "--queues", "long",
-            "--grace", "0", env=environment, stderr=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            "--grace", "0", env=environment, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
+        ready = Ready(pool.stderr)
         try:
             async with Lash(url, namespace="bench") as lash:
                 registry = lash.registry
                 registration = long.options(loss_limit=KILLS + 5).registration((600.0,), {})
                 await registry.register_many([registration])
-                times = [await _kill_and_wait(registry, registration.id) for _ in range(KILLS)]
+                times = []
+                for kill in range(KILLS):
+                    # Both worker processes are there, so that the other one is what is measured, not a start.
+                    await ready.wait_for(2 + kill)
+                    times.append(await _kill_and_wait(registry, registration.id))
         finally:
             pool.send_signal(signal.SIGTERM)
             await pool.wait()
+            ready.close()
         ordered = sorted(times)
         print(f"running again after SIGKILL of its worker process: median {statistics.median(ordered) * 1000:.0f} ms, "
               f"largest {ordered[-1] * 1000:.0f} ms of {KILLS}")  # fmt: skip
@@ -46,9 +52,6 @@ async def _kill_and_wait(registry: ProcessRegistry, process_id: str) -> float:
             token = row.token
             break
         await asyncio.sleep(0.01)
-    # Both worker processes are there again, so that the other one is what is measured, not a start.
-    while await _idle(registry) < 1:  # noqa: ASYNC110 - the fact is in another OS process
-        await asyncio.sleep(0.01)
     if not isinstance(row.holder.liveness, LocalProcess):
         raise SystemExit("this machine gives no proof of liveness")
     began = time.perf_counter()
@@ -60,5 +63,29 @@ async def _kill_and_wait(registry: ProcessRegistry, process_id: str) -> float:
         await asyncio.sleep(0.002)
 
 
-async def _idle(registry: ProcessRegistry) -> int:
-    return int(await registry.transport.client("calls").zcard(f"{registry.calls.prefix(0)}:idle:long"))
+class Ready:
+    """Counts the worker processes that a pool's log says are ready."""
+
+    def __init__(self, log: asyncio.StreamReader | None) -> None:
+        if log is None:
+            raise AssertionError("the pool's stderr is a pipe")
+        self._log = log
+        self._count = 0
+        self._more = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for line in self._log:
+            if b"worker.ready" in line:
+                self._count += 1
+                self._more.set()
+
+    async def wait_for(self, count: int) -> None:
+        """Wait until so many were ready since the start."""
+        while self._count < count:
+            self._more.clear()
+            await self._more.wait()
+
+    def close(self) -> None:
+        """Read no more."""
+        self._reading.cancel()
