@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_foreign_environment_is_left_alone(project: Path) -> None:
     shutil.copy(ROOT / "scripts/environment.py", project / "scripts")
     precious = put(project / "elsewhere", "precious", "")
 
-    ran = bootstrap(project, Path(shutil.which("python3") or "").parent, LASH_VENV=str(precious))
+    ran = bootstrap(project, Path(sys.executable).parent, LASH_VENV=str(precious))
 
     assert ran.returncode == 1
     assert "was not made by us" in ran.stderr
