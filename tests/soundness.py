@@ -200,6 +200,8 @@ class _Partition:
         actual = known | {name for name in self.keys if name.startswith(("q:", "of:"))}
         for name in sorted(expected.keys() | actual):
             yield from self.differences(name, expected[name], self.index(name))
+            if name.startswith("of:") and len(set(self.index(name).values())) < len(self.index(name)):
+                yield f"{name} has rows of one score, so that pages of it may miss some"
 
     def differences(self, name: str, expected: dict[str, float | None], actual: dict[str, float]) -> Iterator[str]:
         if lost := expected.keys() - actual.keys():

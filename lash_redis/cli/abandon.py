@@ -44,7 +44,10 @@ def _what_follows(asked: Asked) -> str:
             f"{row.holder.owner_id} holds it: its work is asked to stop, and says itself how it ended; "
             "if it never does, a sweep writes abandoned once the lease has ended"
         )
-    settles = "the next sweep writes abandoned: within seconds, while any worker runs"
+    settles = (
+        "the next sweep writes abandoned: within seconds, while any worker runs "
+        "(if its owner comes back first, it is asked to stop)"
+    )
     if starter is not None and starter.life is Life.ALIVE:
         return f"{settles}. Mind: its starter is alive ({starter.text}) and may still be running it"
     return settles

@@ -57,16 +57,25 @@ async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     counts = [await registry.counts(partition) for partition in range(registry.partitions)]
     wanted = Phase(args.phase) if args.phase else None
     page = await read_page(registry, stops(wanted, counts), args.limit, args.cursor)
-    tally = tallied(counts)
+    tally, lapsed = tallied(counts), await _lapsed(registry)
     if args.json:
-        return json_text(_shape(registry, tally, page))
+        return json_text(_shape(registry, tally, page) | {"lapsed": lapsed})
     lines = [_place(registry), "", *counted(tally)]
+    if lapsed:
+        at_least = "at least " if lapsed >= MAX_BATCH else ""
+        lines.append(loud(f"{at_least}{lapsed} with a lapsed lease that no sweep has seen: does any worker run?"))
     if page.rows:
         lines += ["", *table([_HEADER, *map(_line, page.rows)])]
     if page.cursor is not None:
         phase = f" --phase {args.phase}" if args.phase else ""
         lines += ["", f"more: --limit {args.limit}{phase} --cursor {page.cursor}"]
     return "\n".join(lines)
+
+
+async def _lapsed(registry: ProcessRegistry) -> int:
+    """Count the leases that ran out and wait for a sweep, by one page a partition."""
+    pages = [await registry.page(partition, "leases", upto="now") for partition in range(registry.partitions)]
+    return sum(len(page.rows) for page in pages)
 
 
 def tallied(counts: Sequence[Counts]) -> Tally:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 
+from lash_redis.core.timing import boottime_ms
+
 _LOG = logging.getLogger("lash_redis")
 
 EVENTS: dict[str, tuple[int, str]] = {
@@ -32,9 +34,44 @@ EVENTS: dict[str, tuple[int, str]] = {
 }
 
 
+# What an outage would say many times a second is said once in a while, with how often it was.
+_REPEATING = frozenset({"worker.unavailable"})
+_REPEATED_EVERY_MS = 10_000
+
+
+class _Repeats:
+    """How often each repeating event was not told since it was told last."""
+
+    def __init__(self) -> None:
+        self._told_at_ms: dict[tuple[str, object], int] = {}
+        self._untold: dict[tuple[str, object], int] = {}
+
+    def are_due(self, what: tuple[str, object]) -> bool:
+        """Say whether to tell of it now."""
+        now = boottime_ms()
+        if now - self._told_at_ms.get(what, -_REPEATED_EVERY_MS) < _REPEATED_EVERY_MS:
+            self._untold[what] = self._untold.get(what, 0) + 1
+            return False
+        self._told_at_ms[what] = now
+        return True
+
+    def taken(self, what: tuple[str, object]) -> int:
+        """Return how often it was not told, and count anew."""
+        return self._untold.pop(what, 0)
+
+
+_repeats = _Repeats()
+
+
 def emit(event: str, **fields: object) -> None:
-    """Tell of one event of ``EVENTS``."""
+    """Tell of one event of ``EVENTS``; of one that repeats itself every 10 s, with ``repeated`` saying how often."""
     level = EVENTS[event][0]
+    if event in _REPEATING:
+        what = (event, fields.get("operation"))
+        if not _repeats.are_due(what):
+            return
+        if repeated := _repeats.taken(what):
+            fields["repeated"] = repeated
     if _LOG.isEnabledFor(level):
         text = " ".join(f"{name}={value}" for name, value in fields.items())
         _LOG.log(level, "%s %s", event, text, extra={"event": event, "fields": fields})

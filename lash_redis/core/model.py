@@ -164,6 +164,10 @@ class AbandonEvidence(msgspec.Struct, frozen=True):
     proof: str | None = None
     detail: str | None = None
 
+    def __str__(self) -> str:
+        named = f"; owner {self.owner.owner_id}, incarnation {self.owner.incarnation_id}" if self.owner else ""
+        return f"{self.writer.value}: {self.proof} ({self.detail}){named}"
+
 
 class Abandoned(msgspec.Struct, frozen=True):
     """The owner was lost and the true result is unknowable."""

@@ -7,8 +7,7 @@ may then rely, and what it held is settled.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 import msgspec
@@ -17,10 +16,10 @@ from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
-from lash_redis.core.timing import backoff, jittered, sleep
+from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.drain import Leftovers
+from lash_redis.worker.drain import Leftovers, in_time
 from lash_redis.worker.settings import WorkerSettings
 from lash_redis.worker.sweep import Sweep
 
@@ -44,24 +43,21 @@ class Aftermath:
         self._supervisor = supervisor
         self._settings = settings
 
-    async def finish_drain(self, owner: LeaseOwner, status: str, why: str, budget_ms: int) -> DrainReport:
+    async def finish_drain(self, owner: LeaseOwner, known: Collection[str], why: str, budget_ms: int) -> DrainReport:
         """Settle or give back what one owner left that was ended at the end of a drain, as its own drain would have.
 
         Args:
             owner: who has ended; its OS process is not reaped yet.
-            status: how it ended.
-            why: it had to be ended; both go into the evidence.
+            known: ids that it said it leaves, to be named if the server does not answer.
+            why: how it ended, and why it had to be; goes into the evidence.
             budget_ms: how long to try while the server does not answer.
         """
+        until_ms = boottime_ms() + budget_ms
         try:
-            async with asyncio.timeout(budget_ms / 1000):
-                await self._retried(lambda: self._make_late_claims_stale(owner))
-                leftovers = Leftovers(self._registry, owner, detail=f"{status} after the drain: {why}")
-                return await leftovers.settle(budget_ms)
-        except TimeoutError:
-            return DrainReport(deferred=[Deferred("*", f"{owner.owner_id}: the registry did not answer in time")])
-        except LashError as error:
-            return DrainReport(deferred=[Deferred("*", f"{owner.owner_id}: {error}")])
+            await in_time(self._retried(lambda: self._make_late_claims_stale(owner)), budget_ms)
+        except (LashError, TimeoutError) as error:
+            return DrainReport(deferred=[Deferred(each, f"{owner.owner_id}: {error}") for each in (*known, "*")])
+        return await Leftovers(self._registry, owner, expected=known, detail=why).settle(until_ms - boottime_ms())
 
     async def record_and_settle(self, owner: LeaseOwner, status: str) -> int:
         """Record the death of one owner, settle all that it held, and return how many rows; wait out an outage.

@@ -198,9 +198,9 @@ def _deaf(_number: int, _frame: object) -> None:
 
 
 def _start_from(pipe: socket.socket) -> Start | None:
-    """Read what to be; None if the supervisor is gone."""
+    """Read what to be, and not a byte more: what follows is for the link. None if the supervisor is gone."""
     frames = Frames()
-    while received := pipe.recv(4096):
+    while received := pipe.recv(frames.missing):
         for body in frames.feed(received):
             return msgspec.msgpack.decode(body, type=Start)
     return None

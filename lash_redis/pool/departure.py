@@ -11,8 +11,9 @@ from lash_redis.worker.settings import WorkerSettings
 
 T = TypeVar("T")
 
-_LATE_MS = 500  # a worker process's last writes may begin at the very end of its time
-FINISH_MS = 2_000  # what the supervisor needs after that, within the margin of ``must_allow_s``
+# Both, and the end of the supervisor's own OS process, are within the margin of ``must_allow_s``, which is 3 s.
+_LATE_MS = 1_250  # what a worker process may take past its phases: its last calls may begin at their very end
+FINISH_MS = 1_250  # what the supervisor may take after that
 
 _LOOK_EVERY_S = 0.25
 
@@ -50,7 +51,20 @@ class Departure:
     @property
     def left_s(self) -> float:
         """Seconds until a worker process that has not reported is ended."""
-        return float("inf") if self._ends_at_ms is None else max(self._ends_at_ms - boottime_ms(), 0) / 1000
+        return self._left_ms() / 1000
+
+    @property
+    def closing_s(self) -> float:
+        """Seconds until the supervisor gives up what it could not write."""
+        return self._left_ms(FINISH_MS) / 1000
+
+    @property
+    def finish_ms(self) -> int:
+        """How long the supervisor may take to finish a drain that it cut short, ms."""
+        return int(min(FINISH_MS, self._left_ms(FINISH_MS)))
+
+    def _left_ms(self, and_ms: int = 0) -> float:
+        return float("inf") if self._ends_at_ms is None else max(self._ends_at_ms + and_ms - boottime_ms(), 0)
 
     async def in_time(self, work: Coroutine[Any, Any, T]) -> T:
         """Do ``work`` to its end, however long that takes, unless the pool's own time is over before.
@@ -71,6 +85,5 @@ class Departure:
 
     async def _closing_time(self) -> None:
         await self.begun.wait()
-        while self.left_s > 0:
-            await sleep(min(self.left_s, _LOOK_EVERY_S))  # a second signal moves it
-        await sleep(FINISH_MS / 1000)
+        while self.closing_s > 0:
+            await sleep(min(self.closing_s, _LOOK_EVERY_S))  # a second signal moves it

@@ -16,7 +16,7 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.timing import backoff, boottime_ms, new_incarnation_id, sleep
 from lash_redis.pool.aftermath import Aftermath, together, without
-from lash_redis.pool.departure import FINISH_MS, Departure
+from lash_redis.pool.departure import Departure
 from lash_redis.pool.home import Home
 from lash_redis.pool.link import Link
 from lash_redis.pool.messages import (
@@ -155,8 +155,10 @@ class Life:
                 self._fatal = message
             case Report():
                 self._report = message
-                why = "a thread would not stop" if message.still_running else "it did not exit"
-                self._end_after(0.0 if message.still_running else EXIT_PATIENCE_S, why)
+                if message.still_running:
+                    self._end_after(0.0, "a thread would not stop")
+                else:
+                    self._end_after(min(EXIT_PATIENCE_S, self._pool.departure.closing_s), "it did not exit")
 
     def _hung_up(self) -> None:
         """See it exit soon: it closed its pipe, and can be told nothing more."""
@@ -215,11 +217,13 @@ class Life:
 
     async def _drained_report(self, status: str) -> DrainReport:
         said = self._report
-        own = without(said.report, set(said.still_running)) if said is not None else DrainReport()
-        is_unfinished = bool(said.still_running) if said is not None else self._pool.departure.has_begun
+        still_running = said.still_running if said is not None else []
+        own = without(said.report, set(still_running)) if said is not None else DrainReport()
+        is_unfinished = bool(still_running) if said is not None else self._pool.departure.has_begun
         if self._owner is None or not self._killed or not is_unfinished:
             return own
-        return together(own, await self._aftermath().finish_drain(self._owner, status, self._killed, FINISH_MS))
+        why, budget_ms = f"{status} after the drain: {self._killed}", self._pool.departure.finish_ms
+        return together(own, await self._aftermath().finish_drain(self._owner, still_running, why, budget_ms))
 
     async def _recorded(self, ended: Ended) -> Ended:
         if self._owner is None:

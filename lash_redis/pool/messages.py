@@ -121,6 +121,13 @@ class Frames:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def missing(self) -> int:
+        """How many bytes can be read without reading into the next message; at least one."""
+        has_length = len(self._buffer) >= _LENGTH_BYTES
+        length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big") if has_length else 0
+        return _LENGTH_BYTES + length - len(self._buffer)
+
     def feed(self, received: bytes) -> list[bytes]:
         """Take what arrived and return the bodies that are whole now.
 

@@ -55,7 +55,8 @@ class Slot:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._restarts.after(ended.lived_ms)):
                     await departure.begun.wait()
-                    return Ended("not started again")
+            if departure.has_begun:  # perhaps in the very moment in which the wait was over
+                return Ended("not started again")
 
     async def _one_life(self) -> Ended:
         try:

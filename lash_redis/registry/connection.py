@@ -7,6 +7,7 @@ gives its connection parameters (design, section 6).
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -42,7 +43,7 @@ def translated(operation: str, error: Exception) -> LashError:
         return RegistryUnavailable(operation, text, maybe_applied=False)
     if isinstance(error, exceptions.ResponseError):
         return LashError(f"{operation}: the server answered with an error: {text}")
-    never_sent = isinstance(error.__context__, (ConnectionRefusedError, FileNotFoundError))
+    never_sent = isinstance(error.__context__, (ConnectionRefusedError, FileNotFoundError, socket.gaierror))
     return RegistryUnavailable(operation, text or type(error).__name__, maybe_applied=not never_sent)
 
 

@@ -18,7 +18,8 @@ key                       type        content
 ``K:uncertain``           zset        ids by since when
 ``K:outside``             zset        externally owned ids by since when
 ``K:asked``               zset        ids with an abandon request, by when it came
-``K:of:<owner>``          zset        what this owner holds, or started owner-bound and is not settled, by claim number
+``K:of:<owner>``          zset        what this owner holds, or started owner-bound and is not settled: by claim number
+                                      times 1000 and place in the batch, or else by its sequence below zero
 ``K:holders``             zset        owners whose ``K:of:`` is not empty, by digest
 ``K:owners``              hash        owner digest to owner with liveness
 ``K:claims``              hash        owner digest to its last claim number

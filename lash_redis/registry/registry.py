@@ -124,10 +124,10 @@ class ProcessRegistry(Sender):
         """
         await self.open()
         steps = Listing(self.calls, limit, cursor).pages()
-        call = next(steps)
+        answer = None
         try:
             while True:
-                call = steps.send(await self.send(call))
+                answer = await self.send(steps.send(answer))
         except StopIteration as end:
             page: RecordPage = end.value
             return page

@@ -33,10 +33,11 @@ class Attempt:
         stop: why it was asked to stop, None if it was not.
         interrupt: ends the run from outside, as far as that can be done.
         ended: its code has ended here; what is left is to write what came of it.
+        has_result: what came of it is a result, and not only a lease to give back.
     """
 
-    __slots__ = ("bound", "ended", "input", "interrupt", "lease", "leased_at_ms", "reason", "stop", "task",
-                 "trusted_until_ms")  # fmt: skip
+    __slots__ = ("bound", "ended", "has_result", "input", "interrupt", "lease", "leased_at_ms", "reason", "stop",
+                 "task", "trusted_until_ms")  # fmt: skip
 
     def __init__(self, lease: ProcessLease, task: str, *, bound: bool, encoded_input: bytes) -> None:
         self.lease = lease
@@ -49,6 +50,7 @@ class Attempt:
         self.reason: str | None = None
         self.interrupt: Callable[[], object] | None = None
         self.ended = False
+        self.has_result = False
 
     @property
     def process_id(self) -> str:

@@ -47,6 +47,7 @@ class Claimer:
         self._turn = asyncio.Lock()  # the next number is sent only after an answer
         self._last = -1
         self._closed: set[int] = set()
+        self._is_leaving = False
         self.hungry: set[int] = set()
 
     @property
@@ -55,11 +56,15 @@ class Claimer:
         return list(self._unanswered)
 
     def next_hungry(self) -> int | None:
-        """Return the partition whose turn it is, or None if none may have more."""
-        waiting = self.hungry | self._unanswered.keys()
-        if not waiting:
+        """Return the partition whose turn it is, or None if none may have more.
+
+        One whose answer is missing comes first: it may have filled this worker's hands already.
+        """
+        if self._unanswered:
+            return next(iter(self._unanswered))
+        if not self.hungry:
             return None
-        self._last = min(waiting, key=lambda partition: (partition <= self._last, partition))
+        self._last = min(self.hungry, key=lambda partition: (partition <= self._last, partition))
         return self._last
 
     def everything(self) -> None:
@@ -73,6 +78,8 @@ class Claimer:
             RegistryUnavailable: no answer; ask again.
         """
         async with self._turn:
+            if self._is_leaving and partition not in self._unanswered:
+                return Claimed([], 0, 0, 0, full=False)
             call, asked = self._unanswered.get(partition) or (self._numbered(partition, count), count)
             self._unanswered[partition] = (call, asked)
             self.hungry.discard(partition)  # before it is sent: a wake-up may come before the answer
@@ -83,6 +90,10 @@ class Claimer:
             if full:
                 self.hungry.add(partition)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at, full)
+
+    def leave(self) -> None:
+        """Ask for nothing new any more; a missing answer may still be asked for."""
+        self._is_leaving = True
 
     def open_partitions(self, partitions: int) -> list[int]:
         """Return the partitions in which a late copy of a claim could still lease something."""

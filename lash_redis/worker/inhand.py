@@ -85,14 +85,14 @@ class InHand:
         here = self.roster.get(row.process_id)
         if here is not None and here.lease.token == row.token:
             return
-        if here is not None and here.ended:
+        if here is not None and here.has_result:
             # Its result is not written yet, and the row is ours again: nothing has to run twice.
             here.claimed_again(lease, claimed.sent_at_ms, self._settings.lease_ttl_ms)
             return
         task = lane_parts(row.lane)[1]
         attempt = Attempt(lease, task, bound=row.disposition == b"o", encoded_input=row.input)
         attempt.trust(claimed.sent_at_ms, self._settings.lease_ttl_ms)
-        if here is not None:
+        if here is not None and not here.ended:
             # A worker never runs two attempts of one process at once (design, section 4).
             self._successors[row.process_id] = attempt
         else:
@@ -119,6 +119,7 @@ class InHand:
         elif outcome is None:
             self.outbox.give_back(attempt.lease, attempt)
         else:
+            attempt.has_result = True
             self.outbox.write(attempt, outcome)
         successor = self._successors.pop(attempt.process_id, None)
         if successor is not None and outcome is None:

@@ -22,7 +22,7 @@ from lash_redis.worker.drain import NOT_WRITTEN, STILL_RUNNING, Leftovers, in_ti
 from lash_redis.worker.inhand import InHand
 from lash_redis.worker.settings import WorkerSettings
 
-_LEAST_MS = 500  # for one round of calls, where the time for them is over already
+_LEAST_MS = 250  # for one round of calls, where the time for them is over already
 
 
 class Changes(Protocol):

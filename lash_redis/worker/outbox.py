@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import itertools
 from collections.abc import Callable
 
 from lash_redis.core.errors import (
@@ -20,10 +21,14 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.events import emit
 from lash_redis.core.model import Acquired, Failure, Outcome, ProcessLease
+from lash_redis.core.settings import MAX_BATCH
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import Fact
+from lash_redis.registry.call import attempt_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt, Roster
+
+_Name = tuple[str, str, int]
 
 
 class Claim(enum.Enum):
@@ -45,7 +50,7 @@ class Outbox:
         self._roster = roster
         self._ttl_ms = lease_ttl_ms
         self._facts: dict[Attempt, tuple[str, bytes]] = {}
-        self._returns: list[tuple[ProcessLease, Attempt | None]] = []
+        self._returns: dict[_Name, tuple[ProcessLease, Attempt | None]] = {}
         self._to_do = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -64,7 +69,9 @@ class Outbox:
 
     def give_back(self, lease: ProcessLease, attempt: Attempt | None = None) -> None:
         """Release a lease under which nothing runs, as soon as can be."""
-        self._returns.append((lease, attempt))
+        name = attempt_of(lease)
+        if attempt is not None or name not in self._returns:  # several renewals may list one that nobody knows
+            self._returns[name] = (lease, attempt)
         self._wake()
 
     def _wake(self) -> None:
@@ -109,12 +116,13 @@ class Outbox:
                 elif status != "LOST" or await self.claim_again(attempt) is not Claim.OURS:
                     emit("process.result_refused", process_id=attempt.process_id, status=status)
                     self._done_with(attempt)
-                    self._returns.append((attempt.lease, None))
+                    self.give_back(attempt.lease)
         if self._returns:
-            returns = self._returns[:500]
-            self.returned += sum(await self._registry.release_many([lease for lease, _ in returns], attempts=1))
-            del self._returns[: len(returns)]
-            for _, returned in returns:
+            returns = dict(itertools.islice(self._returns.items(), MAX_BATCH))
+            leases = [lease for lease, _ in returns.values()]
+            self.returned += sum(await self._registry.release_many(leases, attempts=1))
+            for name in returns:
+                _, returned = self._returns.pop(name)
                 if returned is not None:
                     self._done_with(returned)
 

@@ -11,13 +11,14 @@ from typing import Any
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError, UnsafeServerError
 from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Deferred, DrainReport
+from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import backoff, jittered, new_incarnation_id, sleep
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.listening import listen
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.catalogue import Catalogue, HasDeclaration
 from lash_redis.tasks.declaration import Declaration
+from lash_redis.worker.drain import in_time
 from lash_redis.worker.inhand import InHand
 from lash_redis.worker.keeper import Renewal
 from lash_redis.worker.leaving import Leaving
@@ -26,6 +27,7 @@ from lash_redis.worker.settings import WorkerSettings
 from lash_redis.worker.sweep import Sweep, SweepReport
 
 _CHECK_SERVER_EVERY_S = 60.0
+_ASK_AGAIN_S = 0.25
 
 
 def default_owner(slot: str = "embedded") -> LeaseOwner:
@@ -128,6 +130,9 @@ class Worker:
         Raises:
             RegistryUnavailable: no answer; what was claimed meanwhile has ended all the same.
         """
+        if self._draining is not None:
+            await self.drain()
+            return SweepReport()
         await self.registry.open()
         started_here = not self._services
         self._start_services()
@@ -135,7 +140,7 @@ class Worker:
             report = await self._sweep.run_once()
             try:
                 for partition in range(self.registry.partitions):
-                    while self._in_hand.room <= 0:
+                    while self._in_hand.room <= 0 and self._draining is None:
                         await self._changes()
                     await self._in_hand.claim(partition)
             finally:
@@ -151,6 +156,9 @@ class Worker:
     async def _until_written(self) -> None:
         """Wait until what was begun has ended and is written, or nobody is left who could write it."""
         while self._fault is None and (self._in_hand.roster.running or not self._in_hand.outbox.is_empty):
+            if self._draining is not None:
+                await self.drain()
+                return
             await self._changes()
 
     async def drain(self) -> DrainReport:
@@ -179,7 +187,7 @@ class Worker:
         claimer.everything()
         failures = 0
         while self._draining is None:
-            partition = claimer.next_hungry() if self._may_claim else None
+            partition = claimer.next_hungry() if self._may_claim or claimer.unanswered else None
             if partition is None:
                 await self._changes()
                 continue
@@ -226,11 +234,15 @@ class Worker:
                 self._serve(self._pass_on(partition, name))
 
     async def _pass_on(self, partition: int, lane: str) -> None:
-        """Another worker may serve the lane that this one cannot, or not now (design, section 6)."""
+        """Pass a wake-up on: another worker may serve the lane that this one cannot, or not now (design, section 6)."""
         try:
             await self.registry.wake(partition, lane)
         except RegistryUnavailable as error:
             emit("worker.unavailable", operation="wake", reason=error)
+        # Being told took it from among the idle. It asks again, but not so soon that it would be told of this again.
+        await sleep(jittered(_ASK_AGAIN_S, 0.5))
+        self._in_hand.claimer.hungry.add(partition)
+        self._changed()
 
     # ── recovery ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,10 +276,11 @@ class Worker:
 
     async def _drain(self) -> DrainReport:
         self._leaving.begin()
+        self._in_hand.claimer.leave()
         try:
-            await self.registry.open()
-        except RegistryUnavailable as error:
-            return DrainReport(deferred=[Deferred("*", str(error))])
+            await in_time(self.registry.open(), max(self._leaving.grace_left_ms, 500))
+        except (LashError, TimeoutError):
+            return DrainReport()  # it never reached the server, and so holds nothing
         self._start_services()
         self._changed()
         if self._claiming is not None:

@@ -30,11 +30,11 @@ async def until(what: str, fact: Callable[[], Awaitable[bool]], every_s: float =
 
 
 async def kill_one_worker(registry: ProcessRegistry) -> int:
-    """Kill a worker process that has started both kinds of work, and return its pid.
+    """Kill a worker process that has started both kinds of work, wait until that is settled, and return its pid.
 
     It is stopped first, so that what the registry says of it still holds when it is killed.
     """
-    victims: list[int] = []
+    victims: list[tuple[int, str]] = []
 
     async def found() -> bool:
         for holder in await registry.holders(0):
@@ -47,13 +47,19 @@ async def kill_one_worker(registry: ProcessRegistry) -> int:
             # Twice, since a write that was on its way when it was stopped still arrives.
             if [await _kinds_started(registry, holder.digest) for _ in range(2)] == [BOTH, BOTH]:
                 os.kill(liveness.pid, signal.SIGKILL)
-                victims.append(liveness.pid)
+                victims.append((liveness.pid, holder.digest))
                 return True
             os.kill(liveness.pid, signal.SIGCONT)
         return False
 
     await until("one worker process has started both kinds of work", found)
-    return victims[0]
+    pid, digest = victims[0]
+
+    async def settled() -> bool:
+        return digest not in [holder.digest for holder in await registry.holders(0)]
+
+    await until("what the killed worker process held is settled", settled)
+    return pid
 
 
 async def _kinds_started(registry: ProcessRegistry, owner: str) -> set[RecoveryDisposition]:

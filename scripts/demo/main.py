@@ -25,7 +25,11 @@ from lash_redis import ExternalOwner, Success  # noqa: E402
 from lash_redis.app.process import Process  # noqa: E402
 
 PUBLISH_TAKES_S = 1.0
-LASTING = "(a publication that lasts)"
+LASTS_S = 60.0
+KILLED = "(a publication whose worker is killed)"
+STOPPED = "(a publication that outlasts the grace)"
+ENOUGH = 600  # measurements, so that there is work while both faults hit; a small folder is measured again and again
+USAGE = "usage: scripts/run [FOLDER]    (the Python standard library's sources unless one is given)"
 
 
 class Demo:
@@ -38,22 +42,25 @@ class Demo:
         self._ledger.touch()
         self._published: dict[str, Process] = {}
         self._numbers = itertools.count(1)
+        self._publishing: list[asyncio.Task[None]] = []
         self._pool = Pool(self._folder / "pool.log")
 
     async def run(self) -> bool:
         """Run it all; return whether everything came out as declared."""
         files = sum(map(len, self._packages.values()))
+        rounds = -(-ENOUGH // files)
         async with lash:
-            progress = Progress(lash.registry, files, len(self._packages) + 1)
-            progress.note(f"{files} files in {len(self._packages)} packages; namespace {RUN}; log in {self._folder}")
+            progress = Progress(lash.registry, files * rounds, len(self._packages) + 2)
+            again = f", each {rounds} times" if rounds > 1 else ""
+            progress.note(f"{files} files{again} in {len(self._packages)} packages; namespace {RUN}")
+            progress.note(f"the ledger and the pool's log are in {self._folder}, and stay there")
             began = time.monotonic()
             await self._pool.start()
             drawing = asyncio.create_task(progress.run())
             try:
-                measured, packages, approval = await self._submit()
-                publishing = asyncio.gather(*packages)
-                codes = [await self._faults(progress, files)]
-                await publishing
+                measured, approval = await self._submit(rounds)
+                codes = [await self._faults(progress, files * rounds)]
+                await asyncio.gather(*self._publishing)
                 progress.note("everything is measured and published: the desk approves")
                 await lash.complete_external(approval.id, Success(value=True), ExternalOwner("desk"))
                 await approval.outcome(timeout=10)
@@ -61,22 +68,23 @@ class Demo:
                 codes.append(await self._pool.stop())
                 await progress.draw()
             finally:
-                drawing.cancel()
                 self._pool.kill_if_left()
+                for task in (drawing, *self._publishing):
+                    task.cancel()
+                await asyncio.gather(drawing, *self._publishing, return_exceptions=True)
             published = {package: await process.record() for package, process in self._published.items()}
             rows = await lash.registry.rows([process.id for process in measured])
             records = [row.record() for row in rows if row is not None]
             return report(Outcome(records, published, await approval.record(), self._ledger, codes, seconds))
 
-    async def _submit(self) -> tuple[list[Process], list[asyncio.Task[None]], Process]:
+    async def _submit(self, rounds: int) -> tuple[list[Process], Process]:
         approval = await lash.expect(f"{RUN}:approval", grantee="desk", metadata={"what": "the whole ledger"})
         measured: list[Process] = []
-        packages = []
         for package, paths in self._packages.items():
-            processes = await measure.submit_many((path,) for path in paths)
+            processes = await measure.submit_many((path,) for path in paths * rounds)
             measured += processes
-            packages.append(asyncio.create_task(self._publish_when_measured(package, processes)))
-        return measured, packages, approval
+            self._publishing.append(asyncio.create_task(self._publish_when_measured(package, processes)))
+        return measured, approval
 
     async def _publish_when_measured(self, package: str, processes: list[Process]) -> None:
         await asyncio.gather(*(process.outcome() for process in processes))
@@ -92,11 +100,12 @@ class Demo:
         async def measured_share(share: float) -> None:
             await until(f"{share:.0%} of the files are measured", lambda: self._reached(progress, share * files), 0.1)
 
-        await measured_share(0.35)
+        await measured_share(0.25)
+        await self._publish(KILLED, 0, LASTS_S)
         pid = await kill_one_worker(lash.registry)
         progress.note(f"killed worker process {pid} (SIGKILL), which had started both kinds of work")
         await measured_share(0.65)
-        lasting = await self._publish(LASTING, 0, 60.0)
+        lasting = await self._publish(STOPPED, 0, LASTS_S)
         code = await stop_and_start(self._pool, lasting)
         progress.note(f"stopped the pool (SIGTERM, grace {GRACE_S} s; it left with {code}) and started it again: "
                       f"{WORKERS} worker processes")  # fmt: skip
@@ -111,7 +120,15 @@ class Demo:
 
 def main() -> int:
     """Return the exit code."""
-    return 0 if asyncio.run(Demo(sys.argv[1] if len(sys.argv) > 1 else "").run()) else 1
+    folder = sys.argv[1] if len(sys.argv) > 1 else ""
+    if Path(folder).name in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    try:
+        return 0 if asyncio.run(Demo(folder).run()) else 1
+    except KeyboardInterrupt:
+        print("\nstopped before its end; the pool drains by itself")
+        return 130
 
 
 if __name__ == "__main__":

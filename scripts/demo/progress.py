@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 
 from lash_redis import ProcessRegistry
@@ -28,7 +29,8 @@ class Progress:
         """Read the counts and draw once."""
         text = await self.read()
         if self._live:
-            print(f"\r\x1b[K{text}", end="", flush=True)
+            # A line that wraps could not be drawn over.
+            print(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
         else:
             print(text, flush=True)
 

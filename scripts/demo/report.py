@@ -33,8 +33,8 @@ def report(outcome: Outcome) -> bool:
         if isinstance(record.outcome, Abandoned)
     }
     double = [package for package, lines in ledger.items() if lines > 1]
-    print(f"\nmeasured   {len(done)} of {len(outcome.measured)} files in {outcome.seconds:.1f} s "
-          f"({len(done) / outcome.seconds:.0f} files a second)")  # fmt: skip
+    print(f"\nmeasured   {len(done)} of {len(outcome.measured)} in {outcome.seconds:.1f} s "
+          f"({len(done) / outcome.seconds:.0f} a second)")  # fmt: skip
     print(f"run again  {len(again)}: their worker process was killed, and they are rerunnable")
     print(f"published  {completed} of {len(outcome.published)} packages, {len(ledger)} lines in {outcome.ledger}")
     print(f"approval   {outcome.approval.status.value} (externally owned: no worker touched it)")

@@ -282,3 +282,9 @@ async def test_a_page_goes_on_where_the_last_one_ended(registry: ProcessRegistry
 
     assert sorted(found) == sorted(ids)
     assert len(found) == len(ids)
+
+
+async def test_a_cursor_past_the_last_partition_ends_the_list(registry: ProcessRegistry) -> None:
+    """Nothing is there to be read, and nothing is asked."""
+    page = await registry.list_non_terminal(10, f"[{registry.partitions}]")
+    assert (page.records, page.cursor) == ([], None)

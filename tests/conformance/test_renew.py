@@ -225,6 +225,50 @@ async def test_more_leases_than_a_page_are_all_renewed(registry: ProcessRegistry
     assert sorted(row.process_id for row in renewed) == sorted(chosen)
 
 
+@pytest.mark.parametrize("how", ["in batches", "one by one"])
+async def test_rows_that_end_between_two_pages_hide_no_others(
+    registry: ProcessRegistry, partitions: int, how: str
+) -> None:
+    """Every other live lease is renewed and listed: what is not listed counts as lost."""
+    chosen = ids_of(540, 0, partitions)
+    await registry.register_many([work(id_) for id_ in chosen])
+    if how == "in batches":
+        for count in (270, 270):
+            await registry.claim_next(batch_claim(registry, ADA, count=count))
+    else:
+        for id_ in chosen:
+            await held(registry, id_, ADA)
+    owners = [owner_digest(ADA)]
+
+    first, place = await registry.send(registry.calls.renew_owned(0, owners, 2 * LONG_MS))
+    for row in first[-20:]:
+        lease = await registry.lease(row.process_id)
+        assert lease is not None
+        await registry.release(lease)
+    assert place is not None
+    second, end = await registry.send(registry.calls.renew_owned(0, owners, 2 * LONG_MS, place))
+
+    assert sorted(row.process_id for row in first + second) == sorted(chosen)
+    assert end is None
+
+
+async def test_work_started_without_a_lease_has_its_own_place_in_the_index(
+    registry: ProcessRegistry, client: Any, namespace: str, partitions: int
+) -> None:
+    """As has what is held: no two rows of an owner's index share a score."""
+    begun_outside, claimed = ids_of(4, 0, partitions)[:2], ids_of(4, 0, partitions)[2:]
+    await registry.register_many([work(id_, OWNER_BOUND) for id_ in (*begun_outside, *claimed)])
+    for id_ in begun_outside:
+        await registry.record_first_started(id_, ProcessStarted(ADA, 1))
+    for id_ in claimed:
+        await held(registry, id_, ADA)
+
+    index = (await keyspace(client, namespace))[0][f"of:{owner_digest(ADA)}"].value
+
+    assert isinstance(index, dict)
+    assert len(set(index.values())) == len(index) == 4
+
+
 async def test_a_renewal_of_nothing_remembers_that_the_owner_called(
     registry: ProcessRegistry, client: Any, namespace: str
 ) -> None:

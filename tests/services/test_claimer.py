@@ -108,3 +108,26 @@ async def test_a_worker_claims_what_it_can_begin_now(registry: ProcessRegistry, 
         bench.let_go(*ids)
         for each in ids:
             await ended(registry, each)
+
+
+async def test_a_missing_answer_is_asked_for_before_anything_new(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have filled this worker's hands already, in whatever partition that was."""
+    Faults(registry, monkeypatch).lose_replies("claim_next")
+    claimer.everything()
+    first = claimer.next_hungry()
+    assert first is not None
+    with pytest.raises(RegistryUnavailable):
+        await claimer.claim(first, 3)
+    assert [claimer.next_hungry() for _ in range(3)] == [first] * 3
+    await claimer.claim(first, 3)
+    assert claimer.next_hungry() != first
+
+
+async def test_one_that_leaves_asks_for_nothing_new(registry: ProcessRegistry, claimer: Claimer) -> None:
+    """Whoever calls: what a drain has closed stays closed."""
+    claimer.leave()
+    claimed = await claimer.claim(0, 3)
+    assert claimed.rows == []
+    assert claimer.unanswered == []

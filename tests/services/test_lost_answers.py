@@ -7,6 +7,7 @@ import pytest
 from lash_redis.core.model import DrainReport, Phase, ProcessStatus, Success
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.attempt import Stop
 from tests.conformance.actors import LANE, OWNER_BOUND, RERUNNABLE, abandon, cancel, ids_of, outside, work
 from tests.services.benches import Bench
 from tests.services.conftest import Crew, ServerTime
@@ -97,18 +98,19 @@ async def test_a_claim_that_is_never_answered_ends_settled_or_given_back(registr
     worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=100)
     faults = crew.faults_of(worker)
     faults.lose_replies("claim_next", 1_000)
-    await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
+    a, b = ids_of(2, 0, registry.partitions)
+    await registry.register_many([work(a, RERUNNABLE, a), work(b, OWNER_BOUND, b, task="bound")])
     async with crew.running(worker):
 
         async def both_are_started() -> bool:
-            return all([(await record_of(registry, each)).first_started is not None for each in "ab"])
+            return all([(await record_of(registry, each)).first_started is not None for each in (a, b)])
 
         await wait_until(both_are_started, "both are handed out")
         report = await worker.drain()
 
-    assert report == DrainReport(abandoned=["b"], released=1)
+    assert report == DrainReport(abandoned=[b], released=1)
     assert (bench.begun, bound.begun) == ([], [])
-    assert (await record_of(registry, "a")).phase is Phase.QUEUED
+    assert (await record_of(registry, a)).phase is Phase.QUEUED
 
 
 async def test_rerunnable_work_of_a_late_answer_is_run_elsewhere(
@@ -213,3 +215,22 @@ async def test_a_wake_up_that_overtakes_the_answer_of_a_claim_is_not_lost(
         late.arrive()
         await ended(registry, "p", at_most_s=5)
     assert bench.begun == ["p"]
+
+
+async def test_a_row_that_comes_back_before_its_release_is_answered_is_begun_at_once(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """The release was applied and its answer lost; the row is claimed again here, and must not wait for a renewal."""
+    bench = Bench()
+    worker = crew.worker(bench.task())
+    faults = crew.faults_of(worker)
+    await registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun == ["p"], "it runs")
+        faults.lose_replies("release", 2)
+        attempt = worker._in_hand.roster.get("p")
+        assert attempt is not None
+        attempt.ask_to_stop(Stop.TRUST)
+        await wait_until(lambda: bench.begun == ["p", "p"], "it runs again, long before the next renewal", 5)
+        bench.let_go("p")
+        assert (await ended(registry, "p")).losses == 0

@@ -143,3 +143,23 @@ async def test_the_last_results_are_written_before_the_worker_leaves(
         faults.lose_replies("terminalize", 2)
         bench.let_go(*ids)
         assert (await worker.drain()).finished == count
+
+
+async def test_a_lease_that_is_given_back_twice_is_given_back_once(registry: ProcessRegistry, crew: Crew) -> None:
+    """Two renewals may list a lease that nobody here knows before its release is answered; results are written on."""
+    bench = Bench()
+    worker = crew.worker(bench.task())
+    faults = crew.faults_of(worker)
+    await registry.register_many(
+        [work("here", RERUNNABLE, "here"), work("unknown", RERUNNABLE, "unknown", task="else")]
+    )
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it runs")
+        lease = await held(registry, "unknown", worker.owner)
+        faults.lose_requests("release", 1)
+        for _ in range(2):
+            worker._in_hand.outbox.give_back(lease)
+        bench.let_go("here")
+        await ended(registry, "here")
+        await wait_until(lambda: worker._in_hand.outbox.is_empty, "all is written")
+    assert (await record_of(registry, "unknown")).phase is Phase.QUEUED

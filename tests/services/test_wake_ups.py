@@ -165,3 +165,16 @@ async def test_a_wake_up_for_a_lane_that_is_empty_by_now_harms_nobody(registry: 
             worker._told(0, text)
         await registry.register(work("p", RERUNNABLE, "p"))
         await ended(registry, "p", AT_ONCE_S)
+
+
+async def test_workers_that_know_other_tasks_pass_on_and_are_told_again(registry: ProcessRegistry, crew: Crew) -> None:
+    """A rolling deploy: whoever passed a wake-up on is among the idle again long before its next poll."""
+    work_bench, other_bench = Bench(is_open=True), Bench(is_open=True)
+    one, two = crew.worker(work_bench.task()), crew.worker(other_bench.task(name="other"))
+    async with crew.running(one), crew.running(two):
+        await crew.at_rest(one, two)
+        for number in range(4):
+            await registry.register(work(f"w{number}", RERUNNABLE, f"w{number}"))
+            await ended(registry, f"w{number}", AT_ONCE_S)
+            await registry.register(work(f"o{number}", RERUNNABLE, f"o{number}", task="other"))
+            await ended(registry, f"o{number}", AT_ONCE_S)

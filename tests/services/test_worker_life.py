@@ -246,3 +246,20 @@ def test_a_bad_setting_is_refused_with_what_is_allowed(options: dict[str, Any]) 
     with pytest.raises(SettingsError):
         Worker(registry, (), **options)
     assert issubclass(SettingsError, LashError)
+
+
+async def test_drive_pending_begins_nothing_once_a_drain_began(registry: ProcessRegistry, crew: Crew) -> None:
+    """It waits for room when the drain comes: the drain ends what runs, and nothing that it did not see is begun."""
+    bound = Bench()
+    worker = crew.worker(bound.task("owner_bound"), concurrency=1)
+    first, second = (ids_of(1, partition, registry.partitions)[0] for partition in range(2))
+    await registry.register_many([work(first, OWNER_BOUND, first), work(second, OWNER_BOUND, second)])
+    driving = asyncio.create_task(worker.drive_pending())
+    await wait_until(lambda: bound.begun == [first], "the first runs")
+    report = await worker.drain()
+    await driving
+    assert report.abandoned == [first]
+    assert bound.begun == [first]
+    assert (await record_of(registry, second)).phase is Phase.QUEUED
+    await worker.drive_pending()
+    assert bound.begun == [first], "it has left"

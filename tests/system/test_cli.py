@@ -20,6 +20,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.sweep import Sweep
 from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, dead_owner, held, outside, work
 from tests.repo.tree import ROOT
+from tests.support import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -273,3 +274,17 @@ def test_without_a_url_it_looks_into_the_embedded_server(tmp_path: Path) -> None
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
 
     assert [each["id"] for each in json.loads(shown.stdout)["processes"]] == ["approval:1"]
+
+
+async def test_ps_says_that_nobody_sweeps(cli: Cli, registry: ProcessRegistry) -> None:
+    """With no worker left nothing becomes uncertain: what lapsed is counted aloud."""
+    await registry.register(work("a", OWNER_BOUND))
+    lease = await begun(registry, "a", ADA, 1)
+
+    async def has_lapsed() -> bool:
+        return await registry.lease("a") is None
+
+    await wait_until(has_lapsed, "the lease has lapsed")
+    assert lease.expires_at_ms > 0
+    assert "1 with a lapsed lease that no sweep has seen" in told(cli("ps"))
+    assert json.loads(told(cli("ps", "--json")))["lapsed"] == 1

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.worker import Worker
@@ -40,3 +41,19 @@ async def test_a_drain_ends_within_its_time_and_reports_although_the_server_hang
     assert bench.stopped == ["a"]
     assert {left.process_id for left in report.deferred} == {"a", "*"}
     assert took < worker.settings.must_allow_s * 1000
+
+
+async def test_a_drain_before_the_server_was_ever_reached_ends_within_its_time() -> None:
+    """It holds nothing, and has nothing to report."""
+    with Server("valkey") as server:
+        os.kill(server.pid, signal.SIGSTOP)
+        registry = ProcessRegistry(server.url, namespace="hanging")
+        worker = Worker(registry, grace_ms=100, cancel_ms=100, drain_ms=500)
+        began = boottime_ms()
+
+        report = await worker.drain()
+
+        assert boottime_ms() - began < worker.settings.must_allow_s * 1000
+        os.kill(server.pid, signal.SIGCONT)
+        await registry.aclose()
+    assert report == DrainReport()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from lash_redis.registry.registry import ProcessRegistry
 from tests.servers import Server
 from tests.support import block_until
 from tests.system.conftest import StartPool
@@ -208,6 +210,23 @@ async def test_what_cannot_be_written_is_deferred(start_pool: StartPool, namespa
 
         assert pool.exit_code(1.7 + 3 + 1) == 4
     assert pool.report()["deferred"]
+
+
+async def test_a_server_that_hangs_does_not_hold_the_drain(start_pool: StartPool, namespace: str) -> None:
+    """It ends within what it asks to be allowed, and names what it knows to be left."""
+    with Server("valkey") as server:
+        async with contextlib.aclosing(ProcessRegistry(server.url, namespace)) as registry:
+            work, pool = Work(registry), start_pool("--workers", "2", *SHORT, url=server.url)
+            pool.until_ready(2)
+            for task in ("measure", "pay_deaf"):
+                pool.until_begun(await work.submit(task, task))
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                pool.signal()
+                assert pool.exit_code(5) == 4
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+    assert {"measure", "pay_deaf"} <= {left["process_id"] for left in pool.report()["deferred"]}
 
 
 def test_a_drained_pool_leaves_nothing_behind(start_pool: StartPool) -> None:

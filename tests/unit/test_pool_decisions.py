@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -13,13 +14,13 @@ from lash_redis.core import timing
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.pool.aftermath import together, without
-from lash_redis.pool.departure import FINISH_MS, Departure
+from lash_redis.pool.departure import Departure
 from lash_redis.pool.life import Ended
 from lash_redis.pool.messages import Fatal
 from lash_redis.pool.osprocess import _words
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.pool.signals import Asked, Presses
-from lash_redis.pool.slot import Restarts
+from lash_redis.pool.slot import Restarts, Slot
 from lash_redis.pool.supervisor import Supervisor
 from lash_redis.worker.settings import WorkerSettings
 from tests.repo.tree import ROOT
@@ -68,20 +69,46 @@ def test_one_that_lived_begins_the_count_afresh() -> None:
     assert [restarts.after(5000), restarts.after(100), restarts.after(100)] == [0, 0.5, 1]
 
 
+async def test_nobody_is_started_again_if_the_drain_begins_as_the_wait_for_it_ends() -> None:
+    """Who is started then would never hear that the pool leaves: it was not there when that was told."""
+    departure, loop, lives = Departure(WorkerSettings()), asyncio.get_running_loop(), 0
+
+    class Pool:
+        """Only its drain matters here."""
+
+        def __init__(self) -> None:
+            self.departure = departure
+
+    class OneLife(Slot):
+        """Each life ends at once; the drain begins right after the wait for the next one, which is none, has ended."""
+
+        async def _one_life(self) -> Ended:
+            nonlocal lives
+            lives += 1
+            loop.call_soon(loop.call_soon, departure.begin)
+            return Ended("exit 1")
+
+    ended = await OneLife(Pool(), "1", lambda _: pytest.fail("it is not started")).run()  # type: ignore[arg-type]
+
+    assert (lives, ended) == (1, Ended("not started again"))
+
+
 def test_the_time_of_a_drain_is_its_three_phases_and_fits_what_the_pool_says() -> None:
     """Grace, cancel and drain, then the supervisor's own part, all within what it asks to be allowed."""
     settings, clock = WorkerSettings(), StandingClock()
     with timing.use(clock):
         departure = Departure(settings)
-        assert departure.left_s == float("inf")
+        assert (departure.left_s, departure.closing_s, departure.finish_ms) == (float("inf"), float("inf"), 1250)
 
         departure.begin()
-        assert departure.left_s == 27.5
+        assert (departure.left_s, departure.closing_s, departure.finish_ms) == (28.25, 29.5, 1250)
         clock.now_ms += 10_000
         departure.begin()
-        assert departure.left_s == 17.5
+        assert (departure.left_s, departure.closing_s, departure.finish_ms) == (18.25, 19.5, 1250)
+        clock.now_ms += 18_500
+        assert (departure.left_s, departure.closing_s, departure.finish_ms) == (0, 1, 1000)
 
-    assert settings.must_allow_s > 27.5 + FINISH_MS / 1000
+    assert settings.must_allow_s >= 29.5 + 0.5
 
 
 def test_haste_takes_the_grace_and_nothing_else() -> None:
@@ -93,10 +120,10 @@ def test_haste_takes_the_grace_and_nothing_else() -> None:
         clock.now_ms += 2_000
 
         departure.hurry()
-        assert departure.left_s == 7.5
+        assert departure.left_s == 8.25
         clock.now_ms += 5_000
         departure.hurry()
-        assert departure.left_s == 2.5
+        assert departure.left_s == 3.25
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import fakeredis
 import msgspec
 import pytest
 
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     AbandonWriter,
@@ -352,6 +352,61 @@ async def test_a_server_that_stays_away_does_not_hold_the_pool_for_ever(pool: Po
 
     (left,) = (await end).report.deferred
     assert "could not be recorded" in left.reason
+
+
+async def test_a_server_that_hangs_does_not_hold_the_pool_longer_than_it_says(
+    pool: Pool, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finishing the drain and recording the death share one time, within what the pool asks to be allowed."""
+
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    life, _process, end, _owner = await pool.admitted()
+    monkeypatch.setattr(registry, "claim_next", hang)
+    monkeypatch.setattr(registry, "record_death", hang)
+
+    pool.departure.begin()
+    life.drain()
+
+    async with asyncio.timeout(pool.settings.worker.must_allow_s):
+        ended = await end
+    assert {left.process_id for left in ended.report.deferred} == {"*"}
+
+
+@pytest.mark.parametrize("fails", ["claim_next", "page"])
+async def test_what_still_ran_is_named_if_its_drain_cannot_be_finished(
+    pool: Pool, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """The worker process said what it left before it was ended."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise LashError("no")
+
+    life, process, end, _owner = await pool.admitted()
+    await registry.open()
+    monkeypatch.setattr(registry, fails, fail)
+    pool.departure.begin()
+    life.drain()
+
+    process.link.send(Report(DrainReport(deferred=[Deferred("pay", "still running")]), ["pay"]))
+
+    deferred = (await end).report.deferred
+    assert {left.process_id for left in deferred} == {"pay", "*"}
+    assert all("no" in left.reason for left in deferred)
+
+
+async def test_one_that_has_reported_and_does_not_exit_is_ended_before_the_pool_closes(pool: Pool) -> None:
+    """All is said, so nothing is lost."""
+    life, process, end, _owner = await pool.admitted()
+    pool.departure.begin()
+    life.drain()
+
+    process.link.send(Report(DrainReport(finished=3)))
+
+    async with asyncio.timeout(pool.settings.worker.must_allow_s):
+        ended = await end
+    assert (pool.journal[0], ended.report, ended.is_fault) == ("killed", DrainReport(finished=3), False)
 
 
 def test_a_registry_that_nobody_else_can_open_is_no_place_for_a_pool() -> None:

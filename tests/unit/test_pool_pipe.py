@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lash_redis.core.errors import LashError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
+from lash_redis.pool.child import _start_from
 from lash_redis.pool.link import Link
 from lash_redis.pool.messages import (
     Drain,
@@ -58,6 +59,21 @@ def test_messages_arrive_whole_in_whatever_pieces(kind: type, messages: list[ToW
         received += [msgspec.msgpack.decode(body, type=kind) for body in frames.feed(sent[at : at + size])]
 
     assert received == messages
+
+
+@pytest.mark.parametrize("size", [1, 3, 4096])
+def test_what_to_be_is_read_and_what_was_said_right_after_it_is_left(size: int) -> None:
+    """A pool that drains at once says so right behind it; that is heard once the user's code is loaded."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        start = Start("a:b", "o/1", "i", WorkerSettings())
+        sent = framed(start) + framed(Drain())
+        for at in range(0, len(sent), size):
+            ours.send(sent[at : at + size])
+        ours.shutdown(socket.SHUT_WR)
+
+        assert _start_from(theirs) == start
+        assert theirs.recv(4096) == framed(Drain())
 
 
 def test_what_is_no_message_is_refused() -> None:

@@ -39,9 +39,16 @@ local function hand_out(id, token, fence, lane, disposition, input)
   end
 end
 
+-- A score of its own for each row of a batch, which has at most 500. The last number of all (2^53 - 1) is too high to
+-- be exact, but that claim is empty.
+local function score_of(place)
+  return int(tonumber(number) * 1000 + place)
+end
+
 -- Sent again under its own number: the answer was lost. What nobody took since is leased anew, fence unchanged.
 local function hand_out_again()
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', K .. 'of:' .. me, number, number, 'LIMIT', '0', '500')) do
+  local first, last = score_of(1), score_of(500)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', K .. 'of:' .. me, first, last, 'LIMIT', '0', '500')) do
     local row = read_row(id)
     if row and not row.state and row.holder == me and string.sub(row.token, 1, #stem) == stem then
       row.expires = int(math.max(tonumber(row.expires), tonumber(expires)))
@@ -62,7 +69,7 @@ local function lease_and_start(id, lane)
   local token, fence, starter = stem .. int(handed + 1), int(math.max(tonumber(f[4] or 0) + 1, now)), f[5]
   index_remove(lane_set(lane), id)
   index_add(K .. 'leases', expires, id)
-  index_add(owned_set(me), number, id)
+  index_add(owned_set(me), score_of(handed + 1), id)
   store(lease_key(id), token, expires)
   if starter then
     write_row(id, 'ph', LEASED, 'ho', me, 'tk', token, 'fe', fence, 'ex', expires, 'ca', int(now), 'st', token)

@@ -38,7 +38,7 @@ elseif not row.starter then
   row.starter = me
   if row.disposition == OWNER_BOUND then
     make_uncertain(row)
-    index_add(owned_set(me), '0', id)
+    list_as_owned(me, row)
   end
   write_row(id, 'fs', me, 'fa', started, 'ft', '')
   remember_owner(me, owner)

@@ -3,19 +3,28 @@
 -- KEYS 1  partition prefix
 -- ARGV 1  client's channel   ARGV 2.. ids
 -- reply   ROWS (row or '') x ids
--- bound   rows <= 500, clients told <= 32 a row (the others find out by their slow reads)
+-- bound   rows <= 500, clients told <= 32 a row, the latest (the others find out by their slow reads)
 --- @include "plan"
 --- @include "replies"
 local client = ARGV[1]
+
+-- The one noted first makes room: it may be long gone.
+local function noted(waiting)
+  local names = {}
+  for name in string.gmatch(waiting, '%S+') do
+    names[#names + 1] = name
+  end
+  names[#names + 1] = client
+  return table.concat(names, ' ', math.max(1, #names - 31))
+end
 
 local rows = {}
 for at = 2, #ARGV do
   local row = read_row(ARGV[at])
   rows[#rows + 1] = row or false
   local waiting = row and row.waiters or ''
-  local noted = string.find(' ' .. waiting .. ' ', ' ' .. client .. ' ', 1, true)
-  if row and not row.state and not noted and #waiting + 1 < 32 * (#client + 1) then
-    write_row(row.id, 'w', waiting == '' and client or waiting .. ' ' .. client)
+  if row and not row.state and not string.find(' ' .. waiting .. ' ', ' ' .. client .. ' ', 1, true) then
+    write_row(row.id, 'w', noted(waiting))
   end
 end
 commit()

@@ -18,7 +18,7 @@ local function take(row, me, token, ttl)
   row.holder, row.token, row.fence = me, token, next_fence(row)
   row.claimed, row.expires = int(now), int(now + ttl)
   index_add(K .. 'leases', row.expires, row.id)
-  index_add(owned_set(me), '0', row.id)
+  list_as_owned(me, row)
   if not has_begun(row) then
     index_add(K .. 'held', '0', row.id)
   end

@@ -25,6 +25,12 @@ local function disown_holder(row)
   end
 end
 
+-- Each row has a score of its own, so that a page of the index ends between two. A batch claim's rows stand by its
+-- number (claim_next), and before them the others, by the sequence that no other row has.
+local function list_as_owned(me, row)
+  index_add(owned_set(me), '-' .. row.sequence, row.id)
+end
+
 local function clear_lease(row)
   clear_fields(row.id, 'ho', 'tk', 'ex', 'ca')
 end
