@@ -1,7 +1,9 @@
 """From a call to a task's input and back, and the same for its result.
 
 The input is canonical, so that the same call made in another way is the same content (design, section 4): the
-longest prefix of arguments by position, the rest by name in the order of the parameters, and no defaults applied.
+longest prefix of arguments by position, the rest by name in the order of the parameters, and no defaults applied. Sets
+are sorted; one whose members do not compare (structs) has no canonical form, so that submitting it twice under one id
+may be refused as a conflict: a list has.
 """
 
 from __future__ import annotations

@@ -85,6 +85,7 @@ class Worker:
         self._renewal = renewal or RenewalThread(registry, digest, lease_ttl_ms)
         self._digest = digest
         self._services: list[asyncio.Task[None]] = []
+        self._users = 0
         self._claiming: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[DrainReport] | None = None
         self._leaving = Leaving(registry, self.owner, self.settings, self._in_hand)
@@ -134,7 +135,6 @@ class Worker:
             await self.drain()
             return SweepReport()
         await self.registry.open()
-        started_here = not self._services
         self._start_services()
         try:
             report = await self._sweep.run_once()
@@ -149,8 +149,7 @@ class Worker:
                 await self.drain()
                 raise self._fault
         finally:
-            if started_here:
-                await self._stop_services()
+            await self._stop_services()
         return report
 
     async def _until_written(self) -> None:
@@ -289,14 +288,14 @@ class Worker:
         try:
             return await self._leaving.leave(self._changes)
         finally:
-            if self._claiming is None:
-                await self._stop_services()
+            await self._stop_services()
 
     # ── services ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _start_services(self) -> None:
         """Start what every door needs: results are written, trust is watched, leases are renewed."""
-        if not self._services:
+        self._users += 1
+        if self._users == 1:
             self._serve(self._in_hand.outbox.run(), self._in_hand.keeper.run())
             self._renewal.start(self._apply)
 
@@ -317,7 +316,13 @@ class Worker:
             self._changed()
 
     async def _stop_services(self) -> None:
-        """Leases are kept until the last thing that needs them has gone, so the renewal stops last."""
+        """Leases are kept until the last thing that needs them has gone, so the renewal stops last.
+
+        The doors may be open at once: the last one that closes stops what all need.
+        """
+        self._users -= 1
+        if self._users > 0:
+            return
         services, self._services = set(self._services), []
         while services:
             for task in services:
