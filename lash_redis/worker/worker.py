@@ -86,6 +86,7 @@ class Worker:
         self._digest = digest
         self._services: list[asyncio.Task[None]] = []
         self._users = 0
+        self._opening = asyncio.Lock()
         self._claiming: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[DrainReport] | None = None
         self._leaving = Leaving(registry, self.owner, self.settings, self._in_hand)
@@ -103,7 +104,7 @@ class Worker:
             LashError: the server or the namespace is not what it must be, at the start.
         """
         await self.registry.open()
-        self._start_services()
+        await self._start_services()
         self._serve(self._sweep_for_ever(), self._poll_for_ever(), self._check_server_for_ever())
         self._serve(listen(self.registry, self._digest, self._told, self._subscribed))
         emit("worker.ready", owner=self.owner.owner_id, incarnation=self.owner.incarnation_id,
@@ -135,7 +136,7 @@ class Worker:
             await self.drain()
             return SweepReport()
         await self.registry.open()
-        self._start_services()
+        await self._start_services()
         try:
             report = await self._sweep.run_once()
             try:
@@ -280,7 +281,7 @@ class Worker:
             await in_time(self.registry.open(), max(self._leaving.grace_left_ms, 500))
         except (LashError, TimeoutError):
             return DrainReport()  # it never reached the server, and so holds nothing
-        self._start_services()
+        await self._start_services()
         self._changed()
         if self._claiming is not None:
             await asyncio.wait([self._claiming], timeout=self._leaving.grace_left_ms / 1000)
@@ -292,12 +293,13 @@ class Worker:
 
     # ── services ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _start_services(self) -> None:
+    async def _start_services(self) -> None:
         """Start what every door needs: results are written, trust is watched, leases are renewed."""
-        self._users += 1
-        if self._users == 1:
-            self._serve(self._in_hand.outbox.run(), self._in_hand.keeper.run())
-            self._renewal.start(self._apply)
+        async with self._opening:
+            self._users += 1
+            if self._users == 1:
+                self._serve(self._in_hand.outbox.run(), self._in_hand.keeper.run())
+                self._renewal.start(self._apply)
 
     def _serve(self, *loops: Coroutine[Any, Any, None]) -> None:
         for loop in loops:
@@ -320,17 +322,18 @@ class Worker:
 
         The doors may be open at once: the last one that closes stops what all need.
         """
-        self._users -= 1
-        if self._users > 0:
-            return
-        services, self._services = set(self._services), []
-        while services:
-            for task in services:
-                task.cancel()
-            # Again until it has ended: the `wait_for` of Python 3.11, which redis-py uses, can swallow a cancel.
-            _, services = await asyncio.wait(services, timeout=0.25)
-        self._renewal.stop()
-        self._in_hand.runner.close()
+        async with self._opening:
+            self._users -= 1
+            if self._users > 0:
+                return
+            services, self._services = set(self._services), []
+            while services:
+                for task in services:
+                    task.cancel()
+                # Again until it has ended: the `wait_for` of Python 3.11, which redis-py uses, can swallow a cancel.
+                _, services = await asyncio.wait(services, timeout=0.25)
+            self._renewal.stop()
+            self._in_hand.runner.close()
 
     def _changed(self) -> None:
         self._change.set()
