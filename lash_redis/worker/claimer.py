@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import ClaimedBatch, ClaimedRow
@@ -84,7 +85,13 @@ class Claimer:
             self._unanswered[partition] = (call, asked)
             self.hungry.discard(partition)  # before it is sent: a wake-up may come before the answer
             sent_at = boottime_ms()
-            batch = await self._registry.claim_next(call)
+            try:
+                batch = await self._registry.claim_next(call)
+            except RegistryUnavailable:
+                raise
+            except LashError:
+                del self._unanswered[partition]  # a refusal is an answer: nothing was handed out
+                raise
             del self._unanswered[partition]
             full = len(batch.rows) >= asked > 0
             if full:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.claimer import Claimer
@@ -131,3 +132,13 @@ async def test_one_that_leaves_asks_for_nothing_new(registry: ProcessRegistry, c
     claimed = await claimer.claim(0, 3)
     assert claimed.rows == []
     assert claimer.unanswered == []
+
+
+async def test_a_refusal_is_an_answer(registry: ProcessRegistry, claimer: Claimer, client: Any) -> None:
+    """Nothing was handed out, so nothing is missing that this worker would have to ask for again."""
+    header = await client.hgetall(f"{registry.calls.prefix(0)}:hdr")
+    await client.delete(f"{registry.calls.prefix(0)}:hdr")
+    with pytest.raises(NamespaceMismatch):
+        await claimer.claim(0, 3)
+    assert claimer.unanswered == []
+    await client.hset(f"{registry.calls.prefix(0)}:hdr", mapping=header)

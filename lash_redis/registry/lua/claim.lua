@@ -4,22 +4,13 @@
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
 -- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · MISMATCH
 -- bound   1 row
---- @include "header"
 --- @include "grant"
 local uuid, id, me, owner, token, ttl = unpack(ARGV)
 
-if not namespace_is(uuid) then
-  return { 'MISMATCH' }
-end
 local row = read_row(id)
-if not row then
-  return { 'UNKNOWN' }
-end
-if row.state then
-  return { 'TERMINAL', row.state }
-end
-if row.disposition == EXTERNALLY_OWNED then
-  return { 'AUTHORITY' }
+local refusal = refused(uuid, row)
+if refusal then
+  return refusal
 end
 if not is_live(row) then
   return grant(row, me, owner, token, tonumber(ttl))

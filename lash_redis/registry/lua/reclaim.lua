@@ -6,23 +6,14 @@
 -- ARGV 11 '1' if the caller proved the observed owner dead ('0': only a recorded death counts)
 -- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · MISMATCH
 -- bound   1 row
---- @include "header"
 --- @include "grant"
 local uuid, id, me, owner, token, ttl = unpack(ARGV, 1, 6)
 local seen_digest, seen_owner, seen_token, seen_fence, proven = unpack(ARGV, 7, 11)
 
-if not namespace_is(uuid) then
-  return { 'MISMATCH' }
-end
 local row = read_row(id)
-if not row then
-  return { 'UNKNOWN' }
-end
-if row.state then
-  return { 'TERMINAL', row.state }
-end
-if row.disposition == EXTERNALLY_OWNED then
-  return { 'AUTHORITY' }
+local refusal = refused(uuid, row)
+if refusal then
+  return refusal
 end
 if not is_live(row) then
   return grant(row, me, owner, token, tonumber(ttl))

@@ -1,6 +1,19 @@
+--- @include "header"
 --- @include "places"
 --- @include "replies"
 -- Give a free or lapsed row to an owner, with a higher fence; what claim and reclaim share (design, section 4).
+local function refused(uuid, row)
+  if not namespace_is(uuid) then
+    return { 'MISMATCH' }
+  elseif not row then
+    return { 'UNKNOWN' }
+  elseif row.state then
+    return { 'TERMINAL', row.state }
+  elseif row.disposition == EXTERNALLY_OWNED then
+    return { 'AUTHORITY' }
+  end
+end
+
 local function extend(row, ttl)
   local expires = int(math.max(tonumber(row.expires), now + ttl))
   row.expires = expires
