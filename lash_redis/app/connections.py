@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from lash_redis.app.waiting import PlainWaiting, Waiting
+from lash_redis.app.waiting import BlockingWaiting, Waiting
 from lash_redis.core.errors import SettingsError
-from lash_redis.registry.plain import PlainRegistry
+from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class AsyncSide:
         await self.registry.aclose()
 
 
-class PlainSide:
+class BlockingSide:
     """What plain code uses, from any thread."""
 
     def __init__(self, registry: ProcessRegistry) -> None:
-        self.registry = PlainRegistry(registry)
-        self.waiting = PlainWaiting(self.registry)
+        self.registry = BlockingRegistry(registry)
+        self.waiting = BlockingWaiting(self.registry)
 
     def close(self) -> None:
         """Close its connections; ends its waits with an error."""
@@ -95,7 +95,7 @@ class Connections:
         self._server = server
         self._new_registry = new_registry
         self._lock = threading.Lock()
-        self._plain: PlainSide | None = None
+        self._plain: BlockingSide | None = None
         # Under None what plain code took before its loop ran, as in ``Worker(lash.registry)``: the next loop's.
         self._sides: dict[asyncio.AbstractEventLoop | None, AsyncSide] = {}
 
@@ -116,12 +116,12 @@ class Connections:
                 self._sides[loop] = side
             return side
 
-    def plain(self) -> PlainSide:
+    def plain(self) -> BlockingSide:
         """Return the side of plain code; block while the embedded server starts."""
         source = self._server.find()
         with self._lock:
             if self._plain is None:
-                self._plain = PlainSide(self._registry_at(source))
+                self._plain = BlockingSide(self._registry_at(source))
             return self._plain
 
     async def aclose(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar
 from lash_redis.app.connections import Connections, Server
 from lash_redis.app.process import Process, Surroundings
 from lash_redis.app.task import Task
+from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import (
     ExternalInput,
@@ -19,10 +20,9 @@ from lash_redis.core.model import (
     ProcessRegistration,
     RecoveryDisposition,
 )
-from lash_redis.core.settings import DEFAULT_LOSS_LIMIT, MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.tasks.carried import Misfit, carried
 from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare
+from lash_redis.tasks.payload import Misfit, carried
 
 P = ParamSpec("P")
 R = TypeVar("R")

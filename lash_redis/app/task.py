@@ -9,9 +9,9 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import msgspec
 
 from lash_redis.app.process import Process, Surroundings
+from lash_redis.core.checks import MAX_BATCH, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import ProcessRegistration
-from lash_redis.core.settings import MAX_BATCH, checked_id
 from lash_redis.core.timing import random_token
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration, TaskOptions

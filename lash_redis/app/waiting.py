@@ -15,12 +15,12 @@ from itertools import islice
 from typing import Final
 
 from lash_redis.app.wait import Wait, after_outage_s, closed, ended_id, until_reread_s
+from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import ProcessRecord
-from lash_redis.core.settings import MAX_BATCH
 from lash_redis.core.timing import boottime_ms, random_token, sleep
-from lash_redis.registry.listening import listen, listen_plain
-from lash_redis.registry.plain import PlainRegistry
+from lash_redis.registry.blocking import BlockingRegistry
+from lash_redis.registry.listening import listen, listen_blocking
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
@@ -147,13 +147,13 @@ class Waiting:
         self._read_soon(self._waits)
 
 
-class PlainWaiting:
+class BlockingWaiting:
     """The same for plain code: one listening thread for all, and each waiting thread reads for itself.
 
     A read of a server that hangs may outlast the wait's timeout, by the registry's attempts and their timeouts.
     """
 
-    def __init__(self, registry: PlainRegistry) -> None:
+    def __init__(self, registry: BlockingRegistry) -> None:
         self._registry = registry
         self._name = random_token()
         self._changing = threading.Condition()
@@ -217,7 +217,7 @@ class PlainWaiting:
             if self._stopped.is_set() or (self._listener is not None and self._listener.is_alive()):
                 return
             self._listener = threading.Thread(
-                target=listen_plain,
+                target=listen_blocking,
                 args=(self._registry, self._name, self._heard, self._subscribed, self._stopped),
                 name="lash-redis-listener",
                 daemon=True,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lash_redis.cli.asking import Asked, asked_text
 from lash_redis.cli.connect import add_options, add_process_id, add_request, answer
 from lash_redis.core.model import CancelRequest, RecoveryDisposition
 from lash_redis.core.timing import wall_ms
 from lash_redis.core.verdict import Action
+from lash_redis.operate.requests import Asked, asked_text
 from lash_redis.registry.registry import ProcessRegistry
 
 

@@ -19,8 +19,8 @@ import msgspec
 
 from lash_redis.app.connections import URL_VARIABLE
 from lash_redis.cli.render import printable
+from lash_redis.core.checks import checked_id, checked_namespace, checked_text
 from lash_redis.core.errors import LashError, SettingsError
-from lash_redis.core.settings import checked_id, checked_namespace, checked_text
 from lash_redis.registry.registry import ProcessRegistry
 
 Verb = Callable[[ProcessRegistry, argparse.Namespace], Awaitable[str]]

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from lash_redis.cli.connect import add_options, answer, checked_by
-from lash_redis.cli.listing import PHASES, Page, read_page, stops
 from lash_redis.cli.render import ago, duration, json_text, loud, printable, table
-from lash_redis.cli.shapes import row_shape
+from lash_redis.core.checks import MAX_BATCH, checked_int
 from lash_redis.core.model import Phase, ProcessStatus
-from lash_redis.core.settings import MAX_BATCH, checked_int
+from lash_redis.operate.listing import PHASES, Page, read_page, stops
+from lash_redis.operate.views import row_shape
 from lash_redis.registry.answers import Counts
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

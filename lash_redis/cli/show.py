@@ -7,8 +7,6 @@ from typing import Any
 
 from lash_redis.cli.connect import add_options, add_process_id, answer
 from lash_redis.cli.render import ago, fields, json_text, loud, moment, named, printable, shortened, value_text
-from lash_redis.cli.shapes import process_shape, standing_shape, verdict_shape
-from lash_redis.cli.sight import Sight, Standing, look
 from lash_redis.core.errors import UnknownProcess
 from lash_redis.core.model import (
     Abandoned,
@@ -25,6 +23,8 @@ from lash_redis.core.model import (
     TaskInput,
 )
 from lash_redis.core.verdict import Action
+from lash_redis.operate.explain import Sight, Standing, look
+from lash_redis.operate.views import process_shape, standing_shape, verdict_shape
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

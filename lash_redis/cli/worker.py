@@ -11,8 +11,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from lash_redis.core.checks import DEFAULT_LEASE_TTL_MS
 from lash_redis.core.errors import LashError
-from lash_redis.core.settings import DEFAULT_LEASE_TTL_MS
 
 if TYPE_CHECKING:
     from lash_redis.pool.settings import PoolSettings

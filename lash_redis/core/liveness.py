@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from lash_redis.core.settings import checked_id, checked_text
+from lash_redis.core.checks import checked_id, checked_text
 
 ProofOfDeath = Literal["gone", "replaced"]
 

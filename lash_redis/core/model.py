@@ -12,9 +12,7 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.core.errors import SettingsError
-from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.settings import (
+from lash_redis.core.checks import (
     DEFAULT_LOSS_LIMIT,
     checked_id,
     checked_int,
@@ -22,6 +20,8 @@ from lash_redis.core.settings import (
     checked_task_name,
     checked_text,
 )
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.liveness import LeaseOwner
 
 
 class RecoveryDisposition(enum.Enum):

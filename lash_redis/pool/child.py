@@ -23,8 +23,7 @@ from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import boottime_ms
-from lash_redis.pool.home import place_of
-from lash_redis.pool.link import Link
+from lash_redis.pool.connection import place_of
 from lash_redis.pool.loading import load
 from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.messages import (
@@ -43,10 +42,11 @@ from lash_redis.pool.messages import (
     framed,
     refusal,
 )
+from lash_redis.pool.pipe import Link
 from lash_redis.pool.renewal import PipeRenewal
 from lash_redis.pool.signals import HEARD, Asked, Presses, release
+from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.registry.keys import owner_digest
-from lash_redis.worker.drain import STILL_RUNNING
 from lash_redis.worker.worker import Worker
 
 _LEAVE_WITHIN_S = 2.0

@@ -15,10 +15,9 @@ from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.timing import backoff, boottime_ms, new_incarnation_id, sleep
-from lash_redis.pool.aftermath import Aftermath, together, without
-from lash_redis.pool.departure import Departure
-from lash_redis.pool.home import Home
-from lash_redis.pool.link import Link
+from lash_redis.pool.connection import PoolConnection
+from lash_redis.pool.deaths import Deaths, together, without
+from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.messages import (
     DEFERRED,
     Drain,
@@ -34,6 +33,7 @@ from lash_redis.pool.messages import (
     refusal,
 )
 from lash_redis.pool.osprocess import Spawn
+from lash_redis.pool.pipe import Link
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -50,8 +50,8 @@ class Pool(Protocol):
 
     settings: PoolSettings
     supervisor: LeaseOwner
-    home: Home
-    departure: Departure
+    connection: PoolConnection
+    drain: PoolDrain
 
     def opened(self, registry: ProcessRegistry) -> None:
         """Take notice that the pool's registry was opened just now."""
@@ -138,9 +138,9 @@ class Life:
 
     def drain(self) -> None:
         """Tell it to leave, and end it when its time is over; tell it again to hurry."""
-        self._link.send(Hurry() if self._pool.departure.hurried else Drain())
+        self._link.send(Hurry() if self._pool.drain.hurried else Drain())
         if self._report is None:
-            patience_s = UNBORN_PATIENCE_S if self._owner is None else self._pool.departure.left_s
+            patience_s = UNBORN_PATIENCE_S if self._owner is None else self._pool.drain.left_s
             self._end_after(patience_s, "it did not report in time")
 
     # ── what it says ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,19 +158,19 @@ class Life:
                 if message.still_running:
                     self._end_after(0.0, "a thread would not stop")
                 else:
-                    self._end_after(min(EXIT_PATIENCE_S, self._pool.departure.closing_s), "it did not exit")
+                    self._end_after(min(EXIT_PATIENCE_S, self._pool.drain.closing_s), "it did not exit")
 
     def _hung_up(self) -> None:
         """See it exit soon: it closed its pipe, and can be told nothing more."""
         if not self._has_ended:
-            self._end_after(min(EXIT_PATIENCE_S, self._pool.departure.left_s), "it closed its pipe and did not exit")
+            self._end_after(min(EXIT_PATIENCE_S, self._pool.drain.left_s), "it closed its pipe and did not exit")
 
     async def _admit(self, hello: Hello) -> None:
         """Let it claim, once its leases can be renewed. Nobody is let in while the pool drains."""
         failures = 0
-        while not self._pool.departure.has_begun:
+        while not self._pool.drain.has_begun:
             try:
-                is_first = await self._pool.home.let_in(hello.place)
+                is_first = await self._pool.connection.let_in(hello.place)
             except RegistryUnavailable as error:
                 failures += 1
                 emit("worker.unavailable", operation="open", reason=error)
@@ -181,8 +181,8 @@ class Life:
                 return
             else:
                 if is_first:
-                    self._pool.opened(self._pool.home.registry)
-                if not self._pool.departure.has_begun:
+                    self._pool.opened(self._pool.connection.registry)
+                if not self._pool.drain.has_begun:
                     self._owner = hello.owner
                     self._link.send(Go())
                 return
@@ -211,7 +211,7 @@ class Life:
     def _is_fault(self, status: str) -> bool:
         if self._report is not None:
             return not self._killed and status not in ("exit 0", f"exit {DEFERRED}")
-        if self._pool.departure.has_begun:
+        if self._pool.drain.has_begun:
             return self._owner is not None and not self._killed
         return True
 
@@ -219,18 +219,18 @@ class Life:
         said = self._report
         still_running = said.still_running if said is not None else []
         own = without(said.report, set(still_running)) if said is not None else DrainReport()
-        is_unfinished = bool(still_running) if said is not None else self._pool.departure.has_begun
+        is_unfinished = bool(still_running) if said is not None else self._pool.drain.has_begun
         if self._owner is None or not self._killed or not is_unfinished:
             return own
-        why, budget_ms = f"{status} after the drain: {self._killed}", self._pool.departure.finish_ms
-        return together(own, await self._aftermath().finish_drain(self._owner, still_running, why, budget_ms))
+        why, budget_ms = f"{status} after the drain: {self._killed}", self._pool.drain.finish_ms
+        return together(own, await self._deaths().finish_drain(self._owner, still_running, why, budget_ms))
 
     async def _recorded(self, ended: Ended) -> Ended:
         if self._owner is None:
             return ended
         try:
-            settling = self._aftermath().record_and_settle(self._owner, ended.status)
-            settled = await self._pool.departure.in_time(settling)
+            settling = self._deaths().record_and_settle(self._owner, ended.status)
+            settled = await self._pool.drain.in_time(settling)
         except (LashError, TimeoutError) as error:
             emit("worker.unavailable", operation="record_death", reason=error)
             if self._report is not None and not self._report.still_running:
@@ -240,8 +240,8 @@ class Life:
         emit("pool.reaped", slot=self._slot, pid=self.pid, status=ended.status, settled=settled)
         return ended
 
-    def _aftermath(self) -> Aftermath:
-        return Aftermath(self._pool.home.registry, self._pool.supervisor, self._pool.settings.worker)
+    def _deaths(self) -> Deaths:
+        return Deaths(self._pool.connection.registry, self._pool.supervisor, self._pool.settings.worker)
 
     def _end_after(self, seconds: float, why: str) -> None:
         if self._ending is not None:

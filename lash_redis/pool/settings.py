@@ -7,8 +7,8 @@ import re
 
 import msgspec
 
+from lash_redis.core.checks import checked_id, checked_int
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.settings import checked_id, checked_int
 from lash_redis.worker.settings import WorkerSettings
 
 _TARGET = re.compile(r"[\w.]+:[\w.]+")

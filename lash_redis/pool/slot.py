@@ -45,17 +45,17 @@ class Slot:
 
     async def run(self) -> Ended:
         """Live one life after another; return how the last one ended, once the pool drains."""
-        departure = self._pool.departure
+        drain = self._pool.drain
         while True:
             ended = await self._one_life()
             if ended.fatal is not None:
                 self._pool.cannot_start(ended.fatal)
-            if departure.has_begun:
+            if drain.has_begun:
                 return ended
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._restarts.after(ended.lived_ms)):
-                    await departure.begun.wait()
-            if departure.has_begun:  # perhaps in the very moment in which the wait was over
+                    await drain.begun.wait()
+            if drain.has_begun:  # perhaps in the very moment in which the wait was over
                 return Ended("not started again")
 
     async def _one_life(self) -> Ended:

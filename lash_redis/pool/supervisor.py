@@ -17,9 +17,9 @@ from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import boottime_ms, new_incarnation_id
-from lash_redis.pool.aftermath import together
-from lash_redis.pool.departure import Departure
-from lash_redis.pool.home import Home
+from lash_redis.pool.connection import PoolConnection
+from lash_redis.pool.deaths import together
+from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import Ended, Life
 from lash_redis.pool.messages import DEFERRED, FAULT, Fatal
 from lash_redis.pool.osprocess import Spawn, reap_strangers, spawn
@@ -58,8 +58,8 @@ class Supervisor:
     def __init__(self, settings: PoolSettings, say: Callable[[str], None], start: Spawn = spawn) -> None:
         self.settings = settings
         self.supervisor = LeaseOwner.local_process(settings.owner_id("supervisor"), new_incarnation_id())
-        self.home = Home()
-        self.departure = Departure(settings.worker)
+        self.connection = PoolConnection()
+        self.drain = PoolDrain(settings.worker)
         self._say = say
         self._presses = Presses()
         self._slots = [Slot(self, str(number + 1), start) for number in range(settings.workers)]
@@ -79,7 +79,7 @@ class Supervisor:
             finally:
                 if self._renewing is not None:
                     self._renewing.cancel()
-                await self.home.aclose()
+                await self.connection.aclose()
         emit("pool.drained", abandoned=end.report.abandoned, deferred=end.report.deferred,
              released=end.report.released, finished=end.report.finished)  # fmt: skip
         return end
@@ -112,7 +112,7 @@ class Supervisor:
     def opened(self, registry: ProcessRegistry) -> None:
         """Renew from now on, before anybody may claim, and say what this pool is."""
         worker = self.settings.worker
-        renewer = Renewer(registry, self._renewed, worker.lease_ttl_ms, self.home.revive)
+        renewer = Renewer(registry, self._renewed, worker.lease_ttl_ms, self.connection.revive)
         self._renewing = asyncio.get_running_loop().create_task(renewer.run())
         server = registry.server
         self._say(
@@ -124,7 +124,7 @@ class Supervisor:
 
     def cannot_start(self, fatal: Fatal) -> None:
         """Give up if no worker process could ever be started; later it is a crash like any other."""
-        if not self.home.is_open and self._fatal is None:
+        if not self.connection.is_open and self._fatal is None:
             self._fatal = fatal
             self._leave()
 
@@ -149,9 +149,9 @@ class Supervisor:
 
     def _leave(self, *, hurry: bool = False) -> None:
         if hurry:
-            self.departure.hurry()
+            self.drain.hurry()
         else:
-            self.departure.begin()
+            self.drain.begin()
         for life in self._lives():
             life.drain()
 

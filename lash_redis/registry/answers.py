@@ -40,7 +40,7 @@ class RenewedRow(msgspec.Struct, frozen=True):
     abandon_request: bytes = b""
 
 
-class PagePlace(msgspec.Struct, frozen=True):
+class PageStart(msgspec.Struct, frozen=True):
     """Where a page of an index begins: at a score, past so many members of that score."""
 
     score: str = "-inf"
@@ -51,7 +51,7 @@ class RowPage(msgspec.Struct, frozen=True):
     """Rows found by an index, and where the next page begins (None at the end)."""
 
     rows: list[Row]
-    next: PagePlace | None
+    next: PageStart | None
 
 
 class Holder(msgspec.Struct, frozen=True):

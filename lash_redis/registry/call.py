@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from lash_redis.core.checks import MAX_BATCH, MAX_PAYLOAD_BYTES, checked_id, checked_int, checked_namespace
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import ProcessLease, ProcessRecord
-from lash_redis.core.settings import MAX_BATCH, MAX_PAYLOAD_BYTES, checked_id, checked_int, checked_namespace
 from lash_redis.registry.codec import encode_owner
 from lash_redis.registry.keys import owner_digest, partition_of, partition_prefix
 from lash_redis.registry.refusals import refusal

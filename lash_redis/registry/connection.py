@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
 from lash_redis.registry.scripts import Script
-from lash_redis.registry.server import FAKE_SERVER, ServerFacts, judged
+from lash_redis.registry.server import FAKE_SERVER, ServerInfo, judged
 
 if TYPE_CHECKING:
     import redis
@@ -163,7 +163,7 @@ class AsyncTransport:
             self._clients[via] = client
         return client
 
-    async def facts(self, *, allow_unsafe: bool) -> ServerFacts:
+    async def facts(self, *, allow_unsafe: bool) -> ServerInfo:
         """Read and judge the server; a fakeredis one is not asked (it has no INFO)."""
         import redis
 
@@ -206,7 +206,7 @@ class AsyncTransport:
             await client.connection_pool.disconnect()
 
 
-class PlainTransport:
+class BlockingTransport:
     """The same seam for plain code, usable from any thread."""
 
     def __init__(self, address: Address) -> None:
@@ -221,7 +221,7 @@ class PlainTransport:
             client = self._clients.setdefault(via, client)
         return client
 
-    def facts(self, *, allow_unsafe: bool) -> ServerFacts:
+    def facts(self, *, allow_unsafe: bool) -> ServerInfo:
         """Read and judge the server; a fakeredis one is not asked (it has no INFO)."""
         import redis
 

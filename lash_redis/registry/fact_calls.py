@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lash_redis.core.checks import MAX_SETTLE_BATCH, checked_int
 from lash_redis.core.errors import AlreadyTerminal, SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -17,7 +18,6 @@ from lash_redis.core.model import (
     ProcessRecord,
     ProcessStarted,
 )
-from lash_redis.core.settings import MAX_SETTLE_BATCH, checked_int
 from lash_redis.registry.answers import Death, Fact, Settlement
 from lash_redis.registry.call import Argument, Call, Routing, attempt_of, checked_batch, one_owner, owner_args
 from lash_redis.registry.codec import decode_facts, encode_facts, encode_outcome

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lash_redis.core.checks import MAX_BATCH, checked_int, checked_ttl
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import MAX_LANES
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Busy, ProcessLease, ProcessRecord
-from lash_redis.core.settings import MAX_BATCH, checked_int, checked_ttl
 from lash_redis.core.timing import random_token
 from lash_redis.registry.answers import ClaimedBatch, ClaimedRow, RenewedRow
 from lash_redis.registry.call import Argument, Call, Routing, attempt_of, checked_batch, one_owner, owner_args

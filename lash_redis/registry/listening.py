@@ -14,9 +14,9 @@ from typing import Any, Final, NoReturn
 
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
+from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls import Calls
 from lash_redis.registry.keys import channel
-from lash_redis.registry.plain import PlainRegistry
 from lash_redis.registry.registry import ProcessRegistry
 
 OnMessage = Callable[[int, str], None]
@@ -125,8 +125,8 @@ async def _hear(registry: ProcessRegistry, ear: _Ear) -> NoReturn:
         await client.connection_pool.disconnect()
 
 
-def listen_plain(
-    registry: PlainRegistry, name: str, on_message: OnMessage, on_subscribed: OnSubscribed, stopped: threading.Event
+def listen_blocking(
+    registry: BlockingRegistry, name: str, on_message: OnMessage, on_subscribed: OnSubscribed, stopped: threading.Event
 ) -> None:
     """Do as ``listen`` does, in the calling thread, until ``stopped`` is set (seen within 250 ms).
 
@@ -146,7 +146,7 @@ def listen_plain(
             stopped.wait(failures.pause_s(ear))
 
 
-def _hear_plain(registry: PlainRegistry, ear: _Ear, stopped: threading.Event) -> None:
+def _hear_plain(registry: BlockingRegistry, ear: _Ear, stopped: threading.Event) -> None:
     client = registry.transport.address.plain_client(1)
     subscription = client.pubsub()  # type: ignore[no-untyped-call]
     try:

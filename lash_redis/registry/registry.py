@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from lash_redis.core.checks import MAX_BATCH, MAX_SETTLE_BATCH
 from lash_redis.core.errors import LashError, LeaseLost
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -20,14 +21,13 @@ from lash_redis.core.model import (
     ProcessRegistration,
     ProcessStarted,
 )
-from lash_redis.core.settings import MAX_BATCH, MAX_SETTLE_BATCH
 from lash_redis.registry.answers import (
     ClaimedBatch,
     Counts,
     Death,
     Fact,
     Holder,
-    PagePlace,
+    PageStart,
     PruneReport,
     RenewedRow,
     RowPage,
@@ -35,7 +35,7 @@ from lash_redis.registry.answers import (
 )
 from lash_redis.registry.call import Call
 from lash_redis.registry.keys import channel
-from lash_redis.registry.places import Listing, RecordPage
+from lash_redis.registry.listing import Listing, RecordPage
 from lash_redis.registry.rows import Row
 from lash_redis.registry.sending import ATTEMPTS, Sender
 
@@ -133,12 +133,12 @@ class ProcessRegistry(Sender):
             return page
 
     async def page(
-        self, partition: int, index: str, place: PagePlace | None = None, *, upto: str = "+inf", limit: int = MAX_BATCH
+        self, partition: int, index: str, place: PageStart | None = None, *, upto: str = "+inf", limit: int = MAX_BATCH
     ) -> RowPage:
         """Return one page of rows by an index."""
         await self.open()
         return await self.send(
-            self.calls.page(partition, index, place or PagePlace(), upto=upto, limit=limit), via="control"
+            self.calls.page(partition, index, place or PageStart(), upto=upto, limit=limit), via="control"
         )
 
     async def holders(self, partition: int, after: str = "") -> list[Holder]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_BATCH, checked_id, checked_int
 from lash_redis.core.errors import RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRegistration, TaskInput
-from lash_redis.core.settings import DEFAULT_LOSS_LIMIT, MAX_BATCH, checked_id, checked_int
-from lash_redis.registry.answers import Counts, Death, Holder, PagePlace, RowPage
+from lash_redis.registry.answers import Counts, Death, Holder, PageStart, RowPage
 from lash_redis.registry.call import Argument, Call, Routing, checked_batch
 from lash_redis.registry.codec import (
     DISPOSITION_CODES,
@@ -64,12 +64,12 @@ class RowCalls(Routing):
         return Call("watch", partition, [checked_id("name", channel), *ids], _rows)
 
     def page(
-        self, partition: int, index: str, place: PagePlace, *, upto: str = "+inf", limit: int = MAX_BATCH
+        self, partition: int, index: str, place: PageStart, *, upto: str = "+inf", limit: int = MAX_BATCH
     ) -> Call[RowPage]:
         """Read the rows of one page of an index (``leases``, ``asked``, ``of:<owner digest>``, ``q:<lane>`` …)."""
 
         def decode(reply: list[Any]) -> RowPage:
-            following = PagePlace(reply[1].decode(), int(reply[2])) if reply[1] else None
+            following = PageStart(reply[1].decode(), int(reply[2])) if reply[1] else None
             return RowPage([Row(row) for row in reply[3:]], following)
 
         return Call("page", partition, [index, place.score, place.skip, upto, limit], decode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from lash_redis.core.checks import DEFAULT_LOSS_LIMIT
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -17,7 +18,6 @@ from lash_redis.core.model import (
     ProcessStatus,
     RecoveryDisposition,
 )
-from lash_redis.core.settings import DEFAULT_LOSS_LIMIT
 from lash_redis.registry.codec import (
     DISPOSITIONS,
     STATUSES,

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_int, checked_partitions
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.settings import MAX_PAYLOAD_BYTES, checked_int, checked_partitions
 from lash_redis.core.timing import backoff, jittered, sleep
 from lash_redis.registry.call import Call
 from lash_redis.registry.calls import Calls
 from lash_redis.registry.connection import DEFAULT_TIMEOUT_S, Address, AsyncTransport
 from lash_redis.registry.opening import opening
 from lash_redis.registry.scripts import load_all
-from lash_redis.registry.server import ServerFacts
+from lash_redis.registry.server import ServerInfo
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Sender:
         self.calls = Calls(namespace, count, max_payload_bytes)
         self.address = Address(client, timeout_s)
         self.transport = AsyncTransport(self.address)
-        self.server: ServerFacts | None = None
+        self.server: ServerInfo | None = None
         self.allow_unsafe_server = allow_unsafe_server
         self._opening: asyncio.Lock | None = None
 
@@ -54,7 +54,7 @@ class Sender:
         """How many partitions the namespace has (with ``partitions=None`` known once it is open)."""
         return self.calls.partitions
 
-    async def open(self) -> ServerFacts:
+    async def open(self) -> ServerInfo:
         """Check the server and open the namespace, once; return what is known of the server."""
         if self.server is not None and self.calls.uuid:
             return self.server
@@ -72,7 +72,7 @@ class Sender:
                     pass
             return self.server
 
-    async def check_server(self) -> ServerFacts:
+    async def check_server(self) -> ServerInfo:
         """Read and judge the server, now.
 
         Raises:

@@ -13,7 +13,7 @@ OLDEST_VERSION = (6, 2)
 _SHEBANG_VERSION = (7, 0)
 
 
-class ServerFacts(msgspec.Struct, frozen=True):
+class ServerInfo(msgspec.Struct, frozen=True):
     """What decides how scripts are sent, and what an operator should know.
 
     Attributes:
@@ -26,10 +26,10 @@ class ServerFacts(msgspec.Struct, frozen=True):
     durability: str
 
 
-FAKE_SERVER = ServerFacts("fakeredis", takes_shebang=False, durability="none")
+FAKE_SERVER = ServerInfo("fakeredis", takes_shebang=False, durability="none")
 
 
-def judged(info: Mapping[str, Any], appendfsync: str | None, *, allow_unsafe: bool) -> ServerFacts:
+def judged(info: Mapping[str, Any], appendfsync: str | None, *, allow_unsafe: bool) -> ServerInfo:
     """Return the facts in the server's ``INFO``.
 
     Raises:
@@ -48,7 +48,7 @@ def judged(info: Mapping[str, Any], appendfsync: str | None, *, allow_unsafe: bo
         )
     name = str(info.get("server_name", "redis"))
     shown = f"{name} {info.get('valkey_version', version)}"
-    return ServerFacts(shown, numbers >= _SHEBANG_VERSION, _durability(info, appendfsync))
+    return ServerInfo(shown, numbers >= _SHEBANG_VERSION, _durability(info, appendfsync))
 
 
 def _durability(info: Mapping[str, Any], appendfsync: str | None) -> str:

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from lash_redis.core.errors import LashError, PayloadError
 from lash_redis.core.model import TaskInput
-from lash_redis.tasks.carried import Misfit, carried
+from lash_redis.tasks.binding import placed
 from lash_redis.tasks.conversion import Conversion, taken_apart
 from lash_redis.tasks.declaration import Declaration
-from lash_redis.tasks.placing import placed
+from lash_redis.tasks.payload import Misfit, carried
 from lash_redis.tasks.signature import Signature
 
 _Way = Callable[[Conversion], Callable[[Any], Any]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from lash_redis.core.checks import checked_queue
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import MAX_LANES, lane
-from lash_redis.core.settings import checked_queue
 from lash_redis.tasks.declaration import Declaration
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 import msgspec.inspect as inspected
 
-from lash_redis.tasks.carried import MAX_NESTING, Foreign, Misfit, carried, exact_scalar
+from lash_redis.tasks.payload import MAX_NESTING, Foreign, Misfit, carried, exact_scalar
 
 _NATIVE: Final = (bytes, bytearray, memoryview)
 _SCALARS: Final[dict[type[inspected.Type], type]] = {

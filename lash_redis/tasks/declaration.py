@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, checked_int, checked_queue, checked_task_name
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
-from lash_redis.core.settings import DEFAULT_LOSS_LIMIT, checked_int, checked_queue, checked_task_name
 from lash_redis.tasks.signature import Signature, signature_of
 
 

@@ -1,182 +1,134 @@
-"""The last part of a drain: by its owner's index, find what is left of one owner and settle it (design, section 5).
+"""The drain, phase by phase, in the one order that loses nothing (design, section 5).
 
-Called by a worker once its code has ended, and by the supervisor in the name of a worker process that it ended: it
-minted that incarnation, renewed for it and saw it end.
+Stop claiming; get the answer to the claim on its way and begin what it brings; make any late copy stale; hand back what
+is not started; let work finish within the grace; interrupt the rest *and see it ended*; write what came of it; settle
+what is left. Renewal goes on until the end.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
 
 from lash_redis.core.errors import LashError, RegistryUnavailable
+from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Deferred, DrainReport, RecoveryDisposition
-from lash_redis.core.timing import backoff, boottime_ms, sleep
-from lash_redis.core.verdict import Action, Verdict, verdict
-from lash_redis.registry.answers import PagePlace, Settlement
-from lash_redis.registry.keys import owner_digest
+from lash_redis.core.model import DrainReport
+from lash_redis.core.timing import backoff, boottime_ms
+from lash_redis.recovery.leftovers import NOT_WRITTEN, STILL_RUNNING, Leftovers, in_time
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.rows import Row
-from lash_redis.worker.facts import Proof, facts_of, settlement_of
-from lash_redis.worker.sweep import tell
+from lash_redis.worker.inflight import InFlight
+from lash_redis.worker.settings import WorkerSettings
 
-T = TypeVar("T")
-
-STILL_RUNNING = "still running: a thread that will not stop"
-NOT_WRITTEN = "its result could not be written in time"
-_MOST_PASSES = 1000  # a page moves with each, so this is never met but by rows that change under us for ever
+_LEAST_MS = 250  # for one round of calls, where the time for them is over already
 
 
-async def in_time(work: Coroutine[Any, Any, T], budget_ms: int) -> T:
-    """Do ``work`` within its time; a server that hangs must not hold up a drain.
+class Changes(Protocol):
+    """Waits until something changed here, or for so many seconds."""
 
-    It is not waited for once its time is over: what it may still have sent can be sent again.
-
-    Raises:
-        TimeoutError: it did not end in time.
-    """
-    doing = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({doing}, timeout=max(budget_ms, 0) / 1000)
-        if not doing.done():
-            raise TimeoutError("the registry did not answer in time")
-        return doing.result()
-    finally:
-        doing.cancel()
+    def __call__(self, within_s: float | None = None) -> Awaitable[None]:
+        """Wait."""
 
 
-class _Ended:
-    """Everything of this owner has ended here, but for what still runs."""
-
-    def __init__(self, kept: Collection[str]) -> None:
-        self._kept = kept
-
-    def has_in_hand(self, row: Row) -> bool:
-        return row.process_id in self._kept
-
-    def saw_end(self, row: Row) -> bool:
-        return row.process_id not in self._kept
-
-
-class Leftovers:
-    """What one owner leaves behind, settled by line 7 or given back.
-
-    Args:
-        registry: where the rows are.
-        owner: whose drain it is.
-        kept: process id to reason: what must be left, since it still runs or has a result not yet written.
-        expected: ids known to need settling, to be named if the server does not answer.
-        detail: what the evidence says beside *ended_here*, e.g. an exit status.
-    """
+class Drain:
+    """One worker's drain; ``hurry`` moves its deadline, never its path."""
 
     def __init__(
-        self,
-        registry: ProcessRegistry,
-        owner: LeaseOwner,
-        *,
-        kept: dict[str, str] | None = None,
-        expected: Collection[str] = (),
-        detail: str = "drained",
+        self, registry: ProcessRegistry, owner: LeaseOwner, settings: WorkerSettings, in_flight: InFlight
     ) -> None:
         self._registry = registry
         self._owner = owner
-        self._me = owner_digest(owner)
-        self._kept = kept or {}
-        self._expected = expected
-        self._detail = detail
-        self._abandoned: list[str] = []
-        self._released = 0
+        self._settings = settings
+        self._in_flight = in_flight
+        self._grace_ends_at_ms: int | None = None
+        self._hurried = False
 
-    async def hand_back(self) -> int:
-        """Release what is leased and not started, whether this worker knows of it or not; return how many."""
-        before = self._released
-        for partition in range(self._registry.partitions):
-            async for rows in self._owned(partition):
-                await self._release([row for row in rows if not row.has_begun])
-        return self._released - before
+    def hurry(self) -> None:
+        """Let the grace end now."""
+        self._hurried = True
+        self._in_flight.changed()
 
-    async def settle(self, budget_ms: int) -> DrainReport:
-        """Settle all of it, retrying for ``budget_ms`` while the server does not answer; report what was left."""
-        deadline, failures, why = boottime_ms() + budget_ms, 0, ""
-        while True:
+    def begin(self) -> None:
+        """Start the clock of the grace."""
+        if self._grace_ends_at_ms is None:
+            self._grace_ends_at_ms = boottime_ms() + self._settings.grace_ms
+
+    async def leave(self, changes: Changes) -> DrainReport:
+        """Drain; ``changes`` waits for something to have changed here."""
+        self.begin()
+        roster = self._in_flight.roster
+        emit("worker.draining", owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms)
+        await self._answer_claims(changes)
+        await self._close_claims(max(self.grace_left_ms, _LEAST_MS))
+        handed_back = await self._hand_back()
+        await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, changes, hurried_too=True)
+        self._in_flight.stop_all()
+        await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms, changes)
+        write_until = boottime_ms() + self._settings.drain_ms
+        await self._until(lambda: self._in_flight.outbox.is_empty, write_until, changes, every_s=0.05)
+        await self._close_claims(max(write_until - boottime_ms(), _LEAST_MS))
+        kept = {each.process_id: NOT_WRITTEN if each.ended else STILL_RUNNING for each in roster}
+        leftovers = Leftovers(self._registry, self._owner, kept=kept, expected=self._in_flight.ended_without_result)
+        report = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
+        report = msgspec.structs.replace(
+            report,
+            released=report.released + handed_back + self._in_flight.outbox.returned,
+            finished=self._in_flight.outbox.written,
+        )
+        emit("worker.drained", owner=self._owner.owner_id, finished=report.finished, released=report.released,
+             abandoned=report.abandoned, deferred=report.deferred)  # fmt: skip
+        return report
+
+    @property
+    def grace_left_ms(self) -> int:
+        """How much longer work may go on, ms."""
+        return 0 if self._hurried else max((self._grace_ends_at_ms or 0) - boottime_ms(), 0)
+
+    async def _answer_claims(self, changes: Changes) -> None:
+        """Get what an unanswered claim handed out, which is started already, and begin it."""
+        failures = 0
+        while self._in_flight.claimer.unanswered and self.grace_left_ms:
             try:
-                deferred = await in_time(self._settle_once(), deadline - boottime_ms())
+                await in_time(self._in_flight.claim(self._in_flight.claimer.unanswered[0]), self.grace_left_ms)
             except RegistryUnavailable as error:
-                failures, why = failures + 1, str(error)
-                if boottime_ms() >= deadline:
-                    return self._report(self._kept | self._unknown(why))
-                await sleep(backoff(failures, 0.05, 0.5))
+                failures += 1
+                emit("worker.unavailable", operation="claim", reason=error)
+                await changes(within_s=backoff(failures, 0.05, 0.5))
+            except (LashError, TimeoutError):
+                return
+
+    async def _close_claims(self, budget_ms: int) -> None:
+        """Make late copies of claims stale; what is not answered now is tried once more at the end."""
+        until = boottime_ms() + budget_ms
+        for partition in self._in_flight.claimer.open_partitions(self._registry.partitions):
+            try:
+                await in_time(self._in_flight.claimer.close(partition), until - boottime_ms())
             except (LashError, TimeoutError) as error:
-                return self._report(self._kept | self._unknown(why or str(error)))
-            else:
-                return self._report(self._kept | deferred)
+                emit("worker.unavailable", operation="claim", reason=error)
+                return
 
-    def _unknown(self, why: str) -> dict[str, str]:
-        """Return what is known to be left, and that there may be more: nobody answers who could say."""
-        return {process_id: why for process_id in self._expected if process_id not in self._abandoned} | {"*": why}
+    async def _hand_back(self) -> int:
+        """Release at once what is leased and not started; what cannot be reached now the last pass finds again."""
+        kept = {each.process_id: "" for each in self._in_flight.roster}
+        try:
+            leftovers = Leftovers(self._registry, self._owner, kept=kept)
+            return await in_time(leftovers.hand_back(), max(self.grace_left_ms, _LEAST_MS))
+        except (LashError, TimeoutError) as error:
+            emit("worker.unavailable", operation="release", reason=error)
+            return 0
 
-    def _report(self, deferred: dict[str, str]) -> DrainReport:
-        left = [Deferred(process_id, reason) for process_id, reason in deferred.items()]
-        return DrainReport(self._abandoned, left, self._released)
-
-    async def _settle_once(self) -> dict[str, str]:
-        deferred: dict[str, str] = {}
-        for partition in range(self._registry.partitions):
-            # Rows leave the index while its pages are read, so it is read until nothing moves.
-            left: dict[str, str] = {}
-            for _ in range(_MOST_PASSES):
-                left.clear()
-                moved = 0
-                async for rows in self._owned(partition):
-                    back = [row for row in rows if self._goes_back(row)]
-                    await self._release(back)
-                    moved += len(back) + await self._abandon([row for row in rows if row not in back], left)
-                if not moved:
-                    break
-            deferred |= left
-        return deferred
-
-    async def _owned(self, partition: int) -> AsyncIterator[list[Row]]:
-        place: PagePlace | None = PagePlace()
-        while place is not None:
-            page = await self._registry.page(partition, f"of:{self._me}", place)
-            yield [row for row in page.rows if row.process_id not in self._kept]
-            place = page.next
-
-    def _goes_back(self, row: Row) -> bool:
-        started_here = row.disposition is RecoveryDisposition.OWNER_BOUND and row.starter_digest == self._me
-        return row.holder_digest == self._me and not started_here
-
-    async def _release(self, rows: list[Row]) -> None:
-        leases = [lease for row in rows if row.holder_digest == self._me and (lease := row.lease()) is not None]
-        if leases:
-            self._released += sum(await self._registry.release_many(leases))
-
-    async def _abandon(self, rows: list[Row], deferred: dict[str, str]) -> int:
-        local = _Ended(self._kept)
-        judged: list[tuple[Settlement, Verdict]] = []
-        for row in rows:
-            facts = facts_of(row, self._me, _no_proof, local)
-            answer = verdict(facts)
-            if answer.action is Action.ABANDON:
-                settlement = settlement_of(row, facts, answer, _no_proof, self._detail)
-                if settlement is not None:
-                    judged.append((settlement, answer))
-            elif not row.is_terminal:
-                holder = row.holder.owner_id if row.holder else "nobody"
-                deferred[row.process_id] = f"held by {holder}" if row.is_live else answer.text
-        stand = await self._registry.settle_many([settlement for settlement, _ in judged]) if judged else []
-        for (settlement, answer), stands in zip(judged, stand, strict=True):
-            process_id = settlement.row.process_id
-            if stands:
-                tell(settlement, answer)
-                self._abandoned.append(process_id)
-            else:
-                deferred[process_id] = "the row changed meanwhile"
-        return len(stand)
-
-
-def _no_proof(_digest: str) -> Proof | None:
-    return None
+    async def _until(
+        self,
+        holds: Callable[[], bool],
+        deadline_ms: int,
+        changes: Changes,
+        *,
+        hurried_too: bool = False,
+        every_s: float = 1.0,
+    ) -> None:
+        while not holds() and (left_ms := deadline_ms - boottime_ms()) > 0:
+            if hurried_too and self._hurried:
+                return
+            await changes(within_s=min(left_ms / 1000, every_s))

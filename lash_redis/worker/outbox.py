@@ -12,6 +12,7 @@ import enum
 import itertools
 from collections.abc import Callable
 
+from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.errors import (
     AlreadyTerminal,
     LashError,
@@ -21,7 +22,6 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.events import emit
 from lash_redis.core.model import Acquired, Failure, Outcome, ProcessLease
-from lash_redis.core.settings import MAX_BATCH
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import Fact
 from lash_redis.registry.call import attempt_of

@@ -14,7 +14,7 @@ from typing import Protocol
 from lash_redis.core.errors import LashError
 from lash_redis.core.events import emit
 from lash_redis.core.timing import boottime_ms
-from lash_redis.registry.plain import PlainRegistry
+from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.keeper import Renewal
 
@@ -50,7 +50,7 @@ class RenewalThread:
         self._stopped.set()
 
     def _run(self, stopped: threading.Event, loop: asyncio.AbstractEventLoop, apply: Callable[[Renewal], None]) -> None:
-        registry = PlainRegistry(self._registry)
+        registry = BlockingRegistry(self._registry)
         wait_s = 0.0  # whoever renewed before, its last renewal may be a third of the TTL ago
         try:
             while not stopped.wait(wait_s):
@@ -66,7 +66,7 @@ class RenewalThread:
         finally:
             registry.close()
 
-    def _renewed(self, registry: PlainRegistry) -> list[Renewal]:
+    def _renewed(self, registry: BlockingRegistry) -> list[Renewal]:
         renewals = []
         for partition in range(self._registry.partitions):
             sent_at = boottime_ms()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from lash_redis.core.checks import DEFAULT_LEASE_TTL_MS, MAX_TTL_MS, checked_int, checked_queue
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.settings import DEFAULT_LEASE_TTL_MS, MAX_TTL_MS, checked_int, checked_queue
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):

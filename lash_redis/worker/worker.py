@@ -13,18 +13,18 @@ from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import backoff, jittered, new_incarnation_id, sleep
+from lash_redis.recovery.leftovers import in_time
+from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.listening import listen
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.catalogue import Catalogue, HasDeclaration
 from lash_redis.tasks.declaration import Declaration
-from lash_redis.worker.drain import in_time
-from lash_redis.worker.inhand import InHand
+from lash_redis.worker.drain import Drain
+from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.keeper import Renewal
-from lash_redis.worker.leaving import Leaving
 from lash_redis.worker.renewal import RenewalSource, RenewalThread
 from lash_redis.worker.settings import WorkerSettings
-from lash_redis.worker.sweep import Sweep, SweepReport
 
 _CHECK_SERVER_EVERY_S = 60.0
 _ASK_AGAIN_S = 0.25
@@ -80,8 +80,8 @@ class Worker:
             raise SettingsError(str(error)) from None
         self.owner = owner or default_owner()
         digest = owner_digest(self.owner)
-        self._in_hand = InHand(registry, Catalogue(tasks), self.owner, self.settings, self._changed)
-        self._sweep = Sweep(registry, self.owner, self._in_hand)
+        self._in_flight = InFlight(registry, Catalogue(tasks), self.owner, self.settings, self._changed)
+        self._sweep = Sweep(registry, self.owner, self._in_flight)
         self._renewal = renewal or RenewalThread(registry, digest, lease_ttl_ms)
         self._digest = digest
         self._services: list[asyncio.Task[None]] = []
@@ -89,7 +89,7 @@ class Worker:
         self._opening = asyncio.Lock()
         self._claiming: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[DrainReport] | None = None
-        self._leaving = Leaving(registry, self.owner, self.settings, self._in_hand)
+        self._phases = Drain(registry, self.owner, self.settings, self._in_flight)
         self._change = asyncio.Event()
         self._refused = ""
         self._server_is_unsafe = False
@@ -118,7 +118,7 @@ class Worker:
                 await asyncio.shield(self._draining)
         except asyncio.CancelledError:
             # Whoever cancels this gets no drain, but nothing runs on whose lease nobody keeps.
-            self._in_hand.stop_all()
+            self._in_flight.stop_all()
             self._services.append(self._claiming)
             raise
         finally:
@@ -141,9 +141,9 @@ class Worker:
             report = await self._sweep.run_once()
             try:
                 for partition in range(self.registry.partitions):
-                    while self._in_hand.room <= 0 and self._draining is None:
+                    while self._in_flight.room <= 0 and self._draining is None:
                         await self._changes()
-                    await self._in_hand.claim(partition)
+                    await self._in_flight.claim(partition)
             finally:
                 await self._until_written()
             if self._fault is not None:
@@ -155,7 +155,7 @@ class Worker:
 
     async def _until_written(self) -> None:
         """Wait until what was begun has ended and is written, or nobody is left who could write it."""
-        while self._fault is None and (self._in_hand.roster.running or not self._in_hand.outbox.is_empty):
+        while self._fault is None and (self._in_flight.roster.running or not self._in_flight.outbox.is_empty):
             if self._draining is not None:
                 await self.drain()
                 return
@@ -169,7 +169,7 @@ class Worker:
 
     def hurry(self) -> None:
         """Shorten the grace of a drain to nothing; it is still a drain."""
-        self._leaving.hurry()
+        self._phases.hurry()
 
     @property
     def is_draining(self) -> bool:
@@ -178,12 +178,12 @@ class Worker:
 
     @property
     def _may_claim(self) -> bool:
-        return self._in_hand.room > 0 and self._in_hand.keeper.may_claim and not self._server_is_unsafe
+        return self._in_flight.room > 0 and self._in_flight.keeper.may_claim and not self._server_is_unsafe
 
     # ── claiming ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _claim_for_ever(self) -> None:
-        claimer = self._in_hand.claimer
+        claimer = self._in_flight.claimer
         claimer.everything()
         failures = 0
         while self._draining is None:
@@ -192,7 +192,7 @@ class Worker:
                 await self._changes()
                 continue
             try:
-                await self._in_hand.claim(partition)
+                await self._in_flight.claim(partition)
             except RegistryUnavailable as error:
                 failures += 1
                 emit("worker.unavailable", operation="claim", reason=error)
@@ -217,18 +217,18 @@ class Worker:
 
     def _subscribed(self) -> None:
         """Look everywhere: what was published before is lost."""
-        self._in_hand.claimer.everything()
+        self._in_flight.claimer.everything()
         self._changed()
 
     def _told(self, partition: int, text: str) -> None:
         what, _, name = text.partition(" ")
         if what == "request":
-            self._in_hand.look_at_request(name)
+            self._in_flight.look_at_request(name)
         elif what == "lane":
-            serves = name in self._in_hand.lanes and self._draining is None
+            serves = name in self._in_flight.lanes and self._draining is None
             if serves:
                 # Also while it may not claim: there may be nobody to pass it on to.
-                self._in_hand.claimer.hungry.add(partition)
+                self._in_flight.claimer.hungry.add(partition)
                 self._changed()
             if not serves or not self._may_claim:
                 self._serve(self._pass_on(partition, name))
@@ -241,7 +241,7 @@ class Worker:
             emit("worker.unavailable", operation="wake", reason=error)
         # Being told took it from among the idle. It asks again, but not so soon that it would be told of this again.
         await sleep(jittered(_ASK_AGAIN_S, 0.5))
-        self._in_hand.claimer.hungry.add(partition)
+        self._in_flight.claimer.hungry.add(partition)
         self._changed()
 
     # ── recovery ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -269,25 +269,25 @@ class Worker:
                 self._changed()
 
     def _apply(self, renewal: Renewal) -> None:
-        self._in_hand.keeper.apply(renewal)
+        self._in_flight.keeper.apply(renewal)
         self._changed()
 
     # ── leaving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _drain(self) -> DrainReport:
-        self._leaving.begin()
-        self._in_hand.claimer.leave()
+        self._phases.begin()
+        self._in_flight.claimer.leave()
         try:
-            await in_time(self.registry.open(), max(self._leaving.grace_left_ms, 500))
+            await in_time(self.registry.open(), max(self._phases.grace_left_ms, 500))
         except (LashError, TimeoutError):
             return DrainReport()  # it never reached the server, and so holds nothing
         await self._start_services()
         self._changed()
         if self._claiming is not None:
-            await asyncio.wait([self._claiming], timeout=self._leaving.grace_left_ms / 1000)
+            await asyncio.wait([self._claiming], timeout=self._phases.grace_left_ms / 1000)
             self._claiming.cancel()  # a server that hangs: the answer to its claim is asked for once more
         try:
-            return await self._leaving.leave(self._changes)
+            return await self._phases.leave(self._changes)
         finally:
             await self._stop_services()
 
@@ -298,7 +298,7 @@ class Worker:
         async with self._opening:
             self._users += 1
             if self._users == 1:
-                self._serve(self._in_hand.outbox.run(), self._in_hand.keeper.run())
+                self._serve(self._in_flight.outbox.run(), self._in_flight.keeper.run())
                 self._renewal.start(self._apply)
 
     def _serve(self, *loops: Coroutine[Any, Any, None]) -> None:
@@ -333,7 +333,7 @@ class Worker:
                 # Again until it has ended: the `wait_for` of Python 3.11, which redis-py uses, can swallow a cancel.
                 _, services = await asyncio.wait(services, timeout=0.25)
             self._renewal.stop()
-            self._in_hand.runner.close()
+            self._in_flight.runner.close()
 
     def _changed(self) -> None:
         self._change.set()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lash_redis.registry import listening
+from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import channel
-from lash_redis.registry.listening import listen, listen_plain
-from lash_redis.registry.plain import PlainRegistry
+from lash_redis.registry.listening import listen, listen_blocking
 from lash_redis.registry.registry import ProcessRegistry
 from tests.support import block_until, wait_until
 
@@ -110,8 +110,8 @@ def test_a_plain_listener_hears_and_stops(
     registry: ProcessRegistry, client: Any, event_loop_runner: asyncio.Runner
 ) -> None:
     """It says when it stands, hears every partition, and ends when it is told to."""
-    told, stopped, plain = Heard(), threading.Event(), PlainRegistry(registry)
-    listener = threading.Thread(target=listen_plain, args=(plain, "me", told.message, told.subscribed, stopped))
+    told, stopped, plain = Heard(), threading.Event(), BlockingRegistry(registry)
+    listener = threading.Thread(target=listen_blocking, args=(plain, "me", told.message, told.subscribed, stopped))
     listener.start()
     block_until(lambda: told.stands, "the subscription stands")
 

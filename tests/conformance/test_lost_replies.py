@@ -14,7 +14,7 @@ import pytest
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import AbandonWriter, Acquired, Busy, ExternalOwner, ProcessStarted, Success
 from lash_redis.registry import scripts
-from lash_redis.registry.answers import Death, Fact, PagePlace, Settlement
+from lash_redis.registry.answers import Death, Fact, PageStart, Settlement
 from lash_redis.registry.call import Call
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -115,7 +115,7 @@ async def _open(world: World) -> Call[Any]:
 @case
 async def _page(world: World) -> Call[Any]:
     await world.registry.register(outside(world.one))
-    return world.calls.page(0, "outside", PagePlace(), limit=1)
+    return world.calls.page(0, "outside", PageStart(), limit=1)
 
 
 @case

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import NamespaceMismatch, SettingsError
+from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import SCHEMA_VERSION, partition_of
-from lash_redis.registry.plain import PlainRegistry
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, LONG_MS, batch_claim, held, work
 from tests.conftest import RegistryMaker, delete_namespace
@@ -180,7 +180,7 @@ async def test_plain_code_sees_the_same_namespace(
 ) -> None:
     """The blocking view opens it by the same rules."""
     record = await registry.register(work())
-    plain, refused = PlainRegistry(registry), PlainRegistry(make_registry(partitions=partitions + 1))
+    plain, refused = BlockingRegistry(registry), BlockingRegistry(make_registry(partitions=partitions + 1))
 
     assert plain.get("p") == record
     with pytest.raises(NamespaceMismatch):

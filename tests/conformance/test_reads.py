@@ -8,7 +8,7 @@ import pytest
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase, ProcessRecord, Success
-from lash_redis.registry.answers import PagePlace
+from lash_redis.registry.answers import PageStart
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -273,7 +273,7 @@ async def test_a_page_goes_on_where_the_last_one_ended(registry: ProcessRegistry
         await registry.claim_next(batch_claim(registry, ADA, count=count))
 
     found: list[str] = []
-    place: PagePlace | None = PagePlace()
+    place: PageStart | None = PageStart()
     while place is not None:
         page = await registry.page(0, f"of:{owner_digest(ADA)}", place, limit=limit)
         assert len(page.rows) <= limit

@@ -65,7 +65,7 @@ class Crew:
     async def at_rest(self, *workers: Worker) -> None:
         """Wait until each listens, has asked every partition and found no more."""
         for worker in workers:
-            claimer = worker._in_hand.claimer
+            claimer = worker._in_flight.claimer
             await wait_until(
                 lambda worker=worker, claimer=claimer: (  # type: ignore[misc]
                     worker in self._listening and not claimer.hungry and not claimer.unanswered

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.registry.connection import PlainTransport
+from lash_redis.registry.connection import BlockingTransport
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.scripts import Script
 
@@ -103,15 +103,15 @@ class Faults:
         return self._chance.random() < self._share
 
     def _patch_plain(self, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-        run = PlainTransport.run
+        run = BlockingTransport.run
 
-        def run_plain(transport: PlainTransport, via: str, script: Script, *rest: Any, **options: Any) -> Any:
+        def run_plain(transport: BlockingTransport, via: str, script: Script, *rest: Any, **options: Any) -> Any:
             is_lost = self.is_away or (self.loses_renewals and script.name == "renew_owned")
             if is_lost and transport.address is registry.address:
                 raise RegistryUnavailable(script.name, "a fault: the request is lost", maybe_applied=False)
             return run(transport, via, script, *rest, **options)
 
-        monkeypatch.setattr(PlainTransport, "run", run_plain)
+        monkeypatch.setattr(BlockingTransport, "run", run_plain)
 
 
 def _taken(counter: Counter[str], name: str) -> bool:

@@ -104,7 +104,7 @@ async def test_a_worker_claims_what_it_can_begin_now(registry: ProcessRegistry, 
     async with crew.running(worker):
         for done in range(3, 13):
             await wait_until(lambda done=done: len(bench.begun) >= done, f"{done} have begun")  # type: ignore[misc]
-            assert worker._in_hand.roster.running <= 3
+            assert worker._in_flight.roster.running <= 3
             bench.let_go(bench.begun[done - 3])
         bench.let_go(*ids)
         for each in ids:

@@ -18,8 +18,8 @@ from lash_redis.core.model import (
     Success,
 )
 from lash_redis.core.timing import boottime_ms
+from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.drain import STILL_RUNNING
 from tests.conformance.actors import (
     ADA,
     LONG_MS,
@@ -285,7 +285,7 @@ async def test_a_drain_settles_more_than_a_page(registry: ProcessRegistry, crew:
     await registry.register_many([work(each, OWNER_BOUND) for each in ids])
     for partition in range(registry.partitions):
         for _ in range(5):
-            await worker._in_hand.claimer.claim(partition, 150)
+            await worker._in_flight.claimer.claim(partition, 150)
 
     report = await worker.drain()
     assert sorted(report.abandoned) == sorted(ids)

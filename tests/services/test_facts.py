@@ -10,11 +10,11 @@ import pytest
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import ProcessStarted, Success
 from lash_redis.core.verdict import Action, Facts
+from lash_redis.recovery.facts import NothingLocal, Proof, explained, facts_of, settlement_of
+from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
-from lash_redis.worker.facts import NothingLocal, Proof, explained, facts_of, settlement_of
-from lash_redis.worker.sweep import Sweep, SweepReport
 from tests.conformance.actors import (
     ADA,
     BOB,
@@ -43,12 +43,12 @@ def proof_of(digest: str) -> Proof | None:
 class Hands:
     """What a worker knows: this is in its hands, and that it saw end."""
 
-    def __init__(self, *, in_hand: bool = False, ended: bool = False) -> None:
-        self._in_hand, self._ended = in_hand, ended
+    def __init__(self, *, in_flight: bool = False, ended: bool = False) -> None:
+        self._in_flight, self._ended = in_flight, ended
 
     def has_in_hand(self, row: Row) -> bool:
         """Say so."""
-        return self._in_hand
+        return self._in_flight
 
     def saw_end(self, row: Row) -> bool:
         """Say so."""
@@ -233,6 +233,6 @@ async def test_what_a_worker_has_in_hand_is_left_by_its_own_sweep(
     await server.pass_until((await begun(registry, "p", ME, 80)).expires_at_ms)
     row = await row_of(registry)
 
-    assert explained(row, owner_digest(ME), proof_of, Hands(in_hand=True))[1].line == 5
-    assert await Sweep(registry, ME, Hands(in_hand=True)).run_once() == SweepReport()
+    assert explained(row, owner_digest(ME), proof_of, Hands(in_flight=True))[1].line == 5
+    assert await Sweep(registry, ME, Hands(in_flight=True)).run_once() == SweepReport()
     assert await Sweep(registry, LeaseOwner.opaque("other", "other-1")).run_once() == SweepReport(uncertain=1)

@@ -17,9 +17,9 @@ from lash_redis.core.model import (
     ProcessStatus,
     Success,
 )
+from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.sweep import Sweep, SweepReport
 from tests.conformance.actors import (
     ADA,
     BOB,

@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from lash_redis.core.model import AbandonRequest, ExternalOwner, Phase, ProcessStatus, Success
+from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import Declaration, declare
-from lash_redis.worker.sweep import Sweep
 from tests.conformance.actors import BOB, OWNER_BOUND, RERUNNABLE, outside, work
 from tests.services.conftest import Crew, ServerTime
 from tests.services.look import record_of

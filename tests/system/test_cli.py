@@ -15,9 +15,9 @@ import pytest
 
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Failure, Success
+from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.sweep import Sweep
 from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, dead_owner, held, outside, work
 from tests.repo.tree import ROOT
 from tests.support import wait_until

@@ -13,8 +13,8 @@ import pytest
 
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.sweep import Sweep, SweepReport
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
 from tests.repo.tree import ROOT
 from tests.services.look import ended, evidence, is_in, record_of

@@ -13,8 +13,8 @@ from lash_redis.cli.main import VERBS, main
 from lash_redis.core import timing
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Deferred, DrainReport
-from lash_redis.pool.aftermath import together, without
-from lash_redis.pool.departure import Departure
+from lash_redis.pool.deaths import together, without
+from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import Ended
 from lash_redis.pool.messages import Fatal
 from lash_redis.pool.osprocess import _words
@@ -71,13 +71,13 @@ def test_one_that_lived_begins_the_count_afresh() -> None:
 
 async def test_nobody_is_started_again_if_the_drain_begins_as_the_wait_for_it_ends() -> None:
     """Who is started then would never hear that the pool leaves: it was not there when that was told."""
-    departure, loop, lives = Departure(WorkerSettings()), asyncio.get_running_loop(), 0
+    drain, loop, lives = PoolDrain(WorkerSettings()), asyncio.get_running_loop(), 0
 
     class Pool:
         """Only its drain matters here."""
 
         def __init__(self) -> None:
-            self.departure = departure
+            self.drain = drain
 
     class OneLife(Slot):
         """Each life ends at once; the drain begins right after the wait for the next one, which is none, has ended."""
@@ -85,7 +85,7 @@ async def test_nobody_is_started_again_if_the_drain_begins_as_the_wait_for_it_en
         async def _one_life(self) -> Ended:
             nonlocal lives
             lives += 1
-            loop.call_soon(loop.call_soon, departure.begin)
+            loop.call_soon(loop.call_soon, drain.begin)
             return Ended("exit 1")
 
     ended = await OneLife(Pool(), "1", lambda _: pytest.fail("it is not started")).run()  # type: ignore[arg-type]
@@ -97,16 +97,16 @@ def test_the_time_of_a_drain_is_its_three_phases_and_fits_what_the_pool_says() -
     """Grace, cancel and drain, then the supervisor's own part, all within what it asks to be allowed."""
     settings, clock = WorkerSettings(), StandingClock()
     with timing.use(clock):
-        departure = Departure(settings)
-        assert (departure.left_s, departure.closing_s, departure.finish_ms) == (float("inf"), float("inf"), 1250)
+        drain = PoolDrain(settings)
+        assert (drain.left_s, drain.closing_s, drain.finish_ms) == (float("inf"), float("inf"), 1250)
 
-        departure.begin()
-        assert (departure.left_s, departure.closing_s, departure.finish_ms) == (28.25, 29.5, 1250)
+        drain.begin()
+        assert (drain.left_s, drain.closing_s, drain.finish_ms) == (28.25, 29.5, 1250)
         clock.now_ms += 10_000
-        departure.begin()
-        assert (departure.left_s, departure.closing_s, departure.finish_ms) == (18.25, 19.5, 1250)
+        drain.begin()
+        assert (drain.left_s, drain.closing_s, drain.finish_ms) == (18.25, 19.5, 1250)
         clock.now_ms += 18_500
-        assert (departure.left_s, departure.closing_s, departure.finish_ms) == (0, 1, 1000)
+        assert (drain.left_s, drain.closing_s, drain.finish_ms) == (0, 1, 1000)
 
     assert settings.must_allow_s >= 29.5 + 0.5
 
@@ -115,15 +115,15 @@ def test_haste_takes_the_grace_and_nothing_else() -> None:
     """What was interrupted still has its time to stop, and the last writes theirs; haste comes once."""
     clock = StandingClock()
     with timing.use(clock):
-        departure = Departure(WorkerSettings())
-        departure.begin()
+        drain = PoolDrain(WorkerSettings())
+        drain.begin()
         clock.now_ms += 2_000
 
-        departure.hurry()
-        assert departure.left_s == 8.25
+        drain.hurry()
+        assert drain.left_s == 8.25
         clock.now_ms += 5_000
-        departure.hurry()
-        assert departure.left_s == 3.25
+        drain.hurry()
+        assert drain.left_s == 3.25
 
 
 @pytest.mark.parametrize(

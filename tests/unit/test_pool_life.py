@@ -23,11 +23,11 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
-from lash_redis.pool.departure import Departure
-from lash_redis.pool.home import Home
+from lash_redis.pool.connection import PoolConnection
+from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import Ended, Life
-from lash_redis.pool.link import Link
 from lash_redis.pool.messages import Drain, Fatal, Go, Hello, Hurry, Place, Ready, Report, Start, ToWorker
+from lash_redis.pool.pipe import Link
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.settings import WorkerSettings
@@ -81,9 +81,9 @@ class Pool:
     def __init__(self, registry: ProcessRegistry, settings: WorkerSettings) -> None:
         self.settings = PoolSettings(target="a:b", name="pool", worker=settings)
         self.supervisor = LeaseOwner.local_process("pool/supervisor", "supervisors-life")
-        self.departure = Departure(self.settings.worker)
-        self.home = Home()
-        self.home._registry, self.home._place = registry, PLACE
+        self.drain = PoolDrain(self.settings.worker)
+        self.connection = PoolConnection()
+        self.connection._registry, self.connection._place = registry, PLACE
         self.journal: list[str] = []
         self.processes: list[StandIn] = []
         self._lives: list[asyncio.Task[Ended]] = []
@@ -208,7 +208,7 @@ async def test_each_life_is_another_incarnation_of_the_same_owner(pool: Pool) ->
 async def test_nobody_is_let_in_while_the_pool_drains(pool: Pool) -> None:
     """One that was still being loaded has claimed nothing, and never will."""
     life, process, end = pool.begin()
-    pool.departure.begin()
+    pool.drain.begin()
     life.drain()
 
     process.link.send(Hello(LeaseOwner.opaque("pool/1", "i"), PLACE))
@@ -234,7 +234,7 @@ async def test_what_still_runs_is_settled_before_the_worker_process_is_reaped(
         return await settle(*args, **options)
 
     monkeypatch.setattr(registry, "settle_many", settling)
-    pool.departure.begin()
+    pool.drain.begin()
     life.drain()
 
     report = DrainReport(["other"], [Deferred("pay", "still running"), Deferred("late", "not written")], 1, 5)
@@ -260,7 +260,7 @@ async def test_one_that_does_not_report_in_time_is_ended_and_its_drain_finished(
     life, _process, end, owner = await pool.admitted()
     await held(registry, owner, "pay", RecoveryDisposition.OWNER_BOUND)
 
-    pool.departure.begin()
+    pool.drain.begin()
     life.drain()
 
     ended = await end
@@ -281,7 +281,7 @@ async def test_a_late_copy_of_its_claim_is_stale_once_its_drain_was_finished(
     life, _process, end, owner = await pool.admitted()
     await registry.register(ProcessRegistration("new", TaskInput("task"), RecoveryDisposition.OWNER_BOUND))
     late = registry.calls.claim_next(0, owner, 7, 10, 30_000, [("default", ["default|task|"])])
-    pool.departure.begin()
+    pool.drain.begin()
     life.drain()
     await end
 
@@ -307,7 +307,7 @@ async def test_one_that_dies_while_it_drains_is_a_fault(pool: Pool, registry: Pr
     """It did not do its drain's work: what it held is settled by the proof, and the exit code says so."""
     life, process, end, owner = await pool.admitted()
     await held(registry, owner, "pay", RecoveryDisposition.OWNER_BOUND)
-    pool.departure.begin()
+    pool.drain.begin()
     life.drain()
 
     process.end("killed by SIGSEGV")
@@ -334,7 +334,7 @@ async def test_a_second_signal_reaches_the_worker_process(pool: Pool) -> None:
     """It is told to hurry, which is a drain too."""
     life, process, _, _ = await pool.admitted()
 
-    pool.departure.hurry()
+    pool.drain.hurry()
     life.drain()
 
     await wait_until(lambda: Hurry() in process.told, "it is told")
@@ -348,7 +348,7 @@ async def test_a_server_that_stays_away_does_not_hold_the_pool_for_ever(pool: Po
     await wait_until(lambda: "reaped" in pool.journal, "it is reaped all the same")
     assert not end.done()
 
-    pool.departure.begin()
+    pool.drain.begin()
 
     (left,) = (await end).report.deferred
     assert "could not be recorded" in left.reason
@@ -366,7 +366,7 @@ async def test_a_server_that_hangs_does_not_hold_the_pool_longer_than_it_says(
     monkeypatch.setattr(registry, "claim_next", hang)
     monkeypatch.setattr(registry, "record_death", hang)
 
-    pool.departure.begin()
+    pool.drain.begin()
     life.drain()
 
     async with asyncio.timeout(pool.settings.worker.must_allow_s):
@@ -386,7 +386,7 @@ async def test_what_still_ran_is_named_if_its_drain_cannot_be_finished(
     life, process, end, _owner = await pool.admitted()
     await registry.open()
     monkeypatch.setattr(registry, fails, fail)
-    pool.departure.begin()
+    pool.drain.begin()
     life.drain()
 
     process.link.send(Report(DrainReport(deferred=[Deferred("pay", "still running")]), ["pay"]))
@@ -399,7 +399,7 @@ async def test_what_still_ran_is_named_if_its_drain_cannot_be_finished(
 async def test_one_that_has_reported_and_does_not_exit_is_ended_before_the_pool_closes(pool: Pool) -> None:
     """All is said, so nothing is lost."""
     life, process, end, _owner = await pool.admitted()
-    pool.departure.begin()
+    pool.drain.begin()
     life.drain()
 
     process.link.send(Report(DrainReport(finished=3)))
@@ -411,7 +411,7 @@ async def test_one_that_has_reported_and_does_not_exit_is_ended_before_the_pool_
 
 def test_a_registry_that_nobody_else_can_open_is_no_place_for_a_pool() -> None:
     """Only a URL can be taken into another OS process."""
-    from lash_redis.pool.home import place_of
+    from lash_redis.pool.connection import place_of
 
     with pytest.raises(SettingsError, match="made from a URL"):
         place_of(ProcessRegistry(fakeredis.FakeAsyncRedis()))

@@ -15,7 +15,6 @@ from lash_redis.core.errors import LashError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.pool.child import _start_from
-from lash_redis.pool.link import Link
 from lash_redis.pool.messages import (
     Drain,
     Fatal,
@@ -32,6 +31,7 @@ from lash_redis.pool.messages import (
     ToWorker,
     framed,
 )
+from lash_redis.pool.pipe import Link
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.worker.keeper import Renewal
 from lash_redis.worker.settings import WorkerSettings

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.cli.sight import Standing
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.model import Abandoned, Cancelled, ExternalInput, Failure, Outcome, Success, TaskInput
 from lash_redis.core.verdict import Facts, Verdict
+from lash_redis.operate.explain import Standing
 from lash_redis.registry.rows import Row
 
 Shape = dict[str, Any]

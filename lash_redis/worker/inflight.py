@@ -27,7 +27,7 @@ from lash_redis.worker.runner import Runner
 from lash_redis.worker.settings import WorkerSettings
 
 
-class InHand:
+class InFlight:
     """The processes that one worker has in hand, from claim to written result. It is the sweep's ``Local``."""
 
     def __init__(

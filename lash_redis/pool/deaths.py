@@ -17,11 +17,11 @@ from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
+from lash_redis.recovery.leftovers import Leftovers, in_time
+from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.drain import Leftovers, in_time
 from lash_redis.worker.settings import WorkerSettings
-from lash_redis.worker.sweep import Sweep
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 _LAST_CLAIM = 2**53 - 1
 
 
-class Aftermath:
+class Deaths:
     """Writes about the dead of one pool.
 
     Args:

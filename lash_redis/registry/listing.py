@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
+from lash_redis.core.checks import MAX_BATCH, checked_int
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessRecord
-from lash_redis.core.settings import MAX_BATCH, checked_int
-from lash_redis.registry.answers import PagePlace
+from lash_redis.registry.answers import PageStart
 from lash_redis.registry.call import Call
 from lash_redis.registry.calls import Calls
 
@@ -65,7 +65,7 @@ class Listing:
                     at = msgspec.structs.replace(at, lane=lane)
                 index = f"q:{at.lane}"
             room = self._limit - len(records)
-            page = yield self._calls.page(at.partition, index, PagePlace(at.score, at.skip), limit=room)
+            page = yield self._calls.page(at.partition, index, PageStart(at.score, at.skip), limit=room)
             records += [row.record() for row in page.rows]
             if page.next is not None:
                 at = msgspec.structs.replace(at, score=page.next.score, skip=page.next.skip)

@@ -9,8 +9,8 @@ import sys
 import msgspec
 import pytest
 
-from lash_redis.cli.sight import Life, standing_here
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
+from lash_redis.operate.explain import Life, standing_here
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="proof of death by pid needs Linux")
 

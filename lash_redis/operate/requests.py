@@ -8,10 +8,10 @@ from collections.abc import Callable
 import msgspec
 
 from lash_redis.cli.render import json_text, moment, printable
-from lash_redis.cli.shapes import process_shape, standing_shape, verdict_shape
-from lash_redis.cli.sight import Sight, look
 from lash_redis.core.errors import UnknownProcess
 from lash_redis.core.model import AbandonRequest, CancelRequest
+from lash_redis.operate.explain import Sight, look
+from lash_redis.operate.views import process_shape, standing_shape, verdict_shape
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

@@ -13,7 +13,7 @@ import msgspec
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase
-from lash_redis.registry.answers import Counts, PagePlace
+from lash_redis.registry.answers import Counts, PageStart
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
@@ -65,12 +65,12 @@ async def read_page(registry: ProcessRegistry, way: Sequence[Stop], limit: int, 
     Raises:
         SettingsError: the cursor is none that a page gave.
     """
-    begin, first = _decoded(cursor) if cursor is not None else (Stop(0, 0), PagePlace())
+    begin, first = _decoded(cursor) if cursor is not None else (Stop(0, 0), PageStart())
     rows: list[Row] = []
     for stop in way:
         if stop < begin:
             continue
-        place: PagePlace | None = first if stop == begin else PagePlace()
+        place: PageStart | None = first if stop == begin else PageStart()
         while place is not None:
             if len(rows) == limit:
                 return Page(rows, _encoded(stop, place))
@@ -80,16 +80,16 @@ async def read_page(registry: ProcessRegistry, way: Sequence[Stop], limit: int, 
     return Page(rows, None)
 
 
-def _encoded(stop: Stop, place: PagePlace) -> str:
+def _encoded(stop: Stop, place: PageStart) -> str:
     data = msgspec.json.encode((stop, place.score, place.skip))
     return urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _decoded(cursor: str) -> tuple[Stop, PagePlace]:
+def _decoded(cursor: str) -> tuple[Stop, PageStart]:
     try:
         data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         stop, score, skip = msgspec.json.decode(data, type=tuple[Stop, str, int])
         float(score)
     except ValueError:
         raise SettingsError(f"expected cursor to be one that a page gave, got {cursor!r}") from None
-    return stop, PagePlace(score, skip)
+    return stop, PageStart(score, skip)

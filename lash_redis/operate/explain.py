@@ -14,10 +14,10 @@ import msgspec
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
+from lash_redis.recovery.facts import NothingLocal, Proof, explained
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
-from lash_redis.worker.facts import NothingLocal, Proof, explained
 
 _BY_A_SWEEP: Final = {
     Action.LEAVE: "leaves it as it is",

@@ -10,21 +10,21 @@ import pytest
 
 from lash_redis.core.errors import AuthorityRejected, RegistryUnavailable, UnknownProcess
 from lash_redis.core.model import ExternalOwner, Phase, ProcessStatus, Success
+from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import owner_digest, partition_of
-from lash_redis.registry.plain import PlainRegistry
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, abandon, begun, cancel, held, outside, work
 
 
 @pytest.fixture
-def plain(registry: ProcessRegistry) -> Iterator[PlainRegistry]:
+def plain(registry: ProcessRegistry) -> Iterator[BlockingRegistry]:
     """Return the blocking view of a registry."""
-    view = PlainRegistry(registry)
+    view = BlockingRegistry(registry)
     yield view
     view.close()
 
 
-def test_work_is_registered_and_read(plain: PlainRegistry) -> None:
+def test_work_is_registered_and_read(plain: BlockingRegistry) -> None:
     """In batches over all partitions, in the order given."""
     ids = [f"p{number}" for number in range(700)]
 
@@ -37,7 +37,7 @@ def test_work_is_registered_and_read(plain: PlainRegistry) -> None:
     assert plain.get("nobody") is None
 
 
-async def test_both_views_read_the_same(plain: PlainRegistry, registry: ProcessRegistry) -> None:
+async def test_both_views_read_the_same(plain: BlockingRegistry, registry: ProcessRegistry) -> None:
     """Whatever state a row is in."""
     plain.register_many([work("p", OWNER_BOUND), outside("x")])
     await begun(registry, "p", ADA)
@@ -46,7 +46,7 @@ async def test_both_views_read_the_same(plain: PlainRegistry, registry: ProcessR
         assert plain.get(id_) == await registry.get(id_)
 
 
-def test_requests_and_outside_work_are_written(plain: PlainRegistry) -> None:
+def test_requests_and_outside_work_are_written(plain: BlockingRegistry) -> None:
     """With the same refusals."""
     plain.register_many([work("p"), outside("x", granted_to="desk"), outside("y")])
 
@@ -59,7 +59,7 @@ def test_requests_and_outside_work_are_written(plain: PlainRegistry) -> None:
         plain.request_cancel("nobody", cancel())
 
 
-async def test_leases_are_renewed_from_a_thread(plain: PlainRegistry, registry: ProcessRegistry) -> None:
+async def test_leases_are_renewed_from_a_thread(plain: BlockingRegistry, registry: ProcessRegistry) -> None:
     """A worker embedded in somebody's program renews by one."""
     await registry.register(work())
     lease = await held(registry, "p", ADA)
@@ -75,7 +75,7 @@ async def test_leases_are_renewed_from_a_thread(plain: PlainRegistry, registry: 
     assert after.expires_at_ms > lease.expires_at_ms
 
 
-def test_many_threads_may_use_it(plain: PlainRegistry) -> None:
+def test_many_threads_may_use_it(plain: BlockingRegistry) -> None:
     """Each call on a connection of its own while it lasts."""
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda number: plain.register_many([work(f"p{number % 20}")]), range(60)))
@@ -83,7 +83,7 @@ def test_many_threads_may_use_it(plain: PlainRegistry) -> None:
     assert sum(answer == [True] for answer in answers) == 20
 
 
-def test_a_lost_reply_is_asked_for_again(plain: PlainRegistry) -> None:
+def test_a_lost_reply_is_asked_for_again(plain: BlockingRegistry) -> None:
     """The second send finds the first one's effect."""
     plain.register_many([outside()])
     run, sent = plain.transport.run, []
@@ -100,7 +100,7 @@ def test_a_lost_reply_is_asked_for_again(plain: PlainRegistry) -> None:
     assert len(sent) == 2
 
 
-async def test_who_waits_is_noted(plain: PlainRegistry, registry: ProcessRegistry, client: Any) -> None:
+async def test_who_waits_is_noted(plain: BlockingRegistry, registry: ProcessRegistry, client: Any) -> None:
     """By the read that finds the row unfinished, as in async code."""
     await registry.register(work())
 

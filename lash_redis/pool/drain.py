@@ -18,7 +18,7 @@ FINISH_MS = 1_250  # what the supervisor may take after that
 _LOOK_EVERY_S = 0.25
 
 
-class Departure:
+class PoolDrain:
     """The drain of one pool. A second signal shortens its grace to nothing; it is still a drain."""
 
     def __init__(self, settings: WorkerSettings) -> None:

@@ -36,8 +36,8 @@ def _embedded(url: str) -> str | None:
     return str(data) if is_embedded else None
 
 
-class Home:
-    """Where all worker processes of one pool are at home: one registry, opened once."""
+class PoolConnection:
+    """The one registry of a pool, opened once, when the first worker process says where it is."""
 
     def __init__(self) -> None:
         self._place: Place | None = None

@@ -9,17 +9,17 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.events import emit
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Abandoned
-from lash_redis.core.settings import MAX_BATCH
 from lash_redis.core.timing import wall_ms
 from lash_redis.core.verdict import Action, Verdict, verdict
-from lash_redis.registry.answers import Death, PagePlace, Settlement
+from lash_redis.recovery.facts import Local, NothingLocal, Proof, facts_of, settlement_of
+from lash_redis.registry.answers import Death, PageStart, Settlement
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
-from lash_redis.worker.facts import Local, NothingLocal, Proof, facts_of, settlement_of
 
 FORGET_OWNERS_AFTER_MS = 7 * 24 * 3600 * 1000
 _UPKEEP_EVERY_MS = 3600 * 1000
@@ -116,7 +116,7 @@ class Sweep:
         return list(self._proofs)
 
     async def _pages(self, partition: int, index: str, *, upto: str = "+inf") -> AsyncIterator[list[Row]]:
-        place: PagePlace | None = PagePlace()
+        place: PageStart | None = PageStart()
         while place is not None:
             page = await self._registry.page(partition, index, place, upto=upto)
             yield page.rows

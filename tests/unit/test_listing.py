@@ -8,9 +8,9 @@ from itertools import chain
 import fakeredis
 import pytest
 
-from lash_redis.cli.listing import read_page, stops
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase
+from lash_redis.operate.listing import read_page, stops
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, begun, held, outside, work

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lash_redis.tasks.carried import Misfit
+from lash_redis.tasks.payload import Misfit
 from lash_redis.tasks.signature import Parameter, Signature
 
 _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import (
     AbandonRequest,
@@ -19,29 +20,28 @@ from lash_redis.core.model import (
     ProcessRecord,
     ProcessRegistration,
 )
-from lash_redis.core.settings import MAX_BATCH
 from lash_redis.core.timing import backoff, jittered, pause
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.call import Call
-from lash_redis.registry.connection import PlainTransport
+from lash_redis.registry.connection import BlockingTransport
 from lash_redis.registry.opening import opening
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from lash_redis.registry.scripts import load_all
 from lash_redis.registry.sending import ATTEMPTS
-from lash_redis.registry.server import ServerFacts
+from lash_redis.registry.server import ServerInfo
 
 T = TypeVar("T")
 
 
-class PlainRegistry:
+class BlockingRegistry:
     """A blocking view of a ``ProcessRegistry``: same namespace, same settings, connections of its own."""
 
     def __init__(self, registry: ProcessRegistry) -> None:
         self._registry = registry
         self.calls = registry.calls
-        self.transport = PlainTransport(registry.address)
-        self._server: ServerFacts | None = None
+        self.transport = BlockingTransport(registry.address)
+        self._server: ServerInfo | None = None
         self._opening = threading.Lock()
 
     def open(self) -> None:

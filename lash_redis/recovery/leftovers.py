@@ -1,0 +1,182 @@
+"""The last part of a drain: by its owner's index, find what is left of one owner and settle it (design, section 5).
+
+Called by a worker once its code has ended, and by the supervisor in the name of a worker process that it ended: it
+minted that incarnation, renewed for it and saw it end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Coroutine
+from typing import Any, TypeVar
+
+from lash_redis.core.errors import LashError, RegistryUnavailable
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import Deferred, DrainReport, RecoveryDisposition
+from lash_redis.core.timing import backoff, boottime_ms, sleep
+from lash_redis.core.verdict import Action, Verdict, verdict
+from lash_redis.recovery.facts import Proof, facts_of, settlement_of
+from lash_redis.recovery.sweep import tell
+from lash_redis.registry.answers import PageStart, Settlement
+from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.rows import Row
+
+T = TypeVar("T")
+
+STILL_RUNNING = "still running: a thread that will not stop"
+NOT_WRITTEN = "its result could not be written in time"
+_MOST_PASSES = 1000  # a page moves with each, so this is never met but by rows that change under us for ever
+
+
+async def in_time(work: Coroutine[Any, Any, T], budget_ms: int) -> T:
+    """Do ``work`` within its time; a server that hangs must not hold up a drain.
+
+    It is not waited for once its time is over: what it may still have sent can be sent again.
+
+    Raises:
+        TimeoutError: it did not end in time.
+    """
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({doing}, timeout=max(budget_ms, 0) / 1000)
+        if not doing.done():
+            raise TimeoutError("the registry did not answer in time")
+        return doing.result()
+    finally:
+        doing.cancel()
+
+
+class _Ended:
+    """Everything of this owner has ended here, but for what still runs."""
+
+    def __init__(self, kept: Collection[str]) -> None:
+        self._kept = kept
+
+    def has_in_hand(self, row: Row) -> bool:
+        return row.process_id in self._kept
+
+    def saw_end(self, row: Row) -> bool:
+        return row.process_id not in self._kept
+
+
+class Leftovers:
+    """What one owner leaves behind, settled by line 7 or given back.
+
+    Args:
+        registry: where the rows are.
+        owner: whose drain it is.
+        kept: process id to reason: what must be left, since it still runs or has a result not yet written.
+        expected: ids known to need settling, to be named if the server does not answer.
+        detail: what the evidence says beside *ended_here*, e.g. an exit status.
+    """
+
+    def __init__(
+        self,
+        registry: ProcessRegistry,
+        owner: LeaseOwner,
+        *,
+        kept: dict[str, str] | None = None,
+        expected: Collection[str] = (),
+        detail: str = "drained",
+    ) -> None:
+        self._registry = registry
+        self._owner = owner
+        self._me = owner_digest(owner)
+        self._kept = kept or {}
+        self._expected = expected
+        self._detail = detail
+        self._abandoned: list[str] = []
+        self._released = 0
+
+    async def hand_back(self) -> int:
+        """Release what is leased and not started, whether this worker knows of it or not; return how many."""
+        before = self._released
+        for partition in range(self._registry.partitions):
+            async for rows in self._owned(partition):
+                await self._release([row for row in rows if not row.has_begun])
+        return self._released - before
+
+    async def settle(self, budget_ms: int) -> DrainReport:
+        """Settle all of it, retrying for ``budget_ms`` while the server does not answer; report what was left."""
+        deadline, failures, why = boottime_ms() + budget_ms, 0, ""
+        while True:
+            try:
+                deferred = await in_time(self._settle_once(), deadline - boottime_ms())
+            except RegistryUnavailable as error:
+                failures, why = failures + 1, str(error)
+                if boottime_ms() >= deadline:
+                    return self._report(self._kept | self._unknown(why))
+                await sleep(backoff(failures, 0.05, 0.5))
+            except (LashError, TimeoutError) as error:
+                return self._report(self._kept | self._unknown(why or str(error)))
+            else:
+                return self._report(self._kept | deferred)
+
+    def _unknown(self, why: str) -> dict[str, str]:
+        """Return what is known to be left, and that there may be more: nobody answers who could say."""
+        return {process_id: why for process_id in self._expected if process_id not in self._abandoned} | {"*": why}
+
+    def _report(self, deferred: dict[str, str]) -> DrainReport:
+        left = [Deferred(process_id, reason) for process_id, reason in deferred.items()]
+        return DrainReport(self._abandoned, left, self._released)
+
+    async def _settle_once(self) -> dict[str, str]:
+        deferred: dict[str, str] = {}
+        for partition in range(self._registry.partitions):
+            # Rows leave the index while its pages are read, so it is read until nothing moves.
+            left: dict[str, str] = {}
+            for _ in range(_MOST_PASSES):
+                left.clear()
+                moved = 0
+                async for rows in self._owned(partition):
+                    back = [row for row in rows if self._goes_back(row)]
+                    await self._release(back)
+                    moved += len(back) + await self._abandon([row for row in rows if row not in back], left)
+                if not moved:
+                    break
+            deferred |= left
+        return deferred
+
+    async def _owned(self, partition: int) -> AsyncIterator[list[Row]]:
+        place: PageStart | None = PageStart()
+        while place is not None:
+            page = await self._registry.page(partition, f"of:{self._me}", place)
+            yield [row for row in page.rows if row.process_id not in self._kept]
+            place = page.next
+
+    def _goes_back(self, row: Row) -> bool:
+        started_here = row.disposition is RecoveryDisposition.OWNER_BOUND and row.starter_digest == self._me
+        return row.holder_digest == self._me and not started_here
+
+    async def _release(self, rows: list[Row]) -> None:
+        leases = [lease for row in rows if row.holder_digest == self._me and (lease := row.lease()) is not None]
+        if leases:
+            self._released += sum(await self._registry.release_many(leases))
+
+    async def _abandon(self, rows: list[Row], deferred: dict[str, str]) -> int:
+        local = _Ended(self._kept)
+        judged: list[tuple[Settlement, Verdict]] = []
+        for row in rows:
+            facts = facts_of(row, self._me, _no_proof, local)
+            answer = verdict(facts)
+            if answer.action is Action.ABANDON:
+                settlement = settlement_of(row, facts, answer, _no_proof, self._detail)
+                if settlement is not None:
+                    judged.append((settlement, answer))
+            elif not row.is_terminal:
+                holder = row.holder.owner_id if row.holder else "nobody"
+                deferred[row.process_id] = f"held by {holder}" if row.is_live else answer.text
+        stand = await self._registry.settle_many([settlement for settlement, _ in judged]) if judged else []
+        for (settlement, answer), stands in zip(judged, stand, strict=True):
+            process_id = settlement.row.process_id
+            if stands:
+                tell(settlement, answer)
+                self._abandoned.append(process_id)
+            else:
+                deferred[process_id] = "the row changed meanwhile"
+        return len(stand)
+
+
+def _no_proof(_digest: str) -> Proof | None:
+    return None
