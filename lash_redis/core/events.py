@@ -1,77 +1,195 @@
-"""What the pool tells of: one table of events, each with its fields and level.
+"""The table of events: what a pool reports, each with typed fields, a level and its meaning.
 
-Logged through ``logging.getLogger("lash_redis")`` as one line of ``name key=value``; the same as attributes ``event``
-and ``fields`` of the log record, for those who want JSON. Never called inside a signal handler.
+An event is a struct. Its tag is its name, its docstring its meaning. Names and fields stay; a field may be added.
+``subscribers.emit`` hands an event to whoever subscribed.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import ClassVar, Final
 
-from lash_redis.core.timing import boottime_ms
+import msgspec
 
-_LOG = logging.getLogger("lash_redis")
-
-EVENTS: dict[str, tuple[int, str]] = {
-    "worker.ready": (logging.INFO, "owner, incarnation, queues, concurrency: it claims from now on"),
-    "worker.draining": (logging.INFO, "owner, running, grace_ms: it claims no more"),
-    "worker.drained": (logging.INFO, "owner, finished, released, abandoned, deferred: it leaves"),
-    "worker.unavailable": (logging.WARNING, "operation, reason: the server did not answer; tried again"),
-    "worker.stopped_claiming": (logging.ERROR, "reason: the namespace or the server is not what it was"),
-    "process.lease_lost": (logging.WARNING, "process_id: the lease lapsed or was replaced while the work ran"),
-    "process.result_refused": (logging.WARNING, "process_id, status: a result came too late to be written"),
-    "process.stop_requested": (logging.INFO, "process_id, why: its work is asked to stop"),
-    "process.failed": (logging.INFO, "process_id, code, message: the work reported failure"),
-    "process.settled": (logging.INFO, "process_id, line, action: a verdict was carried out without a lease"),
-    "process.abandoned": (logging.WARNING, "process_id, writer, owner, proof: an owner was lost, the result unknown"),
-    "process.uncertain": (logging.WARNING, "process_id, owner: started, its owner silent; an abandon request settles"),
-    "pool.started": (logging.INFO, "pid, workers, must_allow_s: the supervisor runs"),
-    "pool.spawned": (logging.INFO, "slot, pid, incarnation: a worker process was started"),
-    "pool.died": (logging.WARNING, "slot, pid, status: a worker process ended on its own"),
-    "pool.reaped": (logging.INFO, "slot, pid, status, settled: its death is recorded and its work settled"),
-    "pool.signal": (logging.INFO, "signal, grace_ms: a drain begins, or its grace is over"),
-    "pool.drained": (logging.INFO, "abandoned, deferred, released, finished: the pool ends"),
-}
+from lash_redis.core.model import Deferred
 
 
-# What an outage would say many times a second is said once in a while, with how often it was.
-_REPEATING = frozenset({"worker.unavailable"})
-_REPEATED_EVERY_MS = 10_000
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened.
+
+    Attributes:
+        level: as ``logging`` has it.
+        repeats_by: the field by whose value repetitions are told apart; empty if the event does not repeat itself.
+    """
+
+    level: ClassVar[int] = logging.INFO
+    repeats_by: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """The event's name, ``subject.what_happened``."""
+        return name_of(type(self))
 
 
-class _Repeats:
-    """How often each repeating event was not told since it was told last."""
-
-    def __init__(self) -> None:
-        self._told_at_ms: dict[tuple[str, object], int] = {}
-        self._untold: dict[tuple[str, object], int] = {}
-
-    def are_due(self, what: tuple[str, object]) -> bool:
-        """Say whether to tell of it now."""
-        now = boottime_ms()
-        if now - self._told_at_ms.get(what, -_REPEATED_EVERY_MS) < _REPEATED_EVERY_MS:
-            self._untold[what] = self._untold.get(what, 0) + 1
-            return False
-        self._told_at_ms[what] = now
-        return True
-
-    def taken(self, what: tuple[str, object]) -> int:
-        """Return how often it was not told, and count anew."""
-        return self._untold.pop(what, 0)
+def name_of(kind: type[Event]) -> str:
+    """Return the name of one kind of event."""
+    return str(kind.__struct_config__.tag)
 
 
-_repeats = _Repeats()
+class WorkerReady(Event, frozen=True, tag="worker.ready"):
+    """The worker claims from now on."""
+
+    owner: str
+    incarnation: str
+    queues: str
+    concurrency: int
 
 
-def emit(event: str, **fields: object) -> None:
-    """Tell of one event of ``EVENTS``; of one that repeats itself every 10 s, with ``repeated`` saying how often."""
-    level = EVENTS[event][0]
-    if event in _REPEATING:
-        what = (event, fields.get("operation"))
-        if not _repeats.are_due(what):
-            return
-        if repeated := _repeats.taken(what):
-            fields["repeated"] = repeated
-    if _LOG.isEnabledFor(level):
-        text = " ".join(f"{name}={value}" for name, value in fields.items())
-        _LOG.log(level, "%s %s", event, text, extra={"event": event, "fields": fields})
+class WorkerDraining(Event, frozen=True, tag="worker.draining"):
+    """The worker claims no more."""
+
+    owner: str
+    running: int
+    grace_ms: int
+
+
+class WorkerDrained(Event, frozen=True, tag="worker.drained"):
+    """The worker leaves."""
+
+    owner: str
+    finished: int
+    released: int
+    abandoned: list[str]
+    deferred: list[Deferred]
+
+
+class WorkerUnavailable(Event, frozen=True, tag="worker.unavailable"):
+    """The server did not answer; the call is made again."""
+
+    level: ClassVar[int] = logging.WARNING
+    repeats_by: ClassVar[str] = "operation"
+
+    operation: str
+    reason: str
+
+
+class WorkerStoppedClaiming(Event, frozen=True, tag="worker.stopped_claiming"):
+    """The namespace or the server is not what it was."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    reason: str
+
+
+class ProcessLeaseLost(Event, frozen=True, tag="process.lease_lost"):
+    """The lease lapsed or was replaced while the work ran."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    process_id: str
+
+
+class ProcessResultRefused(Event, frozen=True, tag="process.result_refused"):
+    """A result came too late to be written."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    process_id: str
+    status: str
+
+
+class ProcessStopRequested(Event, frozen=True, tag="process.stop_requested"):
+    """The work is asked to stop."""
+
+    process_id: str
+    why: str
+
+
+class ProcessFailed(Event, frozen=True, tag="process.failed"):
+    """The work reported failure."""
+
+    process_id: str
+    code: str
+    message: str
+
+
+class ProcessSettled(Event, frozen=True, tag="process.settled"):
+    """A verdict was carried out without a lease."""
+
+    process_id: str
+    line: int
+    action: str
+
+
+class ProcessAbandoned(Event, frozen=True, tag="process.abandoned"):
+    """An owner was lost; the result is unknown."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    process_id: str
+    writer: str
+    owner: str | None
+    proof: str | None
+
+
+class ProcessUncertain(Event, frozen=True, tag="process.uncertain"):
+    """The work was started and its owner is silent; an abandon request settles it."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    process_id: str
+    owner: str | None
+
+
+class PoolStarted(Event, frozen=True, tag="pool.started"):
+    """The supervisor runs."""
+
+    pid: int
+    workers: int
+    must_allow_s: int
+
+
+class PoolSpawned(Event, frozen=True, tag="pool.spawned"):
+    """A worker process was started."""
+
+    slot: str
+    pid: int
+    incarnation: str
+
+
+class PoolDied(Event, frozen=True, tag="pool.died"):
+    """A worker process ended on its own."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    slot: str
+    pid: int | None
+    status: str
+
+
+class PoolReaped(Event, frozen=True, tag="pool.reaped"):
+    """The death of a worker process is recorded and its work is settled."""
+
+    slot: str
+    pid: int
+    status: str
+    settled: int
+
+
+class PoolSignal(Event, frozen=True, tag="pool.signal"):
+    """A drain begins, or its grace is over."""
+
+    signal: str
+    grace_ms: int
+
+
+class PoolDrained(Event, frozen=True, tag="pool.drained"):
+    """The pool ends."""
+
+    abandoned: list[str]
+    deferred: list[Deferred]
+    released: int
+    finished: int
+
+
+EVENTS: Final[dict[str, type[Event]]] = {name_of(kind): kind for kind in Event.__subclasses__()}

@@ -13,9 +13,10 @@ from typing import TypeVar
 import msgspec
 
 from lash_redis.core.errors import LashError, RegistryUnavailable
-from lash_redis.core.events import emit
+from lash_redis.core.events import WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.recovery.leftovers import Leftovers, in_time
 from lash_redis.recovery.sweep import Sweep
@@ -88,7 +89,7 @@ class Deaths:
                 return await once()
             except RegistryUnavailable as error:
                 failures += 1
-                emit("worker.unavailable", operation=error.operation, reason=error)
+                emit(WorkerUnavailable(operation=error.operation, reason=str(error)))
             await sleep(jittered(backoff(failures, 0.05, 1.0), 0.2))
 
 

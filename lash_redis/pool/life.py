@@ -11,9 +11,10 @@ from typing import Protocol
 import msgspec
 
 from lash_redis.core.errors import LashError, RegistryUnavailable
-from lash_redis.core.events import emit
+from lash_redis.core.events import PoolDied, PoolReaped, PoolSpawned, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, new_incarnation_id, sleep
 from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.deaths import Deaths, together, without
@@ -104,7 +105,7 @@ class Life:
         self._fatal: Fatal | None = None
         self._killed = ""
         self._has_ended = False
-        emit("pool.spawned", slot=slot, pid=self.pid, incarnation=incarnation)
+        emit(PoolSpawned(slot=slot, pid=self.pid, incarnation=incarnation))
         self._link.send(Start(settings.target, owner_id, incarnation, settings.worker))
 
     @property
@@ -173,7 +174,7 @@ class Life:
                 is_first = await self._pool.connection.let_in(hello.place)
             except RegistryUnavailable as error:
                 failures += 1
-                emit("worker.unavailable", operation="open", reason=error)
+                emit(WorkerUnavailable(operation="open", reason=str(error)))
                 await sleep(backoff(failures, 0.1, 2.0))
             except (LashError, OSError) as error:
                 self._fatal = refusal(error)
@@ -205,7 +206,7 @@ class Life:
         ended = Ended(status, lived_ms, report, self._is_fault(status), self._fatal)
         if ended.is_fault:
             why = f": {self._fatal.text}" if self._fatal is not None else ""
-            emit("pool.died", slot=self._slot, pid=self.pid, status=f"{status}{why}")
+            emit(PoolDied(slot=self._slot, pid=self.pid, status=f"{status}{why}"))
         return await self._recorded(ended)
 
     def _is_fault(self, status: str) -> bool:
@@ -232,12 +233,12 @@ class Life:
             settling = self._deaths().record_and_settle(self._owner, ended.status)
             settled = await self._pool.drain.in_time(settling)
         except (LashError, TimeoutError) as error:
-            emit("worker.unavailable", operation="record_death", reason=error)
+            emit(WorkerUnavailable(operation="record_death", reason=str(error)))
             if self._report is not None and not self._report.still_running:
                 return ended  # it left nothing that its death could settle
             left = Deferred("*", f"the death of {self._owner.owner_id} could not be recorded: {error}")
             return msgspec.structs.replace(ended, report=together(ended.report, DrainReport(deferred=[left])))
-        emit("pool.reaped", slot=self._slot, pid=self.pid, status=ended.status, settled=settled)
+        emit(PoolReaped(slot=self._slot, pid=self.pid, status=ended.status, settled=settled))
         return ended
 
     def _deaths(self) -> Deaths:

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import NoReturn, Protocol
 
 from lash_redis.core.errors import LashError
-from lash_redis.core.events import emit
+from lash_redis.core.events import WorkerUnavailable
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.registry import ProcessRegistry
@@ -63,7 +64,7 @@ class Renewer:
                 failures = 0
             except LashError as error:
                 failures += 1
-                emit("worker.unavailable", operation="renew", reason=error)
+                emit(WorkerUnavailable(operation="renew", reason=str(error)))
                 await self._revive()
 
     async def run_once(self) -> None:

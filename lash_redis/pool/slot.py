@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from lash_redis.core.events import emit
+from lash_redis.core.events import PoolDied
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff
 from lash_redis.pool.life import Ended, Life, Pool
 from lash_redis.pool.osprocess import Spawn
@@ -62,7 +63,7 @@ class Slot:
         try:
             self.life = Life(self._pool, self._name, self._spawn)
         except OSError as error:
-            emit("pool.died", slot=self._name, pid=None, status=f"not started: {error}")
+            emit(PoolDied(slot=self._name, pid=None, status=f"not started: {error}"))
             return Ended("not started", is_fault=True)
         try:
             return await self.life.live()

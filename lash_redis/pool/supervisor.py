@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from lash_redis.core.events import emit
+from lash_redis.core.events import PoolDrained, PoolSignal, PoolStarted
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, new_incarnation_id
 from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.deaths import together
@@ -72,16 +73,25 @@ class Supervisor:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it is ignored, nobody learns how a child ended
             if os.getpid() == _INIT:
                 asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_strangers)
-            emit("pool.started", pid=os.getpid(), workers=self.settings.workers,
-                 must_allow_s=self.settings.worker.must_allow_s)  # fmt: skip
+            emit(
+                PoolStarted(
+                    pid=os.getpid(), workers=self.settings.workers, must_allow_s=self.settings.worker.must_allow_s
+                )
+            )
             try:
                 end = self._summed_up(await self._all_ended())
             finally:
                 if self._renewing is not None:
                     self._renewing.cancel()
                 await self.connection.aclose()
-        emit("pool.drained", abandoned=end.report.abandoned, deferred=end.report.deferred,
-             released=end.report.released, finished=end.report.finished)  # fmt: skip
+        emit(
+            PoolDrained(
+                abandoned=end.report.abandoned,
+                deferred=end.report.deferred,
+                released=end.report.released,
+                finished=end.report.finished,
+            )
+        )
         return end
 
     async def _all_ended(self) -> list[Ended]:
@@ -140,7 +150,7 @@ class Supervisor:
         asked = self._presses.press(boottime_ms())
         if asked is None:
             return
-        emit("pool.signal", signal=number.name, grace_ms=self.settings.worker.grace_ms if asked is Asked.DRAIN else 0)
+        emit(PoolSignal(signal=number.name, grace_ms=self.settings.worker.grace_ms if asked is Asked.DRAIN else 0))
         if number is signal.SIGQUIT:
             faulthandler.dump_traceback()
             for life in self._lives():

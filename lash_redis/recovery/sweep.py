@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.events import emit
+from lash_redis.core.events import ProcessAbandoned, ProcessSettled, ProcessUncertain
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Abandoned
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import wall_ms
 from lash_redis.core.verdict import Action, Verdict, verdict
 from lash_redis.recovery.facts import Local, NothingLocal, Proof, facts_of, settlement_of
@@ -159,9 +160,10 @@ def tell(settlement: Settlement, answer: Verdict) -> None:
     if isinstance(settlement.outcome, Abandoned):
         evidence = settlement.outcome.evidence
         owner = evidence.owner.owner_id if evidence.owner else None
-        emit("process.abandoned", process_id=row.process_id, writer=evidence.writer.value, owner=owner,
-             proof=evidence.proof)  # fmt: skip
+        emit(
+            ProcessAbandoned(process_id=row.process_id, writer=evidence.writer.value, owner=owner, proof=evidence.proof)
+        )
     elif answer.action is Action.UNCERTAIN:
-        emit("process.uncertain", process_id=row.process_id, owner=row.starter.owner_id if row.starter else None)
+        emit(ProcessUncertain(process_id=row.process_id, owner=row.starter.owner_id if row.starter else None))
     else:
-        emit("process.settled", process_id=row.process_id, line=answer.line, action=answer.action.value)
+        emit(ProcessSettled(process_id=row.process_id, line=answer.line, action=answer.action.value))

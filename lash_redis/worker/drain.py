@@ -13,9 +13,10 @@ from typing import Protocol
 import msgspec
 
 from lash_redis.core.errors import LashError, RegistryUnavailable
-from lash_redis.core.events import emit
+from lash_redis.core.events import WorkerDrained, WorkerDraining, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms
 from lash_redis.recovery.leftovers import NOT_WRITTEN, STILL_RUNNING, Leftovers, in_time
 from lash_redis.registry.registry import ProcessRegistry
@@ -59,7 +60,7 @@ class Drain:
         """Drain; ``changes`` waits for something to have changed here."""
         self.begin()
         roster = self._in_flight.roster
-        emit("worker.draining", owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms)
+        emit(WorkerDraining(owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms))
         await self._answer_claims(changes)
         await self._close_claims(max(self.grace_left_ms, _LEAST_MS))
         handed_back = await self._hand_back()
@@ -77,8 +78,15 @@ class Drain:
             released=report.released + handed_back + self._in_flight.outbox.returned,
             finished=self._in_flight.outbox.written,
         )
-        emit("worker.drained", owner=self._owner.owner_id, finished=report.finished, released=report.released,
-             abandoned=report.abandoned, deferred=report.deferred)  # fmt: skip
+        emit(
+            WorkerDrained(
+                owner=self._owner.owner_id,
+                finished=report.finished,
+                released=report.released,
+                abandoned=report.abandoned,
+                deferred=report.deferred,
+            )
+        )
         return report
 
     @property
@@ -94,7 +102,7 @@ class Drain:
                 await in_time(self._in_flight.claim(self._in_flight.claimer.unanswered[0]), self.grace_left_ms)
             except RegistryUnavailable as error:
                 failures += 1
-                emit("worker.unavailable", operation="claim", reason=error)
+                emit(WorkerUnavailable(operation="claim", reason=str(error)))
                 await changes(within_s=backoff(failures, 0.05, 0.5))
             except (LashError, TimeoutError):
                 return
@@ -106,7 +114,7 @@ class Drain:
             try:
                 await in_time(self._in_flight.claimer.close(partition), until - boottime_ms())
             except (LashError, TimeoutError) as error:
-                emit("worker.unavailable", operation="claim", reason=error)
+                emit(WorkerUnavailable(operation="claim", reason=str(error)))
                 return
 
     async def _hand_back(self) -> int:
@@ -116,7 +124,7 @@ class Drain:
             leftovers = Leftovers(self._registry, self._owner, kept=kept)
             return await in_time(leftovers.hand_back(), max(self.grace_left_ms, _LEAST_MS))
         except (LashError, TimeoutError) as error:
-            emit("worker.unavailable", operation="release", reason=error)
+            emit(WorkerUnavailable(operation="release", reason=str(error)))
             return 0
 
     async def _until(

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from lash_redis.core.events import emit
+from lash_redis.core.events import ProcessLeaseLost, ProcessStopRequested
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.codec import decode_facts
@@ -78,7 +79,7 @@ class Keeper:
                 self._lost(attempt)
 
     def _lost(self, attempt: Attempt) -> None:
-        emit("process.lease_lost", process_id=attempt.process_id)
+        emit(ProcessLeaseLost(process_id=attempt.process_id))
         if attempt.bound:
             self._on_lost(attempt)
         else:
@@ -89,7 +90,7 @@ class Keeper:
         now = boottime_ms()
         for attempt in self._roster:
             if not attempt.bound and now >= attempt.trusted_until_ms and attempt.ask_to_stop(Stop.TRUST):
-                emit("process.stop_requested", process_id=attempt.process_id, why="the lease could not be renewed")
+                emit(ProcessStopRequested(process_id=attempt.process_id, why="the lease could not be renewed"))
 
     async def run(self) -> None:
         """Watch the trust window for ever: one timer for all; ends by cancellation."""
@@ -114,4 +115,4 @@ def deliver(attempt: Attempt, request: bytes) -> None:
     """Bring a cancel or abandon request to the work that it is about."""
     by, _, reason = decode_facts(request)
     if attempt.ask_to_stop(Stop.REQUESTED, reason):
-        emit("process.stop_requested", process_id=attempt.process_id, why=f"requested by {by}")
+        emit(ProcessStopRequested(process_id=attempt.process_id, why=f"requested by {by}"))

@@ -20,8 +20,9 @@ from lash_redis.core.errors import (
     RegistryUnavailable,
     UnknownProcess,
 )
-from lash_redis.core.events import emit
+from lash_redis.core.events import ProcessResultRefused, WorkerUnavailable
 from lash_redis.core.model import Acquired, Failure, Outcome, ProcessLease
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import Fact
 from lash_redis.registry.call import attempt_of
@@ -93,7 +94,7 @@ class Outbox:
                 await self._write_once()
             except RegistryUnavailable as error:
                 failures += 1
-                emit("worker.unavailable", operation=error.operation, reason=error)
+                emit(WorkerUnavailable(operation=error.operation, reason=str(error)))
                 await sleep(jittered(backoff(failures, 0.05, 2.0), 0.2))
                 self._to_do.set()
                 continue
@@ -114,7 +115,7 @@ class Outbox:
                     self.written += 1
                     self._done_with(attempt)
                 elif status != "LOST" or await self.claim_again(attempt) is not Claim.OURS:
-                    emit("process.result_refused", process_id=attempt.process_id, status=status)
+                    emit(ProcessResultRefused(process_id=attempt.process_id, status=status))
                     self._done_with(attempt)
                     self.give_back(attempt.lease)
         if self._returns:

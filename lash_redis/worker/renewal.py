@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lash_redis.core.errors import LashError
-from lash_redis.core.events import emit
+from lash_redis.core.events import WorkerUnavailable
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
@@ -59,7 +60,7 @@ class RenewalThread:
                     for renewal in self._renewed(registry):
                         loop.call_soon_threadsafe(apply, renewal)
                 except LashError as error:
-                    emit("worker.unavailable", operation="renew", reason=error)
+                    emit(WorkerUnavailable(operation="renew", reason=str(error)))
                     wait_s = min(wait_s, 0.5)
                 except RuntimeError:
                     return  # the event loop is closed: nobody is left to renew for

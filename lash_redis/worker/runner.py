@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lash_redis.core.errors import PayloadError, StopRequested
-from lash_redis.core.events import emit
+from lash_redis.core.events import ProcessFailed
 from lash_redis.core.model import Cancelled, Failure, Outcome, Success
+from lash_redis.core.subscribers import emit
 from lash_redis.registry.codec import decode_call
 from lash_redis.tasks.arguments import Undecodable, encode_result, unbind
 from lash_redis.tasks.catalogue import Catalogue
@@ -113,7 +114,7 @@ def _failure(attempt: Attempt, error: BaseException) -> Failure:
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     code, message = f"{module}{kind.__qualname__}", _bounded(_text_of(error))
-    emit("process.failed", process_id=attempt.process_id, code=code, message=message[:200])
+    emit(ProcessFailed(process_id=attempt.process_id, code=code, message=message[:200]))
     return Failure(code, message, _traceback_of(error))
 
 

@@ -9,9 +9,10 @@ from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError, UnsafeServerError
-from lash_redis.core.events import emit
+from lash_redis.core.events import WorkerReady, WorkerStoppedClaiming, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, jittered, new_incarnation_id, sleep
 from lash_redis.recovery.leftovers import in_time
 from lash_redis.recovery.sweep import Sweep, SweepReport
@@ -107,8 +108,14 @@ class Worker:
         await self._start_services()
         self._serve(self._sweep_for_ever(), self._poll_for_ever(), self._check_server_for_ever())
         self._serve(listen(self.registry, self._digest, self._told, self._subscribed))
-        emit("worker.ready", owner=self.owner.owner_id, incarnation=self.owner.incarnation_id,
-             queues=",".join(self.settings.queues), concurrency=self.settings.concurrency)  # fmt: skip
+        emit(
+            WorkerReady(
+                owner=self.owner.owner_id,
+                incarnation=self.owner.incarnation_id,
+                queues=",".join(self.settings.queues),
+                concurrency=self.settings.concurrency,
+            )
+        )
         self._claiming = asyncio.get_running_loop().create_task(self._claim_for_ever())
         try:
             await asyncio.wait([self._claiming])
@@ -195,7 +202,7 @@ class Worker:
                 await self._in_flight.claim(partition)
             except RegistryUnavailable as error:
                 failures += 1
-                emit("worker.unavailable", operation="claim", reason=error)
+                emit(WorkerUnavailable(operation="claim", reason=str(error)))
                 await self._changes(within_s=jittered(backoff(failures, 0.05, 2.0), 0.2))
             except LashError as error:
                 self._refuse(error)
@@ -208,7 +215,7 @@ class Worker:
         """Say once that the namespace or the server is not what it was; the slow poll looks again."""
         if self._refused != str(error):
             self._refused = str(error)
-            emit("worker.stopped_claiming", reason=error)
+            emit(WorkerStoppedClaiming(reason=str(error)))
 
     async def _poll_for_ever(self) -> None:
         while True:
@@ -238,7 +245,7 @@ class Worker:
         try:
             await self.registry.wake(partition, lane)
         except RegistryUnavailable as error:
-            emit("worker.unavailable", operation="wake", reason=error)
+            emit(WorkerUnavailable(operation="wake", reason=str(error)))
         # Being told took it from among the idle. It asks again, but not so soon that it would be told of this again.
         await sleep(jittered(_ASK_AGAIN_S, 0.5))
         self._in_flight.claimer.hungry.add(partition)
@@ -252,7 +259,7 @@ class Worker:
             try:
                 await self._sweep.run_once()
             except RegistryUnavailable as error:
-                emit("worker.unavailable", operation="sweep", reason=error)
+                emit(WorkerUnavailable(operation="sweep", reason=str(error)))
 
     async def _check_server_for_ever(self) -> None:
         while True:
@@ -263,7 +270,7 @@ class Worker:
                 self._server_is_unsafe = True
                 self._refuse(error)
             except RegistryUnavailable as error:
-                emit("worker.unavailable", operation="check", reason=error)
+                emit(WorkerUnavailable(operation="check", reason=str(error)))
             else:
                 self._server_is_unsafe = False
                 self._changed()

@@ -49,16 +49,17 @@ def test_the_page_of_states_has_the_table_of_the_verdict() -> None:
     assert written == [(str(verdict.line), done(verdict), verdict.text) for _, verdict in TABLE]
 
 
-def test_the_page_of_events_lists_what_is_told() -> None:
-    """Every event stands there with its level, its fields and when, and none that is not told."""
+def test_the_page_of_events_lists_the_events() -> None:
+    """Every event stands there with its level, its fields and its meaning, and no other."""
     expected = [
-        [f"`{event}`", logging.getLevelName(level), *text.split(": ", 1)] for event, (level, text) in EVENTS.items()
+        [f"`{name}`", logging.getLevelName(kind.level), ", ".join(kind.__struct_fields__), kind.__doc__]
+        for name, kind in EVENTS.items()
     ]
 
-    assert rows("docs/events.md", "| event | level | fields | when |") == expected
+    assert rows("docs/events.md", "| event | level | fields | meaning |") == expected
 
 
-def test_no_page_names_an_event_that_nobody_tells() -> None:
+def test_no_page_names_an_event_that_does_not_exist() -> None:
     """What an operator is told to look for can be seen."""
     named = {
         (shown(page), name)
