@@ -20,10 +20,10 @@ class Proof(msgspec.Struct, frozen=True):
     detail: str | None = None
 
 
-class Local(Protocol):
+class LocalKnowledge(Protocol):
     """What this worker alone knows about a row."""
 
-    def has_in_hand(self, row: Row) -> bool:
+    def is_in_flight(self, row: Row) -> bool:
         """Say whether it runs here, is about to, or has a result not yet written (line 5)."""
 
     def saw_end(self, row: Row) -> bool:
@@ -33,7 +33,7 @@ class Local(Protocol):
 class NothingLocal:
     """For those who run nothing themselves."""
 
-    def has_in_hand(self, row: Row) -> bool:
+    def is_in_flight(self, row: Row) -> bool:
         """Nothing is in hand."""
         del row
         return False
@@ -47,7 +47,7 @@ class NothingLocal:
 ProofOf = Callable[[str], Proof | None]
 
 
-def facts_of(row: Row, me: str, proof_of: ProofOf, local: Local) -> Facts:
+def facts_of(row: Row, me: str, proof_of: ProofOf, local: LocalKnowledge) -> Facts:
     """Return what the verdict looks at.
 
     Args:
@@ -66,7 +66,7 @@ def facts_of(row: Row, me: str, proof_of: ProofOf, local: Local) -> Facts:
         abandon_requested=row.abandon_request is not None,
         cancel_requested=row.cancel_request is not None,
         takeable=not row.is_live or holder_dead or (mine and ended),
-        in_this_worker=local.has_in_hand(row),
+        in_this_worker=local.is_in_flight(row),
         started=bool(starter),
         starter_dead=bool(starter) and starter != me and proof_of(starter) is not None,
         ended_here=starter == me and ended,
@@ -113,7 +113,7 @@ def _evidence(row: Row, judged: Verdict, proof_of: ProofOf, ended_detail: str) -
     return AbandonEvidence(judged.writer, owner, 0, proof.kind, proof.detail)
 
 
-def explained(row: Row, me: str, proof_of: ProofOf, local: Local) -> tuple[Facts, Verdict]:
+def explained(row: Row, me: str, proof_of: ProofOf, local: LocalKnowledge) -> tuple[Facts, Verdict]:
     """Return the facts and the line that a row meets now: the same function that the sweep calls."""
     facts = facts_of(row, me, proof_of, local)
     return facts, verdict(facts)

@@ -53,7 +53,7 @@ class _Ended:
     def __init__(self, kept: Collection[str]) -> None:
         self._kept = kept
 
-    def has_in_hand(self, row: Row) -> bool:
+    def is_in_flight(self, row: Row) -> bool:
         return row.process_id in self._kept
 
     def saw_end(self, row: Row) -> bool:

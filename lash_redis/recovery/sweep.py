@@ -16,7 +16,7 @@ from lash_redis.core.model import Abandoned
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import wall_ms
 from lash_redis.core.verdict import Action, Verdict, verdict
-from lash_redis.recovery.facts import Local, NothingLocal, Proof, facts_of, settlement_of
+from lash_redis.recovery.facts import LocalKnowledge, NothingLocal, Proof, facts_of, settlement_of
 from lash_redis.registry.answers import Death, PageStart, Settlement
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -58,7 +58,7 @@ class Sweep:
         local: what this worker alone knows.
     """
 
-    def __init__(self, registry: ProcessRegistry, owner: LeaseOwner, local: Local | None = None) -> None:
+    def __init__(self, registry: ProcessRegistry, owner: LeaseOwner, local: LocalKnowledge | None = None) -> None:
         self._registry = registry
         self._owner = owner
         self._me = owner_digest(owner)
@@ -145,7 +145,7 @@ class Sweep:
         if not judged:
             return 0
         # What a worker took in hand while the pages were read is its own again.
-        judged = [each for each in judged if not self._local.has_in_hand(each[0].row)]
+        judged = [each for each in judged if not self._local.is_in_flight(each[0].row)]
         stand = await self._registry.settle_many([settlement for settlement, _ in judged])
         for (settlement, answer), stands in zip(judged, stand, strict=True):
             if stands:

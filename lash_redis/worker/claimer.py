@@ -1,7 +1,7 @@
 """Batch claims of one worker: numbered in each partition, sent again until answered, rotating over partitions.
 
-The same number hands out the same rows, a lower one answers stale, so that no late copy can lease or start anything
-for a worker that has gone (design, section 6).
+The same number hands out the same rows, and a lower one answers stale. So no late copy of a claim can lease or start
+anything for a worker that has gone (rule 8.5).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Claimer:
     """Claims for one owner from its queues, in their order.
 
     Attributes:
-        hungry: the partitions that may have more than they handed out last.
+        may_have_more: the partitions that may have more than they handed out last.
     """
 
     def __init__(
@@ -45,32 +45,32 @@ class Claimer:
         self._ttl_ms = ttl_ms
         self._numbers: dict[int, int] = {}
         self._unanswered: dict[int, tuple[Call[ClaimedBatch], int]] = {}
-        self._turn = asyncio.Lock()  # the next number is sent only after an answer
+        self._turn = asyncio.Lock()  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
         self._closed: set[int] = set()
-        self._is_leaving = False
-        self.hungry: set[int] = set()
+        self.is_leaving = False
+        self.may_have_more: set[int] = set()
 
     @property
     def unanswered(self) -> list[int]:
-        """The partitions whose last claim has no answer yet: what it handed out is not known here."""
+        """The partitions whose last claim has no answer yet: its rows are not known here."""
         return list(self._unanswered)
 
-    def next_hungry(self) -> int | None:
+    def next_partition(self) -> int | None:
         """Return the partition whose turn it is, or None if none may have more.
 
-        One whose answer is missing comes first: it may have filled this worker's hands already.
+        One whose answer is missing comes first: its rows may take all the slots that are free.
         """
         if self._unanswered:
             return next(iter(self._unanswered))
-        if not self.hungry:
+        if not self.may_have_more:
             return None
-        self._last = min(self.hungry, key=lambda partition: (partition <= self._last, partition))
+        self._last = min(self.may_have_more, key=lambda partition: (partition <= self._last, partition))
         return self._last
 
-    def everything(self) -> None:
-        """Any partition may have more."""
-        self.hungry.update(range(self._registry.partitions))
+    def ask_all(self) -> None:
+        """Ask every partition again."""
+        self.may_have_more.update(range(self._registry.partitions))
 
     async def claim(self, partition: int, count: int) -> Claimed:
         """Claim and start up to ``count`` rows, or get the answer to the claim before, if that is missing.
@@ -79,11 +79,11 @@ class Claimer:
             RegistryUnavailable: no answer; ask again.
         """
         async with self._turn:
-            if self._is_leaving and partition not in self._unanswered:
+            if self.is_leaving and partition not in self._unanswered:
                 return Claimed([], 0, 0, 0, full=False)
             call, asked = self._unanswered.get(partition) or (self._numbered(partition, count), count)
             self._unanswered[partition] = (call, asked)
-            self.hungry.discard(partition)  # before it is sent: a wake-up may come before the answer
+            self.may_have_more.discard(partition)  # before it is sent: a wake-up may come before the answer
             sent_at = boottime_ms()
             try:
                 batch = await self._registry.claim_next(call)
@@ -95,19 +95,19 @@ class Claimer:
             del self._unanswered[partition]
             full = len(batch.rows) >= asked > 0
             if full:
-                self.hungry.add(partition)
+                self.may_have_more.add(partition)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at, full)
 
     def leave(self) -> None:
-        """Ask for nothing new any more; a missing answer may still be asked for."""
-        self._is_leaving = True
+        """Claim nothing new; a missing answer may still be asked for."""
+        self.is_leaving = True
 
     def open_partitions(self, partitions: int) -> list[int]:
         """Return the partitions in which a late copy of a claim could still lease something."""
         return [partition for partition in range(partitions) if partition not in self._closed]
 
     async def close(self, partition: int) -> None:
-        """Send one empty claim with the next number, which makes any late copy stale (design, section 5).
+        """Send one empty claim with the next number, which makes any late copy stale (rule 7.2).
 
         Raises:
             RegistryUnavailable: no answer; to be asked again.

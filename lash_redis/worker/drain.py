@@ -1,14 +1,18 @@
-"""The drain, phase by phase, in the one order that loses nothing (design, section 5).
+"""The drain of one worker, phase by phase (rules 7.1 to 7.3).
 
-Stop claiming; get the answer to the claim on its way and begin what it brings; make any late copy stale; hand back what
-is not started; let work finish within the grace; interrupt the rest *and see it ended*; write what came of it; settle
-what is left. Renewal goes on until the end.
+1. Stop claiming. Get the answer to the claim on its way and begin what it brings. Make any late copy of it stale.
+2. Hand back what is not started.
+3. Let work finish within the grace.
+4. Interrupt the rest and see it end.
+5. Write the results.
+6. Settle what is left.
+
+Leases are renewed until the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable
 
 import msgspec
 
@@ -20,58 +24,58 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms
 from lash_redis.recovery.leftovers import NOT_WRITTEN, STILL_RUNNING, Leftovers, in_time
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.settings import WorkerSettings
 
 _LEAST_MS = 250  # for one round of calls, where the time for them is over already
 
 
-class Changes(Protocol):
-    """Waits until something changed here, or for so many seconds."""
-
-    def __call__(self, within_s: float | None = None) -> Awaitable[None]:
-        """Wait."""
-
-
 class Drain:
-    """One worker's drain; ``hurry`` moves its deadline, never its path."""
+    """One worker's drain. ``hurry`` moves its deadline and skips no phase."""
 
     def __init__(
-        self, registry: ProcessRegistry, owner: LeaseOwner, settings: WorkerSettings, in_flight: InFlight
+        self,
+        registry: ProcessRegistry,
+        owner: LeaseOwner,
+        settings: WorkerSettings,
+        in_flight: InFlight,
+        changes: Changes,
     ) -> None:
         self._registry = registry
         self._owner = owner
         self._settings = settings
         self._in_flight = in_flight
+        self._changes = changes
         self._grace_ends_at_ms: int | None = None
         self._hurried = False
 
     def hurry(self) -> None:
         """Let the grace end now."""
         self._hurried = True
-        self._in_flight.changed()
+        self._changes.notify()
 
     def begin(self) -> None:
         """Start the clock of the grace."""
         if self._grace_ends_at_ms is None:
             self._grace_ends_at_ms = boottime_ms() + self._settings.grace_ms
 
-    async def leave(self, changes: Changes) -> DrainReport:
-        """Drain; ``changes`` waits for something to have changed here."""
+    async def leave(self) -> DrainReport:
+        """Carry out all phases; return what was abandoned, left and given back."""
         self.begin()
         roster = self._in_flight.roster
         emit(WorkerDraining(owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms))
-        await self._answer_claims(changes)
+        await self._answer_claims()
         await self._close_claims(max(self.grace_left_ms, _LEAST_MS))
         handed_back = await self._hand_back()
-        await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, changes, hurried_too=True)
+        await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, hurried_too=True)
         self._in_flight.stop_all()
-        await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms, changes)
+        await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms)
         write_until = boottime_ms() + self._settings.drain_ms
-        await self._until(lambda: self._in_flight.outbox.is_empty, write_until, changes, every_s=0.05)
+        await self._until(lambda: self._in_flight.outbox.is_empty, write_until, every_s=0.05)
         await self._close_claims(max(write_until - boottime_ms(), _LEAST_MS))
         kept = {each.process_id: NOT_WRITTEN if each.ended else STILL_RUNNING for each in roster}
-        leftovers = Leftovers(self._registry, self._owner, kept=kept, expected=self._in_flight.ended_without_result)
+        leftovers = Leftovers(self._registry, self._owner, kept=kept, expected=self._in_flight.stopped_by_drain)
         report = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
         report = msgspec.structs.replace(
             report,
@@ -94,7 +98,7 @@ class Drain:
         """How much longer work may go on, ms."""
         return 0 if self._hurried else max((self._grace_ends_at_ms or 0) - boottime_ms(), 0)
 
-    async def _answer_claims(self, changes: Changes) -> None:
+    async def _answer_claims(self) -> None:
         """Get what an unanswered claim handed out, which is started already, and begin it."""
         failures = 0
         while self._in_flight.claimer.unanswered and self.grace_left_ms:
@@ -103,7 +107,7 @@ class Drain:
             except RegistryUnavailable as error:
                 failures += 1
                 emit(WorkerUnavailable(operation="claim", reason=str(error)))
-                await changes(within_s=backoff(failures, 0.05, 0.5))
+                await self._changes.wait(backoff(failures, 0.05, 0.5))
             except (LashError, TimeoutError):
                 return
 
@@ -131,7 +135,6 @@ class Drain:
         self,
         holds: Callable[[], bool],
         deadline_ms: int,
-        changes: Changes,
         *,
         hurried_too: bool = False,
         every_s: float = 1.0,
@@ -139,4 +142,4 @@ class Drain:
         while not holds() and (left_ms := deadline_ms - boottime_ms()) > 0:
             if hurried_too and self._hurried:
                 return
-            await changes(within_s=min(left_ms / 1000, every_s))
+            await self._changes.wait(min(left_ms / 1000, every_s))

@@ -1,6 +1,6 @@
-"""What runs here: attempts are begun, end, and go to the outbox; leases are judged, requests delivered.
+"""The processes of one worker from claim to written result: attempts are begun, end, and go to the outbox.
 
-The middle of a worker: above it is what decides when to claim, sweep and drain; below it are the parts.
+Above this is what decides when to claim, sweep and drain; below it are the parts: claimer, runner, keeper, outbox.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.events import ProcessFailed
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Outcome, ProcessLease
+from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import ClaimedRow, RenewedRow
 from lash_redis.registry.keys import owner_digest, partition_of
@@ -21,14 +23,23 @@ from lash_redis.registry.rows import Row
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.worker.attempt import Attempt, Roster, Stop
 from lash_redis.worker.claimer import Claimed, Claimer
+from lash_redis.worker.ending import Ending, ending_of
 from lash_redis.worker.keeper import Keeper, deliver_row
-from lash_redis.worker.outbox import Claim, Outbox
-from lash_redis.worker.runner import Runner
+from lash_redis.worker.outbox import ClaimedAgain, Outbox
+from lash_redis.worker.runner import RunEnd, Runner
 from lash_redis.worker.settings import WorkerSettings
+
+_MAX_CLAIM = 500
+_SHOWN_MESSAGE = 200  # characters of a failure's message in its event
 
 
 class InFlight:
-    """The processes that one worker has in hand, from claim to written result. It is the sweep's ``Local``."""
+    """What one worker has in hand. It is the ``LocalKnowledge`` of the worker's own sweep.
+
+    Attributes:
+        stopped_by_drain: ids of owner-bound work that was stopped without a result: the drain settles them.
+        waiting: attempts that begin once the earlier run of the same process has ended here, by process id.
+    """
 
     def __init__(
         self,
@@ -42,11 +53,11 @@ class InFlight:
         self._owner = owner
         self._me = owner_digest(owner)
         self._settings = settings
-        self.changed = on_change
-        self._successors: dict[str, Attempt] = {}
-        self._reclaiming: set[str] = set()
+        self._on_change = on_change
+        self._claiming_again: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
-        self.ended_without_result: list[str] = []
+        self.waiting: dict[str, Attempt] = {}
+        self.stopped_by_drain: list[str] = []
         self.roster = Roster()
         self.runner = Runner(catalogue, self._on_end)
         self.outbox = Outbox(registry, self.roster, settings.lease_ttl_ms, on_change)
@@ -63,9 +74,11 @@ class InFlight:
 
     @property
     def room(self) -> int:
-        """How many more may be claimed: each running one has a slot, and many unwritten results stop it too."""
+        """How many more may be claimed: each run takes a slot, and many unwritten results stop claims too."""
         width = self._settings.concurrency
-        return min(width - self.roster.running - len(self._successors), 4 * width - len(self.roster), 500)
+        return min(width - self.roster.running - len(self.waiting), 4 * width - len(self.roster), _MAX_CLAIM)
+
+    # ── beginning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def claim(self, partition: int) -> int:
         """Claim what there is room for and begin it; return how many.
@@ -86,79 +99,91 @@ class InFlight:
         if here is not None and here.lease.token == row.token:
             return
         if here is not None and here.has_result:
-            # Its result is not written yet, and the row is ours again: nothing has to run twice.
+            # Its result is not written yet, and the row is this worker's again: nothing has to run twice.
             here.claimed_again(lease, claimed.sent_at_ms, self._settings.lease_ttl_ms)
             return
         task = lane_parts(row.lane)[1]
         attempt = Attempt(lease, task, bound=row.disposition == b"o", encoded_input=row.input)
         attempt.trust(claimed.sent_at_ms, self._settings.lease_ttl_ms)
         if here is not None and not here.ended:
-            # A worker never runs two attempts of one process at once (design, section 4).
-            self._successors[row.process_id] = attempt
+            self.waiting[row.process_id] = attempt  # no two attempts of one process at once (rule 4.2)
         else:
             self._begin(attempt)
 
     def _begin(self, attempt: Attempt) -> None:
         if not attempt.bound and boottime_ms() >= attempt.trusted_until_ms:
-            # A late reply: rerunnable work outside the trust window is not begun (design, section 4).
-            self.outbox.give_back(attempt.lease)
+            self.outbox.give_back(attempt.lease)  # a late reply (rule 4.3)
             return
         self.roster.add(attempt)
         self.runner.begin(attempt)
 
-    def _on_end(self, attempt: Attempt, outcome: Outcome | None) -> None:
+    # ── ending ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on_end(self, attempt: Attempt, end: RunEnd) -> None:
         if attempt.ended:
             return
         self.roster.end(attempt)
-        if attempt.stop is Stop.TERMINAL:
-            self.roster.forget(attempt)
-        elif outcome is None and attempt.bound:
-            # Only a drain stops owner-bound work; it settles what it stopped (verdict, line 7).
-            self.ended_without_result.append(attempt.process_id)
-            self.roster.forget(attempt)
-        elif outcome is None:
-            self.outbox.give_back(attempt.lease, attempt)
+        match ending_of(end.end, attempt.stop, bound=attempt.bound):
+            case Ending.SUCCEED | Ending.FAIL:
+                _report_failure(attempt, end.result)
+                self._write(attempt, end.result)
+            case Ending.CANCEL:
+                self._write(attempt, Cancelled(attempt.reason))
+            case Ending.GIVE_BACK:
+                self.outbox.give_back(attempt.lease, attempt)
+            case Ending.SETTLE:
+                self.stopped_by_drain.append(attempt.process_id)
+                self.roster.forget(attempt)
+            case Ending.FORGET:
+                self.roster.forget(attempt)
+        self._go_on(attempt)
+        self._on_change()
+
+    def _write(self, attempt: Attempt, outcome: Outcome) -> None:
+        attempt.has_result = True
+        self.outbox.write(attempt, outcome)
+
+    def _go_on(self, ended: Attempt) -> None:
+        """Begin the attempt that waited for this end; with a result there is nothing left to run."""
+        waiting = self.waiting.pop(ended.process_id, None)
+        if waiting is None:
+            return
+        if ended.has_result:
+            ended.lease = waiting.lease
         else:
-            attempt.has_result = True
-            self.outbox.write(attempt, outcome)
-        successor = self._successors.pop(attempt.process_id, None)
-        if successor is not None and outcome is None:
-            self._begin(successor)
-        elif successor is not None:
-            attempt.lease = successor.lease  # its result is there: nothing has to run twice
-        self.changed()
+            self._begin(waiting)
 
     def stop_all(self) -> None:
         """Ask all that runs to stop, and begin nothing that waited for its end."""
-        for successor in self._successors.values():
-            self.outbox.give_back(successor.lease)
-        self._successors.clear()
+        for attempt in self.waiting.values():
+            self.outbox.give_back(attempt.lease)
+        self.waiting.clear()
         for attempt in self.roster:
             attempt.ask_to_stop(Stop.DRAIN)
 
     # ── leases and requests ────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_lost(self, attempt: Attempt) -> None:
-        if attempt.process_id not in self._reclaiming:
-            self._reclaiming.add(attempt.process_id)
-            self._in_background(self._claim_bound_again(attempt))
+        if attempt.process_id not in self._claiming_again:
+            self._claiming_again.add(attempt.process_id)
+            self._in_background(self._claim_again(attempt))
 
-    async def _claim_bound_again(self, attempt: Attempt) -> None:
+    async def _claim_again(self, attempt: Attempt) -> None:
         try:
-            if await self.outbox.claim_again(attempt) is Claim.OVER:
+            if await self.outbox.claim_again(attempt) is ClaimedAgain.OVER:
                 attempt.ask_to_stop(Stop.TERMINAL)
         except RegistryUnavailable:
-            pass  # the next renewal that is answered says so again
+            pass  # the next renewal that is answered reports the loss again
         finally:
-            self._reclaiming.discard(attempt.process_id)
+            self._claiming_again.discard(attempt.process_id)
 
     def _on_unknown(self, row: RenewedRow) -> None:
-        """Give back what a late copy of a claim leased: it would be renewed for ever."""
+        """Give back what a late copy of a claim leased: it would be renewed for ever (rule 6.4)."""
         if self.claimer.unanswered or self.outbox.claiming:
             return
-        successor = self._successors.get(row.process_id)
-        if successor is None or boottime_ms() >= successor.trusted_until_ms:
-            self._successors.pop(row.process_id, None)  # its old run does not end: let others have it
+        waiting = self.waiting.get(row.process_id)
+        if waiting is None or boottime_ms() >= waiting.trusted_until_ms:
+            self.waiting.pop(row.process_id, None)  # the earlier run does not end: let another worker have it
             self.outbox.give_back(ProcessLease(row.process_id, self._owner, row.token, row.fence, 0, 0))
 
     def look_at_request(self, process_id: str) -> None:
@@ -170,7 +195,7 @@ class InFlight:
         try:
             row = await self._registry.row(process_id)
         except RegistryUnavailable:
-            return  # the next renewal brings it
+            return  # the next renewal brings the request
         attempt = self.roster.get(process_id)
         if row is not None and attempt is not None:
             deliver_row(attempt, row)
@@ -182,14 +207,20 @@ class InFlight:
 
     # ── what only this worker knows ────────────────────────────────────────────────────────────────────────────────
 
-    def has_in_hand(self, row: Row) -> bool:
-        """Say whether it runs here, is about to, or has a result not yet written (verdict, line 5)."""
-        if row.process_id in self.roster or row.process_id in self._successors:
+    def is_in_flight(self, row: Row) -> bool:
+        """Say whether the row runs here, is about to, or has a result not yet written (line 5 of the verdict)."""
+        if row.process_id in self.roster or row.process_id in self.waiting:
             return True
-        unknown = bool(self.claimer.unanswered) or bool(self.outbox.claiming)
-        return unknown and row.holder_digest == self._me
+        may_hold_more = bool(self.claimer.unanswered) or bool(self.outbox.claiming)
+        return may_hold_more and row.holder_digest == self._me
 
     def saw_end(self, row: Row) -> bool:
-        """Outside a drain, what ended here without a result is given back at once."""
+        """Say no: outside a drain, what ended here without a result is given back at once."""
         del row
         return False
+
+
+def _report_failure(attempt: Attempt, result: Outcome) -> None:
+    if isinstance(result, Failure):
+        message = result.message[:_SHOWN_MESSAGE]
+        emit(ProcessFailed(process_id=attempt.process_id, code=result.code, message=message))

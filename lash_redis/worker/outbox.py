@@ -32,7 +32,7 @@ from lash_redis.worker.attempt import Attempt, Roster
 _Name = tuple[str, str, int]
 
 
-class Claim(enum.Enum):
+class ClaimedAgain(enum.Enum):
     """What claiming again found."""
 
     OURS = "ours"
@@ -114,7 +114,7 @@ class Outbox:
                 if status == "DONE":
                     self.written += 1
                     self._done_with(attempt)
-                elif status != "LOST" or await self.claim_again(attempt) is not Claim.OURS:
+                elif status != "LOST" or await self.claim_again(attempt) is not ClaimedAgain.OURS:
                     emit(ProcessResultRefused(process_id=attempt.process_id, status=status))
                     self._done_with(attempt)
                     self.give_back(attempt.lease)
@@ -131,8 +131,8 @@ class Outbox:
         self._facts.pop(attempt, None)
         self._roster.forget(attempt)
 
-    async def claim_again(self, attempt: Attempt) -> Claim:
-        """Claim a process whose lease lapsed under this attempt, if it can still be this owner's.
+    async def claim_again(self, attempt: Attempt) -> ClaimedAgain:
+        """ClaimedAgain a process whose lease lapsed under this attempt, if it can still be this owner's.
 
         Raises:
             RegistryUnavailable: no answer.
@@ -144,12 +144,12 @@ class Outbox:
         except RegistryUnavailable:
             raise
         except (AlreadyTerminal, UnknownProcess):
-            return Claim.OVER
+            return ClaimedAgain.OVER
         except LashError:
-            return Claim.TAKEN
+            return ClaimedAgain.TAKEN
         finally:
             self.claiming -= 1
         if not isinstance(answer, Acquired):
-            return Claim.TAKEN
+            return ClaimedAgain.TAKEN
         attempt.claimed_again(answer.lease, sent_at, self._ttl_ms)
-        return Claim.OURS
+        return ClaimedAgain.OURS

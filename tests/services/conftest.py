@@ -32,7 +32,6 @@ class Crew:
     def __init__(self, make_registry: Callable[..., ProcessRegistry], monkeypatch: pytest.MonkeyPatch) -> None:
         self._make_registry = make_registry
         self._monkeypatch = monkeypatch
-        self._listening: set[Worker] = set()
 
     def worker(self, *tasks: Declaration, registry: ProcessRegistry | None = None, **options: Any) -> Worker:
         """Return a worker with a registry of its own, which sweeps and polls only when told."""
@@ -45,13 +44,6 @@ class Crew:
     @asynccontextmanager
     async def running(self, worker: Worker) -> AsyncIterator[Worker]:
         """Run a worker until the block ends, and then drain it in a hurry unless it has drained."""
-        subscribed = worker._subscribed
-
-        def stands() -> None:
-            self._listening.add(worker)
-            subscribed()
-
-        worker._subscribed = stands  # type: ignore[method-assign]  # the moment when wake-ups begin to be heard
         run = asyncio.create_task(worker.run())
         try:
             yield worker
@@ -65,13 +57,7 @@ class Crew:
     async def at_rest(self, *workers: Worker) -> None:
         """Wait until each listens, has asked every partition and found no more."""
         for worker in workers:
-            claimer = worker._in_flight.claimer
-            await wait_until(
-                lambda worker=worker, claimer=claimer: (  # type: ignore[misc]
-                    worker in self._listening and not claimer.hungry and not claimer.unanswered
-                ),
-                "the worker is at rest",
-            )
+            await wait_until(lambda worker=worker: worker.probe.is_at_rest, "the worker is at rest")  # type: ignore[misc]
 
 
 @pytest.fixture

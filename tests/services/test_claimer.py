@@ -66,17 +66,17 @@ async def test_trust_in_what_a_claim_brings_counts_from_the_call_that_was_answer
 async def test_a_partition_that_gave_all_that_was_asked_for_may_have_more(claimer: Claimer) -> None:
     """Then it is hungry; one that gave less is not."""
     await claimer.claim(0, 8)
-    assert claimer.hungry == {0}
+    assert claimer.may_have_more == {0}
     assert (await claimer.claim(0, 8)).rows == []
-    assert claimer.hungry == set()
+    assert claimer.may_have_more == set()
 
 
 async def test_partitions_take_turns(registry: ProcessRegistry, claimer: Claimer) -> None:
     """Each that may have more comes once before any comes again; what is unanswered is among them."""
-    claimer.everything()
-    assert [claimer.next_hungry() for _ in range(4)] == [0, 1, 0, 1]
-    claimer.hungry.clear()
-    assert claimer.next_hungry() is None
+    claimer.ask_all()
+    assert [claimer.next_partition() for _ in range(4)] == [0, 1, 0, 1]
+    claimer.may_have_more.clear()
+    assert claimer.next_partition() is None
 
 
 async def test_two_that_claim_at_once_get_different_rows(registry: ProcessRegistry, claimer: Claimer) -> None:
@@ -104,7 +104,7 @@ async def test_a_worker_claims_what_it_can_begin_now(registry: ProcessRegistry, 
     async with crew.running(worker):
         for done in range(3, 13):
             await wait_until(lambda done=done: len(bench.begun) >= done, f"{done} have begun")  # type: ignore[misc]
-            assert worker._in_flight.roster.running <= 3
+            assert worker.probe.running <= 3
             bench.let_go(bench.begun[done - 3])
         bench.let_go(*ids)
         for each in ids:
@@ -116,14 +116,14 @@ async def test_a_missing_answer_is_asked_for_before_anything_new(
 ) -> None:
     """It may have filled this worker's hands already, in whatever partition that was."""
     Faults(registry, monkeypatch).lose_replies("claim_next")
-    claimer.everything()
-    first = claimer.next_hungry()
+    claimer.ask_all()
+    first = claimer.next_partition()
     assert first is not None
     with pytest.raises(RegistryUnavailable):
         await claimer.claim(first, 3)
-    assert [claimer.next_hungry() for _ in range(3)] == [first] * 3
+    assert [claimer.next_partition() for _ in range(3)] == [first] * 3
     await claimer.claim(first, 3)
-    assert claimer.next_hungry() != first
+    assert claimer.next_partition() != first
 
 
 async def test_one_that_leaves_asks_for_nothing_new(registry: ProcessRegistry, claimer: Claimer) -> None:

@@ -285,7 +285,7 @@ async def test_a_drain_settles_more_than_a_page(registry: ProcessRegistry, crew:
     await registry.register_many([work(each, OWNER_BOUND) for each in ids])
     for partition in range(registry.partitions):
         for _ in range(5):
-            await worker._in_flight.claimer.claim(partition, 150)
+            await worker.probe.in_flight.claimer.claim(partition, 150)
 
     report = await worker.drain()
     assert sorted(report.abandoned) == sorted(ids)

@@ -46,7 +46,7 @@ class Hands:
     def __init__(self, *, in_flight: bool = False, ended: bool = False) -> None:
         self._in_flight, self._ended = in_flight, ended
 
-    def has_in_hand(self, row: Row) -> bool:
+    def is_in_flight(self, row: Row) -> bool:
         """Say so."""
         return self._in_flight
 
@@ -225,7 +225,7 @@ async def test_what_is_explained_is_what_a_sweep_does(
         assert done == SweepReport()
 
 
-async def test_what_a_worker_has_in_hand_is_left_by_its_own_sweep(
+async def test_what_a_worker_is_in_flight_is_left_by_its_own_sweep(
     registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """Line 5: lapsed or not, the worker writes it, having claimed again."""

@@ -82,7 +82,7 @@ async def test_a_claim_whose_answer_is_lost_as_the_drain_begins_is_run_within_th
             [work(each, OWNER_BOUND, each, task="bound") for each in ids[:4]]
             + [work(each, RERUNNABLE, each) for each in ids[4:]]
         )
-        await wait_until(lambda: worker._in_flight.claimer.unanswered, "a claim has lost its answer")
+        await wait_until(lambda: worker.probe.in_flight.claimer.unanswered, "a claim has lost its answer")
         report = await worker.drain()
 
     started = [each for each in ids if (await record_of(registry, each)).first_started is not None]
@@ -159,7 +159,7 @@ async def test_a_request_reaches_the_work_by_the_renewal_if_it_is_not_heard(
     """A publish is a hint: the renewal brings the request all the same."""
     bench = Bench()
     worker = crew.worker(bench.task(), lease_ttl_ms=1_000)
-    monkeypatch.setattr(worker._in_flight, "look_at_request", lambda _id: None)
+    monkeypatch.setattr(worker.probe.in_flight, "look_at_request", lambda _id: None)
     await registry.register(work("p", RERUNNABLE, "p"))
     async with crew.running(worker):
         await wait_until(lambda: bench.begun, "it has begun")
@@ -198,13 +198,13 @@ async def test_a_wake_up_that_overtakes_the_answer_of_a_claim_is_not_lost(
     worker = crew.worker(bench.task())
     faults = crew.faults_of(worker)
     heard: list[str] = []
-    told = worker._told
+    told = worker.probe.wake_ups.received
 
     def hear(partition: int, text: str) -> None:
         told(partition, text)
         heard.append(text)
 
-    monkeypatch.setattr(worker, "_told", hear)
+    monkeypatch.setattr(worker.probe.wake_ups, "received", hear)
     async with crew.running(worker):
         await crew.at_rest(worker)
         late = faults.delay_reply("claim_next")
@@ -228,7 +228,7 @@ async def test_a_row_that_comes_back_before_its_release_is_answered_is_begun_at_
     async with crew.running(worker):
         await wait_until(lambda: bench.begun == ["p"], "it runs")
         faults.lose_replies("release", 2)
-        attempt = worker._in_flight.roster.get("p")
+        attempt = worker.probe.attempt("p")
         assert attempt is not None
         attempt.ask_to_stop(Stop.TRUST)
         await wait_until(lambda: bench.begun == ["p", "p"], "it runs again, long before the next renewal", 5)

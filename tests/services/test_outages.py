@@ -39,7 +39,7 @@ async def test_owner_bound_work_outlives_an_outage_and_rerunnable_work_is_given_
         assert await registry.lease("again") is not None, "trust ends before the lease does"
         (old,) = await server.lapse(registry, "bound")
         bound.let_go("bound")
-        await wait_until(lambda: not worker._in_flight.roster.running, "its code has ended")
+        await wait_until(lambda: not worker.probe.running, "its code has ended")
         assert (await record_of(registry, "bound")).status is ProcessStatus.RUNNING
         faults.come_back()
         record = await ended(registry, "bound")
@@ -124,9 +124,9 @@ async def test_a_result_is_not_written_under_another_owners_lease(
         await server.lapse(registry, "p")
         theirs = await held(registry, "p", BOB)
         bench.let_go("p")
-        await wait_until(lambda: not worker._in_flight.roster.running, "it has returned")
+        await wait_until(lambda: not worker.probe.running, "it has returned")
         faults.come_back()
-        await wait_until(lambda: len(worker._in_flight.roster) == 0, "the worker has nothing left to write")
+        await wait_until(lambda: worker.probe.unfinished == 0, "the worker has nothing left to write")
         assert await registry.lease("p") == theirs
         assert (await record_of(registry, "p")).status is ProcessStatus.RUNNING
 
@@ -158,18 +158,19 @@ async def test_a_worker_that_cannot_renew_does_not_claim(
     faults = crew.faults_of(worker)
     faults.loses_renewals = True
     async with crew.running(worker):
-        await wait_until(lambda: not worker._in_flight.keeper.may_claim, "its renewals are overdue")
-        await wait_until(lambda: not worker._in_flight.claimer.unanswered, "no claim is on its way")
+        await wait_until(lambda: not worker.probe.in_flight.keeper.may_claim, "its renewals are overdue")
+        await wait_until(lambda: not worker.probe.in_flight.claimer.unanswered, "no claim is on its way")
         await registry.register(work("p", RERUNNABLE, "p"))
         before, polls = faults.sent["claim_next"], 0
-        poll = worker._subscribed
+        claimer = worker.probe.in_flight.claimer
+        poll = claimer.ask_all
 
         def count() -> None:
             nonlocal polls
             polls += 1
             poll()
 
-        monkeypatch.setattr(worker, "_subscribed", count)
+        monkeypatch.setattr(claimer, "ask_all", count)
         await wait_until(lambda: polls >= 5, "it has polled five times")
         assert (bench.begun, faults.sent["claim_next"]) == ([], before)
         faults.loses_renewals = False
@@ -192,7 +193,7 @@ async def test_a_cancelled_row_stops_owner_bound_work_whose_lease_lapsed(
         assert await Sweep(registry, ADA).run_once() == SweepReport(abandoned=1)
         faults.come_back()
         await wait_until(lambda: bound.stopped == ["p"], "it is stopped")
-        await wait_until(lambda: len(worker._in_flight.roster) == 0, "it is forgotten")
+        await wait_until(lambda: worker.probe.unfinished == 0, "it is forgotten")
         report = await worker.drain()
     assert report == DrainReport()
 

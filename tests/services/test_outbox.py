@@ -33,7 +33,7 @@ async def test_what_ends_while_one_write_is_under_way_is_written_by_the_next(
         bench.let_go(ids[0])
         await wait_until(lambda: late.has_happened, "the first is written")
         bench.let_go(*ids[1:])
-        await wait_until(lambda: not worker._in_flight.roster.running, "all have ended")
+        await wait_until(lambda: not worker.probe.running, "all have ended")
         late.arrive()
         for each in ids:
             await ended(registry, each)
@@ -51,9 +51,9 @@ async def test_a_result_is_written_once_redis_answers_again(registry: ProcessReg
         faults.lose_requests("terminalize", 2)
         faults.lose_replies("terminalize", 2)
         bench.let_go("p")
-        await wait_until(lambda: len(worker._in_flight.roster) == 0, "it is written and forgotten")
+        await wait_until(lambda: worker.probe.unfinished == 0, "it is written and forgotten")
         assert await outcomes(registry, "p") == [Success("p done")]
-    assert worker._in_flight.outbox.written == 1
+    assert worker.probe.in_flight.outbox.written == 1
 
 
 async def test_a_refused_result_leaves_the_row_to_its_holder(registry: ProcessRegistry, crew: Crew) -> None:
@@ -63,26 +63,26 @@ async def test_a_refused_result_leaves_the_row_to_its_holder(registry: ProcessRe
     await registry.register(work("p", RERUNNABLE, "p"))
     async with crew.running(worker):
         await wait_until(lambda: bench.begun, "it runs")
-        attempt = worker._in_flight.roster.get("p")
+        attempt = worker.probe.attempt("p")
         assert attempt is not None
-        worker._in_flight.claimer.hungry.clear()
+        worker.probe.in_flight.claimer.may_have_more.clear()
         async with asyncio.timeout(5):
             await _taken_by_bob(registry, worker, attempt.lease)
         lease = await registry.lease("p")
         bench.let_go("p")
-        await wait_until(lambda: len(worker._in_flight.roster) == 0, "nothing is left to write")
+        await wait_until(lambda: worker.probe.unfinished == 0, "nothing is left to write")
         assert await registry.lease("p") == lease
         assert (await record_of(registry, "p")).status is ProcessStatus.RUNNING
 
 
 async def _taken_by_bob(registry: ProcessRegistry, worker: Any, lease: Any) -> None:
-    room = type(worker._in_flight).room
-    type(worker._in_flight).room = property(lambda _self: 0)
+    room = type(worker.probe.in_flight).room
+    type(worker.probe.in_flight).room = property(lambda _self: 0)
     try:
         await registry.release(lease)
         await held(registry, "p", BOB, LONG_MS)
     finally:
-        type(worker._in_flight).room = room
+        type(worker.probe.in_flight).room = room
 
 
 async def test_a_result_that_is_too_long_is_a_failure(
@@ -122,10 +122,10 @@ async def test_what_is_given_back_is_free_at_once(registry: ProcessRegistry, cre
     worker = crew.worker()
     await registry.register(work("p"))
     async with crew.running(worker):
-        worker._in_flight.outbox.give_back(await held(registry, "p", worker.owner))
-        await wait_until(lambda: worker._in_flight.outbox.is_empty, "it is given back")
+        worker.probe.in_flight.outbox.give_back(await held(registry, "p", worker.owner))
+        await wait_until(lambda: worker.probe.in_flight.outbox.is_empty, "it is given back")
         assert (await record_of(registry, "p")).phase is Phase.QUEUED
-    assert worker._in_flight.outbox.returned == 1
+    assert worker.probe.in_flight.outbox.returned == 1
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -158,8 +158,8 @@ async def test_a_lease_that_is_given_back_twice_is_given_back_once(registry: Pro
         lease = await held(registry, "unknown", worker.owner)
         faults.lose_requests("release", 1)
         for _ in range(2):
-            worker._in_flight.outbox.give_back(lease)
+            worker.probe.in_flight.outbox.give_back(lease)
         bench.let_go("here")
         await ended(registry, "here")
-        await wait_until(lambda: worker._in_flight.outbox.is_empty, "all is written")
+        await wait_until(lambda: worker.probe.in_flight.outbox.is_empty, "all is written")
     assert (await record_of(registry, "unknown")).phase is Phase.QUEUED

@@ -1,4 +1,4 @@
-"""What each end of a run means (design, section 11), and that no end takes the worker down."""
+"""How the code of a run ends, and that no end takes the worker down. What an end means: test_ending.py."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import StopRequested
-from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease, Success
+from lash_redis.core.model import Failure, ProcessLease, Success
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Attempt, Stop
-from lash_redis.worker.runner import MAX_ERROR_TEXT, Runner
+from lash_redis.worker.ending import End
+from lash_redis.worker.failures import MAX_TEXT
+from lash_redis.worker.runner import RunEnd, Runner
 from tests.conformance.actors import ADA
 from tests.support import wait_until
 
@@ -33,8 +35,8 @@ class Runs:
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
         tasks = [] if function is None else [declare(function, recovery="rerunnable", name="work")]
-        self.ends: list[Outcome | None] = []
-        self.runner = Runner(Catalogue(tasks), lambda _attempt, outcome: self.ends.append(outcome))
+        self.ends: list[RunEnd] = []
+        self.runner = Runner(Catalogue(tasks), lambda _attempt, end: self.ends.append(end))
 
     def begin(self, *args: Any) -> Attempt:
         """Begin one attempt."""
@@ -42,7 +44,11 @@ class Runs:
         self.runner.begin(attempt)
         return attempt
 
-    async def end(self) -> Outcome | None:
+    async def result(self) -> Success | Failure:
+        """Wait for the end and return what the code itself says."""
+        return (await self.end()).result
+
+    async def end(self) -> RunEnd:
         """Wait for one end, the only one, and return it."""
         await wait_until(lambda: self.ends, "it has ended")
         self.runner.close()
@@ -77,7 +83,7 @@ async def test_what_is_returned_is_a_success(kind: int) -> None:
 
     runs = Runs([in_async, in_plain][kind])
     runs.begin(4)
-    assert await runs.end() == Success([4, 4])
+    assert await runs.result() == Success([4, 4])
 
 
 class Refusal(Exception):
@@ -94,7 +100,7 @@ async def test_what_is_raised_is_a_failure_and_never_the_workers_end(kind: int, 
     """Also what elsewhere ends a program: with type, message and a traceback that begins in user code."""
     runs = Runs(failing(error)[kind])
     runs.begin()
-    outcome = await runs.end()
+    outcome = await runs.result()
     assert isinstance(outcome, Failure)
     assert outcome.code.rpartition(".")[2] == type(error).__qualname__
     assert outcome.message == str(error)
@@ -108,7 +114,7 @@ async def test_a_builtin_error_is_named_without_its_module() -> None:
     for error in (ValueError("x"), Refusal("x")):
         runs = Runs(failing(error)[0])
         runs.begin()
-        outcome = await runs.end()
+        outcome = await runs.result()
         assert isinstance(outcome, Failure)
         names.append(outcome.code)
     assert names == ["ValueError", f"{__name__}.Refusal"]
@@ -131,7 +137,7 @@ async def test_an_error_whose_text_cannot_be_made_is_still_a_failure(kind: int, 
     """Whatever its ``__str__`` raises."""
     runs = Runs(failing(Unspeakable(failure))[kind])
     runs.begin()
-    outcome = await runs.end()
+    outcome = await runs.result()
     assert isinstance(outcome, Failure)
     assert outcome.code.endswith(".Unspeakable")
     assert outcome.message.startswith("<no text")
@@ -154,17 +160,17 @@ async def test_a_traceback_is_bounded_and_keeps_its_end(kind: int) -> None:
 
     runs = Runs([in_async, in_plain][kind])
     runs.begin()
-    outcome = await runs.end()
+    outcome = await runs.result()
     assert isinstance(outcome, Failure)
-    assert len(outcome.message.encode()) <= MAX_ERROR_TEXT
-    assert len(outcome.traceback.encode()) <= MAX_ERROR_TEXT
+    assert len(outcome.message.encode()) <= 4 * MAX_TEXT
+    assert len(outcome.traceback.encode()) <= 4 * MAX_TEXT
 
 
 async def test_text_that_utf8_cannot_hold_is_still_carried() -> None:
     """A surrogate in a message must not spoil the batch that it is written in."""
     runs = Runs(failing(Refusal("bad \udcff name"))[0])
     runs.begin()
-    outcome = await runs.end()
+    outcome = await runs.result()
     assert isinstance(outcome, Failure)
     assert outcome.message == "bad ? name"
     msgspec.msgpack.encode([outcome.message, outcome.traceback])
@@ -183,22 +189,18 @@ async def test_a_result_that_cannot_be_carried_is_a_failure(kind: int, result: A
 
     runs = Runs([in_async, in_plain][kind])
     runs.begin()
-    assert isinstance(await runs.end(), Failure)
+    assert isinstance(await runs.result(), Failure)
 
 
 @BOTH
-@pytest.mark.parametrize(
-    ("why", "meaning"),
-    [(Stop.REQUESTED, Cancelled("enough")), (Stop.DRAIN, None), (Stop.TRUST, None), (Stop.TERMINAL, None)],
-    ids=lambda value: getattr(value, "name", ""),
-)
-async def test_what_stopped_means_depends_on_why(kind: int, why: Stop, meaning: Outcome | None) -> None:
-    """A request: cancelled, with its reason. Our own reasons: no result; what follows is decided by the disposition."""
+@pytest.mark.parametrize("why", Stop, ids=lambda value: getattr(value, "name", ""))
+async def test_what_lets_itself_be_stopped_is_interrupted(kind: int, why: Stop) -> None:
+    """Whatever the reason for the stop: what follows from it is not for the runner to decide."""
     runs, begun = _stoppable(kind)
     attempt = runs.begin()
     await wait_until(lambda: begun, "it has begun")
     assert attempt.ask_to_stop(why, "enough")
-    assert await runs.end() == meaning
+    assert (await runs.end()).end is End.INTERRUPTED
 
 
 @BOTH
@@ -208,7 +210,7 @@ async def test_what_was_asked_to_stop_and_returned_all_the_same_is_a_success(kin
     attempt = runs.begin()
     await wait_until(lambda: begun, "it has begun")
     attempt.ask_to_stop(Stop.REQUESTED)
-    assert await runs.end() == Success("returned")
+    assert await runs.end() == RunEnd(End.RETURNED, Success("returned"))
 
 
 @BOTH
@@ -218,9 +220,10 @@ async def test_what_was_asked_to_stop_and_raised_something_else_is_a_failure(kin
     attempt = runs.begin()
     await wait_until(lambda: begun, "it has begun")
     attempt.ask_to_stop(Stop.DRAIN)
-    outcome = await runs.end()
-    assert isinstance(outcome, Failure)
-    assert outcome.message == "while stopping"
+    end = await runs.end()
+    assert end.end is End.RAISED
+    assert isinstance(end.result, Failure)
+    assert end.result.message == "while stopping"
 
 
 @BOTH
@@ -229,7 +232,7 @@ async def test_what_is_stopped_before_its_first_line_never_runs_it(kind: int) ->
     runs, begun = _stoppable(kind)
     attempt = runs.begin()
     attempt.ask_to_stop(Stop.REQUESTED, "enough")
-    assert await runs.end() == Cancelled("enough")
+    assert (await runs.end()).end is End.INTERRUPTED
     assert kind == 1 or not begun  # a thread may have been quicker
 
 
@@ -274,7 +277,7 @@ async def test_input_that_is_damaged_fails_its_process_alone(encoded: bytes) -> 
     attempt = attempt_at()
     attempt.input = encoded
     runs.runner.begin(attempt)
-    outcome = await runs.end()
+    outcome = await runs.result()
     assert isinstance(outcome, Failure)
     assert outcome.code in ("undecodable", "no_input")
 
@@ -283,6 +286,6 @@ async def test_a_task_that_is_not_known_has_nothing_to_execute() -> None:
     """The claim never hands such a row out; if it did, nothing would run."""
     runs = Runs()
     runs.begin()
-    outcome = await runs.end()
+    outcome = await runs.result()
     assert isinstance(outcome, Failure)
     assert outcome.code == "no_input"

@@ -18,13 +18,13 @@ AT_ONCE_S = 5  # far below any poll
 def told(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list that fills with what a worker is told."""
     heard: list[str] = []
-    tell = worker._told
+    tell = worker.probe.wake_ups.received
 
     def hear(partition: int, text: str) -> None:
         heard.append(text)
         tell(partition, text)
 
-    monkeypatch.setattr(worker, "_told", hear)
+    monkeypatch.setattr(worker.probe.wake_ups, "received", hear)
     return heard
 
 
@@ -162,7 +162,7 @@ async def test_a_wake_up_for_a_lane_that_is_empty_by_now_harms_nobody(registry: 
     async with crew.running(crew.worker(bench.task())) as worker:
         await crew.at_rest(worker)
         for text in (f"lane {LANE}", "lane nowhere|x|", "request nothing", "ended nothing", "", "lane", "what"):
-            worker._told(0, text)
+            worker.probe.wake_ups.received(0, text)
         await registry.register(work("p", RERUNNABLE, "p"))
         await ended(registry, "p", AT_ONCE_S)
 

@@ -73,7 +73,7 @@ async def test_what_was_claimed_has_ended_when_driving_fails(registry: ProcessRe
     here = ids_of(1, 0, registry.partitions)[0]
     await registry.register(work(here, RERUNNABLE, here))
     worker = crew.worker(bench.task())
-    claim, asked = worker._in_flight.claimer.claim, 0
+    claim, asked = worker.probe.in_flight.claimer.claim, 0
 
     async def second_fails(partition: int, count: int) -> Any:
         nonlocal asked
@@ -82,7 +82,7 @@ async def test_what_was_claimed_has_ended_when_driving_fails(registry: ProcessRe
             raise RegistryUnavailable("claim_next", "a fault", maybe_applied=False)
         return await claim(partition, count)
 
-    worker._in_flight.claimer.claim = second_fails  # type: ignore[method-assign]
+    worker.probe.in_flight.claimer.claim = second_fails  # type: ignore[method-assign]
     with pytest.raises(RegistryUnavailable):
         await worker.drive_pending()
     assert (await record_of(registry, here)).outcome == Success(f"{here} done")
@@ -99,7 +99,7 @@ async def test_a_bug_of_ours_ends_the_run_in_order_and_is_told(registry: Process
 
     run = asyncio.create_task(worker.run())
     await wait_until(lambda: bound.begun, "it runs")
-    worker._sweep.run_once = broken  # type: ignore[method-assign]
+    worker.probe.sweep.run_once = broken  # type: ignore[method-assign]
     with pytest.raises(ScriptError, match="unexpected reply"):
         await run
     assert await worker.drain() == DrainReport(abandoned=["p"])
@@ -132,7 +132,7 @@ async def test_a_namespace_that_is_gone_stops_the_claims_and_hurries_nobody(
         headers = {key: await client.hgetall(key) async for key in client.scan_iter("*}:hdr")}
         headers = {key: value for key, value in headers.items() if registry.namespace.encode() in key}
         await client.delete(*headers)
-        await wait_until(lambda: "gone or changed" in worker._refused, "it has stopped claiming")
+        await wait_until(lambda: "gone or changed" in worker.probe.claiming.refusal, "it has stopped claiming")
         faults.sent.clear()
         clock = timing.boottime_ms()
         await wait_until(lambda: faults.sent["claim_next"] >= 4, "it looks again")
@@ -169,7 +169,7 @@ async def test_work_is_never_run_twice_at_once_in_one_worker(registry: ProcessRe
     async with crew.running(worker):
         await wait_until(lambda: bench.begun == ["p"], "it runs")
         await _lose_the_lease(registry, worker, "p")
-        await wait_until(lambda: worker._in_flight._successors, "it came back")
+        await wait_until(lambda: worker.probe.in_flight.waiting, "it came back")
         assert bench.begun == ["p"]
         bench.let_go("p")
         assert await outcomes(registry, "p") == [Success("p done")]
@@ -184,10 +184,10 @@ async def test_what_came_back_runs_once_its_old_run_was_stopped(registry: Proces
     await registry.register(work("p", RERUNNABLE, "p"))
     async with crew.running(worker):
         await wait_until(lambda: bench.begun == ["p"], "it runs")
-        attempt = worker._in_flight.roster.get("p")
+        attempt = worker.probe.attempt("p")
         assert attempt is not None
         await _lose_the_lease(registry, worker, "p")
-        await wait_until(lambda: worker._in_flight._successors, "it came back")
+        await wait_until(lambda: worker.probe.in_flight.waiting, "it came back")
         bench.stays.clear()
         assert attempt.interrupt is not None
         attempt.interrupt()
@@ -205,7 +205,7 @@ async def test_a_drain_begins_nothing_after_its_grace(registry: ProcessRegistry,
     async with crew.running(worker):
         await wait_until(lambda: bench.begun == ["p"], "it runs")
         await _lose_the_lease(registry, worker, "p")
-        await wait_until(lambda: worker._in_flight._successors, "it came back")
+        await wait_until(lambda: worker.probe.in_flight.waiting, "it came back")
         bench.stays.clear()
         report = await worker.drain()
     assert report.deferred == []
@@ -215,7 +215,7 @@ async def test_a_drain_begins_nothing_after_its_grace(registry: ProcessRegistry,
 
 async def _lose_the_lease(registry: ProcessRegistry, worker: Worker, process_id: str) -> None:
     """Let the lease end under a run that does not stop, as an outage does, and the row go back into its lane."""
-    attempt = worker._in_flight.roster.get(process_id)
+    attempt = worker.probe.attempt(process_id)
     assert attempt is not None
     attempt.ask_to_stop(Stop.TRUST)
     await registry.release(attempt.lease)

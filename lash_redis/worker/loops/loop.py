@@ -1,0 +1,37 @@
+"""What a periodic loop is, and how it is repeated."""
+
+from __future__ import annotations
+
+from typing import NoReturn, Protocol
+
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.events import WorkerUnavailable
+from lash_redis.core.subscribers import emit
+from lash_redis.core.timing import jittered, sleep
+
+
+class Loop(Protocol):
+    """One thing that a worker does again and again.
+
+    Attributes:
+        operation: its name in ``worker.unavailable``.
+        every_s: seconds between two steps.
+        spread: how far that time is moved at random, as a fraction of it, so that many workers do not act at once.
+    """
+
+    operation: str
+    every_s: float
+    spread: float
+
+    async def step(self) -> None:
+        """Do it once."""
+
+
+async def repeat(loop: Loop) -> NoReturn:
+    """Wait, then step, for ever; report an outage and go on. Ends by cancellation."""
+    while True:
+        await sleep(jittered(loop.every_s, loop.spread))
+        try:
+            await loop.step()
+        except RegistryUnavailable as error:
+            emit(WorkerUnavailable(operation=loop.operation, reason=str(error)))

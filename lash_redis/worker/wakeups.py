@@ -1,0 +1,77 @@
+"""Wake-ups: what a worker does with what is published to it (rules 9.3 and 9.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.events import WorkerUnavailable
+from lash_redis.core.subscribers import emit
+from lash_redis.core.timing import jittered, sleep
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.changes import Changes
+from lash_redis.worker.inflight import InFlight
+from lash_redis.worker.loops.claiming import Claiming
+from lash_redis.worker.services import Service
+
+_ASK_AGAIN_S = 0.25
+
+
+class WakeUps:
+    """Handles the messages of one worker's subscription.
+
+    Args:
+        registry: where a wake-up is passed on.
+        in_flight: what runs here.
+        claiming: whether this worker may claim.
+        changes: notified when there is something to claim.
+        start: runs a coroutine beside the work.
+    """
+
+    def __init__(
+        self,
+        registry: ProcessRegistry,
+        in_flight: InFlight,
+        claiming: Claiming,
+        changes: Changes,
+        start: Callable[[Service], None],
+    ) -> None:
+        self._registry = registry
+        self._in_flight = in_flight
+        self._claimer = in_flight.claimer
+        self._claiming = claiming
+        self._changes = changes
+        self._start = start
+        self.is_subscribed = False
+
+    def subscribed(self) -> None:
+        """Ask every partition: what was published before the subscription stood is lost."""
+        self.is_subscribed = True
+        self._claimer.ask_all()
+        self._changes.notify()
+
+    def received(self, partition: int, text: str) -> None:
+        """Handle one message: ``request ID`` or ``lane LANE``."""
+        kind, _, name = text.partition(" ")
+        if kind == "request":
+            self._in_flight.look_at_request(name)
+        elif kind == "lane":
+            is_served = name in self._in_flight.lanes and not self._claimer.is_leaving
+            if is_served:
+                # Also while this worker may not claim: there may be no other to pass the wake-up on to.
+                self._claimer.may_have_more.add(partition)
+                self._changes.notify()
+            if not is_served or not self._claiming.may_claim:
+                self._start(self._pass_on(partition, name))
+
+    async def _pass_on(self, partition: int, lane: str) -> None:
+        """Wake another worker: it may serve the lane that this one cannot serve, or not now."""
+        try:
+            await self._registry.wake(partition, lane)
+        except RegistryUnavailable as error:
+            emit(WorkerUnavailable(operation="wake", reason=str(error)))
+        # The wake-up removed this worker from the idle set, and its next claim lists it again. That claim comes a
+        # little later, so that the worker is not woken for the same row again.
+        await sleep(jittered(_ASK_AGAIN_S, 0.5))
+        self._claimer.may_have_more.add(partition)
+        self._changes.notify()
