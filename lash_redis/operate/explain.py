@@ -14,7 +14,8 @@ import msgspec
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
-from lash_redis.recovery.facts import NothingLocal, Proof, explained
+from lash_redis.recovery.facts import NothingLocal, explained
+from lash_redis.recovery.proofs import Proof
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

@@ -1,7 +1,7 @@
-"""The last part of a drain: by its owner's index, find what is left of one owner and settle it (design, section 5).
+"""The last phase of a drain: find what is left of one owner by its index, and settle it (rule 7.1).
 
-Called by a worker once its code has ended, and by the supervisor in the name of a worker process that it ended: it
-minted that incarnation, renewed for it and saw it end.
+A worker calls this once its code has ended. The supervisor calls it in the name of a worker process that it ended
+(rule 7.3).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport, RecoveryDisposition
 from lash_redis.core.timing import backoff, boottime_ms, sleep
-from lash_redis.core.verdict import Action, Verdict, verdict
-from lash_redis.recovery.facts import Proof, facts_of, settlement_of
-from lash_redis.recovery.sweep import tell
-from lash_redis.registry.answers import PageStart, Settlement
+from lash_redis.core.verdict import Action
+from lash_redis.recovery.proofs import no_proof
+from lash_redis.recovery.settling import Judge, carry_out
+from lash_redis.registry.answers import PageStart
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
@@ -26,13 +26,13 @@ T = TypeVar("T")
 
 STILL_RUNNING = "still running: a thread that will not stop"
 NOT_WRITTEN = "its result could not be written in time"
-_MOST_PASSES = 1000  # a page moves with each, so this is never met but by rows that change under us for ever
+_MOST_PASSES = 1000  # each pass moves a page, so only rows that keep changing could reach this
 
 
 async def in_time(work: Coroutine[Any, Any, T], budget_ms: int) -> T:
-    """Do ``work`` within its time; a server that hangs must not hold up a drain.
+    """Do ``work`` within its time, so that a server that hangs does not hold up a drain.
 
-    It is not waited for once its time is over: what it may still have sent can be sent again.
+    Once its time is over it is not waited for: what it may have sent can be sent again.
 
     Raises:
         TimeoutError: it did not end in time.
@@ -48,7 +48,7 @@ async def in_time(work: Coroutine[Any, Any, T], budget_ms: int) -> T:
 
 
 class _Ended:
-    """Everything of this owner has ended here, but for what still runs."""
+    """The knowledge that all work of this owner has ended here, except what is kept."""
 
     def __init__(self, kept: Collection[str]) -> None:
         self._kept = kept
@@ -61,13 +61,13 @@ class _Ended:
 
 
 class Leftovers:
-    """What one owner leaves behind, settled by line 7 or given back.
+    """What one owner leaves behind: settled by line 7 of the verdict, or given back.
 
     Args:
         registry: where the rows are.
         owner: whose drain it is.
-        kept: process id to reason: what must be left, since it still runs or has a result not yet written.
-        expected: ids known to need settling, to be named if the server does not answer.
+        kept: what must be left, by process id, with the reason: it still runs, or its result is not yet written.
+        expected: ids that are known to need settling; the report names them if the server does not answer.
         detail: what the evidence says beside *ended_here*, e.g. an exit status.
     """
 
@@ -85,7 +85,7 @@ class Leftovers:
         self._me = owner_digest(owner)
         self._kept = kept or {}
         self._expected = expected
-        self._detail = detail
+        self._judge = Judge(self._me, no_proof, _Ended(self._kept), detail)
         self._abandoned: list[str] = []
         self._released = 0
 
@@ -114,7 +114,7 @@ class Leftovers:
                 return self._report(self._kept | deferred)
 
     def _unknown(self, why: str) -> dict[str, str]:
-        """Return what is known to be left, and that there may be more: nobody answers who could say."""
+        """Return what is known to be left, and that there may be more, since the server does not answer."""
         return {process_id: why for process_id in self._expected if process_id not in self._abandoned} | {"*": why}
 
     def _report(self, deferred: dict[str, str]) -> DrainReport:
@@ -124,7 +124,7 @@ class Leftovers:
     async def _settle_once(self) -> dict[str, str]:
         deferred: dict[str, str] = {}
         for partition in range(self._registry.partitions):
-            # Rows leave the index while its pages are read, so it is read until nothing moves.
+            # Rows leave the index while its pages are read, so the pages are read until nothing moves.
             left: dict[str, str] = {}
             for _ in range(_MOST_PASSES):
                 left.clear()
@@ -139,11 +139,11 @@ class Leftovers:
         return deferred
 
     async def _owned(self, partition: int) -> AsyncIterator[list[Row]]:
-        place: PageStart | None = PageStart()
-        while place is not None:
-            page = await self._registry.page(partition, f"of:{self._me}", place)
+        start: PageStart | None = PageStart()
+        while start is not None:
+            page = await self._registry.page(partition, f"of:{self._me}", start)
             yield [row for row in page.rows if row.process_id not in self._kept]
-            place = page.next
+            start = page.next
 
     def _goes_back(self, row: Row) -> bool:
         started_here = row.disposition is RecoveryDisposition.OWNER_BOUND and row.starter_digest == self._me
@@ -155,28 +155,16 @@ class Leftovers:
             self._released += sum(await self._registry.release_many(leases))
 
     async def _abandon(self, rows: list[Row], deferred: dict[str, str]) -> int:
-        local = _Ended(self._kept)
-        judged: list[tuple[Settlement, Verdict]] = []
-        for row in rows:
-            facts = facts_of(row, self._me, _no_proof, local)
-            answer = verdict(facts)
-            if answer.action is Action.ABANDON:
-                settlement = settlement_of(row, facts, answer, _no_proof, self._detail)
-                if settlement is not None:
-                    judged.append((settlement, answer))
-            elif not row.is_terminal:
-                holder = row.holder.owner_id if row.holder else "nobody"
-                deferred[row.process_id] = f"held by {holder}" if row.is_live else answer.text
-        stand = await self._registry.settle_many([settlement for settlement, _ in judged]) if judged else []
-        for (settlement, answer), stands in zip(judged, stand, strict=True):
-            process_id = settlement.row.process_id
+        """Settle what the table says is abandoned; note why the rest is left, and return how much was settled."""
+        judged = self._judge.judged(rows)
+        for each in judged:
+            if each.verdict.action is not Action.ABANDON and not each.row.is_terminal:
+                holder = each.row.holder.owner_id if each.row.holder else "nobody"
+                deferred[each.row.process_id] = f"held by {holder}" if each.row.is_live else each.verdict.text
+        settled = await carry_out(self._registry, [each for each in judged if each.verdict.action is Action.ABANDON])
+        for each, stands in settled:
             if stands:
-                tell(settlement, answer)
-                self._abandoned.append(process_id)
+                self._abandoned.append(each.row.process_id)
             else:
-                deferred[process_id] = "the row changed meanwhile"
-        return len(stand)
-
-
-def _no_proof(_digest: str) -> Proof | None:
-    return None
+                deferred[each.row.process_id] = "the row changed meanwhile"
+        return len(settled)

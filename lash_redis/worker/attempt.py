@@ -1,4 +1,4 @@
-"""One attempt at one process in this worker, and all of them together: what verdict line 5 asks about."""
+"""One attempt at one process in this worker, and the roster of all of them: line 5 of the verdict asks for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lash_redis.core.timing import boottime_ms
 
 
 class Stop(enum.Enum):
-    """Why a run is asked to stop; what it means for the outcome is decided in ``runner``."""
+    """Why a run is asked to stop; ``ending`` decides what that means for its outcome."""
 
     REQUESTED = "requested"  # a cancel or an abandon request
     DRAIN = "drain"
@@ -24,16 +24,16 @@ def margin_ms(ttl_ms: int) -> int:
 
 
 class Attempt:
-    """One claimed and started process; one object a running process, and no more.
+    """One claimed and started process.
 
     Attributes:
         lease: as it stands; a starter that claims its own again keeps the token under a new fence.
-        bound: owner-bound: it goes on without trust, nobody else may ever run it.
-        trusted_until_ms: local trust in the lease, on this machine's boot-time clock (design, section 4).
+        bound: owner-bound: it goes on without trust, since no other owner may ever run it (rule 6.2).
+        trusted_until_ms: local trust in the lease, on this machine's clock since boot, ms (rule 6.1).
         stop: why it was asked to stop, None if it was not.
-        interrupt: ends the run from outside, as far as that can be done.
-        ended: its code has ended here; what is left is to write what came of it.
-        has_result: what came of it is a result, and not only a lease to give back.
+        interrupt: asks the running code to stop: cancels the task, or raises in the thread.
+        ended: its code has ended here; what is left is to write the outcome or release the lease.
+        has_result: it ended with an outcome to write, and not only with a lease to release.
     """
 
     __slots__ = ("bound", "ended", "has_result", "input", "interrupt", "lease", "leased_at_ms", "reason", "stop",
@@ -58,7 +58,7 @@ class Attempt:
         return self.lease.process_id
 
     def trust(self, sent_at_ms: int, ttl_ms: int) -> None:
-        """Trust the lease for as long as a claim or renewal sent then allows."""
+        """Trust the lease for as long as a claim or renewal that was sent at that moment allows (rule 6.1)."""
         self.trusted_until_ms = max(self.trusted_until_ms, sent_at_ms + ttl_ms - margin_ms(ttl_ms))
 
     def claimed_again(self, lease: ProcessLease, sent_at_ms: int, ttl_ms: int) -> None:
@@ -70,7 +70,7 @@ class Attempt:
     def ask_to_stop(self, why: Stop, reason: str | None = None) -> bool:
         """Interrupt the run; return False if it was asked before or has ended.
 
-        Work that went on all the same is interrupted once more by a drain; the first reason stands.
+        A drain interrupts work that ignored an earlier stop once more. The first reason stands.
         """
         is_first = self.stop is None
         if self.ended or not (is_first or why is Stop.DRAIN):
@@ -83,12 +83,11 @@ class Attempt:
 
 
 class Roster:
-    """Every attempt that this worker has in hand: running, or ended with a result not yet written."""
+    """Every attempt of this worker: running, or ended with a result not yet written."""
 
     def __init__(self) -> None:
         self._attempts: dict[str, Attempt] = {}
         self._running = 0
-        self.finished = 0
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -101,7 +100,7 @@ class Roster:
 
     @property
     def running(self) -> int:
-        """How many run: each keeps its slot until its code has ended, whatever became of its lease."""
+        """How many run. Each takes a slot until its code has ended, whatever became of its lease."""
         return self._running
 
     def get(self, process_id: str) -> Attempt | None:
@@ -109,18 +108,17 @@ class Roster:
         return self._attempts.get(process_id)
 
     def add(self, attempt: Attempt) -> None:
-        """Take an attempt in hand: it is about to run."""
+        """Add an attempt that is about to run."""
         self._attempts[attempt.process_id] = attempt
         self._running += 1
 
     def end(self, attempt: Attempt) -> None:
-        """Its code has ended."""
+        """Note that the code of an attempt has ended."""
         if not attempt.ended:
             attempt.ended = True
             self._running -= 1
 
     def forget(self, attempt: Attempt) -> None:
-        """Nothing is left to do for it."""
+        """Remove an attempt for which nothing is left to do."""
         if self._attempts.get(attempt.process_id) is attempt:
             del self._attempts[attempt.process_id]
-            self.finished += 1

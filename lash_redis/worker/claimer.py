@@ -26,7 +26,6 @@ class Claimed(msgspec.Struct, frozen=True):
     claimed_at_ms: int
     expires_at_ms: int
     sent_at_ms: int
-    full: bool
 
 
 class Claimer:
@@ -80,7 +79,7 @@ class Claimer:
         """
         async with self._turn:
             if self.is_leaving and partition not in self._unanswered:
-                return Claimed([], 0, 0, 0, full=False)
+                return Claimed([], 0, 0, 0)
             call, asked = self._unanswered.get(partition) or (self._numbered(partition, count), count)
             self._unanswered[partition] = (call, asked)
             self.may_have_more.discard(partition)  # before it is sent: a wake-up may come before the answer
@@ -93,10 +92,9 @@ class Claimer:
                 del self._unanswered[partition]  # a refusal is an answer: nothing was handed out
                 raise
             del self._unanswered[partition]
-            full = len(batch.rows) >= asked > 0
-            if full:
+            if len(batch.rows) >= asked > 0:
                 self.may_have_more.add(partition)
-            return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at, full)
+            return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
 
     def leave(self) -> None:
         """Claim nothing new; a missing answer may still be asked for."""

@@ -1,8 +1,6 @@
-"""Keep leases trusted: what a renewal confirmed, what it did not, and when local trust ends.
+"""Judge renewals: what was confirmed, what was lost, and when the local trust in a lease ends (rules 6.1 and 6.2).
 
-A holder trusts its lease only until the start of its last successful claim or renewal + TTL - a margin, on its own
-boot-time clock. Past that rerunnable work is stopped; started owner-bound work goes on, untrusted (design, section 4).
-Where renewals come from is another room: a thread (``renewal``), or the supervisor over its pipe.
+Renewals come from a thread (``renewal``) or from the supervisor over its pipe (``pool.renewal``).
 """
 
 from __future__ import annotations
@@ -29,14 +27,14 @@ class Renewal(msgspec.Struct, frozen=True):
 
 
 class Keeper:
-    """Judges renewals for one worker. It does no I/O: what must be done it hands to the callables.
+    """Judges renewals for one worker. It does no I/O: it hands what must be done to the callables.
 
     Args:
         roster: the attempts in hand.
         ttl_ms: of this worker's leases.
         partition_of: which partition a process is in.
-        on_lost: owner-bound work whose lease is gone: claim it again.
-        on_unknown: a renewed lease that nobody here knows of: a late copy of a claim made it, give it back.
+        on_lost: called with owner-bound work whose lease is gone, to claim it again.
+        on_unknown: called with a renewed lease that this worker does not know, to give it back (rule 6.4).
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class Keeper:
 
     @property
     def may_claim(self) -> bool:
-        """A worker that cannot renew does not claim."""
+        """The last renewal is recent enough (rule 6.5)."""
         return boottime_ms() - self._renewed_at_ms < self._ttl_ms * 2 // 3
 
     def apply(self, renewal: Renewal) -> None:
@@ -93,26 +91,26 @@ class Keeper:
                 emit(ProcessStopRequested(process_id=attempt.process_id, why="the lease could not be renewed"))
 
     async def run(self) -> None:
-        """Watch the trust window for ever: one timer for all; ends by cancellation."""
+        """Watch the trust of all attempts with one timer; ends by cancellation."""
         tick_ms, was_late = margin_ms(self._ttl_ms) // 4, False
         while True:
             slept_at_ms = boottime_ms()
             await sleep(tick_ms / 1000)
-            # After one C call that held the GIL for long the renewals of that time are still to be heard.
+            # After a long C call that held the GIL, the renewals of that time are not applied yet: wait one tick more.
             was_late = not was_late and boottime_ms() - slept_at_ms >= 2 * tick_ms
             if not was_late:
                 self.stop_untrusted()
 
 
 def deliver_row(attempt: Attempt, row: Row) -> None:
-    """Bring what a row's requests ask to the work."""
+    """Deliver the request that stands on a row to the work that it is about."""
     request = row.fields.get(b"cr") or row.fields.get(b"ar")
     if request and row.token == attempt.lease.token:
         deliver(attempt, request)
 
 
 def deliver(attempt: Attempt, request: bytes) -> None:
-    """Bring a cancel or abandon request to the work that it is about."""
+    """Deliver a cancel or abandon request to the work that it is about."""
     by, _, reason = decode_facts(request)
     if attempt.ask_to_stop(Stop.REQUESTED, reason):
         emit(ProcessStopRequested(process_id=attempt.process_id, why=f"requested by {by}"))

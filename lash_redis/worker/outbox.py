@@ -1,8 +1,7 @@
-"""What came of the work, written in batches: terminal facts, and leases given back.
+"""Write outcomes and release leases, in batches.
 
-What finishes while one write is under way is written together by the next. A write is sent until it is answered; one
-that finds its lease lapsed claims again first, which is granted to the starter of owner-bound work alone (design,
-sections 4 and 6).
+What ends while one write is under way is written together by the next. A write is sent until it is answered. A write
+that finds its lease lapsed claims the process again first (rule 3.5).
 """
 
 from __future__ import annotations
@@ -33,15 +32,21 @@ _Name = tuple[str, str, int]
 
 
 class ClaimedAgain(enum.Enum):
-    """What claiming again found."""
+    """What claiming a process again found."""
 
     OURS = "ours"
-    TAKEN = "taken"  # another's now, or not ours to run
+    TAKEN = "taken"  # another owner has it, or this owner may not run it
     OVER = "over"  # it has its terminal fact, or was pruned
 
 
 class Outbox:
-    """Writes for one worker. ``run`` is its loop; ``is_empty`` says that nothing is left to write."""
+    """Writes for one worker.
+
+    Attributes:
+        claiming: how many processes are being claimed again now: their leases may be renewed before they are known.
+        written: how many outcomes were written.
+        returned: how many leases were released.
+    """
 
     def __init__(
         self, registry: ProcessRegistry, roster: Roster, lease_ttl_ms: int, on_change: Callable[[], None]
@@ -60,7 +65,7 @@ class Outbox:
         self.returned = 0
 
     def write(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Write this outcome under the attempt's lease, as soon as can be."""
+        """Write this outcome under the attempt's lease with the next batch."""
         try:
             encoded = self._registry.calls.encoded(outcome)
         except PayloadError as error:
@@ -69,9 +74,9 @@ class Outbox:
         self._wake()
 
     def give_back(self, lease: ProcessLease, attempt: Attempt | None = None) -> None:
-        """Release a lease under which nothing runs, as soon as can be."""
+        """Release a lease under which nothing runs with the next batch."""
         name = attempt_of(lease)
-        if attempt is not None or name not in self._returns:  # several renewals may list one that nobody knows
+        if attempt is not None or name not in self._returns:  # several renewals may list one unknown lease
             self._returns[name] = (lease, attempt)
         self._wake()
 
@@ -85,7 +90,7 @@ class Outbox:
         return self._idle.is_set()
 
     async def run(self) -> None:
-        """Write for ever; ends by cancellation, between two writes or while the server does not answer."""
+        """Write whatever there is to write, for ever. Ends by cancellation."""
         failures = 0
         while True:
             await self._to_do.wait()

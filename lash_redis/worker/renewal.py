@@ -1,7 +1,7 @@
-"""Renew one owner's leases from a thread: for a ``Worker`` embedded in somebody's program, and for an orphaned one.
+"""Renew one owner's leases from a thread: for a ``Worker`` in a program, and for one whose supervisor has died.
 
-A thread survives a blocked event loop, not a C call that holds the GIL: for that the pool's supervisor renews from
-another OS process (design, section 4).
+A thread goes on while the event loop is blocked, but not during a C call that holds the GIL. In a pool the supervisor
+renews from another OS process (rule 6.3).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from lash_redis.worker.keeper import Renewal
 
 
 class RenewalSource(Protocol):
-    """Who renews this worker's leases, and tells it what was renewed."""
+    """What renews this worker's leases and reports what was renewed."""
 
     def start(self, apply: Callable[[Renewal], None]) -> None:
-        """Begin; ``apply`` is to be called on the running event loop."""
+        """Begin; call ``apply`` with each renewal, on the running event loop."""
 
     def stop(self) -> None:
         """Renew no more."""
 
 
 class RenewalThread:
-    """Renews every third of the TTL, one call a partition, on a plain connection of its own."""
+    """Renews each third of the TTL, with one call for each partition, on a connection of its own."""
 
     def __init__(self, registry: ProcessRegistry, owner: str, ttl_ms: int) -> None:
         self._registry = registry
@@ -47,12 +47,12 @@ class RenewalThread:
         threading.Thread(target=self._run, args=arguments, name="lash-renewal", daemon=True).start()
 
     def stop(self) -> None:
-        """Renew no more; the thread closes its connection by itself."""
+        """Renew no more; the thread closes its connection."""
         self._stopped.set()
 
     def _run(self, stopped: threading.Event, loop: asyncio.AbstractEventLoop, apply: Callable[[Renewal], None]) -> None:
         registry = BlockingRegistry(self._registry)
-        wait_s = 0.0  # whoever renewed before, its last renewal may be a third of the TTL ago
+        wait_s = 0.0  # at once: the last renewal by somebody else may be a third of the TTL ago
         try:
             while not stopped.wait(wait_s):
                 wait_s = self._ttl_ms / 3000
@@ -63,7 +63,7 @@ class RenewalThread:
                     emit(WorkerUnavailable(operation="renew", reason=str(error)))
                     wait_s = min(wait_s, 0.5)
                 except RuntimeError:
-                    return  # the event loop is closed: nobody is left to renew for
+                    return  # the event loop is closed, so nothing runs any more
         finally:
             registry.close()
 

@@ -1,7 +1,7 @@
-"""Threads for plain tasks: daemon ones, each reusable, in which a run can be interrupted by ``StopRequested``.
+"""Reusable daemon threads for plain functions, in which a run can be interrupted by ``StopRequested``.
 
-Not ``concurrent.futures``: its threads keep the interpreter alive, and a thread that will not stop cannot be ended from
-inside; the supervisor ends the whole worker process then (design, section 5).
+The threads of ``concurrent.futures`` keep the interpreter alive. Nothing ends a thread from inside if it does not stop:
+the supervisor ends the whole worker process (rule 7.3); threads must not delay that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _raise_in(thread_id: int, kind: type[BaseException] | None) -> None:
 
 
 class Run:
-    """One call of a plain function, in whatever thread takes it."""
+    """One call of a plain function, in the thread that takes it."""
 
     def __init__(self, call: Callable[[], Any], on_end: Callable[[Any, BaseException | None], None]) -> None:
         self._call = call
@@ -31,14 +31,14 @@ class Run:
         self._stopped = False
 
     def interrupt(self) -> None:
-        """Raise ``StopRequested`` in the run: at its next bytecode, or before its first line."""
+        """Raise ``StopRequested`` in the run, at its next bytecode or before its first line."""
         with self._lock:
             self._stopped = True
             if self._thread_id is not None:
                 _raise_in(self._thread_id, StopRequested)
 
     def execute(self) -> None:
-        """Call the function and tell what came of it. No interrupt reaches the thread after this."""
+        """Call the function and report its end. No interrupt reaches the thread after this."""
         end: tuple[Any, BaseException | None] = None, StopRequested("stopped as it ended")
         try:
             try:
@@ -48,7 +48,7 @@ class Run:
                 end = None, raised
             self._leave()
         except StopRequested:
-            self._leave()  # it came a moment after the code had ended, and ends nothing
+            self._leave()  # the interrupt came after the code had ended, so the end stands
         self._on_end(*end)
 
     def _enter(self) -> None:
@@ -64,7 +64,7 @@ class Run:
 
 
 class Threads:
-    """As many threads as were ever needed at once; an idle one takes the next run."""
+    """As many threads as were ever needed at once. An idle one takes the next run."""
 
     def __init__(self) -> None:
         self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
@@ -84,7 +84,7 @@ class Threads:
             self._runs.put(run)
 
     def close(self) -> None:
-        """Let idle threads go; those that run finish what they have."""
+        """Let idle threads end; the others end after their run."""
         with self._lock:
             for _ in range(self._count):
                 self._runs.put(None)
@@ -94,5 +94,5 @@ class Threads:
         while (run := runs.get()) is not None:
             run.execute()
             with self._lock:
-                if runs is self._runs:  # not closed meanwhile
+                if runs is self._runs:  # the threads were not closed meanwhile
                     self._waiting += 1

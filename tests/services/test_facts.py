@@ -10,7 +10,9 @@ import pytest
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import ProcessStarted, Success
 from lash_redis.core.verdict import Action, Facts
-from lash_redis.recovery.facts import NothingLocal, Proof, explained, facts_of, settlement_of
+from lash_redis.recovery.facts import NothingLocal, explained, facts_of
+from lash_redis.recovery.proofs import Proof
+from lash_redis.recovery.settling import Judge
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -130,10 +132,9 @@ async def test_a_settlement_trusts_a_live_lease_only_where_the_verdict_rests_on_
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", DEAD)
     row = await row_of(registry)
-    seen, answer = explained(row, owner_digest(ME), proof_of, NothingLocal())
-    settlement = settlement_of(row, seen, answer, proof_of, "")
-    assert settlement is not None
-    assert settlement.trusted
+    (judged,) = Judge(owner_digest(ME), proof_of, NothingLocal()).judged([row])
+    assert judged.settlement is not None
+    assert judged.settlement.trusted
 
 
 Situation = Callable[[ProcessRegistry, ServerTime], Awaitable[object]]
