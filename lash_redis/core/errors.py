@@ -47,7 +47,7 @@ class RegistryUnavailable(LashError):
     Attributes:
         operation: the transition that was asked for.
         maybe_applied: True if it may have happened all the same (the reply was lost). Every
-            transition may be sent again and then answers as the first time (design, section 6).
+            transition may be sent again, and then answers as the first time (rule 8.4).
     """
 
     def __init__(self, operation: str, reason: str, *, maybe_applied: bool) -> None:
@@ -128,7 +128,7 @@ class NothingToAbandon(RegistryError):
 
 
 class AuthorityRejected(RegistryError):
-    """The caller has no right to this fact or this lease, whatever it holds (design, section 4)."""
+    """The caller has no right to this fact or this lease, whatever lease it holds (rule 5.3)."""
 
     def __init__(self, process_id: str, why: str) -> None:
         super().__init__(process_id, f"process {process_id!r}: {why}")

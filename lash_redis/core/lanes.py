@@ -1,8 +1,8 @@
-"""How a lane is named, in the one place that knows.
+"""The name of a lane, ``queue|task|digest``.
 
-A lane is one ordered set of queued rows that the same workers may run (design, section 6). Its text is
-``queue|task|digest``; none of the three may hold a ``|``. The digest is empty for what was registered without
-the task's function, and the task too for work that has none (``ExternalInput``).
+A lane is one ordered set of queued rows that the same workers may run (rule 9.1). None of the three parts holds a ``|``.
+The digest is empty for rows that were registered without the task's function. The task is empty too for work that has
+none (``ExternalInput``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ MAX_LANES = 500
 
 
 def lane(queue: str, task: str = "", digest: str = "") -> str:
-    """Return the lane of rows of ``task`` with this signature in ``queue``; all three were checked before."""
+    """Return the lane of rows of ``task`` with this signature in ``queue``; the caller has checked all three."""
     return f"{queue}|{task}|{digest}"
 
 

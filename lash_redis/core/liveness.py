@@ -1,8 +1,7 @@
-"""Who owns a lease, and the proof that such an owner is dead (design, section 3).
+"""Who owns a lease, and the proof that such an owner is dead (rules 2.1 to 2.4).
 
-The lowest room, and the only one that reads the machine. Absence is one answer alone, ``kill(pid, 0)`` refused with
-ESRCH; replacement is another start time under the same pid. Whatever cannot be read or is not understood proves
-nothing: a missed proof makes a row wait, a false one runs owner-bound work twice.
+A pid is absent if ``kill(pid, 0)`` fails with ESRCH, and replaced if it has another start time now. Whatever cannot be
+read or is not understood proves nothing: a missed proof makes a row wait, a false one runs owner-bound work twice.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from lash_redis.core.checks import checked_id, checked_text
 
 ProofOfDeath = Literal["gone", "replaced"]
 
-# How process start is read: raw ticks since boot, field 22 of /proc/<pid>/stat. Change the name with the reading, so
-# that two releases that write it differently never compare.
+# The process start is field 22 of /proc/<pid>/stat, in clock ticks since boot. A release that reads it in another way
+# must use another name, so that two releases never compare different readings.
 _SCHEME = "linux-stat22"
 
 _NAMESPACE = re.compile(r"(?:pid|time):\[[0-9]+\]")
@@ -29,17 +28,17 @@ _START_AFTER_NAME = 22 - 3  # fields 1 and 2 are the pid and the name; what foll
 
 
 class Opaque(msgspec.Struct, frozen=True, tag="opaque"):
-    """An owner of whose life nothing can be proven: it may be silent, it is never provably dead."""
+    """An owner whose death cannot be proven."""
 
 
 class LocalProcess(msgspec.Struct, frozen=True, tag="local_process"):
-    """An owner that is one OS process. The texts are compared, never parsed.
+    """An owner that is one OS process. Its texts are compared, never parsed.
 
     Attributes:
-        host_id: in the clear, how ``process_start`` is read, the pid and time namespaces that give ``pid`` and
-            ``process_start`` their meaning, and the machine as far as it has a name.
-        boot_id: the running kernel's; every container of a machine has the same.
-        pid: as its own pid namespace counts.
+        host_id: in the clear: how ``process_start`` is read, the pid and time namespaces that give ``pid`` and
+            ``process_start`` their meaning, and the machine id if there is one.
+        boot_id: of the running kernel; all containers of a machine share it.
+        pid: in its own pid namespace.
         process_start: clock ticks since boot, as ``/proc/<pid>/stat`` writes them.
     """
 
@@ -53,12 +52,12 @@ Liveness = Opaque | LocalProcess
 
 
 class LeaseOwner(msgspec.Struct, frozen=True):
-    """Who holds a lease, or started a process. *The same owner* means owner id and incarnation equal.
+    """Who holds a lease, or started a process. Two owners are the same if owner id and incarnation are equal.
 
     Attributes:
         owner_id: a stable name (pod and slot); names are reused and prove nothing.
         incarnation_id: one life of one worker process.
-        liveness: what a claimant may prove this owner's death by.
+        liveness: what a claimant can prove this owner's death by.
 
     Raises:
         SettingsError: an id is outside what is allowed.
@@ -81,19 +80,19 @@ class LeaseOwner(msgspec.Struct, frozen=True):
     def local_process(cls, owner_id: str, incarnation_id: str, host_id: str | None = None) -> LeaseOwner:
         """Return an owner that is this OS process, opaque where the machine does not say enough.
 
-        ``host_id`` stands in for the machine id only: namespaces and scheme stay part of the compared text.
+        ``host_id`` replaces the machine id only: namespaces and scheme stay part of the compared text.
         """
         return cls(owner_id, incarnation_id, own_liveness(host_id))
 
     def is_definitely_dead_for(self, claimant: LeaseOwner) -> bool:
-        """Say whether ``claimant``, who must be this OS process, can prove this owner dead (design, section 3)."""
+        """Say whether ``claimant``, who must be this OS process, can prove this owner dead."""
         return self.proof_of_death(claimant) is not None
 
     def proof_of_death(self, claimant: LeaseOwner) -> ProofOfDeath | None:
         """Name the proof that this owner is dead: ``gone``, ``replaced``, or None where there is none.
 
-        The claimant must be a local process on the same host id and boot id, be the OS process that asks, and be
-        another incarnation: none proves itself dead.
+        The claimant must be a local process with the same host id and boot id. It must be the OS process that asks, and
+        another incarnation, since none proves itself dead (rule 2.1).
         """
         holder, asking = self.liveness, claimant.liveness
         if not isinstance(holder, LocalProcess) or not isinstance(asking, LocalProcess):
@@ -101,7 +100,7 @@ class LeaseOwner(msgspec.Struct, frozen=True):
         if self.incarnation_id == claimant.incarnation_id:
             return None
         if not (holder.host_id and holder.boot_id and holder.process_start):
-            return None  # an empty text names nothing, and would equal any other
+            return None  # an empty text names nothing, and would equal any other empty text
         if holder.host_id != asking.host_id or holder.boot_id != asking.boot_id:
             return None
         if asking.pid != os.getpid():
@@ -124,19 +123,19 @@ def own_liveness(host_id: str | None = None) -> Liveness:
 
 
 def _fate_of(pid: int, process_start: str) -> ProofOfDeath | None:
-    """Look what became of a pid of this pid namespace.
+    """Look up a pid of this pid namespace.
 
-    Each proof is final the moment it is seen, since what held the pid before can never have it back. So a race with
-    a death or a reuse of the pid can only miss a proof.
+    Each proof is final when it is seen, since a process that has lost its pid never gets it back. A race with a death or
+    with a reuse of the pid can only miss a proof.
     """
     if sys.platform != "linux" or type(pid) is not int or pid <= 0:
-        return None  # kill(0) and kill(-n) mean groups; on Windows kill(pid, 0) is Ctrl-C
+        return None  # kill(0) and kill(-n) address groups; on Windows kill(pid, 0) sends Ctrl-C
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return "gone"
     except PermissionError:
-        pass  # it exists, and is another user's
+        pass  # the process exists and belongs to another user
     except (OSError, OverflowError):
         return None
     if not _proc_counts_as_we_do():
@@ -145,7 +144,7 @@ def _fate_of(pid: int, process_start: str) -> ProofOfDeath | None:
     if leader is None:
         return None
     if leader != pid:
-        return "gone"  # the number is a thread's now; a process keeps its own until its last thread has ended
+        return "gone"  # the number belongs to a thread now; a process keeps its pid until its last thread has ended
     seen = _start_of(pid)
     if seen is None or seen == process_start or _start_of(pid) != seen:
         return None
@@ -186,9 +185,9 @@ def _own_start() -> str | None:
 
 
 def _proc_counts_as_we_do() -> bool:
-    """Say whether /proc shows this process's own pid namespace, and not one around it.
+    """Say whether /proc shows this process's own pid namespace, and not an outer one.
 
-    ``NSpid`` lists our pid in each namespace from that of /proc down to ours: one number means that they are one.
+    ``NSpid`` lists our pid in each namespace from that of /proc down to ours. One number means that both are the same.
     """
     return _status_field("self", "NSpid") == [str(os.getpid())]
 
@@ -203,7 +202,7 @@ def _thread_group_of(pid: int) -> int | None:
 
 
 def _status_field(process: str, name: str) -> list[str] | None:
-    # Not splitlines(): the kernel escapes a newline in a process's name, but not the other ends of line it knows.
+    # Not splitlines(): the kernel escapes a newline in a process's name, but not the other line ends of splitlines().
     for line in (_read(f"/proc/{process}/status") or "").split("\n"):
         field, colon, value = line.partition(":")
         if colon and field == name:

@@ -1,8 +1,7 @@
-"""Time, waiting and randomness: the only module that asks for them, so that a simulation can be the answer.
+"""Time, waiting and randomness, in the only module that asks the machine for them (rule 11.4).
 
-Every function here goes through one clock, which ``use`` replaces whole. Durations are seconds where one waits, as in
-asyncio; moments are integer milliseconds, and compared only with others of the same machine: leases live by the
-server's time.
+Every function goes through one clock, which ``use`` replaces whole. Waits are in seconds, as in asyncio. Moments are
+integer milliseconds and are compared only with moments of the same machine: leases live by the server's time.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from contextlib import contextmanager
 
 _RANDOM_BYTES = 16  # 128 bits: names minted without asking anybody
 _CLOCK_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-_MOST_DOUBLINGS = 64  # past it any wait is at its most, and a larger power would overflow a float
+_MOST_DOUBLINGS = 64  # any wait has reached its maximum by then, and a larger power overflows a float
 
 
 class Clock:
-    """This machine's clocks, sleeps and randomness. A test derives from it what it wants to steer."""
+    """This machine's clocks, sleeps and randomness. A test overrides what it wants to control."""
 
     def boottime_ms(self) -> int:
-        """Return the time since boot, ms, with the time spent suspended where the platform counts it."""
+        """Return the time since boot, ms, including the time spent suspended where the platform counts it."""
         if _CLOCK_BOOTTIME is None:
             return time.monotonic_ns() // 1_000_000
         return time.clock_gettime_ns(_CLOCK_BOOTTIME) // 1_000_000
@@ -46,7 +45,7 @@ class Clock:
         return os.urandom(count)
 
     def random_fraction(self) -> float:
-        """Return a number in [0, 1), to spread load by and never to name anything."""
+        """Return a number in [0, 1). It spreads load; it never names anything."""
         return random.random()
 
 
@@ -55,7 +54,7 @@ _clock = Clock()
 
 @contextmanager
 def use(clock: Clock) -> Iterator[None]:
-    """Put ``clock`` in the place of the machine's, in this whole OS process, until the block ends."""
+    """Replace the machine's clock by ``clock`` in this whole OS process until the block ends."""
     global _clock
     before, _clock = _clock, clock
     try:
@@ -67,14 +66,14 @@ def use(clock: Clock) -> Iterator[None]:
 def boottime_ms() -> int:
     """Return the clock by which a holder trusts its lease, ms since boot.
 
-    It runs on while the machine is suspended, and never steps (design, section 4). Where there is no
-    ``CLOCK_BOOTTIME`` it is the monotonic clock.
+    It runs on while the machine is suspended, and never steps (rule 6.1). Where there is no ``CLOCK_BOOTTIME`` it is the
+    monotonic clock.
     """
     return _clock.boottime_ms()
 
 
 def wall_ms() -> int:
-    """Return the wall clock, ms since 1970. It may step either way: for people to read, never to decide by."""
+    """Return the wall clock, ms since 1970. It may step either way, so it is shown to people and decides nothing."""
     return _clock.wall_ms()
 
 
@@ -89,7 +88,7 @@ def pause(seconds: float) -> None:
 
 
 def jittered(value: float, fraction: float) -> float:
-    """Return ``value`` moved at random by at most ``fraction`` of it, up or down, so that many do not act at once."""
+    """Return ``value`` moved at random by at most ``fraction`` of it, so that many workers do not act at once."""
     return value * (1 + fraction * (2 * _clock.random_fraction() - 1))
 
 
@@ -99,14 +98,15 @@ def random_token() -> str:
 
 
 def new_incarnation_id() -> str:
-    """Return 128 random bits as 32 hex digits: one life of one worker process (design, section 1)."""
+    """Return 128 random bits as 32 hex digits: one life of one worker process."""
     return _clock.random_bytes(_RANDOM_BYTES).hex()
 
 
 def backoff(failures: int, first_s: float, most_s: float) -> float:
     """Return how long to wait, s, after so many ``failures`` in a row.
 
-    None: at once. Then ``first_s``, doubling up to ``most_s``. Spread it with ``jittered`` where many wait together.
+    Without a failure it is 0. Then it is ``first_s``, doubling up to ``most_s``. Spread it with ``jittered`` where many
+    wait together.
     """
     if failures <= 0:
         return 0.0
