@@ -1,1 +1,1 @@
-"""The words of the product and the decisions that need no I/O. Imports nothing from the other rooms."""
+"""The words of the product and the decisions that need no I/O. It imports none of the other packages."""

@@ -1,7 +1,7 @@
 """The name of a lane, ``queue|task|digest``.
 
-A lane is one ordered set of queued rows that the same workers may run (rule 9.1). None of the three parts holds a ``|``.
-The digest is empty for rows that were registered without the task's function. The task is empty too for work that has
+A lane is one ordered set of queued rows that the same workers may run (rule 9.1). No part of it holds a ``|``. The
+digest is empty for rows that were registered without the task's function. The task is empty too for work that has
 none (``ExternalInput``).
 """
 

@@ -125,8 +125,8 @@ def own_liveness(host_id: str | None = None) -> Liveness:
 def _fate_of(pid: int, process_start: str) -> ProofOfDeath | None:
     """Look up a pid of this pid namespace.
 
-    Each proof is final when it is seen, since a process that has lost its pid never gets it back. A race with a death or
-    with a reuse of the pid can only miss a proof.
+    Each proof is final when it is seen, since a process that has lost its pid never gets it back. A race with a death
+    or with a reuse of the pid can only miss a proof.
     """
     if sys.platform != "linux" or type(pid) is not int or pid <= 0:
         return None  # kill(0) and kill(-n) address groups; on Windows kill(pid, 0) sends Ctrl-C

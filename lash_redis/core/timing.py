@@ -66,8 +66,8 @@ def use(clock: Clock) -> Iterator[None]:
 def boottime_ms() -> int:
     """Return the clock by which a holder trusts its lease, ms since boot.
 
-    It runs on while the machine is suspended, and never steps (rule 6.1). Where there is no ``CLOCK_BOOTTIME`` it is the
-    monotonic clock.
+    It runs on while the machine is suspended, and never steps (rule 6.1). Where there is no ``CLOCK_BOOTTIME`` it is
+    the monotonic clock.
     """
     return _clock.boottime_ms()
 
