@@ -46,7 +46,6 @@ class Phase(enum.StrEnum):
     """The place of a non-terminal process, in one word: a text that compares equal to it."""
 
     QUEUED = "queued"
-    DELAYED = "delayed"
     HELD = "held"
     STARTED = "started"
     UNCERTAIN = "uncertain"
@@ -131,7 +130,7 @@ class Failure(msgspec.Struct, frozen=True):
     """The work reported failure.
 
     Attributes:
-        code: the exception's qualified name, or ``no_input``, ``undecodable``, ``time_limit``.
+        code: the exception's qualified name, or ``no_input`` or ``undecodable``.
         message: what it said.
         traceback: bounded text, empty if there is none.
     """
@@ -154,7 +153,7 @@ class AbandonEvidence(msgspec.Struct, frozen=True):
         writer: who wrote it.
         owner: the owner it names (None for externally owned work).
         epoch_ms: when, server time.
-        proof: gone, replaced, reaped, succeeded, requested, ended_here or loss_limit.
+        proof: gone, replaced, reaped, requested, ended_here or loss_limit.
         detail: the proof in words (an exit status, who asked, how many losses).
     """
 

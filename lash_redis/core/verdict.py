@@ -48,7 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         ended_here: this incarnation started it, and its work was seen to end here without a result.
         losses_at_limit: losses, the one that this verdict would count included, have reached the row's limit.
         expired: the row's expiry has passed.
-        waiting: its place is *queued* or *delayed*.
+        waiting: its place is *queued*.
     """
 
     terminal: bool

@@ -41,6 +41,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 
 from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.places import INDEXES, PLACES
 
 SCHEMA_VERSION = 1
 
@@ -52,11 +53,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "o:": ("string", False),
     "l:": ("string", True),
     "lanes": ("zset", False),
-    "q:": ("zset", False),
-    "leases": ("zset", False),
-    "held": ("zset", False),
-    "uncertain": ("zset", False),
-    "outside": ("zset", False),
+    **dict.fromkeys(INDEXES, ("zset", False)),
     "asked": ("zset", False),
     "of:": ("zset", False),
     "holders": ("zset", False),
@@ -71,7 +68,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
 
 ROW_FIELDS: dict[str, str] = {
     "d": "disposition: r rerunnable, o owner-bound, e externally owned",
-    "ph": "place: q queued, l leased, u uncertain, x outside; empty once terminal",
+    "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
     "ln": "lane: queue|task|digest",
     "sq": "sequence, its place in the lane",
     "in": "input; empty if it stands in K:i:",

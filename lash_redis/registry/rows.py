@@ -18,6 +18,7 @@ from lash_redis.core.model import (
     ProcessStatus,
     RecoveryDisposition,
 )
+from lash_redis.core.places import LEASED, PLACE_OF_CODE
 from lash_redis.registry.codec import (
     DISPOSITIONS,
     STATUSES,
@@ -26,8 +27,6 @@ from lash_redis.registry.codec import (
     decode_outcome,
     decode_owner,
 )
-
-_PLACES = {b"q": Phase.QUEUED, b"d": Phase.DELAYED, b"u": Phase.UNCERTAIN, b"x": Phase.OUTSIDE}
 
 # What a settle compares, in the order of its header.
 _OBSERVED = (b"ho", b"tk", b"fe", b"fs", b"fa", b"ft", b"st", b"lo", b"lt", b"ar", b"cr", b"ph")
@@ -103,10 +102,7 @@ class Row:
         """The place in one word; None once terminal."""
         if self.is_terminal:
             return None
-        place = self.fields[b"ph"]
-        if place == b"l":
-            return Phase.STARTED if self.has_begun else Phase.HELD
-        return _PLACES[place]
+        return PLACE_OF_CODE[self.fields[b"ph"]].phase(begun=self.has_begun)
 
     @cached_property
     def holder(self) -> LeaseOwner | None:
@@ -176,7 +172,7 @@ class Row:
             disposition=self.disposition,
             status=self.status,
             phase=self.phase,
-            lease_lapsed=self.fields[b"ph"] == b"l" and not self.is_live,
+            lease_lapsed=self.phase in LEASED.phases and not self.is_live,
             first_started=started,
             abandon_request=self.abandon_request,
             cancel_request=cancel_request,

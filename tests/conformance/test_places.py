@@ -1,0 +1,287 @@
+"""The moves of ``core/places.py``: every transition is tried on a row in every situation, and does what the table says.
+
+A situation is a phase with what matters beside it: who holds or held the row, how it was started, which request stands
+on it, and whether its lease is live.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from lash_redis.core.errors import LashError
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import (
+    AbandonWriter,
+    Cancelled,
+    ExternalOwner,
+    Failure,
+    Outcome,
+    Phase,
+    ProcessLease,
+    ProcessStarted,
+    ProcessStatus,
+    RecoveryDisposition,
+    Success,
+)
+from lash_redis.core.places import LEASED, MOVES
+from lash_redis.recovery.facts import NothingLocal
+from lash_redis.recovery.proofs import Proof
+from lash_redis.recovery.settling import Judge, carry_out
+from lash_redis.registry.answers import Death
+from lash_redis.registry.keys import owner_digest, partition_prefix
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.rows import Row
+from lash_redis.registry.scripts import names
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    EXTERNALLY_OWNED,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    abandon,
+    abandoned,
+    batch_claim,
+    cancel,
+    outside,
+    work,
+)
+
+DEAD = LeaseOwner.opaque("dead", "dead-1")  # its death is recorded
+OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned(AbandonWriter.SWEEP, ADA))
+
+# Scripts that move no row: they read, renew for owners, or keep house.
+MOVES_NO_ROW = {
+    "counts", "forget_owners", "get", "holders", "open", "page", "prune", "record_death", "renew_owned", "wake",
+    "watch",
+}  # fmt: skip
+
+Moved = tuple[RecoveryDisposition, Phase | None, Phase | ProcessStatus, str]
+Step = Callable[[ProcessRegistry, Row], Awaitable[Any]]
+
+
+def lease_of(row: Row) -> ProcessLease:
+    """Return the last lease, or one that never was if the row names none."""
+    return row.lease() or ProcessLease(row.process_id, ADA, "none", 1, 1, 1)
+
+
+def claim(owner: LeaseOwner) -> Step:
+    """Claim, which starts nothing."""
+    return lambda registry, row: registry.claim(row.process_id, owner, LONG_MS)
+
+
+def reclaim(owner: LeaseOwner) -> Step:
+    """Take the lease from its holder, if that one is dead."""
+    return lambda registry, row: registry.reclaim(row.process_id, owner, lease_of(row), LONG_MS)
+
+
+def take(owner: LeaseOwner) -> Step:
+    """Claim and start by a batch claim of the row's lane."""
+    return lambda registry, row: registry.claim_next(batch_claim(registry, owner, served=(("default", (row.lane,)),)))
+
+
+def record(owner: LeaseOwner) -> Step:
+    """Record a start without a lease."""
+    return lambda registry, row: registry.record_first_started(row.process_id, ProcessStarted(owner, 1))
+
+
+def request_cancel(at_ms: int) -> Step:
+    """Ask that the work stop."""
+    return lambda registry, row: registry.request_cancel(row.process_id, cancel(at_ms=at_ms))
+
+
+def request_abandon(at_ms: int) -> Step:
+    """Accept that the result stays unknown."""
+    return lambda registry, row: registry.request_abandon(row.process_id, abandon(at_ms=at_ms))
+
+
+def complete(outcome: Outcome) -> Step:
+    """Write a terminal fact under the lease."""
+    return lambda registry, row: registry.complete(lease_of(row), outcome)
+
+
+def complete_outside(outcome: Outcome) -> Step:
+    """Write a terminal fact as the outside actor."""
+    return lambda registry, row: registry.complete_unleased(row.process_id, outcome, ExternalOwner("desk"))
+
+
+async def start(registry: ProcessRegistry, row: Row) -> None:
+    """Start under the lease that the row names."""
+    await registry.start(lease_of(row))
+
+
+async def release(registry: ProcessRegistry, row: Row) -> None:
+    """Give the lease back."""
+    await registry.release(lease_of(row))
+
+
+async def renew(registry: ProcessRegistry, row: Row) -> None:
+    """Move the lease's end."""
+    await registry.renew(lease_of(row), LONG_MS)
+
+
+class _SawTheEnd(NothingLocal):
+    def saw_end(self, row: Row) -> bool:
+        return True
+
+
+def settle(*, proven: bool = False, ended: bool = False) -> Step:
+    """Do what the verdict says: as seen by ADA, who can prove DEAD's death or not, and whose own work ended or not."""
+
+    def proof_of(digest: str) -> Proof | None:
+        return Proof("reaped") if proven and digest == owner_digest(DEAD) else None
+
+    async def settled(registry: ProcessRegistry, row: Row) -> None:
+        judge = Judge(owner_digest(ADA), proof_of, _SawTheEnd() if ended else NothingLocal())
+        assert all(stands for _, stands in await carry_out(registry, judge.judged([row])))
+
+    return settled
+
+
+# Every transition that takes one process: its script, and a call with each argument that matters.
+TRANSITIONS: tuple[tuple[str, Step], ...] = (
+    *(("claim", claim(owner)) for owner in (ADA, BOB)),
+    *(("reclaim", reclaim(owner)) for owner in (ADA, BOB)),
+    *(("claim_next", take(owner)) for owner in (ADA, BOB)),
+    *(("record_first_started", record(owner)) for owner in (ADA, BOB)),
+    ("start", start),
+    ("renew", renew),
+    ("release", release),
+    *(("terminalize", complete(outcome)) for outcome in OUTCOMES),
+    *(("complete_unleased", complete_outside(outcome)) for outcome in OUTCOMES),
+    ("request_cancel", request_cancel(2)),
+    ("request_abandon", request_abandon(2)),
+    ("settle", settle()),
+    ("settle", settle(proven=True)),
+    ("settle", settle(ended=True)),
+)
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """How a row comes to a phase."""
+
+    disposition: RecoveryDisposition
+    phase: Phase
+    steps: tuple[Step, ...] = ()
+    loss_limit: int = 5
+
+
+SITUATIONS = (
+    Situation(RERUNNABLE, Phase.QUEUED),
+    Situation(RERUNNABLE, Phase.QUEUED, (take(ADA), release)),
+    Situation(RERUNNABLE, Phase.QUEUED, (record(ADA),)),
+    Situation(RERUNNABLE, Phase.HELD, (claim(ADA),)),
+    Situation(RERUNNABLE, Phase.HELD, (claim(DEAD),)),
+    Situation(RERUNNABLE, Phase.HELD, (take(ADA), release, claim(BOB))),
+    Situation(RERUNNABLE, Phase.STARTED, (take(ADA),)),
+    Situation(RERUNNABLE, Phase.STARTED, (take(ADA),), loss_limit=1),
+    Situation(RERUNNABLE, Phase.STARTED, (take(ADA), release, take(BOB))),
+    Situation(RERUNNABLE, Phase.STARTED, (claim(DEAD), start)),
+    Situation(OWNER_BOUND, Phase.QUEUED),
+    Situation(OWNER_BOUND, Phase.HELD, (claim(ADA),)),
+    Situation(OWNER_BOUND, Phase.HELD, (claim(DEAD),)),
+    Situation(OWNER_BOUND, Phase.HELD, (record(ADA), claim(ADA))),
+    Situation(OWNER_BOUND, Phase.HELD, (record(ADA), claim(BOB))),
+    Situation(OWNER_BOUND, Phase.HELD, (record(DEAD), claim(BOB))),
+    Situation(OWNER_BOUND, Phase.STARTED, (take(ADA),)),
+    Situation(OWNER_BOUND, Phase.STARTED, (claim(ADA), start)),
+    Situation(OWNER_BOUND, Phase.STARTED, (claim(DEAD), start)),
+    Situation(OWNER_BOUND, Phase.STARTED, (take(ADA), release, claim(ADA))),
+    Situation(OWNER_BOUND, Phase.UNCERTAIN, (take(ADA), release)),
+    Situation(OWNER_BOUND, Phase.UNCERTAIN, (record(ADA),)),
+    Situation(OWNER_BOUND, Phase.UNCERTAIN, (claim(DEAD), start, release)),
+    Situation(EXTERNALLY_OWNED, Phase.OUTSIDE),
+)
+REQUESTS: tuple[Step | None, ...] = (None, request_cancel(1), request_abandon(1))
+
+
+class Stage:
+    """Brings rows into situations, tries transitions on them, and keeps the moves that it saw."""
+
+    def __init__(self, registry: ProcessRegistry, client: Any) -> None:
+        self.moved: set[Moved] = set()
+        self._registry = registry
+        self._client = client
+        self._numbers = itertools.count()
+
+    async def try_all(self, situation: Situation, request: Step | None, *, lapsed: bool) -> None:
+        """Try every transition on a row in one situation; on a new row once one has changed it."""
+        row = None
+        for script, step in TRANSITIONS:
+            row = row or await self._situated(situation, request, lapsed=lapsed)
+            if row is None:
+                return
+            try:
+                await step(self._registry, row)
+            except LashError:
+                continue  # had it changed the row all the same, the next transition would seem to make an unlisted move
+            after = await self._row(row.process_id)
+            self._note(after, row.phase, script)
+            if after.fields != row.fields:
+                row = None
+
+    async def _situated(self, situation: Situation, request: Step | None, *, lapsed: bool) -> Row | None:
+        """Return a new row in a situation, or None if there is none: the request is refused there, or ends the row."""
+        process_id = f"p{next(self._numbers)}"
+        registration = work(process_id, situation.disposition, task=process_id, loss_limit=situation.loss_limit)
+        if situation.disposition is EXTERNALLY_OWNED:
+            registration = outside(process_id)
+        await self._registry.register_many([registration])
+        row = await self._row(process_id)
+        self._note(row, None, "register")
+        for step in situation.steps:
+            if step in (start, release):
+                row = await self._row(process_id)  # which names the lease now
+            await step(self._registry, row)
+        if request is not None:
+            with contextlib.suppress(LashError):
+                await request(self._registry, row)
+        if lapsed:
+            # The lease's key goes, as it does once its time is up.
+            await self._client.delete(f"{partition_prefix(self._registry.namespace, 0)}:l:{process_id}")
+        row = await self._row(process_id)
+        stands = row.cancel_request or row.abandon_request
+        if request is not None and (row.is_terminal or not stands):
+            return None
+        assert row.phase is situation.phase
+        return row
+
+    async def _row(self, process_id: str) -> Row:
+        row = await self._registry.row(process_id)
+        assert row is not None
+        return row
+
+    def _note(self, row: Row, before: Phase | None, script: str) -> None:
+        now = row.phase or row.status
+        if now is not before:
+            self.moved.add((row.disposition, before, now, script))
+
+
+@pytest.mark.parametrize("partitions", [1])
+async def test_every_transition_moves_rows_as_the_table_says(registry: ProcessRegistry, client: Any) -> None:
+    """No transition makes a move that the table lacks, and the table lists none that no transition makes."""
+    await registry.record_death(DEAD, Death("killed", "somebody"))
+    stage = Stage(registry, client)
+    for situation, request in itertools.product(SITUATIONS, REQUESTS):
+        for lapsed in (False, True) if situation.phase in LEASED.phases else (False,):
+            await stage.try_all(situation, request, lapsed=lapsed)
+
+    listed = {
+        (disposition, move.source, move.target, script)
+        for move in MOVES
+        for disposition in move.dispositions
+        for script in move.by
+    }
+    assert stage.moved - listed == set()
+    assert listed - stage.moved == set()
+
+
+def test_every_script_is_tried_or_moves_no_row() -> None:
+    """A new transition joins the ones that are tried."""
+    assert set(names()) == {"register"} | {script for script, _ in TRANSITIONS} | MOVES_NO_ROW
