@@ -1,1 +1,1 @@
-"""The command line: thin verbs over the rooms below. Nothing imports it."""
+"""The command line: arguments, text for people, exit codes. Nothing imports it."""

@@ -1,7 +1,8 @@
-"""From a command's options to an open registry, and from what came of it to an exit code: one path for every verb.
+"""Open the registry that a command's options name, run a verb on it, and turn the result into an exit code.
 
-A verb is a coroutine function that returns the text to print. What the registry refuses is one line on standard error
-and exit code 1; a value that no verb would take is argparse's, exit code 2. A password is never shown.
+A verb is a coroutine function that returns the text to print. What the registry refuses becomes one line on standard
+error and exit code 1. A value that no verb would take is refused by argparse, with exit code 2. No message shows a
+password.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ import msgspec
 
 from lash_redis.app.connections import URL_VARIABLE
 from lash_redis.cli.render import printable
-from lash_redis.core.checks import checked_id, checked_namespace, checked_text
+from lash_redis.core.checks import checked_id, checked_namespace
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.registry.registry import ProcessRegistry
 
 Verb = Callable[[ProcessRegistry, argparse.Namespace], Awaitable[str]]
 
 REFUSED: Final = 1
-INTERRUPTED: Final = 130  # as a shell has it: 128 + SIGINT
+INTERRUPTED: Final = 130  # as shells report it: 128 + SIGINT
 _SCHEMES: Final = ("redis", "rediss", "unix")
 
 
@@ -49,16 +50,6 @@ def add_process_id(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_request(parser: argparse.ArgumentParser) -> None:
-    """Add who asks, and why: both are kept with the process, and both are required."""
-
-    def text(name: str, at_most: int) -> Callable[[str], str]:
-        return checked_by(lambda value: checked_text(name, value.strip(), at_most))
-
-    parser.add_argument("--by", required=True, type=text("--by", 256), help="who asks, up to 256 bytes")
-    parser.add_argument("--reason", required=True, type=text("--reason", 4096), help="why, up to 4096 bytes")
-
-
 def checked_by(check: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return an argparse type that refuses a value in the words of its check."""
 
@@ -72,7 +63,7 @@ def checked_by(check: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def checked_url(value: str) -> str:
-    """Return ``value`` if it may be a server's URL. The message does not repeat it: it may hold a password.
+    """Return ``value`` if it may be a server's URL. The error does not repeat the value, which may hold a password.
 
     Raises:
         SettingsError: another scheme, or a port that is no number.
@@ -94,7 +85,7 @@ def answer(args: argparse.Namespace, verb: Verb) -> int:
     try:
         _print(asyncio.run(_asked(args, verb)))
     except BrokenPipeError:
-        # Whoever read has read enough (``| head``). What Python would still flush goes nowhere.
+        # The reader closed the pipe (``| head``). What Python would still flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -106,7 +97,7 @@ def answer(args: argparse.Namespace, verb: Verb) -> int:
 
 
 def refused(message: str) -> int:
-    """Say in one line on standard error what was refused, and return the exit code."""
+    """Print in one line on standard error why it was refused, and return the exit code."""
     lines = [printable(line.strip()) for line in message.splitlines()]
     print(f"lash-redis: {'; '.join(filter(None, lines))}", file=sys.stderr)
     return REFUSED
@@ -114,7 +105,7 @@ def refused(message: str) -> int:
 
 def _print(text: str) -> None:
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter still gets the rest
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show a character
     print(text, flush=True)
 
 
@@ -134,13 +125,13 @@ async def _open(registry: ProcessRegistry) -> None:
     except LashError:
         raise
     except (TypeError, ValueError):
-        # redis-py's words for a URL with an option that it does not know may quote the URL.
+        # For an option in the URL that redis-py does not know, its message may quote the URL.
         raise SettingsError("expected a URL that redis-py can use; one of its parts or options is not") from None
 
 
 @contextmanager
 def _server(url: str | None) -> Iterator[str]:
-    """Give the server's URL, and keep the embedded server running meanwhile if it is that one."""
+    """Yield the server's URL; if it is the embedded server's, keep that server running meanwhile."""
     given = url or os.environ.get(URL_VARIABLE)
     if given:
         yield checked_url(given)

@@ -1,7 +1,7 @@
-"""The command ``lash-redis``: one module of this room for each verb.
+"""The command ``lash-redis``: each verb is a module of this package.
 
-A verb's module has ``add_parser(subparsers)``, which sets ``run``, a function from the parsed arguments to the exit
-code. Only the module of the verb that was named is imported, so that none waits for what another needs.
+A verb's module has ``add_parser(subparsers)``, which sets ``run``: a function from the parsed arguments to the exit
+code. Only the module of the verb that was named is imported, so that no verb waits for what another one imports.
 """
 
 from __future__ import annotations

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
-
-import msgspec
 
 from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import ago, duration, json_text, loud, printable, table
 from lash_redis.core.checks import MAX_BATCH, checked_int
-from lash_redis.core.model import Phase, ProcessStatus
-from lash_redis.operate.listing import PHASES, Page, read_page, stops
-from lash_redis.operate.views import row_shape
-from lash_redis.registry.answers import Counts
+from lash_redis.core.model import Phase
+from lash_redis.core.places import BY_URGENCY
+from lash_redis.operate.counts import Totals, count
+from lash_redis.operate.views import NamespaceView, namespace_view, row_view
+from lash_redis.registry.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
 _HEADER = ("ID", "PHASE", "DISPOSITION", "TASK", "QUEUE", "REGISTERED", "STARTED", "OWNER", "NOTE")
-_STATES = tuple(status for status in ProcessStatus if status is not ProcessStatus.RUNNING)
-
-
-class Tally(msgspec.Struct, frozen=True):
-    """The counts of all partitions together."""
-
-    phases: dict[Phase, int]
-    states: dict[ProcessStatus, int]
-    asked: int
 
 
 def add_parser(subparsers: Any) -> None:
@@ -36,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "ps", help="count processes and list those that have not ended", description=__doc__
     )
-    names = [phase.value for phase in PHASES]
+    names = [phase.value for phase in BY_URGENCY]
     parser.add_argument("--phase", choices=names, metavar="PHASE", help=f"only one of: {', '.join(names)}")
     parser.add_argument("--limit", type=checked_by(_limit), default=50, help=f"rows a page, 1 to {MAX_BATCH} (50)")
     parser.add_argument("--cursor", help="where the page begins, as the page before says")
@@ -54,84 +42,67 @@ def _limit(value: str) -> int:
 
 
 async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
-    counts = [await registry.counts(partition) for partition in range(registry.partitions)]
-    wanted = Phase(args.phase) if args.phase else None
-    page = await read_page(registry, stops(wanted, counts), args.limit, args.cursor)
-    tally, lapsed = tallied(counts), await _lapsed(registry)
-    if args.json:
-        return json_text(_shape(registry, tally, page) | {"lapsed": lapsed})
-    lines = [_place(registry), "", *counted(tally)]
-    if lapsed:
-        at_least = "at least " if lapsed >= MAX_BATCH else ""
-        lines.append(loud(f"{at_least}{lapsed} with a lapsed lease that no sweep has seen: does any worker run?"))
-    if page.rows:
-        lines += ["", *table([_HEADER, *map(_line, page.rows)])]
-    if page.cursor is not None:
-        phase = f" --phase {args.phase}" if args.phase else ""
-        lines += ["", f"more: --limit {args.limit}{phase} --cursor {page.cursor}"]
-    return "\n".join(lines)
+    totals = await count(registry)
+    only = Phase(args.phase) if args.phase else None
+    page = await registry.list_by_phase(BY_URGENCY, args.limit, args.cursor, only=only)
+    view = namespace_view(registry, totals, page)
+    return json_text(view) if args.json else "\n".join([_namespace(view), "", *_counted(totals), *_listed(page, args)])
 
 
-async def _lapsed(registry: ProcessRegistry) -> int:
-    """Count the leases that ran out and wait for a sweep, by one page a partition."""
-    pages = [await registry.page(partition, "leases", upto="now") for partition in range(registry.partitions)]
-    return sum(len(page.rows) for page in pages)
-
-
-def tallied(counts: Sequence[Counts]) -> Tally:
-    """Return the sums over all partitions, by phase and by terminal state."""
-    states: Counter[str] = Counter()
-    for each in counts:
-        for (_task, state), number in each.terminal.items():
-            states[state] += number
-    phases = {
-        Phase.UNCERTAIN: sum(each.uncertain for each in counts),
-        Phase.STARTED: sum(each.leased - each.held for each in counts),
-        Phase.HELD: sum(each.held for each in counts),
-        Phase.OUTSIDE: sum(each.outside for each in counts),
-        Phase.QUEUED: sum(sum(each.lanes.values()) for each in counts),
-    }
-    return Tally(phases, {status: states[status.value] for status in _STATES}, sum(each.asked for each in counts))
-
-
-def counted(tally: Tally) -> list[str]:
-    """Return the counts for people; what is uncertain is said first and aloud."""
-    uncertain = tally.phases[Phase.UNCERTAIN]
+def _counted(totals: Totals) -> list[str]:
+    uncertain = totals.phases[Phase.UNCERTAIN]
     lines = []
     if uncertain:
         words = f"{uncertain} uncertain: started, the owner silent, no proof of death. No time settles them; you do:"
         lines += [loud(words), "  lash-redis ps --phase uncertain, then lash-redis abandon ID --by … --reason …", ""]
     lines += table(
         [
-            ["running", *(f"{phase.value} {number}" for phase, number in tally.phases.items())],
-            ["ended", *(f"{status.value} {number}" for status, number in tally.states.items()), ""],
+            ["running", *(f"{phase.value} {number}" for phase, number in totals.phases.items())],
+            ["ended", *(f"{status.value} {number}" for status, number in totals.statuses.items()), ""],
         ]
     )
-    if tally.asked:
-        lines.append(f"{tally.asked} with an abandon request that waits for a sweep or for the end of a lease")
+    if totals.abandon_requested:
+        waiting = f"{totals.abandon_requested} with an abandon request"
+        lines.append(f"{waiting} that waits for a sweep or for the end of a lease")
+    if totals.lapsed:
+        at_least = "at least " if totals.lapsed >= MAX_BATCH else ""
+        lines.append(
+            loud(f"{at_least}{totals.lapsed} with a lapsed lease that no sweep has seen: does any worker run?")
+        )
     return lines
 
 
-def _place(registry: ProcessRegistry) -> str:
-    parts = [f"namespace {registry.namespace}", f"{registry.partitions} partition{'s'[: registry.partitions != 1]}"]
-    if registry.server is not None:
-        parts += [registry.server.version, f"durability: {registry.server.durability}"]
+def _listed(page: ListedRows, args: argparse.Namespace) -> list[str]:
+    lines = []
+    if page.rows:
+        lines += ["", *table([_HEADER, *map(_line, page.rows)])]
+    if page.cursor is not None:
+        phase = f" --phase {args.phase}" if args.phase else ""
+        lines += ["", f"more: --limit {args.limit}{phase} --cursor {page.cursor}"]
+    return lines
+
+
+def _namespace(view: NamespaceView) -> str:
+    partitions, server = view["partitions"], view["server"]
+    parts = [f"namespace {view['namespace']}", f"{partitions} partition{'s'[: partitions != 1]}"]
+    if server is not None:
+        parts += [server["version"], f"durability: {server['durability']}"]
     return printable(" · ".join(parts))
 
 
 def _line(row: Row) -> list[str]:
-    shape, now = row_shape(row), row.now_ms
-    started = shape["first_started"]
+    view, now = row_view(row), row.now_ms
+    started = view["first_started"]
     owner = row.holder or row.starter
     return [
-        shape["id"],
-        shape["phase"],
-        shape["disposition"],
-        shape["task"] or "-",
-        shape["queue"],
-        ago(shape["registered_at_ms"], now),
+        view["id"],
+        view["phase"] or "-",
+        view["disposition"],
+        view["task"] or "-",
+        view["queue"],
+        ago(view["registered_at_ms"], now),
         ago(started["started_at_ms"], now) if started else "-",
-        owner.owner_id if owner else shape["granted_to"] or "-",
+        owner.owner_id if owner else view["granted_to"] or "-",
         _note(row),
     ]
 
@@ -148,17 +119,3 @@ def _note(row: Row) -> str:
     if row.losses:
         notes.append(f"{row.losses} of {row.loss_limit} losses")
     return ", ".join(notes)
-
-
-def _shape(registry: ProcessRegistry, tally: Tally, page: Page) -> dict[str, Any]:
-    server = registry.server
-    return {
-        "namespace": registry.namespace,
-        "partitions": registry.partitions,
-        "server": {"version": server.version, "durability": server.durability} if server else None,
-        "phases": {phase.value: number for phase, number in tally.phases.items()},
-        "states": {status.value: number for status, number in tally.states.items()},
-        "abandon_requested": tally.asked,
-        "processes": [row_shape(row) for row in page.rows],
-        "cursor": page.cursor,
-    }

@@ -1,6 +1,6 @@
-"""How the command line shows things to people: aligned columns, human times, nothing that could steer a terminal. Pure.
+"""Render text for people: aligned columns, readable times, no character that could control a terminal. Pure.
 
-Moments and ages are by the server's clock, which comes with each row: the operator's machine may be wrong.
+Moments and ages are by the server's clock, which comes with each row: the clock of the operator's machine may be wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with what is no printable character escaped: a reason or a result may hold anything."""
+    """Return ``text`` with every character escaped that is not printable: a reason or a result may hold any."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
@@ -71,19 +71,19 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Return lines of ``name  value``; a pair without a name goes on from the one before it."""
+    """Return lines of ``name  value``; a pair without a name continues the pair before it."""
     width = max(len(name) for name, _ in pairs)
     return [f"  {name.ljust(width)}  {value}".rstrip() for name, value in pairs]
 
 
 def loud(text: str) -> str:
-    """Return text that a terminal shows in bold red; anything else, and whoever sets ``NO_COLOR``, gets it plain."""
+    """Return text that a terminal shows in bold red. It stays plain elsewhere, and if ``NO_COLOR`` is set."""
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return f"\x1b[1;31m{text}\x1b[0m" if colours else text
 
 
 def json_text(value: Any) -> str:
-    """Return one JSON object, indented; a value that JSON does not have is shown as Python shows it."""
+    """Return one JSON object, indented; a value that JSON lacks is shown by its ``repr``."""
     return msgspec.json.format(msgspec.json.encode(value, enc_hook=repr), indent=2).decode()
 
 

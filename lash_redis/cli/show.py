@@ -7,7 +7,6 @@ from typing import Any
 
 from lash_redis.cli.connect import add_options, add_process_id, answer
 from lash_redis.cli.render import ago, fields, json_text, loud, moment, named, printable, shortened, value_text
-from lash_redis.core.errors import UnknownProcess
 from lash_redis.core.model import (
     Abandoned,
     AbandonRequest,
@@ -23,8 +22,8 @@ from lash_redis.core.model import (
     TaskInput,
 )
 from lash_redis.core.verdict import Action
-from lash_redis.operate.explain import Sight, Standing, look
-from lash_redis.operate.views import process_shape, standing_shape, verdict_shape
+from lash_redis.operate.explain import Explanation, OwnerState, explain
+from lash_redis.operate.views import explanation_view
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
@@ -47,22 +46,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _show(registry: ProcessRegistry, args: argparse.Namespace) -> str:
-    row = await registry.row(args.id)
-    if row is None:
-        raise UnknownProcess(args.id)
-    sight = await look(registry, row)
+    explanation = await explain(registry, args.id)
     if args.json:
-        return json_text(
-            {
-                "process": process_shape(row),
-                "starter": standing_shape(sight.starter),
-                "holder": standing_shape(sight.holder),
-                "verdict": verdict_shape(sight.facts, sight.verdict),
-            }
-        )
-    return "\n".join(
-        [_title(row), "", *fields([*_record(row), *_owners(row, sight), *_end(row), *_verdict(row, sight)])]
-    )
+        return json_text(explanation_view(explanation))
+    row = explanation.row
+    pairs = [*_record(row), *_owners(explanation), *_end(row), *_verdict(explanation)]
+    return "\n".join([_title(row), "", *fields(pairs)])
 
 
 def _title(row: Row) -> str:
@@ -101,14 +90,15 @@ def _request(what: str, request: CancelRequest | AbandonRequest | None, now_ms: 
     ]
 
 
-def _owners(row: Row, sight: Sight) -> Pairs:
+def _owners(explanation: Explanation) -> Pairs:
+    row = explanation.row
     record, now = row.record(), row.now_ms
     pairs: Pairs = []
     if record.first_started is not None:
         pairs += [
             ("first started", moment(record.first_started.started_at_ms, now)),
             ("starter", named(record.first_started.owner)),
-            *_standing(sight.starter),
+            *_state(explanation.starter),
         ]
     lease = row.lease()
     if lease is None:
@@ -117,11 +107,11 @@ def _owners(row: Row, sight: Sight) -> Pairs:
     pairs.append(("lease", f"{state}; claimed {ago(lease.claimed_at_ms, now)}, fence {lease.fencing_token}"))
     if row.holder_digest == row.starter_digest:
         return [*pairs, ("holder", "the starter")]
-    return [*pairs, ("holder", named(lease.owner)), *_standing(sight.holder)]
+    return [*pairs, ("holder", named(lease.owner)), *_state(explanation.holder)]
 
 
-def _standing(standing: Standing | None) -> Pairs:
-    return [("", f"{standing.life.value}: {printable(standing.text)}")] if standing else []
+def _state(state: OwnerState | None) -> Pairs:
+    return [("", f"{state.life.value}: {printable(state.text)}")] if state else []
 
 
 def _end(row: Row) -> Pairs:
@@ -146,10 +136,11 @@ def _outcome(outcome: Outcome) -> Pairs:
             return [("evidence", f"written by {evidence.writer.value}"), ("", shortened(proof)), ("owner lost", owner)]
 
 
-def _verdict(row: Row, sight: Sight) -> Pairs:
-    pairs = [("verdict", f"line {sight.verdict.line}: {sight.verdict.text}")]
+def _verdict(explanation: Explanation) -> Pairs:
+    row, verdict = explanation.row, explanation.verdict
+    pairs = [("verdict", f"line {verdict.line}: {verdict.text}")]
     if not row.is_terminal:
-        pairs.append(("", f"a sweep from here {sight.what_a_sweep_does}"))
-    if sight.verdict.action is Action.UNCERTAIN:
+        pairs.append(("", f"a sweep from here {explanation.sweep_does}"))
+    if verdict.action is Action.UNCERTAIN:
         pairs.append(("", f"to settle it: lash-redis abandon {row.process_id} --by … --reason …"))
     return pairs

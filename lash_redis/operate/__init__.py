@@ -1,1 +1,1 @@
-"""What operators see and ask, below every user interface: explanations, listings, requests, views of them as data."""
+"""What operators see and ask for, as data: explanations, counts, requests, views. Every user interface stands on it."""

@@ -1,7 +1,7 @@
-"""What can be seen from here of the owners that a row names: the proofs that a sweep in this place would have.
+"""Explain one process: what can be known here of its owners, its verdict, and what a sweep from here would do.
 
-Proofs are the sweep's: a recorded death, or what this machine can prove (design, section 3). That an owner is alive
-changes no line of the verdict; it is for the operator who is about to abandon its work.
+The proofs are those of a sweep on this machine: a recorded death, or what this machine can prove (rules 2.1 and 2.5).
+That an owner is alive changes no verdict. It is shown to the operator who is about to abandon the work.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from typing import Final
 
 import msgspec
 
+from lash_redis.core.errors import UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
 from lash_redis.recovery.facts import NothingLocal, explained
-from lash_redis.recovery.proofs import Proof
+from lash_redis.recovery.proofs import Proof, reaped
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
-_BY_A_SWEEP: Final = {
+_SWEEP: Final = {
     Action.LEAVE: "leaves it as it is",
     Action.UNCERTAIN: "leaves it uncertain",
     Action.REQUEUE: "puts it back into its lane",
@@ -30,87 +31,103 @@ _BY_A_SWEEP: Final = {
 
 
 class Life(enum.Enum):
-    """Whether an owner lives, as far as it can be proven."""
+    """Whether an owner lives, as far as that can be proven."""
 
     ALIVE = "alive"
     DEAD = "dead"
     UNKNOWN = "unknown"
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """One owner's life: the proof if it is dead, and a sentence for the operator."""
+class OwnerState(msgspec.Struct, frozen=True):
+    """Whether one owner lives, a sentence that says why, and the proof if it is dead."""
 
     life: Life
     text: str
     proof: Proof | None = None
 
 
-class Sight:
-    """What is known here of a row's owners, and the verdict that follows."""
+class Explanation(msgspec.Struct, frozen=True):
+    """What a sweep from here would see of a row.
 
-    def __init__(self, row: Row, me: LeaseOwner, standings: dict[str, Standing]) -> None:
-        self._standings = standings
-        self.starter = standings.get(row.starter_digest)
-        self.holder = standings.get(row.holder_digest)
-        self.facts: Facts
-        self.verdict: Verdict
-        self.facts, self.verdict = explained(row, owner_digest(me), self._proof_of, NothingLocal())
+    Attributes:
+        row: the row as it was read.
+        starter: the state of the owner that started it, None if the row names none or is terminal.
+        holder: the state of the owner that holds it or held it last, None likewise.
+        facts: what the verdict looked at.
+        verdict: the line of the verdict's table that the row meets.
+    """
+
+    row: Row
+    starter: OwnerState | None
+    holder: OwnerState | None
+    facts: Facts
+    verdict: Verdict
 
     @property
-    def what_a_sweep_does(self) -> str:
-        """The verdict's action in words."""
-        return _BY_A_SWEEP[self.verdict.action]
-
-    def _proof_of(self, digest: str) -> Proof | None:
-        standing = self._standings.get(digest)
-        return standing.proof if standing else None
+    def sweep_does(self) -> str:
+        """What a sweep does with it, in words that follow "a sweep"."""
+        return _SWEEP[self.verdict.action]
 
 
-async def look(registry: ProcessRegistry, row: Row) -> Sight:
-    """See what a sweep that ran here would see of one row."""
+async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
+    """Read a process and explain it.
+
+    Raises:
+        UnknownProcess: there is none of this id.
+    """
+    row = await registry.row(process_id)
+    if row is None:
+        raise UnknownProcess(process_id)
     me = LeaseOwner.local_process("lash-redis", new_incarnation_id())
+    partition = partition_of(process_id, registry.partitions)
     owners = {} if row.is_terminal else {row.starter_digest: row.starter, row.holder_digest: row.holder}
-    partition = partition_of(row.process_id, registry.partitions)
-    standings = {
-        digest: await _standing(registry, partition, digest, owner, me) for digest, owner in owners.items() if owner
+    states = {
+        digest: await _recorded_death(registry, partition, digest) or owner_state(owner, me)
+        for digest, owner in owners.items()
+        if owner
     }
-    return Sight(row, me, standings)
+
+    def proof_of(digest: str) -> Proof | None:
+        return states[digest].proof if digest in states else None
+
+    facts, verdict = explained(row, owner_digest(me), proof_of, NothingLocal())
+    return Explanation(row, states.get(row.starter_digest), states.get(row.holder_digest), facts, verdict)
 
 
-async def _standing(
-    registry: ProcessRegistry, partition: int, digest: str, owner: LeaseOwner, me: LeaseOwner
-) -> Standing:
-    # All digests have one length, so that nothing of theirs lies between this text and the digest itself.
+async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
+    # A page of owners begins after a digest. All digests are equally long, so none lies between this text and ours.
     before = digest[:-1] + chr(ord(digest[-1]) - 1)
     found = await registry.send(registry.calls.holders(partition, before, 1))
-    if found and found[0].digest == digest and found[0].death is not None:
-        death = found[0].death
-        proof = Proof("reaped", f"{death.status}, reaped by {death.by}")
-        return Standing(Life.DEAD, f"its death was recorded: {proof.detail}", proof)
-    return standing_here(owner, me)
+    if not found or found[0].digest != digest or found[0].death is None:
+        return None
+    proof = reaped(found[0].death)
+    return OwnerState(Life.DEAD, f"its death was recorded: {proof.detail}", proof)
 
 
-def standing_here(owner: LeaseOwner, me: LeaseOwner) -> Standing:
-    """Say what this machine can prove of an owner's life; ``me`` is this OS process."""
+def owner_state(owner: LeaseOwner, me: LeaseOwner) -> OwnerState:
+    """Say whether an owner lives as far as this machine can prove it; ``me`` is this OS process."""
     match owner.proof_of_death(me):
         case "gone":
-            return Standing(Life.DEAD, "its pid is gone from this machine", Proof("gone"))
+            return OwnerState(Life.DEAD, "its pid is gone from this machine", Proof("gone"))
         case "replaced":
-            return Standing(Life.DEAD, "its pid has another OS process now", Proof("replaced"))
+            return OwnerState(Life.DEAD, "its pid has another OS process now", Proof("replaced"))
     mine, theirs = me.liveness, owner.liveness
     if not isinstance(theirs, LocalProcess):
-        return Standing(Life.UNKNOWN, "it says nothing of itself by which its death could be proven")
+        return OwnerState(Life.UNKNOWN, "it says nothing of itself by which its death could be proven")
     if not isinstance(mine, LocalProcess):
-        return Standing(Life.UNKNOWN, "this machine proves no deaths")
+        return OwnerState(Life.UNKNOWN, "this machine proves no deaths")
     if (theirs.host_id, theirs.boot_id) != (mine.host_id, mine.boot_id):
-        return Standing(Life.UNKNOWN, "it ran on another machine, in another container, or before a reboot")
+        return OwnerState(Life.UNKNOWN, "it ran on another machine, in another container, or before a reboot")
     if _answers_as_itself(owner, theirs, me):
-        return Standing(Life.ALIVE, f"pid {theirs.pid} of this machine is that very OS process")
-    return Standing(Life.UNKNOWN, "this machine does not say enough about its pid")
+        return OwnerState(Life.ALIVE, f"pid {theirs.pid} of this machine is that very OS process")
+    return OwnerState(Life.UNKNOWN, "this machine does not say enough about its pid")
 
 
 def _answers_as_itself(owner: LeaseOwner, liveness: LocalProcess, me: LeaseOwner) -> bool:
-    """Say whether its pid's start can be read and is the owner's: any other start would be told as *replaced*."""
+    """Say whether the start of the owner's pid can be read and is the owner's.
+
+    Where it can be read, the same owner with another start is told to be *replaced*.
+    """
     other = msgspec.structs.replace(liveness, process_start=f"not {liveness.process_start}")
     readable = msgspec.structs.replace(owner, liveness=other).proof_of_death(me) == "replaced"
     return readable and owner.proof_of_death(me) is None

@@ -1,62 +1,85 @@
-"""What cancel and abandon have in common: the request that stands, and what follows from it."""
+"""Ask that a process end: record a cancel or abandon request, and say which request stands and what follows."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
-
 import msgspec
 
-from lash_redis.cli.render import json_text, moment, printable
-from lash_redis.core.errors import UnknownProcess
-from lash_redis.core.model import AbandonRequest, CancelRequest
-from lash_redis.operate.explain import Sight, look
-from lash_redis.operate.views import process_shape, standing_shape, verdict_shape
+from lash_redis.core.model import AbandonRequest, CancelRequest, RecoveryDisposition
+from lash_redis.core.timing import wall_ms
+from lash_redis.core.verdict import Action
+from lash_redis.operate.explain import Explanation, Life, explain
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.rows import Row
-
-Request = AbandonRequest | CancelRequest
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """A row that was asked to end, as it stands after that."""
+class RequestReport(msgspec.Struct, frozen=True):
+    """What became of a request.
 
-    row: Row
-    sight: Sight
+    Attributes:
+        recorded: the request was recorded now (False: an earlier one stands).
+        request: the request that stands: the first one that was made.
+        follows: what happens now, one sentence without its end.
+        explanation: the process as it stands now.
+    """
+
+    recorded: bool
+    request: AbandonRequest | CancelRequest | None
+    follows: str
+    explanation: Explanation
 
 
-async def asked_text(
-    registry: ProcessRegistry,
-    args: argparse.Namespace,
-    mine: Request,
-    standing: Request | None,
-    what_follows: Callable[[Asked], str],
-) -> str:
-    """Return what to print once a request was recorded; the first one that was made stands.
+async def cancel(registry: ProcessRegistry, process_id: str, by: str, reason: str) -> RequestReport:
+    """Record a wish that the work of a process stop.
 
     Raises:
-        UnknownProcess: it was pruned meanwhile.
+        UnknownProcess, AlreadyTerminal: there is nothing to stop.
     """
-    row = await registry.row(args.id)
-    if row is None:
-        raise UnknownProcess(args.id)
-    asked = Asked(row, await look(registry, row))
-    recorded = standing == mine
-    if args.json:
-        return json_text(
-            {
-                "recorded": recorded,
-                "request": None if standing is None else msgspec.to_builtins(standing),
-                "follows": what_follows(asked),
-                "process": process_shape(row),
-                "starter": standing_shape(asked.sight.starter),
-                "holder": standing_shape(asked.sight.holder),
-                "verdict": verdict_shape(asked.sight.facts, asked.sight.verdict),
-            }
+    request = CancelRequest(by, wall_ms(), reason)
+    record = await registry.request_cancel(process_id, request)
+    explanation = await explain(registry, process_id)
+    stands = record.cancel_request
+    return RequestReport(stands == request, stands, _after_cancel(explanation), explanation)
+
+
+async def abandon(registry: ProcessRegistry, process_id: str, by: str, reason: str) -> RequestReport:
+    """Record a permission that the result of a process stay unknown.
+
+    Raises:
+        UnknownProcess, AlreadyTerminal: there is nothing to give up.
+        NothingToAbandon: it is rerunnable, or nobody started it: cancel it instead.
+    """
+    request = AbandonRequest(by, wall_ms(), reason)
+    record = await registry.request_abandon(process_id, request)
+    explanation = await explain(registry, process_id)
+    stands = record.abandon_request
+    return RequestReport(stands == request, stands, _after_abandon(explanation), explanation)
+
+
+def _after_cancel(explanation: Explanation) -> str:
+    row = explanation.row
+    if row.is_terminal:
+        return f"it is {row.status.value}"
+    if row.disposition is RecoveryDisposition.EXTERNALLY_OWNED:
+        return "it happens outside: its outside actor is shown the request, no more; that actor ends it, or an abandon"
+    if not explanation.facts.takeable and row.holder is not None:
+        return f"{row.holder.owner_id} holds it and is told; the work ends as cancelled if it lets itself be stopped"
+    if explanation.verdict.action is Action.UNCERTAIN:
+        return "it is uncertain, and a cancel settles no uncertainty: lash-redis abandon says that you accept it"
+    return f"nobody holds it: the next sweep {explanation.sweep_does}"
+
+
+def _after_abandon(explanation: Explanation) -> str:
+    row, starter = explanation.row, explanation.starter
+    if row.is_terminal:
+        return f"it is {row.status.value}"
+    if not explanation.facts.takeable and row.holder is not None:
+        return (
+            f"{row.holder.owner_id} holds it: its work is asked to stop, and says itself how it ended; "
+            "if it never does, a sweep writes abandoned once the lease has ended"
         )
-    lines = [f"{args.id}: {printable(what_follows(asked))}"]
-    if standing is not None and not recorded:
-        when = moment(standing.requested_at_ms, row.now_ms)
-        reason = f": {printable(standing.reason)}" if standing.reason else ""
-        lines.append(f"an earlier request stands, by {printable(standing.requested_by)}{reason} ({when})")
-    return "\n".join(lines)
+    settles = (
+        "the next sweep writes abandoned: within seconds, while any worker runs "
+        "(if its owner comes back first, it is asked to stop)"
+    )
+    if starter is not None and starter.life is Life.ALIVE:
+        return f"{settles}. Mind: its starter is alive ({starter.text}) and may still be running it"
+    return settles

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Outcome, ProcessLease
+from lash_redis.core.model import Outcome, Phase, ProcessLease
+from lash_redis.core.places import PLACES
 from lash_redis.registry.rows import Row
 
 
@@ -70,15 +71,29 @@ class Death(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How many rows stand in each place of one partition, and how many ended, by task and state."""
+    """How many rows stand where in one partition, and how many ended.
 
-    leased: int
-    held: int
-    uncertain: int
-    outside: int
+    Attributes:
+        sizes: rows by index, for the indexes that are one for each partition.
+        asked: rows with an abandon request.
+        terminal: ended rows by task and terminal status.
+        lanes: queued rows by lane.
+    """
+
+    sizes: dict[str, int]
     asked: int
     terminal: dict[tuple[str, str], int]
     lanes: dict[str, int]
+
+    def phases(self) -> dict[Phase, int]:
+        """Return how many rows are in each phase."""
+        found = {}
+        for place in PLACES:
+            rows = sum(self.lanes.values()) if place.per_lane else self.sizes[place.index]
+            unbegun = self.sizes[place.unbegun_index] if place.unbegun_index else 0
+            found[place.phases[0]] = unbegun
+            found[place.phases[-1]] = rows - unbegun
+        return found
 
 
 class Fact(msgspec.Struct, frozen=True):

@@ -1,24 +1,31 @@
-"""Listing what is not terminal, place by place, with a cursor that outlives the call. Pure: it yields calls.
+"""List the rows that are not terminal, a page at a time, in an order that the caller chooses. Pure: it yields calls.
 
-The order is partition by partition: lanes by name, then leased, uncertain and outside. A row that moves meanwhile may
-be seen twice or missed by that pass (design, section 6).
+A page is bounded, and its cursor is one word that a shell can carry. A row that moves while pages are read may be seen
+twice or missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Generator, Sequence
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_int
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import ProcessRecord
+from lash_redis.core.model import Phase, ProcessRecord
+from lash_redis.core.places import PLACE_OF_PHASE, PLACES
 from lash_redis.registry.answers import PageStart
 from lash_redis.registry.call import Call
 from lash_redis.registry.calls import Calls
+from lash_redis.registry.rows import Row
 
-_PLACES = ("lanes", "leases", "uncertain", "outside")
+T = TypeVar("T")
+Steps: TypeAlias = Generator[Call[Any], Any, T]
+
+
+_BEGINNING: Final = PageStart()
 
 
 class RecordPage(msgspec.Struct, frozen=True):
@@ -28,54 +35,118 @@ class RecordPage(msgspec.Struct, frozen=True):
     cursor: str | None
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
-    partition: int = 0
-    place: int = 0
-    lane: str = ""
-    score: str = "-inf"
-    skip: int = 0
+class ListedRows(msgspec.Struct, frozen=True):
+    """Rows, and the cursor of the next page (None at the end)."""
+
+    rows: list[Row]
+    cursor: str | None
 
 
-class Listing:
-    """One page of the list: which indexes to read, from where, until ``limit`` records are found."""
+class _Stop(msgspec.Struct, frozen=True):
+    """One index of one partition, or one for each of its lanes, and the phases of the rows that are taken from it."""
 
-    def __init__(self, calls: Calls, limit: int, cursor: str | None) -> None:
-        checked_int("limit", limit, at_least=1, at_most=MAX_BATCH)
-        self._calls, self._limit = calls, limit
-        try:
-            self._at = msgspec.json.decode(cursor, type=_Cursor) if cursor is not None else _Cursor()
-        except (msgspec.DecodeError, TypeError):
-            raise SettingsError(f"expected cursor to be one that a page gave, got {cursor!r}") from None
+    partition: int
+    index: str
+    per_lane: bool
+    phases: tuple[Phase, ...]
 
-    def pages(self) -> Generator[Call[Any], Any, RecordPage]:
-        """Yield the calls that fill one page, take their answers, and return the page."""
-        records: list[ProcessRecord] = []
-        at = self._at
-        while at.partition < self._calls.partitions:
-            if at.place >= len(_PLACES):
-                at = _Cursor(at.partition + 1)
-                continue
-            index = _PLACES[at.place]
-            if index == "lanes":
-                if at.score == "-inf" and at.skip == 0:
-                    lane = yield from self._lane_after(at)
-                    if lane is None:
-                        at = _Cursor(at.partition, 1)
-                        continue
-                    at = msgspec.structs.replace(at, lane=lane)
-                index = f"q:{at.lane}"
-            room = self._limit - len(records)
-            page = yield self._calls.page(at.partition, index, PageStart(at.score, at.skip), limit=room)
-            records += [row.record() for row in page.rows]
-            if page.next is not None:
-                at = msgspec.structs.replace(at, score=page.next.score, skip=page.next.skip)
-            else:
-                place = at.place if _PLACES[at.place] == "lanes" else at.place + 1
-                at = _Cursor(at.partition, place, at.lane)
-            if len(records) >= self._limit:
-                return RecordPage(records, msgspec.json.encode(at).decode())
-        return RecordPage(records, None)
 
-    def _lane_after(self, at: _Cursor) -> Generator[Call[Any], Any, str | None]:
-        counts = yield self._calls.counts(at.partition, at.lane, lanes=1)
-        return min(counts.lanes, default=None)
+class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The number of a stop; the lane that is being read, if it has lanes; where to go on in the index."""
+
+    stop: Annotated[int, msgspec.Meta(ge=0)]
+    lane: str
+    score: Annotated[str, msgspec.Meta(pattern=r"^(-?inf|-?[0-9.]+(e[+-]?[0-9]+)?)$")]
+    skip: Annotated[int, msgspec.Meta(ge=0)]
+
+    @property
+    def start(self) -> PageStart:
+        """Where to go on in the index."""
+        return PageStart(self.score, self.skip)
+
+
+def _at(stop: int, lane: str = "", start: PageStart = _BEGINNING) -> _Cursor:
+    return _Cursor(stop, lane, start.score, start.skip)
+
+
+def list_non_terminal(calls: Calls, limit: int, cursor: str | None) -> Steps[RecordPage]:
+    """List records partition by partition, place by place; the arguments are those of ``list_by_phase``."""
+    order = [
+        _Stop(partition, place.index, place.per_lane, place.phases)
+        for partition in range(calls.partitions)
+        for place in PLACES
+    ]
+    page = yield from _page(calls, order, limit, cursor)
+    return RecordPage([row.record() for row in page.rows], page.cursor)
+
+
+def list_by_phase(
+    calls: Calls, phases: Sequence[Phase], limit: int, cursor: str | None, *, only: Phase | None = None
+) -> Steps[ListedRows]:
+    """List rows phase by phase, each phase over all partitions.
+
+    Args:
+        calls: the builders of the namespace, which is open.
+        phases: the phases to list, in their order. A cursor is good for this order alone.
+        limit: rows a page, 1 to 500.
+        cursor: that of the page before; None: the first page.
+        only: leave the rows of all other phases out.
+
+    Raises:
+        SettingsError: a bad limit, or a cursor that no page gave.
+    """
+    order = []
+    for phase in phases:
+        place = PLACE_OF_PHASE[phase]
+        index = (place.unbegun_index if phase is place.phases[0] else None) or place.index
+        order += [_Stop(partition, index, place.per_lane, (phase,)) for partition in range(calls.partitions)]
+    return (yield from _page(calls, order, limit, cursor, only))
+
+
+def _page(
+    calls: Calls, order: Sequence[_Stop], limit: int, cursor: str | None, only: Phase | None = None
+) -> Steps[ListedRows]:
+    checked_int("limit", limit, at_least=1, at_most=MAX_BATCH)
+    at = _decoded(cursor) if cursor is not None else _at(0)
+    rows: list[Row] = []
+    while len(rows) < limit:
+        found = yield from _next_index(calls, order, at, only)
+        if found is None:
+            return ListedRows(rows, None)
+        stop, lane = order[found.stop], found.lane
+        page = yield calls.page(stop.partition, f"{stop.index}{lane}", found.start, limit=limit - len(rows))
+        rows += [row for row in page.rows if row.phase in stop.phases]
+        if page.next is not None:
+            at = _at(found.stop, lane, page.next)
+        else:
+            at = _at(found.stop, lane) if stop.per_lane else _at(found.stop + 1)
+    return ListedRows(rows, _encoded(at))
+
+
+def _next_index(calls: Calls, order: Sequence[_Stop], at: _Cursor, only: Phase | None) -> Steps[_Cursor | None]:
+    """Return where to read on, which is within an index or at the beginning of the next one that is wanted.
+
+    A cursor at the beginning of a lane's index says that the lane was read. None: nothing is left to be read.
+    """
+    while at.stop < len(order):
+        stop = order[at.stop]
+        if only in (None, *stop.phases):
+            if not stop.per_lane or at.start != _BEGINNING:
+                return at
+            counts = yield calls.counts(stop.partition, at.lane, lanes=1)
+            if counts.lanes:
+                return _at(at.stop, min(counts.lanes))
+        at = _at(at.stop + 1)
+    return None
+
+
+def _encoded(at: _Cursor) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(at)).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> _Cursor:
+    try:
+        data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return msgspec.json.decode(data, type=_Cursor)
+    except (TypeError, ValueError):
+        raise SettingsError(f"expected cursor to be one that a page gave, got {cursor!r}") from None

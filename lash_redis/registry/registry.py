@@ -16,6 +16,7 @@ from lash_redis.core.model import (
     CancelRequest,
     ExternalOwner,
     Outcome,
+    Phase,
     ProcessLease,
     ProcessRecord,
     ProcessRegistration,
@@ -34,8 +35,7 @@ from lash_redis.registry.answers import (
     Settlement,
 )
 from lash_redis.registry.call import Call
-from lash_redis.registry.keys import channel
-from lash_redis.registry.listing import Listing, RecordPage
+from lash_redis.registry.listing import ListedRows, RecordPage, list_by_phase, list_non_terminal
 from lash_redis.registry.rows import Row
 from lash_redis.registry.sending import ATTEMPTS, Sender
 
@@ -122,15 +122,17 @@ class ProcessRegistry(Sender):
         Raises:
             SettingsError: a bad limit or cursor.
         """
-        await self.open()
-        steps = Listing(self.calls, limit, cursor).pages()
-        answer = None
-        try:
-            while True:
-                answer = await self.send(steps.send(answer))
-        except StopIteration as end:
-            page: RecordPage = end.value
-            return page
+        return await self.answer_of(list_non_terminal(self.calls, limit, cursor))
+
+    async def list_by_phase(
+        self, phases: Sequence[Phase], limit: int, cursor: str | None = None, *, only: Phase | None = None
+    ) -> ListedRows:
+        """List rows phase by phase (see ``listing.list_by_phase``).
+
+        Raises:
+            SettingsError: a bad limit or cursor.
+        """
+        return await self.answer_of(list_by_phase(self.calls, phases, limit, cursor, only=only))
 
     async def page(
         self, partition: int, index: str, place: PageStart | None = None, *, upto: str = "+inf", limit: int = MAX_BATCH
@@ -337,7 +339,3 @@ class ProcessRegistry(Sender):
                 if page < MAX_BATCH:
                     break
         return total
-
-    def channels(self, name: str) -> dict[str, int]:
-        """Return the channels on which ``name`` is told of things, each with its partition."""
-        return {channel(self.namespace, partition, name): partition for partition in range(self.partitions)}

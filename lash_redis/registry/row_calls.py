@@ -9,6 +9,7 @@ from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_BATCH, checked_id, ch
 from lash_redis.core.errors import RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRegistration, TaskInput
+from lash_redis.core.places import PARTITION_INDEXES
 from lash_redis.registry.answers import Counts, Death, Holder, PageStart, RowPage
 from lash_redis.registry.call import Argument, Call, Routing, checked_batch
 from lash_redis.registry.codec import (
@@ -89,13 +90,14 @@ class RowCalls(Routing):
         """Count one partition, and the lanes of one page."""
 
         def decode(reply: list[Any]) -> Counts:
-            leased, held, uncertain, outside, asked = (int(number) for number in reply[1:6])
+            *sizes, asked, ended, lanes_found = reply[1:]
             terminal = {}
-            for field, number in zip(reply[6][::2], reply[6][1::2], strict=True):
+            for field, number in zip(ended[::2], ended[1::2], strict=True):
                 task, _, state = field.decode().rpartition("|")
                 terminal[task, STATUSES[state.encode()].value] = int(number)
-            queued = {name.decode(): int(number) for name, number in zip(reply[7][::2], reply[7][1::2], strict=True)}
-            return Counts(leased, held, uncertain, outside, asked, terminal, queued)
+            queued = {name.decode(): int(size) for name, size in zip(lanes_found[::2], lanes_found[1::2], strict=True)}
+            by_index = dict(zip(PARTITION_INDEXES, map(int, sizes), strict=True))
+            return Counts(by_index, int(asked), terminal, queued)
 
         return Call("counts", partition, [after_lane, lanes], decode)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_int, checked_partitions
@@ -85,6 +85,17 @@ class Sender:
         if self.server is None or not self.calls.uuid:
             await self.open()
         return await self._sent(call, via, attempts)
+
+    async def answer_of(self, steps: Generator[Call[Any], Any, T]) -> T:
+        """Send the calls that a generator yields, give it their answers, and return its value."""
+        await self.open()
+        answer = None
+        try:
+            while True:
+                answer = await self.send(steps.send(answer))
+        except StopIteration as end:
+            value: T = end.value
+            return value
 
     async def _sent(self, call: Call[T], via: str, attempts: int) -> T:
         script, prefix = load_all()[call.script], self.calls.prefix(call.partition)

@@ -7,6 +7,7 @@ import shutil
 import sys
 
 from lash_redis import ProcessRegistry
+from lash_redis.core.places import LEASED
 
 
 class Progress:
@@ -44,7 +45,7 @@ class Progress:
         return (
             f"[{bar:·<24}] measured {self.measured}/{self._files}  "
             f"published {ended.get(('publish', 'completed'), 0)}/{self._packages}  "
-            f"abandoned {ended.get(('publish', 'abandoned'), 0)}  running {counts.leased}  "
+            f"abandoned {ended.get(('publish', 'abandoned'), 0)}  running {counts.sizes[LEASED.index]}  "
             f"queued {sum(counts.lanes.values())}"
         )
 

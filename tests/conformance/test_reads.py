@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -212,10 +214,8 @@ async def test_counts_are_by_place_and_by_terminal_fact(registry: ProcessRegistr
     found = [await registry.counts(number) for number in range(registry.partitions)]
 
     ended = {key: number for counts in found for key, number in counts.terminal.items()}
-    assert sum(counts.leased for counts in found) == sum(phase is Phase.STARTED for phase in phases.values()) - 1
-    assert sum(counts.held for counts in found) == 0
-    assert sum(counts.uncertain for counts in found) == sum(phase is Phase.UNCERTAIN for phase in phases.values())
-    assert sum(counts.outside for counts in found) == sum(phase is Phase.OUTSIDE for phase in phases.values())
+    by_phase = sum((Counter(counts.phases()) for counts in found), Counter())
+    assert by_phase == Counter(phase for id_, phase in phases.items() if id_ != "p6")
     assert sum(counts.asked for counts in found) == 1
     assert ended == {(f"t{number}", "cancelled"): 1 for number in range(3, 25, 5)} | {("t6", "completed"): 1}
     assert {lane: number for counts in found for lane, number in counts.lanes.items()} == {
@@ -286,5 +286,5 @@ async def test_a_page_goes_on_where_the_last_one_ended(registry: ProcessRegistry
 
 async def test_a_cursor_past_the_last_partition_ends_the_list(registry: ProcessRegistry) -> None:
     """Nothing is there to be read, and nothing is asked."""
-    page = await registry.list_non_terminal(10, f"[{registry.partitions}]")
+    page = await registry.list_non_terminal(10, urlsafe_b64encode(b'[999999,"","-inf",0]').decode())
     assert (page.records, page.cursor) == ([], None)

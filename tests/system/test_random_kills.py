@@ -115,7 +115,7 @@ async def _kill_at_random(pool: RunningPool, work: Work, seed: int) -> int:
     while killed < KILLS:
         pool.until_ready(killed + 1)
         counts = await work.registry.counts(0)
-        if not counts.leased and not counts.lanes:
+        if not counts.sizes["leases"] and not counts.lanes:
             break
         until = time.monotonic() + chance.uniform(0, 0.4)
         await wait_until(lambda until=until: time.monotonic() >= until, "the moment has come")  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What the command line can say of an owner's life, from where it runs."""
+"""What can be said of an owner's life from where the operator is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
-from lash_redis.operate.explain import Life, standing_here
+from lash_redis.operate.explain import Life, owner_state
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="proof of death by pid needs Linux")
 
@@ -39,9 +39,9 @@ def test_a_child_is_alive_until_it_is_reaped_and_dead_then(me: LeaseOwner) -> No
     child = subprocess.Popen([sys.executable, "-c", SAY_WHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     owner = msgspec.json.decode(child.stdout.readline(), type=LeaseOwner)
-    before = standing_here(owner, me)
+    before = owner_state(owner, me)
     child.communicate()
-    after = standing_here(owner, me)
+    after = owner_state(owner, me)
 
     assert (before.life, before.proof) == (Life.ALIVE, None)
     assert after.life is Life.DEAD
@@ -51,11 +51,11 @@ def test_a_child_is_alive_until_it_is_reaped_and_dead_then(me: LeaseOwner) -> No
 
 def test_a_pid_with_another_start_is_another_process(me: LeaseOwner) -> None:
     """A pid that was used again is a proof of death, and named as such."""
-    standing = standing_here(changed(me, process_start="1"), me)
+    state = owner_state(changed(me, process_start="1"), me)
 
-    assert standing.life is Life.DEAD
-    assert standing.proof is not None
-    assert standing.proof.kind == "replaced"
+    assert state.life is Life.DEAD
+    assert state.proof is not None
+    assert state.proof.kind == "replaced"
 
 
 @pytest.mark.parametrize(
@@ -63,23 +63,23 @@ def test_a_pid_with_another_start_is_another_process(me: LeaseOwner) -> None:
 )
 def test_what_this_machine_cannot_judge_is_unknown(liveness: dict[str, object], me: LeaseOwner) -> None:
     """Another machine, another boot, a pid that is none: neither dead nor alive."""
-    assert standing_here(changed(me, **liveness), me).life is Life.UNKNOWN
+    assert owner_state(changed(me, **liveness), me).life is Life.UNKNOWN
 
 
 def test_an_opaque_owner_is_unknown(me: LeaseOwner) -> None:
     """It said nothing of itself by which anything could be proven."""
-    assert standing_here(LeaseOwner.opaque("silent", "silent-1"), me).life is Life.UNKNOWN
+    assert owner_state(LeaseOwner.opaque("silent", "silent-1"), me).life is Life.UNKNOWN
 
 
 def test_an_opaque_asker_proves_nothing(me: LeaseOwner) -> None:
     """A machine that does not say enough of itself judges nobody."""
     asker = LeaseOwner.opaque("asker", "asker-1")
 
-    assert standing_here(changed(me, pid=2**22 + 1), asker).life is Life.UNKNOWN
+    assert owner_state(changed(me, pid=2**22 + 1), asker).life is Life.UNKNOWN
 
 
 def test_a_process_that_cannot_be_read_is_not_called_alive(me: LeaseOwner, monkeypatch: pytest.MonkeyPatch) -> None:
     """That a pid exists does not say whose it is: without its start it is unknown."""
     monkeypatch.setattr("lash_redis.core.liveness._start_of", lambda _pid: None)
 
-    assert standing_here(changed(me, pid=os.getpid()), me).life is Life.UNKNOWN
+    assert owner_state(changed(me, pid=os.getpid()), me).life is Life.UNKNOWN

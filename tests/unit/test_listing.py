@@ -10,7 +10,7 @@ import pytest
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase
-from lash_redis.operate.listing import read_page, stops
+from lash_redis.core.places import BY_URGENCY
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, begun, held, outside, work
@@ -36,12 +36,11 @@ async def registry() -> AsyncIterator[ProcessRegistry]:
     await registry.aclose()
 
 
-async def pages(registry: ProcessRegistry, phase: Phase | None, limit: int) -> list[list[str]]:
+async def pages(registry: ProcessRegistry, only: Phase | None, limit: int) -> list[list[str]]:
     """Return the ids of each page until the cursor ends."""
-    counts = [await registry.counts(partition) for partition in range(PARTITIONS)]
     found, cursor = [], None
     while True:
-        page = await read_page(registry, stops(phase, counts), limit, cursor)
+        page = await registry.list_by_phase(BY_URGENCY, limit, cursor, only=only)
         found.append([row.process_id for row in page.rows])
         if (cursor := page.cursor) is None:
             return found
@@ -74,8 +73,8 @@ async def test_pages_together_are_the_whole(limit: int, registry: ProcessRegistr
     assert len({partition_of(process_id, PARTITIONS) for process_id in ids}) > 1
 
 
-@pytest.mark.parametrize("cursor", ["", "zz", "%%%", "WzFd", "W1swLDBdLCJ4IiwxXQ", "ä"])
+@pytest.mark.parametrize("cursor", ["", "zz", "%%%", "WzFd", "WzAsIiIsIngiLDBd", "Wy0xXQ", "WzAsIiIsIjEiLC0xXQ", "ä"])
 async def test_a_cursor_that_no_page_gave_is_refused(cursor: str, registry: ProcessRegistry) -> None:
     """The error names what was given."""
     with pytest.raises(SettingsError, match="expected cursor to be one that a page gave"):
-        await read_page(registry, [], 10, cursor)
+        await registry.list_by_phase(BY_URGENCY, 10, cursor)

@@ -1,0 +1,46 @@
+"""What the verbs that ask for an end share: their arguments, and how they show what became of a request."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lash_redis.cli.connect import add_options, add_process_id, answer, checked_by
+from lash_redis.cli.render import json_text, moment, printable
+from lash_redis.core.checks import checked_text
+from lash_redis.operate.requests import RequestReport
+from lash_redis.operate.views import request_view
+from lash_redis.registry.registry import ProcessRegistry
+
+Ask = Callable[[ProcessRegistry, str, str, str], Awaitable[RequestReport]]
+
+
+def add_request_verb(subparsers: Any, verb: str, ask: Ask, *, help_text: str, description: str | None) -> None:
+    """Add a verb to the command line that makes a request of one process; ``ask`` makes it."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(verb, help=help_text, description=description)
+    add_process_id(parser)
+    parser.add_argument("--by", required=True, type=_text("--by", 256), help="who asks, up to 256 bytes")
+    parser.add_argument("--reason", required=True, type=_text("--reason", 4096), help="why, up to 4096 bytes")
+    add_options(parser)
+    parser.set_defaults(run=functools.partial(answer, verb=functools.partial(_asked, ask)))
+
+
+def _text(name: str, at_most: int) -> Callable[[str], str]:
+    return checked_by(lambda value: checked_text(name, value.strip(), at_most))
+
+
+async def _asked(ask: Ask, registry: ProcessRegistry, args: argparse.Namespace) -> str:
+    report = await ask(registry, args.id, args.by, args.reason)
+    return json_text(request_view(report)) if args.json else _for_people(args.id, report)
+
+
+def _for_people(process_id: str, report: RequestReport) -> str:
+    lines = [f"{process_id}: {printable(report.follows)}"]
+    request = report.request
+    if request is not None and not report.recorded:
+        when = moment(request.requested_at_ms, report.explanation.row.now_ms)
+        reason = f": {printable(request.reason)}" if request.reason else ""
+        lines.append(f"an earlier request stands, by {printable(request.requested_by)}{reason} ({when})")
+    return "\n".join(lines)
