@@ -1,7 +1,7 @@
-"""The verdict: what recovery may do with one process, as a pure function of facts (design, section 2).
+"""The verdict: what recovery may do with one process, as a pure function of facts (rule 1.4).
 
-Sweep, drain and ``show`` ask the same function. It does no I/O: that a starter is proven dead, or that a lease has
-lapsed, is a fact handed in. ``TABLE`` is the design's table line by line; the first line that holds wins.
+Sweep, drain and ``show`` call the same function. It does no I/O: that a starter is proven dead, or that a lease has
+lapsed, is a fact that the caller passes. ``TABLE`` is the table of ``docs/states.md``; the first line that holds wins.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from lash_redis.core.model import AbandonWriter, RecoveryDisposition
 
 
 class Action(enum.Enum):
-    """What a verdict has done to the row."""
+    """What is done to the row."""
 
     LEAVE = "leave"
     ABANDON = "abandon"
     CANCEL = "cancel"
-    UNCERTAIN = "uncertain"  # leave, but the row's place is *uncertain* from now on
+    UNCERTAIN = "uncertain"  # the row is left without a result; its place is *uncertain* from now on
     REQUEUE = "requeue"
 
 
@@ -33,21 +33,21 @@ class EvidenceOwner(enum.Enum):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the verdict looks at. No fact has a default: a forgotten one must not read as false.
+    """What the verdict looks at. No fact has a default, so that a forgotten one cannot pass for false.
 
     Attributes:
-        terminal: the one and only terminal fact is written.
+        terminal: the terminal fact is written.
         disposition: what recovery may do, as registered.
         abandon_requested: an abandon request stands on the row.
         cancel_requested: a cancel request stands on the row.
-        takeable: no lease; a lapsed one; a provably dead holder's; or this very incarnation's own, once its work was
-            seen to end here.
-        in_this_worker: running here, about to, or ended with a result not yet written (line 5).
+        takeable: the row has no lease; its lease has lapsed; its holder is provably dead; or its holder is this very
+            incarnation, which has seen the work end.
+        in_this_worker: it runs here, is about to, or has ended here with a result that is not written yet (line 5).
         started: ``first_started`` is on the row.
-        starter_dead: the owner in ``first_started`` is proven dead. That of another holder proves nothing.
-        ended_here: this incarnation started it, and its work was seen to end here without a result.
-        losses_at_limit: losses, the one that this verdict would count included, have reached the row's limit.
-        expired: the row's expiry has passed.
+        starter_dead: the owner in ``first_started`` is proven dead. The death of another holder proves nothing.
+        ended_here: this incarnation started it, and saw its work end without a result.
+        losses_at_limit: the losses have reached the row's limit, with the loss that this verdict would count.
+        expired: the row's expiry has passed. Nothing writes an expiry yet.
         waiting: its place is *queued*.
     """
 
@@ -132,7 +132,7 @@ TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
     ),
     (
         lambda row: row.in_this_worker,
-        _leave(5, "this worker has it in hand: it runs, is about to, or has a result yet to be written"),
+        _leave(5, "this worker runs it, is about to run it, or has its result and has not written it yet"),
     ),
     (
         lambda row: row.bound and row.starter_dead,
