@@ -82,7 +82,7 @@ _POOL = (*_RERUNNABLE, *_BOUND)  # what the pool runs
 _EXTERNAL = (RecoveryDisposition.EXTERNALLY_OWNED,)
 
 # Owner-bound work whose start was recorded without a lease can be *held* but never becomes *started*: no lease has the
-# token of its start. The moves of held work that are of owner-bound work alone are of such work.
+# token of its start. Where held work has a move that only owner-bound work makes, it is such work.
 MOVES: Final = (
     Move(None, Phase.QUEUED, _POOL, ("register",)),
     Move(None, Phase.OUTSIDE, _EXTERNAL, ("register",)),

@@ -24,7 +24,6 @@ from lash_redis.registry.rows import Row
 T = TypeVar("T")
 Steps: TypeAlias = Generator[Call[Any], Any, T]
 
-
 _BEGINNING: Final = PageStart()
 
 

@@ -157,7 +157,7 @@ class Row:
 
     def record(self) -> ProcessRecord:
         """Return the row as the public record."""
-        cancel_request = self.cancel_request
+        phase, cancel_request = self.phase, self.cancel_request
         ended_at = self.fields.get(b"ta")
         outcome = None
         if ended_at is not None:
@@ -171,8 +171,8 @@ class Row:
             input=decode_input(self.fields[b"in"] or self._input),
             disposition=self.disposition,
             status=self.status,
-            phase=self.phase,
-            lease_lapsed=self.phase in LEASED.phases and not self.is_live,
+            phase=phase,
+            lease_lapsed=phase in LEASED.phases and not self.is_live,
             first_started=started,
             abandon_request=self.abandon_request,
             cancel_request=cancel_request,
