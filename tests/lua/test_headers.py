@@ -10,7 +10,7 @@ import pytest
 
 from lash_redis.core.errors import ScriptError
 from lash_redis.registry.refusals import refusal
-from lash_redis.registry.scripts import READS, load_all, names
+from lash_redis.registry.scripts import FLAGS, LINES, load_all, names
 
 LUA = files("lash_redis.registry") / "lua"
 EVERY = pytest.mark.parametrize("name", names())
@@ -93,12 +93,14 @@ def reached(name: str) -> str:
 
 @EVERY
 def test_a_header_has_all_its_parts_in_order(name: str) -> None:
-    """Effect, need and second send, keys, arguments, replies, bound."""
+    """Effect, need and second send, flags, line, keys, arguments, replies, bound."""
     lines = text(name).splitlines()
 
     assert re.fullmatch(rf"-- {name}: [a-z].*\.", lines[0])
     assert re.fullmatch(r"-- needs:  \S.* twice: \S.*", lines[1])
-    assert lines[2] == "-- KEYS 1  partition prefix"
+    assert re.fullmatch(rf"-- flags   ({'|'.join(FLAGS)})", lines[2])
+    assert re.fullmatch(rf"-- line    ({'|'.join(LINES)})", lines[3])
+    assert lines[4] == "-- KEYS 1  partition prefix"
     starts = [line.split()[1] for line in load_all()[name].header if re.match(r"-- (KEYS|ARGV|reply|bound)\b", line)]
     assert [*dict.fromkeys(starts)] == ["KEYS", "ARGV", "reply", "bound"]
 
@@ -175,7 +177,7 @@ def test_a_script_that_only_reads_says_so(name: str) -> None:
     source = reached(name)
     writes = set(re.findall(r"redis\.call\('([A-Z]+)'", source)) & (WRITE_COMMANDS | {"PUBLISH"})
 
-    assert bool(writes) == (name not in READS)
+    assert bool(writes) == (load_all()[name].flags != "no-writes")
 
 
 def test_every_status_is_understood() -> None:

@@ -1,5 +1,7 @@
 -- claim: give one owner the single-writer lease of one process, if it is free or lapsed.
 -- needs:  nothing held            twice: the same owner finds its own live lease and extends it
+-- flags   none
+-- line    claim
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
 -- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · MISMATCH

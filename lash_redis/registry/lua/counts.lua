@@ -1,5 +1,7 @@
 -- counts: count the rows of each place, and the terminal facts by task and state.
 -- needs:  nothing                 twice: a read
+-- flags   no-writes
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  lane after which the page of lanes begins ('' at first)   ARGV 2 limit
 -- reply   COUNTS leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)

@@ -1,5 +1,7 @@
 -- forget_owners: forget owners that nothing names any more and that have not called since a time.
 -- needs:  nothing                 twice: nothing is left to forget
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  age, ms   ARGV 2 limit
 -- reply   FORGOTTEN number

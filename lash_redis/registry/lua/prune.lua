@@ -1,5 +1,7 @@
 -- prune: forget terminal processes that ended before a time.
 -- needs:  nothing                 twice: nothing is left to forget
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  before, ms   ARGV 2 limit
 -- reply   PRUNED number

@@ -1,5 +1,7 @@
 -- reclaim: take a live lease from the observed holder that is proven dead; on a free or lapsed row it is a claim.
 -- needs:  the holder as observed  twice: the same owner finds its own live lease and extends it
+-- flags   none
+-- line    claim
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
 -- ARGV 7  observed owner digest   ARGV 8 observed owner   ARGV 9 observed token   ARGV 10 observed fence

@@ -1,5 +1,7 @@
 -- record_death: record that the one who saw it end says this incarnation is dead; its batch claims are stale.
 -- needs:  to have seen it end     twice: the first record stands
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 death (status and by whom)
 -- reply   DONE death

@@ -1,5 +1,7 @@
 -- register: write new processes into their lanes (or outside), all of the batch or none.
 -- needs:  the namespace's header  twice: the same content answers as known, other content is a conflict
+-- flags   none
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, loss limit or '',
 --         grantee or '') x rows

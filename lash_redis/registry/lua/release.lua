@@ -1,5 +1,7 @@
 -- release: give leases back; the work goes to its lane, or to uncertain if it is owner-bound and started.
 -- needs:  the leases, live or lapsed   twice: a stale token or fence moves nothing
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2.. (id, token, fence) x rows
 -- reply   RELEASED ('1' given back, '0' stale) x rows

@@ -1,5 +1,7 @@
 -- renew: move the expiry of live leases, each named by its owner, token and fence.
 -- needs:  the live leases         twice: the expiry is only moved again
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2 ttl, ms   ARGV 3.. (id, token, fence) x rows
 -- reply   RENEWED (expires or '') x rows

@@ -1,5 +1,7 @@
 -- renew_owned: move the expiry of every live lease that these owners hold, found by their index.
 -- needs:  to speak for the owners twice: the expiry is only moved again
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  ttl, ms   ARGV 2 index in owners, ARGV 3 score, ARGV 4 skip: where the page begins
 -- ARGV 5.. owner digests

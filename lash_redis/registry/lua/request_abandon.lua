@@ -1,5 +1,7 @@
 -- request_abandon: record an operator's permission to accept uncertainty; a sweep acts on it, never this script.
 -- needs:  started owner-bound or externally owned work   twice: the first request stands
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 request
 -- reply   DONE row · NOTHING · UNKNOWN · TERMINAL state

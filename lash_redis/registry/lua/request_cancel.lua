@@ -1,5 +1,7 @@
 -- request_cancel: record a wish that the work stop; what nobody holds and nobody started is cancelled at once.
 -- needs:  nothing held            twice: the first request stands
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 request
 -- reply   DONE row · UNKNOWN · TERMINAL state

@@ -1,5 +1,7 @@
 -- settle: carry out verdicts without a lease, each only if the facts that it saw still stand.
 -- needs:  the facts as observed   twice: a fact that stands is answered as done; anything else as changed
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1.. (id, action, state, outcome, '1' if a live lease is no difference, then the facts as read: holder, token,
 --           fence, starter, started, start token, attempt token, losses, lost token, abandon request, cancel

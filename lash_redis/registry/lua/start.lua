@@ -1,5 +1,7 @@
 -- start: record that user code begins under this lease; only this answer lets it run.
 -- needs:  the live lease          twice: the token that started it is answered again, whatever came since
+-- flags   none
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 owner digest   ARGV 3 token   ARGV 4 fence
 -- reply   DONE row · STARTED_BY owner · LOST · UNKNOWN · TERMINAL state · AUTHORITY

@@ -1,5 +1,7 @@
 -- terminalize: write the terminal facts of work that this owner ran, each under its lease.
 -- needs:  the live leases         twice: the same fact is answered as done
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2 '1' to answer the row   ARGV 3.. (id, token, fence, state, outcome) x rows
 -- reply   TERMINALIZED (DONE · UNKNOWN · TERMINAL · AUTHORITY · LOST) x rows, then the row of the only one if asked

@@ -1,5 +1,7 @@
 -- wake: pass a wake-up on to the next idle worker, by one that cannot serve the lane.
 -- needs:  nothing                 twice: another worker is woken, which finds nothing
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  lane
 -- reply   DONE

@@ -1,5 +1,7 @@
 -- watch: read whole rows, and note on those not terminal that this client wants to be told.
 -- needs:  nothing                 twice: the client is noted once
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  client's channel   ARGV 2.. ids
 -- reply   ROWS (row or '') x ids
