@@ -22,12 +22,15 @@ READ_COMMANDS = {
 WRITE_COMMANDS = {"DEL", "HDEL", "HINCRBY", "HSET", "SET", "ZADD", "ZPOPMIN", "ZREM", "ZREMRANGEBYSCORE"}
 
 # Written after the plan was committed, or with no plan at all: nothing follows that could fail.
-OUTSIDE_THE_PLAN = {"claim_next": {"ZREMRANGEBYSCORE"}, "include/wake_one": {"ZPOPMIN", "PUBLISH"}}
+OUTSIDE_THE_PLAN = {"claim_next": {"ZREMRANGEBYSCORE"}, "include/wake": {"ZPOPMIN", "PUBLISH"}}
 
 ANSWERS = {
     "ACQUIRED", "BUSY", "CLAIMED", "STALE", "COUNTS", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT", "ROWS", "PRUNED",
     "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
 }  # fmt: skip
+# The foundations hold a small set of things; every other fragment holds one function, whose name it has.
+FOUNDATIONS = ("include/partition", "include/plan", "include/row")
+
 REFUSALS: dict[str, list[Any]] = {
     "UNKNOWN": [b"UNKNOWN"],
     "TERMINAL": [b"TERMINAL", b"c"],
@@ -48,6 +51,17 @@ def text(name: str) -> str:
 def code(name: str) -> str:
     """Return the lines that are no comments."""
     return "\n".join(line for line in text(name).splitlines() if not line.lstrip().startswith("--"))
+
+
+def words(name: str) -> set[str]:
+    """Return the names in a file's code: no fields of tables, no texts."""
+    return set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", re.sub(r"'[^']*'", "", code(name))))
+
+
+def defined(name: str) -> list[str]:
+    """Return what a fragment defines for those who include it, in its order."""
+    found = re.findall(r"^local (?:function )?(\w+(?:, \w+)*)", code(name), re.MULTILINE)
+    return [each for group in found for each in group.split(", ")]
 
 
 def fragments() -> list[str]:
@@ -197,3 +211,20 @@ def test_a_fragment_says_what_it_is_for(name: str) -> None:
 
     assert re.match(r"-- [A-Z]", first)
     assert any(f'@include "{name.removeprefix("include/")}"' in text(other) for other in [*names(), *fragments()])
+
+
+@pytest.mark.parametrize("name", [each for each in fragments() if each not in FOUNDATIONS])
+def test_a_fragment_holds_one_function_and_has_its_name(name: str) -> None:
+    """What stands above that function in the file is its own: nobody else calls it."""
+    *own, last = defined(name)
+
+    assert last == name.removeprefix("include/")
+    assert not [word for other in [*names(), *fragments()] if other != name for word in own if word in words(other)]
+
+
+@pytest.mark.parametrize("name", [*names(), *fragments()])
+def test_what_a_file_includes_is_what_it_uses(name: str) -> None:
+    """It includes each fragment that it names something of, and no other."""
+    used = {fragment for fragment in fragments() if fragment != name and words(name) & set(defined(fragment))}
+
+    assert {f"include/{each}" for each in re.findall(r'^--- @include "(\w+)"$', text(name), re.MULTILINE)} == used

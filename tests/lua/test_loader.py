@@ -148,4 +148,4 @@ def test_every_transition_is_loaded_by_name() -> None:
     """One file is one transition; fragments are none."""
     assert list(load_all()) == names()
     assert {"claim", "settle", "terminalize"} <= set(names())
-    assert not {"plan", "row", "places"} & set(names())
+    assert not {"plan", "row", "finish"} & set(names())

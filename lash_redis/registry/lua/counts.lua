@@ -7,11 +7,11 @@
 -- reply   COUNTS leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
 -- bound   lanes <= 500
 --- @include "partition"
+--- @include "names_after"
 local after, limit = ARGV[1], ARGV[2]
 
-local from = after == '' and '-' or '(' .. after
 local lanes = {}
-for _, lane in ipairs(redis.call('ZRANGEBYLEX', K .. 'lanes', from, '+', 'LIMIT', '0', limit)) do
+for _, lane in ipairs(names_after(K .. 'lanes', after, limit)) do
   lanes[#lanes + 1] = lane
   lanes[#lanes + 1] = int(redis.call('ZCARD', K .. 'q:' .. lane))
 end

@@ -7,14 +7,14 @@
 -- reply   OWNERS (digest, owner, death or '') x found
 -- bound   owners <= 500
 --- @include "partition"
+--- @include "names_after"
+--- @include "owner_named"
 local after, limit = ARGV[1], ARGV[2]
 
-local from = after == '' and '-' or '(' .. after
-local digests = redis.call('ZRANGEBYLEX', K .. 'holders', from, '+', 'LIMIT', '0', limit)
 local reply = { 'OWNERS' }
-for _, digest in ipairs(digests) do
+for _, digest in ipairs(names_after(K .. 'holders', after, limit)) do
   reply[#reply + 1] = digest
-  reply[#reply + 1] = redis.call('HGET', K .. 'owners', digest) or ''
+  reply[#reply + 1] = owner_named(digest)
   reply[#reply + 1] = redis.call('HGET', K .. 'dead', digest) or ''
 end
 return reply

@@ -6,6 +6,7 @@
 -- ARGV 1  uuid to write   ARGV 2 partitions   ARGV 3 schema   ARGV 4 '1' to create, '0' to look only
 -- reply   OPEN uuid partitions schema · ABSENT
 -- bound   1 row
+--- @include "partition"
 --- @include "plan"
 local uuid, partitions, schema, create = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 

@@ -8,20 +8,16 @@
 --           request, place) x rows; action: fact, queue or uncertain
 -- reply   SETTLED (DONE · CHANGED) x rows
 -- bound   rows <= 100
---- @include "places"
---- @include "wake_one"
+--- @include "row"
+--- @include "plan"
+--- @include "stored_outcome"
+--- @include "finish"
+--- @include "next_fence"
+--- @include "count_loss"
+--- @include "queue_again"
+--- @include "make_uncertain"
+--- @include "wake"
 local reply, lanes = { 'SETTLED' }, {}
-
-local function stands_already(row, action, state, outcome)
-  if action ~= 'fact' or row.state ~= state then
-    return false
-  end
-  local written_outcome = redis.call('HGET', row_key(row.id), 'oc')
-  if written_outcome == '' and outcome ~= '' then
-    written_outcome = redis.call('GET', K .. 'o:' .. row.id)
-  end
-  return written_outcome == outcome
-end
 
 local function as_observed(row, at)
   local facts = { row.holder, row.token, row.fence, row.starter, row.started, row.start_token, row.attempt_token,
@@ -34,13 +30,6 @@ local function as_observed(row, at)
   return true
 end
 
--- A lapsed or dead holder under whom code had begun: counted once for its token.
-local function count_loss(row)
-  if row.disposition == RERUNNABLE and has_begun(row) and row.lost_token ~= row.token then
-    write_row(row.id, 'lo', int(tonumber(row.losses or 0) + 1), 'lt', row.token)
-  end
-end
-
 local function settle(at)
   local id, action, state, outcome, trusted = unpack(ARGV, at, at + 4)
   local row = read_row(id)
@@ -48,7 +37,8 @@ local function settle(at)
     return 'CHANGED'
   end
   if row.state then
-    return stands_already(row, action, state, outcome) and 'DONE' or 'CHANGED'
+    local stands = action == 'fact' and row.state == state and stored_outcome(id) == outcome
+    return stands and 'DONE' or 'CHANGED'
   end
   if not as_observed(row, at) or (trusted ~= '1' and is_live(row)) then
     return 'CHANGED'
@@ -69,7 +59,5 @@ for at = 1, #ARGV, 17 do
   reply[#reply + 1] = settle(at)
 end
 commit()
-for lane in pairs(lanes) do
-  wake(lane)
-end
+wake(lanes)
 return reply
