@@ -10,6 +10,7 @@ import pytest
 
 from lash_redis.core.errors import ScriptError
 from lash_redis.registry.refusals import refusal
+from lash_redis.registry.rows import Row
 from lash_redis.registry.scripts import FLAGS, LINES, load_all, names
 
 LUA = files("lash_redis.registry") / "lua"
@@ -105,6 +106,13 @@ def reached(name: str) -> str:
     return "\n".join(sources)
 
 
+def read_fields() -> dict[str, bytes]:
+    """Return what ``read_row`` calls each field of the row."""
+    source = code("include/row")
+    fields = re.findall(r"'(\w+)'", re.findall(r"'HMGET', row_key\(id\), ([^)]*)\)", source)[0])
+    return {name: fields[int(at) - 1].encode() for name, at in re.findall(r"(\w+) = f\[(\d+)\]", source)}
+
+
 @EVERY
 def test_a_header_has_all_its_parts_in_order(name: str) -> None:
     """Effect, need and second send, flags, line, keys, arguments, replies, bound."""
@@ -192,6 +200,21 @@ def test_a_script_that_only_reads_says_so(name: str) -> None:
     writes = set(re.findall(r"redis\.call\('([A-Z]+)'", source)) & (WRITE_COMMANDS | {"PUBLISH"})
 
     assert bool(writes) == (load_all()[name].flags != "no-writes")
+
+
+def test_a_settle_compares_what_the_python_side_sends() -> None:
+    """The same facts in the same order: in the header, in the code, and in what ``Row.observed`` answers."""
+    fields = read_fields()
+    values = [line for line in load_all()["settle"].header if line.startswith("--         ")]
+    observed = [(line.split()[-2], line.split()[-1].encode()) for line in values if " observed " in line]
+    reply = [each for field in fields.values() for each in (field, field)]
+    row = Row([b"id", reply, b"", b"", b"", b"", b"0", b"0"])
+
+    assert len(values) == 17
+    assert len(observed) == 12
+    assert re.findall(r"^  '(\w+)',$", code("settle"), re.MULTILINE) == [name for name, _ in observed]
+    assert row.observed() == [field for _, field in observed]
+    assert observed == [(name, fields[name]) for name, _ in observed]
 
 
 def test_every_status_is_understood() -> None:

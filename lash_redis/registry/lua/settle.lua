@@ -3,9 +3,24 @@
 -- flags   allow-oom
 -- line    control
 -- KEYS 1  partition prefix
--- ARGV 1.. (id, action, state, outcome, '1' if a live lease is no difference, then the facts as read: holder, token,
---           fence, starter, started, start token, attempt token, losses, lost token, abandon request, cancel
---           request, place) x rows; action: fact, queue or uncertain
+-- ARGV 1.. (one row's values, in this order) x rows
+--         id
+--         action: fact, queue or uncertain
+--         state of the fact
+--         outcome of the fact
+--         '1' to settle even under a live lease: its holder is dead or done
+--         observed holder           ho
+--         observed token            tk
+--         observed fence            fe
+--         observed starter          fs
+--         observed started          fa
+--         observed start_token      ft
+--         observed attempt_token    st
+--         observed losses           lo
+--         observed lost_token       lt
+--         observed abandon_request  ar
+--         observed cancel_request   cr
+--         observed place            ph
 -- reply   SETTLED (DONE · CHANGED) x rows
 -- bound   rows <= 100
 --- @include "row"
@@ -17,13 +32,25 @@
 --- @include "queue_again"
 --- @include "make_uncertain"
 --- @include "wake"
+local OBSERVED = {
+  'holder',
+  'token',
+  'fence',
+  'starter',
+  'started',
+  'start_token',
+  'attempt_token',
+  'losses',
+  'lost_token',
+  'abandon_request',
+  'cancel_request',
+  'place',
+}
 local reply, lanes = { 'SETTLED' }, {}
 
 local function as_observed(row, at)
-  local facts = { row.holder, row.token, row.fence, row.starter, row.started, row.start_token, row.attempt_token,
-    row.losses, row.lost_token, row.abandon_request, row.cancel_request, row.place }
-  for i = 1, 12 do
-    if (facts[i] or '') ~= ARGV[at + 4 + i] then
+  for i, name in ipairs(OBSERVED) do
+    if (row[name] or '') ~= ARGV[at + i] then
       return false
     end
   end
@@ -31,7 +58,7 @@ local function as_observed(row, at)
 end
 
 local function settle(at)
-  local id, action, state, outcome, trusted = unpack(ARGV, at, at + 4)
+  local id, action, state, outcome, even_if_live = unpack(ARGV, at, at + 4)
   local row = read_row(id)
   if not row then
     return 'CHANGED'
@@ -40,7 +67,7 @@ local function settle(at)
     local stands = action == 'fact' and row.state == state and stored_outcome(id) == outcome
     return stands and 'DONE' or 'CHANGED'
   end
-  if not as_observed(row, at) or (trusted ~= '1' and is_live(row)) then
+  if not as_observed(row, at + 4) or (even_if_live ~= '1' and is_live(row)) then
     return 'CHANGED'
   end
   if action == 'fact' then
@@ -55,7 +82,7 @@ local function settle(at)
   return 'DONE'
 end
 
-for at = 1, #ARGV, 17 do
+for at = 1, #ARGV, 5 + #OBSERVED do
   reply[#reply + 1] = settle(at)
 end
 commit()
