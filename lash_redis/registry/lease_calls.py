@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lash_redis.core.checks import MAX_BATCH, checked_int, checked_ttl
+from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_BATCH, checked_int, checked_ttl
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import MAX_LANES
 from lash_redis.core.liveness import LeaseOwner
@@ -22,7 +22,9 @@ class LeaseCalls(Routing):
 
     def claim(self, process_id: str, owner: LeaseOwner, ttl_ms: int) -> Call[Acquired | Busy]:
         """Claim one process."""
-        args: list[Argument] = [self.uuid, process_id, *owner_args(owner), random_token(), checked_ttl(ttl_ms)]
+        args: list[Argument] = [
+            self.uuid, process_id, *owner_args(owner), random_token(), checked_ttl(ttl_ms), DEFAULT_LOSS_LIMIT
+        ]  # fmt: skip
         return Call("claim", self.partition_of(process_id), args, lambda reply: _granted(process_id, reply))
 
     def reclaim(self, process_id: str, owner: LeaseOwner, observed: ProcessLease, ttl_ms: int) -> Call[Acquired | Busy]:
@@ -35,6 +37,7 @@ class LeaseCalls(Routing):
             *owner_args(owner),
             random_token(),
             checked_ttl(ttl_ms),
+            DEFAULT_LOSS_LIMIT,
             *seen,
             proven,
         ]

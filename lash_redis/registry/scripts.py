@@ -1,15 +1,21 @@
 """Load the Lua transitions: resolve includes, parse the header, and know the SHA.
 
-One file is one atomic transition. Its header is read, not just written: ``tests/lua/test_headers.py`` holds it
+One file is one atomic transition. Its header says everything about it, and ``tests/lua/test_headers.py`` holds it
 against the body. Grammar (each line a comment)::
 
     -- name: effect in one sentence.
     -- needs:  precondition            twice: what a second send does
+    -- flags   none, allow-oom or no-writes: how a real server treats the script
+    -- line    calls, control or claim: which of our connections carries it
     -- KEYS 1  partition prefix
     -- ARGV 1  name   ARGV 2.. (a, b) x rows
     -- reply   STATUS fields · STATUS
     -- bound   rows <= 500
     --- @include "fragment"
+
+``allow-oom`` is for what must still work at maxmemory (rule 8.10): a script that writes a terminal fact, gives
+something back, or writes next to nothing for those who recover or wait. ``no-writes`` is for a script that only reads:
+a server that takes no writes still answers it.
 """
 
 from __future__ import annotations
@@ -27,15 +33,8 @@ from lash_redis.core.errors import ScriptError
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"\s*$')
 _STATUS = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
 
-# At maxmemory these must still work: they write the terminal fact, give something back, or write next to nothing for
-# those who recover or wait (design, section 6).
-ALLOWED_AT_MAXMEMORY = frozenset(
-    {"terminalize", "settle", "release", "complete_unleased", "prune", "forget_owners", "renew", "renew_owned",
-     "record_death", "request_abandon", "request_cancel", "open", "watch", "wake"}
-)  # fmt: skip
-
-# These only read. A server that may take no write answers them all the same.
-READS = frozenset({"get", "page", "holders", "counts"})
+FLAGS = ("none", "allow-oom", "no-writes")
+LINES = ("calls", "control", "claim")
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -43,13 +42,17 @@ class Script(msgspec.Struct, frozen=True):
 
     Attributes:
         name: the file's name, and the word used for it everywhere.
+        flags: one of ``FLAGS``.
+        line: one of ``LINES``.
         source: plain Lua 5.1, includes resolved; what fakeredis gets.
-        shebang_source: the same for a real server of version 7 or later: refused up front, whole, when the server
-            cannot take the write (reliability notes: P11).
+        shebang_source: the same for a real server of version 7 or later, which then refuses the whole script before it
+            begins if it cannot take the writes.
         statuses: the status words that its header declares.
     """
 
     name: str
+    flags: str
+    line: str
     source: str
     shebang_source: str
     sha: str
@@ -90,26 +93,38 @@ def load(name: str, folder: Traversable | None = None) -> Script:
     """Return the transition called ``name``, its includes resolved: each once, in dependency order.
 
     Raises:
-        ScriptError: the file or an include is missing, or includes form a cycle; names the file and line.
+        ScriptError: the file or an include is missing, includes form a cycle, or the header does not say the flags or
+            the line; names the file, and the line of an include.
     """
     root = folder if folder is not None else _lua()
-    lines = _resolve(root, name, "loader", [], ())
-    source = "\n".join(lines) + "\n"
-    flags = " flags=no-writes" if name in READS else " flags=allow-oom" if name in ALLOWED_AT_MAXMEMORY else ""
-    shebang_source = f"#!lua{flags}\n{source}"
-    header = tuple(line for line in _read(root, name, "loader") if line.startswith("-- "))
-    header = header[: next((i for i, line in enumerate(header) if line.startswith("-- bound")), len(header)) + 1]
-    replies = "".join(
-        line for line in _continued(header, "-- reply"))  # fmt: skip
+    header = _header(_read(root, name, "loader"))
+    flags, line = _declared(name, header, "flags", FLAGS), _declared(name, header, "line", LINES)
+    source = "\n".join(_resolve(root, name, "loader", [], ())) + "\n"
+    shebang_source = ("#!lua\n" if flags == "none" else f"#!lua flags={flags}\n") + source
     return Script(
         name=name,
+        flags=flags,
+        line=line,
         source=source,
         shebang_source=shebang_source,
         sha=hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(),
         shebang_sha=hashlib.sha1(shebang_source.encode(), usedforsecurity=False).hexdigest(),
         header=header,
-        statuses=frozenset(_STATUS.findall(replies)),
+        statuses=frozenset(_STATUS.findall("".join(_continued(header, "-- reply")))),
     )
+
+
+def _header(lines: list[str]) -> tuple[str, ...]:
+    comments = [line for line in lines if line.startswith("-- ")]
+    bound = next((i for i, line in enumerate(comments) if line.startswith("-- bound")), len(comments))
+    return tuple(comments[: bound + 1])
+
+
+def _declared(name: str, header: tuple[str, ...], what: str, allowed: tuple[str, ...]) -> str:
+    found = [line.split()[2:] for line in header if line.startswith(f"-- {what} ")]
+    if len(found) != 1 or len(found[0]) != 1 or found[0][0] not in allowed:
+        raise ScriptError(f"{name}.lua: expected one header line '-- {what}' with one of {', '.join(allowed)}")
+    return found[0][0]
 
 
 def _continued(header: tuple[str, ...], start: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from lash_redis.core.checks import DEFAULT_LOSS_LIMIT
 from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, LeaseLost, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import Acquired, Busy, Phase, ProcessStarted, Success
@@ -333,6 +334,24 @@ async def test_losses_below_the_limit_let_it_run_again(registry: ProcessRegistry
     third = await begun_and_lapsed(registry, backend, client, "p", CYD)
 
     assert await registry.claim("p", BOB, LONG_MS) == Busy(third)
+
+
+async def test_a_row_without_a_limit_of_its_own_has_the_default(
+    registry: ProcessRegistry, backend: Any, client: Any
+) -> None:
+    """The claim brings it: four losses let the work run again, the fifth would reach the limit."""
+    await registry.register(work("p", RERUNNABLE))
+    lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    for loss in range(1, DEFAULT_LOSS_LIMIT):
+        lease = await held(registry, "p", (ADA, BOB)[loss % 2], SHORT_MS)
+        await registry.start(lease)
+        await lapsed(backend, client, lease)
+
+    assert await registry.claim("p", CYD, LONG_MS) == Busy(lease)
+    assert await registry.reclaim("p", CYD, lease, LONG_MS) == Busy(lease)
+    record = await registry.get("p")
+    assert record is not None
+    assert record.losses == DEFAULT_LOSS_LIMIT - 1
 
 
 async def test_a_claim_of_externally_owned_work_is_refused(registry: ProcessRegistry) -> None:

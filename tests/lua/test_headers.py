@@ -10,7 +10,8 @@ import pytest
 
 from lash_redis.core.errors import ScriptError
 from lash_redis.registry.refusals import refusal
-from lash_redis.registry.scripts import READS, load_all, names
+from lash_redis.registry.rows import Row
+from lash_redis.registry.scripts import FLAGS, LINES, load_all, names
 
 LUA = files("lash_redis.registry") / "lua"
 EVERY = pytest.mark.parametrize("name", names())
@@ -22,12 +23,15 @@ READ_COMMANDS = {
 WRITE_COMMANDS = {"DEL", "HDEL", "HINCRBY", "HSET", "SET", "ZADD", "ZPOPMIN", "ZREM", "ZREMRANGEBYSCORE"}
 
 # Written after the plan was committed, or with no plan at all: nothing follows that could fail.
-OUTSIDE_THE_PLAN = {"claim_next": {"ZREMRANGEBYSCORE"}, "include/wake_one": {"ZPOPMIN", "PUBLISH"}}
+OUTSIDE_THE_PLAN = {"claim_next": {"ZREMRANGEBYSCORE"}, "include/wake": {"ZPOPMIN", "PUBLISH"}}
 
 ANSWERS = {
     "ACQUIRED", "BUSY", "CLAIMED", "STALE", "COUNTS", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT", "ROWS", "PRUNED",
     "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
 }  # fmt: skip
+# The foundations hold a small set of things; every other fragment holds one function, whose name it has.
+FOUNDATIONS = ("include/partition", "include/plan", "include/row")
+
 REFUSALS: dict[str, list[Any]] = {
     "UNKNOWN": [b"UNKNOWN"],
     "TERMINAL": [b"TERMINAL", b"c"],
@@ -48,6 +52,17 @@ def text(name: str) -> str:
 def code(name: str) -> str:
     """Return the lines that are no comments."""
     return "\n".join(line for line in text(name).splitlines() if not line.lstrip().startswith("--"))
+
+
+def words(name: str) -> set[str]:
+    """Return the names in a file's code: no fields of tables, no texts."""
+    return set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", re.sub(r"'[^']*'", "", code(name))))
+
+
+def defined(name: str) -> list[str]:
+    """Return what a fragment defines for those who include it, in its order."""
+    found = re.findall(r"^local (?:function )?(\w+(?:, \w+)*)", code(name), re.MULTILINE)
+    return [each for group in found for each in group.split(", ")]
 
 
 def fragments() -> list[str]:
@@ -91,14 +106,23 @@ def reached(name: str) -> str:
     return "\n".join(sources)
 
 
+def read_fields() -> dict[str, bytes]:
+    """Return what ``read_row`` calls each field of the row."""
+    source = code("include/row")
+    fields = re.findall(r"'(\w+)'", re.findall(r"'HMGET', row_key\(id\), ([^)]*)\)", source)[0])
+    return {name: fields[int(at) - 1].encode() for name, at in re.findall(r"(\w+) = f\[(\d+)\]", source)}
+
+
 @EVERY
 def test_a_header_has_all_its_parts_in_order(name: str) -> None:
-    """Effect, need and second send, keys, arguments, replies, bound."""
+    """Effect, need and second send, flags, line, keys, arguments, replies, bound."""
     lines = text(name).splitlines()
 
     assert re.fullmatch(rf"-- {name}: [a-z].*\.", lines[0])
     assert re.fullmatch(r"-- needs:  \S.* twice: \S.*", lines[1])
-    assert lines[2] == "-- KEYS 1  partition prefix"
+    assert re.fullmatch(rf"-- flags   ({'|'.join(FLAGS)})", lines[2])
+    assert re.fullmatch(rf"-- line    ({'|'.join(LINES)})", lines[3])
+    assert lines[4] == "-- KEYS 1  partition prefix"
     starts = [line.split()[1] for line in load_all()[name].header if re.match(r"-- (KEYS|ARGV|reply|bound)\b", line)]
     assert [*dict.fromkeys(starts)] == ["KEYS", "ARGV", "reply", "bound"]
 
@@ -175,7 +199,22 @@ def test_a_script_that_only_reads_says_so(name: str) -> None:
     source = reached(name)
     writes = set(re.findall(r"redis\.call\('([A-Z]+)'", source)) & (WRITE_COMMANDS | {"PUBLISH"})
 
-    assert bool(writes) == (name not in READS)
+    assert bool(writes) == (load_all()[name].flags != "no-writes")
+
+
+def test_a_settle_compares_what_the_python_side_sends() -> None:
+    """The same facts in the same order: in the header, in the code, and in what ``Row.observed`` answers."""
+    fields = read_fields()
+    values = [line for line in load_all()["settle"].header if line.startswith("--         ")]
+    observed = [(line.split()[-2], line.split()[-1].encode()) for line in values if " observed " in line]
+    reply = [each for field in fields.values() for each in (field, field)]
+    row = Row([b"id", reply, b"", b"", b"", b"", b"0", b"0"])
+
+    assert len(values) == 17
+    assert len(observed) == 12
+    assert re.findall(r"^  '(\w+)',$", code("settle"), re.MULTILINE) == [name for name, _ in observed]
+    assert row.observed() == [field for _, field in observed]
+    assert observed == [(name, fields[name]) for name, _ in observed]
 
 
 def test_every_status_is_understood() -> None:
@@ -195,3 +234,20 @@ def test_a_fragment_says_what_it_is_for(name: str) -> None:
 
     assert re.match(r"-- [A-Z]", first)
     assert any(f'@include "{name.removeprefix("include/")}"' in text(other) for other in [*names(), *fragments()])
+
+
+@pytest.mark.parametrize("name", [each for each in fragments() if each not in FOUNDATIONS])
+def test_a_fragment_holds_one_function_and_has_its_name(name: str) -> None:
+    """What stands above that function in the file is its own: nobody else calls it."""
+    *own, last = defined(name)
+
+    assert last == name.removeprefix("include/")
+    assert not [word for other in [*names(), *fragments()] if other != name for word in own if word in words(other)]
+
+
+@pytest.mark.parametrize("name", [*names(), *fragments()])
+def test_what_a_file_includes_is_what_it_uses(name: str) -> None:
+    """It includes each fragment that it names something of, and no other."""
+    used = {fragment for fragment in fragments() if fragment != name and words(name) & set(defined(fragment))}
+
+    assert {f"include/{each}" for each in re.findall(r'^--- @include "(\w+)"$', text(name), re.MULTILINE)} == used

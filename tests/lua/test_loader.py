@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from lash_redis.core.errors import ScriptError
-from lash_redis.registry.scripts import ALLOWED_AT_MAXMEMORY, READS, load, load_all, names
+from lash_redis.registry.scripts import load, load_all, names
 
 HEADER = """-- {name}: do one thing.
 -- needs:  nothing                 twice: the same again
+-- flags   {flags}
+-- line    {line}
 -- KEYS 1  partition prefix
 -- ARGV 1  id
 -- reply   DONE row · LOST
@@ -27,9 +29,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write(folder: Path, name: str, *lines: str) -> None:
+def write(folder: Path, name: str, *lines: str, flags: str = "none", line: str = "calls") -> None:
     """Write a script, or with ``include/`` a fragment."""
-    head = "" if name.startswith("include/") else HEADER.format(name=name)
+    head = "" if name.startswith("include/") else HEADER.format(name=name, flags=flags, line=line)
     (folder / f"{name}.lua").write_text(head + "\n".join(lines) + "\n", "utf-8")
 
 
@@ -104,23 +106,46 @@ def test_a_fake_server_gets_plain_lua_and_a_real_one_a_first_line(folder: Path) 
     assert script.shebang_sha == hashlib.sha1(script.shebang_source.encode(), usedforsecurity=False).hexdigest()
 
 
-@pytest.mark.parametrize("name", names())
-def test_what_a_script_may_do_at_maxmemory_is_on_its_first_line(name: str) -> None:
-    """A server that is full refuses claims and registrations whole, and nothing that ends or frees something."""
-    first, _, _ = load(name).shebang_source.partition("\n")
+@pytest.mark.parametrize(
+    ("flags", "first"),
+    [("none", "#!lua"), ("allow-oom", "#!lua flags=allow-oom"), ("no-writes", "#!lua flags=no-writes")],
+)
+def test_what_a_script_may_do_at_maxmemory_is_on_its_first_line(folder: Path, flags: str, first: str) -> None:
+    """A real server reads them there, before it runs anything."""
+    write(folder, "main", "return {}", flags=flags)
 
-    allowed = "flags=no-writes" if name in READS else "flags=allow-oom" if name in ALLOWED_AT_MAXMEMORY else ""
-    assert first == f"#!lua {allowed}".strip()
+    script = load("main", folder)
+
+    assert script.flags == flags
+    assert script.shebang_source.partition("\n")[0] == first
 
 
-def test_the_lists_name_scripts() -> None:
-    """Each at most once."""
-    assert not ALLOWED_AT_MAXMEMORY & READS
-    assert set(names()) >= ALLOWED_AT_MAXMEMORY | READS
+@pytest.mark.parametrize("line", ["calls", "control", "claim"])
+def test_the_line_of_the_header_is_read(folder: Path, line: str) -> None:
+    """It says which of our connections carries the script."""
+    write(folder, "main", "return {}", line=line)
+
+    assert load("main", folder).line == line
+
+
+@pytest.mark.parametrize("wrong", [{"flags": "allow-all"}, {"flags": ""}, {"line": "mine"}, {"line": "calls control"}])
+def test_a_header_that_does_not_say_flags_or_line_is_refused(folder: Path, wrong: dict[str, str]) -> None:
+    """The error names the file and what is allowed."""
+    write(folder, "main", "return {}", **wrong)
+
+    with pytest.raises(ScriptError, match=rf"main.lua: expected one header line '-- {next(iter(wrong))}' with one of"):
+        load("main", folder)
+
+
+def test_what_ends_frees_or_settles_still_works_at_maxmemory() -> None:
+    """A server that is full refuses claims, starts and registrations whole, and nothing else that writes."""
+    refused = {name for name, script in load_all().items() if script.flags == "none"}
+
+    assert refused == {"register", "claim", "reclaim", "claim_next", "start", "record_first_started"}
 
 
 def test_every_transition_is_loaded_by_name() -> None:
     """One file is one transition; fragments are none."""
     assert list(load_all()) == names()
     assert {"claim", "settle", "terminalize"} <= set(names())
-    assert not {"plan", "row", "places"} & set(names())
+    assert not {"plan", "row", "finish"} & set(names())

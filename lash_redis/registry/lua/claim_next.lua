@@ -1,17 +1,25 @@
 -- claim_next: hand out up to count queued processes of the lanes named, and start them in the same step.
 -- needs:  the namespace's header  twice: the same number hands out the same rows, a lower one is stale
+-- flags   none
+-- line    claim
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 claim number   ARGV 5 count
--- ARGV 6  ttl, ms   ARGV 7 token stem (a row's token is the stem and its place in the batch)
+-- ARGV 6  ttl, ms   ARGV 7 token stem (a row's token is the stem and the row's number in the batch)
 -- ARGV 8.. (queue, number of lanes, lane..) x queues, in their order
 -- reply   CLAIMED now expires (id, token, fence, lane, disposition, input) x rows · STALE · MISMATCH
 -- bound   count <= 500, lanes <= 500
---- @include "header"
---- @include "places"
---- @include "owners"
---- @include "wake_one"
-local uuid, me, owner, number, count_wanted, ttl, stem = unpack(ARGV, 1, 7)
-local wanted, expires = tonumber(count_wanted), int(now + tonumber(ttl))
+--- @include "partition"
+--- @include "row"
+--- @include "plan"
+--- @include "namespace_is"
+--- @include "extend_lease"
+--- @include "take_lease"
+--- @include "mark_started"
+--- @include "remember_owner"
+--- @include "wake"
+local uuid, me, owner, number, count_wanted, claim_ttl, stem = unpack(ARGV, 1, 7)
+local wanted, ttl = tonumber(count_wanted), tonumber(claim_ttl)
+local expires = int(now + ttl)
 local queues, at = {}, 8
 while at < #ARGV do
   local last = at + 1 + tonumber(ARGV[at + 1])
@@ -26,36 +34,31 @@ local last_number = tonumber(redis.call('HGET', K .. 'claims', me) or '0')
 if tonumber(number) < last_number or redis.call('HEXISTS', K .. 'dead', me) == 1 then
   return { 'STALE' }
 end
-local reply, long_inputs, handed, left_lane = { 'CLAIMED', int(now), expires }, {}, 0, nil
+local reply, handed, lanes_left = { 'CLAIMED', now_text, expires }, 0, {}
 
-local function hand_out(id, token, fence, lane, disposition, input)
+local function hand_out(row, input)
   handed = handed + 1
   if input == '' then
-    long_inputs[#long_inputs + 1] = K .. 'i:' .. id
-    long_inputs[#long_inputs + 1] = #reply + 6
+    input = redis.call('GET', K .. 'i:' .. row.id)
   end
-  for _, value in ipairs({ id, token, fence, lane, disposition, input }) do
-    reply[#reply + 1] = value
-  end
+  local n = #reply
+  reply[n + 1], reply[n + 2], reply[n + 3] = row.id, row.token, row.fence
+  reply[n + 4], reply[n + 5], reply[n + 6] = row.lane, row.disposition, input
 end
 
--- A score of its own for each row of a batch, which has at most 500. The last number of all (2^53 - 1) is too high to
--- be exact, but that claim is empty.
-local function score_of(place)
-  return int(tonumber(number) * 1000 + place)
-end
+-- Each row of each batch has a score of its own, since a batch has at most 500 rows. The last number of all (2^53 - 1)
+-- is too high to be exact, but the claim that has it hands out nothing.
+local scores_begin = tonumber(number) * 1000
 
--- Sent again under its own number: the answer was lost. What nobody took since is leased anew, fence unchanged.
+-- The answer was lost, and the worker asks for the same rows. Those that nobody took since are leased anew, with the
+-- same token and fence (rule 8.5).
 local function hand_out_again()
-  local first, last = score_of(1), score_of(500)
+  local first, last = int(scores_begin + 1), int(scores_begin + 500)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', K .. 'of:' .. me, first, last, 'LIMIT', '0', '500')) do
     local row = read_row(id)
     if row and not row.state and row.holder == me and string.sub(row.token, 1, #stem) == stem then
-      row.expires = int(math.max(tonumber(row.expires), tonumber(expires)))
-      index_add(K .. 'leases', row.expires, id)
-      store(lease_key(id), row.token, row.expires)
-      write_row(id, 'ex', row.expires)
-      hand_out(id, row.token, row.fence, row.lane, row.disposition, redis.call('HGET', row_key(id), 'in'))
+      extend_lease(row, ttl)
+      hand_out(row, redis.call('HGET', row_key(id), 'in'))
     end
   end
 end
@@ -66,21 +69,13 @@ local function lease_and_start(id, lane)
     index_remove(lane_set(lane), id)
     return
   end
-  local token, fence, starter = stem .. int(handed + 1), int(math.max(tonumber(f[4] or 0) + 1, now)), f[5]
-  index_remove(lane_set(lane), id)
-  index_add(K .. 'leases', expires, id)
-  index_add(owned_set(me), score_of(handed + 1), id)
-  store(lease_key(id), token, expires)
-  if starter then
-    write_row(id, 'ph', LEASED, 'ho', me, 'tk', token, 'fe', fence, 'ex', expires, 'ca', int(now), 'st', token)
-  else
-    write_row(id, 'ph', LEASED, 'ho', me, 'tk', token, 'fe', fence, 'ex', expires, 'ca', int(now),
-      'fs', me, 'fa', int(now), 'ft', token)
-  end
-  hand_out(id, token, fence, lane, f[3], f[6])
+  local row = { id = id, place = QUEUED, lane = lane, disposition = f[3], fence = f[4], starter = f[5] }
+  take_lease(row, me, stem .. (handed + 1), expires, int(scores_begin + handed + 1))
+  mark_started(row, me)
+  hand_out(row, f[6])
 end
 
--- Of one queue the lane with the oldest head goes first, so that no task starves another.
+-- The lane of a queue whose oldest row is the oldest goes first, so that no task starves another (rule 9.2).
 local function oldest_head_first(lanes)
   local filled = {}
   if #lanes > 0 then
@@ -103,17 +98,17 @@ end
 local function hand_out_queued()
   for _, queue in ipairs(queues) do
     for _, entry in ipairs(oldest_head_first(queue.lanes)) do
-      local room = wanted - handed
-      if room <= 0 then
-        left_lane = left_lane or entry.lane
+      local missing = wanted - handed
+      if missing <= 0 then
+        lanes_left[entry.lane] = true
         return
       end
-      local ids = redis.call('ZRANGE', K .. 'q:' .. entry.lane, '0', int(room))
-      for i = 1, math.min(#ids, room) do
+      local ids = redis.call('ZRANGE', K .. 'q:' .. entry.lane, '0', int(missing))
+      for i = 1, math.min(#ids, missing) do
         lease_and_start(ids[i], entry.lane)
       end
-      if #ids > room then
-        left_lane = entry.lane
+      if #ids > missing then
+        lanes_left[entry.lane] = true
         return
       end
     end
@@ -125,30 +120,23 @@ if tonumber(number) == last_number then
 elseif wanted > 0 then
   hand_out_queued()
 end
--- Fewer than it has room for: it wants to be told of more. Else its hands are full, or it leaves (none wanted), and
--- a wake-up sent to it would be lost on others.
+-- A worker that got fewer rows than it asked for is listed as idle. Any other one is busy, or leaves (it asked for
+-- none): a wake-up that it got would be lost.
 for _, queue in ipairs(queues) do
   if handed < wanted then
-    index_add(K .. 'idle:' .. queue.name, int(now), me)
+    index_add(K .. 'idle:' .. queue.name, now_text, me)
   else
     index_remove(K .. 'idle:' .. queue.name, me)
-  end
-end
-if #long_inputs > 0 then
-  for i = 1, #long_inputs, 2 do
-    reply[long_inputs[i + 1]] = redis.call('GET', long_inputs[i])
   end
 end
 write_hash('claims', me, number)
 remember_owner(me, owner)
 commit()
--- A worker says so again with every slow poll, so an old entry is one that has gone.
+-- An idle worker claims again with every slow poll, so an older entry is one of a worker that has gone.
 if handed < wanted then
   for _, queue in ipairs(queues) do
     redis.call('ZREMRANGEBYSCORE', K .. 'idle:' .. queue.name, '-inf', int(now - 60000))
   end
 end
-if left_lane then
-  wake(left_lane)
-end
+wake(lanes_left)
 return reply

@@ -1,29 +1,32 @@
 -- complete_unleased: write the terminal fact of externally owned work under its explicit authority.
 -- needs:  the grantee's name      twice: the same fact by the same authority is answered as done
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 state   ARGV 3 outcome   ARGV 4 grantee
 -- reply   DONE row · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row
---- @include "places"
---- @include "replies"
+--- @include "row"
+--- @include "plan"
+--- @include "stored_outcome"
+--- @include "row_reply"
+--- @include "finish"
+--- @include "next_fence"
 local id, state, outcome, authority = unpack(ARGV)
 
 local row = read_row(id)
 if not row then
   return { 'UNKNOWN' }
 end
-local f = redis.call('HMGET', row_key(id), 'gr', 'by', 'oc')
-local grantee, completed_by, written_outcome = f[1], f[2], f[3]
+local f = redis.call('HMGET', row_key(id), 'gr', 'by')
+local grantee, completed_by = f[1], f[2]
 if row.state then
-  if written_outcome == '' then
-    written_outcome = redis.call('GET', K .. 'o:' .. id) or ''
-  end
-  if completed_by == authority and row.state == state and written_outcome == outcome then
+  if completed_by == authority and row.state == state and stored_outcome(id) == outcome then
     return { 'DONE', row_reply(id) }
   end
   return { 'TERMINAL', row.state }
 end
-if row.disposition ~= EXTERNALLY_OWNED or (grantee and grantee ~= authority) or state == 'a' then
+if row.disposition ~= EXTERNALLY_OWNED or (grantee and grantee ~= authority) or state == ABANDONED then
   return { 'AUTHORITY' }
 end
 finish(row, state, outcome, next_fence(row))

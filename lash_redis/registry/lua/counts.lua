@@ -1,15 +1,17 @@
 -- counts: count the rows of each place, and the terminal facts by task and state.
 -- needs:  nothing                 twice: a read
+-- flags   no-writes
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  lane after which the page of lanes begins ('' at first)   ARGV 2 limit
 -- reply   COUNTS leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
 -- bound   lanes <= 500
 --- @include "partition"
+--- @include "names_after"
 local after, limit = ARGV[1], ARGV[2]
 
-local from = after == '' and '-' or '(' .. after
 local lanes = {}
-for _, lane in ipairs(redis.call('ZRANGEBYLEX', K .. 'lanes', from, '+', 'LIMIT', '0', limit)) do
+for _, lane in ipairs(names_after(K .. 'lanes', after, limit)) do
   lanes[#lanes + 1] = lane
   lanes[#lanes + 1] = int(redis.call('ZCARD', K .. 'q:' .. lane))
 end

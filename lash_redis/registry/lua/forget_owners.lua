@@ -1,9 +1,12 @@
 -- forget_owners: forget owners that nothing names any more and that have not called since a time.
 -- needs:  nothing                 twice: nothing is left to forget
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  age, ms   ARGV 2 limit
 -- reply   FORGOTTEN number
 -- bound   owners <= 500
+--- @include "partition"
 --- @include "plan"
 local age, limit = tonumber(ARGV[1]), ARGV[2]
 
@@ -16,8 +19,8 @@ for _, digest in ipairs(redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', int(now
     end
     index_remove(K .. 'seen', digest)
   else
-    -- It still has unsettled rows: looked at again after the same time, so that it never hides those behind it.
-    index_add(K .. 'seen', int(now), digest)
+    -- It has unsettled rows. It moves to the end of the index, so that it never hides the owners behind it.
+    index_add(K .. 'seen', now_text, digest)
   end
 end
 commit()

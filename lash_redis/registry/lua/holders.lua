@@ -1,18 +1,20 @@
 -- holders: read one page of the owners that hold something or started owner-bound work that is not settled.
 -- needs:  nothing                 twice: a read
+-- flags   no-writes
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  digest after which the page begins ('' at first)   ARGV 2 limit
 -- reply   OWNERS (digest, owner, death or '') x found
 -- bound   owners <= 500
 --- @include "partition"
+--- @include "names_after"
+--- @include "owner_named"
 local after, limit = ARGV[1], ARGV[2]
 
-local from = after == '' and '-' or '(' .. after
-local digests = redis.call('ZRANGEBYLEX', K .. 'holders', from, '+', 'LIMIT', '0', limit)
 local reply = { 'OWNERS' }
-for _, digest in ipairs(digests) do
+for _, digest in ipairs(names_after(K .. 'holders', after, limit)) do
   reply[#reply + 1] = digest
-  reply[#reply + 1] = redis.call('HGET', K .. 'owners', digest) or ''
+  reply[#reply + 1] = owner_named(digest)
   reply[#reply + 1] = redis.call('HGET', K .. 'dead', digest) or ''
 end
 return reply

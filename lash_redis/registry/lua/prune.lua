@@ -1,19 +1,24 @@
 -- prune: forget terminal processes that ended before a time.
 -- needs:  nothing                 twice: nothing is left to forget
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  before, ms   ARGV 2 limit
 -- reply   PRUNED number
 -- bound   rows <= 500
---- @include "places"
+--- @include "partition"
+--- @include "row"
+--- @include "plan"
+--- @include "count_ended"
 local before, limit = ARGV[1], ARGV[2]
 
 local ids = redis.call('ZRANGEBYSCORE', K .. 'done', '-inf', '(' .. before, 'LIMIT', '0', limit)
 for _, id in ipairs(ids) do
   local row = read_row(id)
   index_remove(K .. 'done', id)
-  -- The index is a hint: what it names wrongly is not forgotten.
+  -- The index is a hint (rule 8.7): a row that is not terminal is only taken out of it.
   if row and row.state then
-    count(task_of(row) .. '|' .. row.state, -1)
+    count_ended(row, row.state, -1)
     drop(row_key(id))
     drop(K .. 'i:' .. id)
     drop(K .. 'o:' .. id)

@@ -1,32 +1,34 @@
 -- reclaim: take a live lease from the observed holder that is proven dead; on a free or lapsed row it is a claim.
 -- needs:  the holder as observed  twice: the same owner finds its own live lease and extends it
+-- flags   none
+-- line    claim
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
--- ARGV 7  observed owner digest   ARGV 8 observed owner   ARGV 9 observed token   ARGV 10 observed fence
--- ARGV 11 '1' if the caller proved the observed owner dead ('0': only a recorded death counts)
+-- ARGV 7  losses at which a claim is refused, unless the row names its own limit
+-- ARGV 8  observed owner digest   ARGV 9 observed owner   ARGV 10 observed token   ARGV 11 observed fence
+-- ARGV 12 '1' if the caller proved the observed owner dead ('0': only a recorded death counts)
 -- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · MISMATCH
 -- bound   1 row
+--- @include "partition"
+--- @include "row"
+--- @include "claim_unless_held"
+--- @include "holds"
+--- @include "owner_named"
 --- @include "grant"
-local uuid, id, me, owner, token, ttl = unpack(ARGV, 1, 6)
-local seen_digest, seen_owner, seen_token, seen_fence, proven = unpack(ARGV, 7, 11)
+--- @include "holder_reply"
+local claimant = {
+  digest = ARGV[3], owner = ARGV[4], token = ARGV[5], ttl = tonumber(ARGV[6]), loss_limit = ARGV[7],
+}
+local seen_digest, seen_owner, seen_token, seen_fence, proven = unpack(ARGV, 8, 12)
 
-local row = read_row(id)
-local refusal = refused(uuid, row)
-if refusal then
-  return refusal
+local row = read_row(ARGV[2])
+local reply = claim_unless_held(ARGV[1], row, claimant)
+if reply then
+  return reply
 end
-if not is_live(row) then
-  return grant(row, me, owner, token, tonumber(ttl))
-end
-if row.holder == me then
-  extend(row, tonumber(ttl))
-  commit()
-  return holder_reply('ACQUIRED', row)
-end
-local as_observed = row.holder == seen_digest and row.token == seen_token and row.fence == seen_fence
-  and owner_named(row.holder) == seen_owner
+local as_observed = holds(row, seen_digest, seen_token, seen_fence) and owner_named(row.holder) == seen_owner
 local dead = proven == '1' or redis.call('HEXISTS', K .. 'dead', row.holder) == 1
 if as_observed and dead then
-  return grant(row, me, owner, token, tonumber(ttl))
+  return grant(row, claimant)
 end
 return holder_reply('BUSY', row)

@@ -1,10 +1,14 @@
--- record_death: record that the one who saw it end says this incarnation is dead; its batch claims are stale.
+-- record_death: record that this incarnation is dead, by whoever saw it end; its batch claims are stale from now on.
 -- needs:  to have seen it end     twice: the first record stands
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 death (status and by whom)
 -- reply   DONE death
 -- bound   1 owner
---- @include "owners"
+--- @include "partition"
+--- @include "plan"
+--- @include "remember_owner"
 local digest, owner, death = ARGV[1], ARGV[2], ARGV[3]
 
 local known = redis.call('HGET', K .. 'dead', digest)

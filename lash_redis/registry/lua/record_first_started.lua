@@ -1,11 +1,19 @@
 -- record_first_started: record, without a lease, that a host elsewhere began the work.
 -- needs:  no live lease of another   twice: a second writer gets the record as it stands
+-- flags   none
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 started at, ms
 -- reply   DONE row · HELD lease · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row
---- @include "places"
---- @include "replies"
+--- @include "row"
+--- @include "plan"
+--- @include "row_reply"
+--- @include "holder_reply"
+--- @include "mark_started"
+--- @include "make_uncertain"
+--- @include "list_as_owned"
+--- @include "remember_owner"
 local id, me, owner, started = unpack(ARGV)
 
 local row = read_row(id)
@@ -13,7 +21,7 @@ if not row then
   return { 'UNKNOWN' }
 end
 local live, own = is_live(row), row.starter == me
--- Its own effect, whatever came since; not known by its time, which may be the server's.
+-- The call's own effect, whatever came since. It is not known by its time, which may be the server's.
 if own and (row.state or (live and row.holder ~= me)) then
   return { 'DONE', row_reply(id) }
 end
@@ -27,13 +35,8 @@ if live and row.holder ~= me then
   return holder_reply('HELD', row)
 end
 if live and not has_begun(row) and not (row.disposition == OWNER_BOUND and row.starter) then
-  -- Under a live lease of that very owner it is `start` under that lease.
-  if row.starter then
-    write_row(id, 'st', row.token)
-  else
-    write_row(id, 'fs', me, 'fa', int(now), 'ft', row.token)
-  end
-  index_remove(K .. 'held', id)
+  -- Under a live lease of this very owner the record is a start under that lease.
+  mark_started(row, me)
 elseif not row.starter then
   row.starter = me
   if row.disposition == OWNER_BOUND then

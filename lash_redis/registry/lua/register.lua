@@ -1,19 +1,24 @@
 -- register: write new processes into their lanes (or outside), all of the batch or none.
 -- needs:  the namespace's header  twice: the same content answers as known, other content is a conflict
+-- flags   none
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, loss limit or '',
 --         grantee or '') x rows
 -- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id.. · MISMATCH
 -- bound   rows <= 500
---- @include "header"
---- @include "places"
---- @include "wake_one"
+--- @include "partition"
+--- @include "row"
+--- @include "plan"
+--- @include "namespace_is"
+--- @include "store_payload"
+--- @include "wake"
 local uuid = ARGV[1]
 
 if not namespace_is(uuid) then
   return { 'MISMATCH' }
 end
-local conflicts, reply, lanes = { 'CONFLICT' }, { 'REGISTERED', int(now) }, {}
+local conflicts, reply, lanes = { 'CONFLICT' }, { 'REGISTERED', now_text }, {}
 local sequence = tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')
 for at = 2, #ARGV, 7 do
   local id, disposition, lane, input, content, loss_limit, grantee = unpack(ARGV, at, at + 6)
@@ -27,17 +32,13 @@ for at = 2, #ARGV, 7 do
     local place = QUEUED
     if disposition == EXTERNALLY_OWNED then
       place = OUTSIDE
-      index_add(K .. 'outside', int(now), id)
+      index_add(K .. 'outside', now_text, id)
     else
       index_add(lane_set(lane), int(sequence), id)
       lanes[lane] = true
     end
-    if #input > 64 then
-      store(K .. 'i:' .. id, input)
-      input = ''
-    end
-    write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'sq', int(sequence), 'in', input, 'cd', content,
-      'at', int(now))
+    write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'sq', int(sequence),
+      'in', store_payload(K .. 'i:' .. id, input), 'cd', content, 'at', now_text)
     if loss_limit ~= '' then
       write_row(id, 'll', loss_limit)
     end
@@ -51,7 +52,5 @@ if #conflicts > 1 then
 end
 write_hash('hdr', 'sequence', int(sequence))
 commit()
-for lane in pairs(lanes) do
-  wake(lane)
-end
+wake(lanes)
 return reply

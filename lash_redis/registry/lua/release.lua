@@ -1,11 +1,21 @@
 -- release: give leases back; the work goes to its lane, or to uncertain if it is owner-bound and started.
 -- needs:  the leases, live or lapsed   twice: a stale token or fence moves nothing
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2.. (id, token, fence) x rows
 -- reply   RELEASED ('1' given back, '0' stale) x rows
 -- bound   rows <= 500
---- @include "places"
---- @include "wake_one"
+--- @include "partition"
+--- @include "row"
+--- @include "plan"
+--- @include "make_uncertain"
+--- @include "cancel_settles"
+--- @include "finish"
+--- @include "next_fence"
+--- @include "queue_again"
+--- @include "holds"
+--- @include "wake"
 local me = ARGV[1]
 
 local reply, lanes = { 'RELEASED' }, {}
@@ -14,7 +24,7 @@ local function give_back(row)
   if row.disposition == OWNER_BOUND and row.starter then
     make_uncertain(row)
   elseif row.cancel_request and cancel_settles(row) then
-    finish(row, 'k', '', next_fence(row))
+    finish(row, CANCELLED, '', next_fence(row))
   else
     queue_again(row)
     lanes[row.lane] = true
@@ -24,19 +34,18 @@ end
 for at = 2, #ARGV, 3 do
   local id, token, fence = unpack(ARGV, at, at + 2)
   local row = read_row(id)
-  local current = row and not row.state and row.holder == me and row.token == token and row.fence == fence
+  local open = row and not row.state
+  local current = open and holds(row, me, token, fence)
   if current then
     give_back(row)
   end
-  -- The holder returned and gave the work up after all, so its own lapse was no loss.
-  if row and not row.state and row.lost_token == token and tonumber(row.losses or 0) > 0 then
+  -- The holder returned and gives the work up, so its own lapse was no loss (rule 3.6).
+  if open and row.lost_token == token and tonumber(row.losses or 0) > 0 then
     write_row(id, 'lo', int(tonumber(row.losses) - 1))
     clear_fields(id, 'lt')
   end
   reply[#reply + 1] = current and '1' or '0'
 end
 commit()
-for lane in pairs(lanes) do
-  wake(lane)
-end
+wake(lanes)
 return reply

@@ -1,47 +1,55 @@
 -- renew_owned: move the expiry of every live lease that these owners hold, found by their index.
 -- needs:  to speak for the owners twice: the expiry is only moved again
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
--- ARGV 1  ttl, ms   ARGV 2 index in owners, ARGV 3 score, ARGV 4 skip: where the page begins
+-- ARGV 1  ttl, ms   ARGV 2 number of the owner, ARGV 3 score, ARGV 4 skip: the cursor at which the page starts
 -- ARGV 5.. owner digests
--- reply   RENEWED index score skip (owner, id, token, fence, cancel request or '', abandon request or '') x rows;
---         what is not listed was not renewed; index '' at the end
+-- reply   RENEWED number score skip (owner, id, token, fence, cancel request or '', abandon request or '') x rows;
+--         what is not listed was not renewed; number '' at the end
 -- bound   rows <= 500
---- @include "pages"
+--- @include "partition"
+--- @include "row"
 --- @include "plan"
-local ttl, index, score, skip = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+--- @include "extend_lease"
+--- @include "page_of"
+local ttl, number, score, skip = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 
-local room = 500
 local reply = { 'RENEWED', '', '', '' }
-while ARGV[4 + index] do
-  local me = ARGV[4 + index]
-  local ids, next_score, next_skip = page_of(K .. 'of:' .. me, score, skip, '+inf', room)
-  local leases = {}
+
+local function renew(me, ids)
+  local keys = {}
   for i, id in ipairs(ids) do
-    leases[i] = K .. 'l:' .. id
+    keys[i] = lease_key(id)
   end
-  local tokens = #ids > 0 and redis.call('MGET', unpack(leases)) or {}
+  local tokens = #ids > 0 and redis.call('MGET', unpack(keys)) or {}
   for i, id in ipairs(ids) do
-    local f = redis.call('HMGET', K .. 'p:' .. id, 'ho', 'tk', 'ex', 'fe', 'cr', 'ar')
-    if f[1] == me and f[2] and f[2] == tokens[i] and now < tonumber(f[3]) then
-      local expires = int(math.max(tonumber(f[3]), now + ttl))
-      index_add(K .. 'leases', expires, id)
-      store(leases[i], f[2], expires)
-      write_row(id, 'ex', expires)
-      for _, value in ipairs({ me, id, f[2], f[4], f[5] or '', f[6] or '' }) do
-        reply[#reply + 1] = value
-      end
+    local f = redis.call('HMGET', row_key(id), 'ho', 'tk', 'ex', 'fe', 'cr', 'ar')
+    local holder, token, expires = f[1], f[2], f[3]
+    if holder == me and token and token == tokens[i] and now < tonumber(expires) then
+      extend_lease({ id = id, token = token, expires = expires }, ttl)
+      local n = #reply
+      reply[n + 1], reply[n + 2], reply[n + 3] = me, id, token
+      reply[n + 4], reply[n + 5], reply[n + 6] = f[4], f[5] or '', f[6] or ''
     end
   end
-  index_add(K .. 'seen', int(now), me)
-  room = room - #ids
-  if next_score then
-    reply[2], reply[3], reply[4] = int(index), next_score, int(next_skip)
-    break
+end
+
+local left = 500
+while ARGV[4 + number] do
+  local me = ARGV[4 + number]
+  local ids, next_score, next_skip = page_of(K .. 'of:' .. me, score, skip, '+inf', left)
+  renew(me, ids)
+  index_add(K .. 'seen', now_text, me)
+  left = left - #ids
+  if not next_score then
+    number, score, skip = number + 1, '-inf', 0
+  else
+    score, skip = next_score, next_skip
   end
-  index, score, skip = index + 1, '-inf', 0
-  if room <= 0 then
-    if ARGV[4 + index] then
-      reply[2], reply[3], reply[4] = int(index), score, '0'
+  if next_score or left <= 0 then
+    if ARGV[4 + number] then
+      reply[2], reply[3], reply[4] = int(number), score, int(skip)
     end
     break
   end

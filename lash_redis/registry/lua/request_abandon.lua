@@ -1,11 +1,17 @@
 -- request_abandon: record an operator's permission to accept uncertainty; a sweep acts on it, never this script.
 -- needs:  started owner-bound or externally owned work   twice: the first request stands
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 request
 -- reply   DONE row · NOTHING · UNKNOWN · TERMINAL state
 -- bound   1 row
---- @include "places"
---- @include "replies"
+--- @include "partition"
+--- @include "row"
+--- @include "plan"
+--- @include "row_reply"
+--- @include "cancel_settles"
+--- @include "tell_holder"
 local id, request = ARGV[1], ARGV[2]
 
 local row = read_row(id)
@@ -22,11 +28,9 @@ if cancel_settles(row) then
   return { 'NOTHING' }
 end
 if not row.abandon_request then
-  index_add(K .. 'asked', int(now), id)
+  index_add(K .. 'asked', now_text, id)
   write_row(id, 'ar', request)
-  if is_live(row) then
-    publish(row.holder, 'request ' .. id)
-  end
+  tell_holder(row)
   commit()
 end
 return { 'DONE', row_reply(id) }

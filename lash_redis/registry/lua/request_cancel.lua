@@ -1,11 +1,18 @@
 -- request_cancel: record a wish that the work stop; what nobody holds and nobody started is cancelled at once.
--- needs:  nothing held            twice: the first request stands
+-- needs:  nothing                 twice: the first request stands
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 request
 -- reply   DONE row · UNKNOWN · TERMINAL state
 -- bound   1 row
---- @include "places"
---- @include "replies"
+--- @include "row"
+--- @include "plan"
+--- @include "row_reply"
+--- @include "tell_holder"
+--- @include "cancel_settles"
+--- @include "finish"
+--- @include "next_fence"
 local id, request = ARGV[1], ARGV[2]
 
 local row = read_row(id)
@@ -20,10 +27,8 @@ if row.state then
 end
 if not row.cancel_request then
   write_row(id, 'cr', request)
-  if is_live(row) then
-    publish(row.holder, 'request ' .. id)
-  elseif cancel_settles(row) then
-    finish(row, 'k', '', next_fence(row))
+  if not tell_holder(row) and cancel_settles(row) then
+    finish(row, CANCELLED, '', next_fence(row))
   end
   commit()
 end

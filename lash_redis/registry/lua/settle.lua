@@ -1,54 +1,73 @@
 -- settle: carry out verdicts without a lease, each only if the facts that it saw still stand.
 -- needs:  the facts as observed   twice: a fact that stands is answered as done; anything else as changed
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
--- ARGV 1.. (id, action, state, outcome, '1' if a live lease is no difference, then the facts as read: holder, token,
---           fence, starter, started, start token, attempt token, losses, lost token, abandon request, cancel
---           request, place) x rows; action: fact, queue or uncertain
+-- ARGV 1.. (one row's values, in this order) x rows
+--         id
+--         action: fact, queue or uncertain
+--         state of the fact
+--         outcome of the fact
+--         '1' to settle even under a live lease: its holder is dead or done
+--         observed holder           ho
+--         observed token            tk
+--         observed fence            fe
+--         observed starter          fs
+--         observed started          fa
+--         observed start_token      ft
+--         observed attempt_token    st
+--         observed losses           lo
+--         observed lost_token       lt
+--         observed abandon_request  ar
+--         observed cancel_request   cr
+--         observed place            ph
 -- reply   SETTLED (DONE · CHANGED) x rows
 -- bound   rows <= 100
---- @include "places"
---- @include "wake_one"
+--- @include "row"
+--- @include "plan"
+--- @include "stored_outcome"
+--- @include "finish"
+--- @include "next_fence"
+--- @include "count_loss"
+--- @include "queue_again"
+--- @include "make_uncertain"
+--- @include "wake"
+local OBSERVED = {
+  'holder',
+  'token',
+  'fence',
+  'starter',
+  'started',
+  'start_token',
+  'attempt_token',
+  'losses',
+  'lost_token',
+  'abandon_request',
+  'cancel_request',
+  'place',
+}
 local reply, lanes = { 'SETTLED' }, {}
 
-local function stands_already(row, action, state, outcome)
-  if action ~= 'fact' or row.state ~= state then
-    return false
-  end
-  local written_outcome = redis.call('HGET', row_key(row.id), 'oc')
-  if written_outcome == '' and outcome ~= '' then
-    written_outcome = redis.call('GET', K .. 'o:' .. row.id)
-  end
-  return written_outcome == outcome
-end
-
 local function as_observed(row, at)
-  local facts = { row.holder, row.token, row.fence, row.starter, row.started, row.start_token, row.attempt_token,
-    row.losses, row.lost_token, row.abandon_request, row.cancel_request, row.place }
-  for i = 1, 12 do
-    if (facts[i] or '') ~= ARGV[at + 4 + i] then
+  for i, name in ipairs(OBSERVED) do
+    if (row[name] or '') ~= ARGV[at + i] then
       return false
     end
   end
   return true
 end
 
--- A lapsed or dead holder under whom code had begun: counted once for its token.
-local function count_loss(row)
-  if row.disposition == RERUNNABLE and has_begun(row) and row.lost_token ~= row.token then
-    write_row(row.id, 'lo', int(tonumber(row.losses or 0) + 1), 'lt', row.token)
-  end
-end
-
 local function settle(at)
-  local id, action, state, outcome, trusted = unpack(ARGV, at, at + 4)
+  local id, action, state, outcome, even_if_live = unpack(ARGV, at, at + 4)
   local row = read_row(id)
   if not row then
     return 'CHANGED'
   end
   if row.state then
-    return stands_already(row, action, state, outcome) and 'DONE' or 'CHANGED'
+    local stands = action == 'fact' and row.state == state and stored_outcome(id) == outcome
+    return stands and 'DONE' or 'CHANGED'
   end
-  if not as_observed(row, at) or (trusted ~= '1' and is_live(row)) then
+  if not as_observed(row, at + 4) or (even_if_live ~= '1' and is_live(row)) then
     return 'CHANGED'
   end
   if action == 'fact' then
@@ -63,11 +82,9 @@ local function settle(at)
   return 'DONE'
 end
 
-for at = 1, #ARGV, 17 do
+for at = 1, #ARGV, 5 + #OBSERVED do
   reply[#reply + 1] = settle(at)
 end
 commit()
-for lane in pairs(lanes) do
-  wake(lane)
-end
+wake(lanes)
 return reply

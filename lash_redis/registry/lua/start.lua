@@ -1,11 +1,17 @@
 -- start: record that user code begins under this lease; only this answer lets it run.
 -- needs:  the live lease          twice: the token that started it is answered again, whatever came since
+-- flags   none
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 owner digest   ARGV 3 token   ARGV 4 fence
 -- reply   DONE row · STARTED_BY owner · LOST · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row
---- @include "places"
---- @include "replies"
+--- @include "row"
+--- @include "plan"
+--- @include "row_reply"
+--- @include "holds"
+--- @include "starter_reply"
+--- @include "mark_started"
 local id, me, token, fence = unpack(ARGV)
 
 local row = read_row(id)
@@ -21,17 +27,12 @@ end
 if row.disposition == EXTERNALLY_OWNED then
   return { 'AUTHORITY' }
 end
-if row.holder ~= me or row.token ~= token or row.fence ~= fence or not is_live(row) then
+if not (holds(row, me, token, fence) and is_live(row)) then
   return { 'LOST' }
 end
 if row.disposition == OWNER_BOUND and row.starter then
   return starter_reply(row)
 end
-if row.starter then
-  write_row(id, 'st', token)
-else
-  write_row(id, 'fs', me, 'fa', int(now), 'ft', token)
-end
-index_remove(K .. 'held', id)
+mark_started(row, me)
 commit()
 return { 'DONE', row_reply(id) }

@@ -1,23 +1,20 @@
 -- terminalize: write the terminal facts of work that this owner ran, each under its lease.
 -- needs:  the live leases         twice: the same fact is answered as done
+-- flags   allow-oom
+-- line    control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2 '1' to answer the row   ARGV 3.. (id, token, fence, state, outcome) x rows
 -- reply   TERMINALIZED (DONE · UNKNOWN · TERMINAL · AUTHORITY · LOST) x rows, then the row of the only one if asked
 -- bound   rows <= 500
---- @include "places"
---- @include "replies"
+--- @include "row"
+--- @include "plan"
+--- @include "holds"
+--- @include "stored_outcome"
+--- @include "finish"
+--- @include "row_reply"
 local me, answer_row = ARGV[1], ARGV[2] == '1'
 
-local function stands_already(row, token, fence, state, outcome)
-  local written_outcome = redis.call('HGET', row_key(row.id), 'oc')
-  if written_outcome == '' and outcome ~= '' then
-    written_outcome = redis.call('GET', K .. 'o:' .. row.id)
-  end
-  return row.holder == me and row.token == token and row.fence == fence and row.state == state
-    and written_outcome == outcome
-end
-
--- The table of design, section 4: a lease is not a right to any fact.
+-- A lease is not a right to any fact (rule 5.3).
 local function may_write(row, state)
   if row.disposition == EXTERNALLY_OWNED then
     return false
@@ -25,11 +22,11 @@ local function may_write(row, state)
   if row.disposition == OWNER_BOUND and row.starter ~= me then
     return false
   end
-  if state == 'k' then
+  if state == CANCELLED then
     local ran = row.disposition == OWNER_BOUND or has_begun(row)
     return ran and (row.cancel_request or row.abandon_request)
   end
-  return state == 'c' or state == 'f'
+  return state == COMPLETED or state == FAILED
 end
 
 local function terminalize(id, token, fence, state, outcome)
@@ -37,13 +34,14 @@ local function terminalize(id, token, fence, state, outcome)
   if not row then
     return 'UNKNOWN'
   end
+  local holding = holds(row, me, token, fence)
   if row.state then
-    return stands_already(row, token, fence, state, outcome) and 'DONE' or 'TERMINAL'
+    return holding and row.state == state and stored_outcome(id) == outcome and 'DONE' or 'TERMINAL'
   end
   if not may_write(row, state) then
     return 'AUTHORITY'
   end
-  if row.holder ~= me or row.token ~= token or row.fence ~= fence or not is_live(row) then
+  if not (holding and is_live(row)) then
     return 'LOST'
   end
   finish(row, state, outcome, fence)

@@ -1,14 +1,17 @@
--- watch: read whole rows, and note on those not terminal that this client wants to be told.
+-- watch: read whole rows, and note on those that are not terminal that this client wants to be told of the end.
 -- needs:  nothing                 twice: the client is noted once
+-- flags   allow-oom
+-- line    calls
 -- KEYS 1  partition prefix
 -- ARGV 1  client's channel   ARGV 2.. ids
 -- reply   ROWS (row or '') x ids
--- bound   rows <= 500, clients told <= 32 a row, the latest (the others find out by their slow reads)
+-- bound   rows <= 500, clients told <= 32 a row, the latest (any other sees the end in its next slow read)
+--- @include "row"
 --- @include "plan"
---- @include "replies"
+--- @include "row_reply"
 local client = ARGV[1]
 
--- The one noted first makes room: it may be long gone.
+-- The client that was noted first goes: it may have ended long ago.
 local function noted(waiting)
   local names = {}
   for name in string.gmatch(waiting, '%S+') do

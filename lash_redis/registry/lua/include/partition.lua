@@ -1,11 +1,14 @@
--- The partition's keys (the data dictionary is registry/keys.py), its clock, and how numbers become text.
+-- The partition's keys (registry/keys.py lists them all), the time, and how a number becomes text.
 local K = KEYS[1] .. ':'
 
--- Once: on Redis 7.0 two calls in one script can differ (design, section 6).
+-- The script reads the clock once: on Redis 7.0 two answers in one script can differ (rule 3.1).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- tostring() would round a 16-digit number.
+-- tostring() would round a number of 16 digits.
 local function int(number)
   return string.format('%.0f', number)
 end
+
+-- Milliseconds, as a script writes and answers them.
+local now_text = int(now)

@@ -1,6 +1,6 @@
 --- @include "partition"
--- Writes are planned while everything is read and checked, and made at the end in one order: index additions,
--- keys and rows, then removals. A script does not roll back, so nothing may fail between them (design, section 6).
+-- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
+-- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3).
 local added, removed = {}, {}
 local directory_of, members = {}, {}
 local stored, written, cleared, dropped, counted, published = {}, {}, {}, {}, {}, {}
@@ -25,7 +25,7 @@ local function index_remove(key, id)
   list[#list + 1] = id
 end
 
--- Sets that come and go with their members are listed in a directory: how many members there are is read now.
+-- A directory lists the sets that are not empty. How many members a set has is read now.
 local function listed(key, directory, name)
   if not directory_of[key] then
     directory_of[key] = { key = directory, name = name }
@@ -50,8 +50,17 @@ local function write_hash(name, ...)
   written[#written + 1] = { K .. name, ... }
 end
 
+-- What is planned for one row by several functions, one after the other, is written by one command.
 local function write_row(id, ...)
-  written[#written + 1] = { K .. 'p:' .. id, ... }
+  local key, last = K .. 'p:' .. id, written[#written]
+  if not last or last[1] ~= key then
+    written[#written + 1] = { key, ... }
+    return
+  end
+  local more, n = { ... }, #last
+  for i = 1, #more do
+    last[n + i] = more[i]
+  end
 end
 
 local function clear_hash(name, ...)

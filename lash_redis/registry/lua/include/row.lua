@@ -1,7 +1,8 @@
 --- @include "partition"
--- One process as the transitions see it. A field that the row does not have is false.
+-- One process as the transitions see it: its row, and the words for what stands in it.
 local RERUNNABLE, OWNER_BOUND, EXTERNALLY_OWNED = 'r', 'o', 'e'
 local QUEUED, LEASED, UNCERTAIN, OUTSIDE = 'q', 'l', 'u', 'x'
+local COMPLETED, FAILED, CANCELLED, ABANDONED = 'c', 'f', 'k', 'a'
 
 local function row_key(id)
   return K .. 'p:' .. id
@@ -11,6 +12,7 @@ local function lease_key(id)
   return K .. 'l:' .. id
 end
 
+-- A field that the row does not have is false.
 local function read_row(id)
   local f = redis.call('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
     'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts')
@@ -26,22 +28,12 @@ local function read_row(id)
   }
 end
 
--- User code has begun under the lease that the row names (rerunnable work starts anew with each attempt).
+-- User code has begun under the lease that the row names. Each attempt at rerunnable work starts anew.
 local function has_begun(row)
   return row.token and (row.token == row.start_token or row.token == row.attempt_token)
 end
 
--- Both the key and the row must say so: they may differ by a millisecond, or by an eviction (design, section 6).
+-- The key and the row must both say so: they can differ by a millisecond, or because a key was evicted (rule 3.1).
 local function is_live(row)
   return row.token and now < tonumber(row.expires) and redis.call('GET', lease_key(row.id)) == row.token
-end
-
--- It grows even after a failover or an old backup lost its suffix (design, section 6).
-local function next_fence(row)
-  return int(math.max(tonumber(row.fence or 0) + 1, now))
-end
-
--- Nobody can be running it, and nothing but the request decides (line 10 of the verdict's table).
-local function cancel_settles(row)
-  return row.disposition == RERUNNABLE or (row.disposition == OWNER_BOUND and not row.starter)
 end

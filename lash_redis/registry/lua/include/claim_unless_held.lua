@@ -1,0 +1,25 @@
+--- @include "row"
+--- @include "plan"
+--- @include "namespace_is"
+--- @include "grant"
+--- @include "extend_lease"
+--- @include "holder_reply"
+-- What claim and reclaim share: refuse, grant a free or lapsed row, or extend the claimant's own live lease. Return the
+-- reply, or nil if another owner holds a live lease.
+local function claim_unless_held(uuid, row, claimant)
+  if not namespace_is(uuid) then
+    return { 'MISMATCH' }
+  elseif not row then
+    return { 'UNKNOWN' }
+  elseif row.state then
+    return { 'TERMINAL', row.state }
+  elseif row.disposition == EXTERNALLY_OWNED then
+    return { 'AUTHORITY' }
+  elseif not is_live(row) then
+    return grant(row, claimant)
+  elseif row.holder == claimant.digest then
+    extend_lease(row, claimant.ttl)
+    commit()
+    return holder_reply('ACQUIRED', row)
+  end
+end

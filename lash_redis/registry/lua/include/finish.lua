@@ -1,0 +1,29 @@
+--- @include "partition"
+--- @include "row"
+--- @include "plan"
+--- @include "leave_place"
+--- @include "count_ended"
+--- @include "store_payload"
+-- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
+local function finish(row, state, outcome, fence)
+  leave_place(row)
+  if row.holder then
+    index_remove(owned_set(row.holder), row.id)
+  end
+  if row.disposition == OWNER_BOUND and row.starter and row.starter ~= row.holder then
+    index_remove(owned_set(row.starter), row.id)
+  end
+  if row.abandon_request then
+    index_remove(K .. 'asked', row.id)
+  end
+  index_add(K .. 'done', now_text, row.id)
+  count_ended(row, state, 1)
+  write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload(K .. 'o:' .. row.id, outcome),
+    'fe', fence)
+  if row.waiters then
+    for waiter in string.gmatch(row.waiters, '%S+') do
+      publish(waiter, 'ended ' .. row.id)
+    end
+    clear_fields(row.id, 'w')
+  end
+end

@@ -1,0 +1,11 @@
+--- @include "plan"
+--- @include "leave_place"
+--- @include "disown_holder"
+-- Move a row to a place without a lease, and clear the lease that it had.
+local function move_to(row, place, index, score)
+  leave_place(row)
+  disown_holder(row)
+  index_add(index, score, row.id)
+  write_row(row.id, 'ph', place)
+  clear_fields(row.id, 'ho', 'tk', 'ex', 'ca')
+end

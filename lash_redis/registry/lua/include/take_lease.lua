@@ -1,0 +1,21 @@
+--- @include "partition"
+--- @include "row"
+--- @include "plan"
+--- @include "leave_place"
+--- @include "disown_holder"
+--- @include "next_fence"
+--- @include "list_as_owned"
+-- Give a row's lease to an owner, with a higher fence. `score` is the row's in a batch claim (see list_as_owned).
+local function take_lease(row, me, token, expires, score)
+  if row.place ~= LEASED then
+    leave_place(row)
+  elseif row.holder ~= me then
+    disown_holder(row)
+  end
+  row.holder, row.token, row.fence = me, token, next_fence(row)
+  row.claimed, row.expires = now_text, expires
+  index_add(K .. 'leases', row.expires, row.id)
+  list_as_owned(me, row, score)
+  store(lease_key(row.id), token, row.expires)
+  write_row(row.id, 'ph', LEASED, 'ho', me, 'tk', token, 'fe', row.fence, 'ex', row.expires, 'ca', row.claimed)
+end

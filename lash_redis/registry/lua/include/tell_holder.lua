@@ -1,0 +1,10 @@
+--- @include "row"
+--- @include "plan"
+-- Tell the holder of a live lease that there is a request. Return whether the lease is live.
+local function tell_holder(row)
+  local live = is_live(row)
+  if live then
+    publish(row.holder, 'request ' .. row.id)
+  end
+  return live
+end
