@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from lash_redis.app.connections import Connections, Server
 from lash_redis.app.process import Process, Surroundings
 from lash_redis.app.task import Task
-from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_PAYLOAD_BYTES, checked_id
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import (
     ExternalInput,
@@ -20,6 +20,7 @@ from lash_redis.core.model import (
     ProcessRegistration,
     RecoveryDisposition,
 )
+from lash_redis.core.options import ChosenOptions
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare
 from lash_redis.tasks.payload import Misfit, carried
@@ -32,8 +33,8 @@ Recovery = RecoveryDisposition | Literal["rerunnable", "owner_bound"]
 _SOME_URL = "unix:///"
 
 
-class _Door:
-    """What both doors have: tasks and handles, which need no I/O."""
+class _Handles:
+    """What ``Lash`` and ``BlockingLash`` share: handles, which need no I/O."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
@@ -48,7 +49,7 @@ class _Door:
         return Process(self._surroundings, checked_id("process_id", process_id), known=False)
 
 
-class Lash(_Door):
+class Lash(_Handles):
     """One namespace on one server. Constructing it does no I/O and needs no event loop.
 
     Without a URL it is ``$LASH_REDIS_URL``, read at first use, else the project's embedded server, started at first
@@ -110,8 +111,7 @@ class Lash(_Door):
         *,
         recovery: Recovery | Missing = MISSING,
         name: str | None = None,
-        queue: str = "default",
-        loss_limit: int = DEFAULT_LOSS_LIMIT,
+        **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a task of the decorated function; ``recovery`` is required.
 
@@ -119,13 +119,12 @@ class Lash(_Door):
             bare: nothing; it is there to refuse ``@lash.task`` without parentheses in clear words.
             recovery: what may be done once the owner is lost: ``"rerunnable"`` or ``"owner_bound"``.
             name: for good, since rows carry it; ``module.qualname`` unless given.
-            queue: where its work waits unless ``options`` say otherwise.
-            loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+            **options: of ``ProcessOptions``, for every submit that says nothing else.
 
         Raises:
             SettingsError: the recovery is missing, another function has this task's name, or as ``declare`` says.
         """
-        declaring = partial(declare, recovery=recovery, name=name, queue=queue, loss_limit=loss_limit)
+        declaring = partial(declare, recovery=recovery, name=name, **options)
         if bare is not None:
             raise _refused(bare)
 
@@ -200,8 +199,8 @@ class Lash(_Door):
         await self.aclose()
 
 
-class BlockingLash(_Door):
-    """The door for plain code: the same names, and each call blocks its thread. Usable from any thread."""
+class BlockingLash(_Handles):
+    """``Lash`` for code without an event loop: the same names, and each call blocks its thread. Any thread may call."""
 
     def open(self) -> None:
         """Do as ``Lash.open`` does."""

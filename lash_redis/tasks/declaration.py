@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
-import msgspec
-
-from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, checked_int, checked_queue, checked_task_name
+from lash_redis.core.checks import checked_task_name
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
+from lash_redis.core.options import ChosenOptions, ProcessOptions, with_options
 from lash_redis.tasks.signature import Signature, signature_of
 
 
@@ -31,25 +30,6 @@ _MEANINGS: Final = {
 }
 
 
-class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a submit may say otherwise than the declaration.
-
-    Attributes:
-        queue: the queue that the work waits in.
-        loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
-
-    Raises:
-        SettingsError: an option is outside what is allowed.
-    """
-
-    queue: str = "default"
-    loss_limit: int = DEFAULT_LOSS_LIMIT
-
-    def __post_init__(self) -> None:
-        checked_queue(self.queue)
-        checked_int("loss_limit", self.loss_limit, at_least=1, at_most=1_000_000)
-
-
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """One task.
@@ -58,7 +38,7 @@ class Declaration:
         name: what its rows call it, the same in every program that submits or runs it.
         function: what a worker calls.
         disposition: what recovery may do with it once its owner is lost.
-        options: where it waits, and how many losses it may have.
+        options: what a submit registers unless it says otherwise.
         signature: what it can be called with.
         is_async: True if calling it gives a coroutine.
     """
@@ -66,14 +46,9 @@ class Declaration:
     name: str
     function: Callable[..., Any]
     disposition: RecoveryDisposition
-    options: TaskOptions
+    options: ProcessOptions
     signature: Signature
     is_async: bool
-
-    @property
-    def queue(self) -> str:
-        """The queue of a submit that names none."""
-        return self.options.queue
 
     @property
     def place(self) -> str:
@@ -86,23 +61,21 @@ def declare(
     *,
     recovery: RecoveryDisposition | str | Missing,
     name: str | None = None,
-    queue: str = "default",
-    loss_limit: int = DEFAULT_LOSS_LIMIT,
+    **options: Unpack[ChosenOptions],
 ) -> Declaration:
     """Make a task of a function, or say at import why it cannot be one.
 
     Args:
         function: a plain or an ``async`` function; it stays as it is.
-        recovery: ``"rerunnable"`` or ``"owner_bound"``; there is no default (design, section 2).
+        recovery: ``"rerunnable"`` or ``"owner_bound"``; there is no default (rule 1.1).
         name: for good, since rows carry it; ``module.qualname`` unless given. Of a function in the main program the
             module is the one that a worker would import: that of ``python -m``, else the file's name without ``.py``. A
             function made inside another is named after both, which is the same in every program; a lambda has no name.
-        queue: where its work waits unless a submit says otherwise.
-        loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+        **options: of ``ProcessOptions``, for every submit that says nothing else.
 
     Raises:
-        SettingsError: the recovery is missing or not for a function, an option is outside what is allowed, this is
-            not a function that a worker could call, or its annotations name what no payload can carry.
+        SettingsError: the recovery is missing or not for a function, an option is unknown or outside what is allowed,
+            this is not a function that a worker could call, or its annotations name what no payload can carry.
     """
     _check_is_function(function)
     disposition = _disposition(recovery, function)
@@ -112,7 +85,7 @@ def declare(
         name=task,
         function=function,
         disposition=disposition,
-        options=TaskOptions(queue=queue, loss_limit=loss_limit),
+        options=with_options(ProcessOptions(), options),
         signature=signature_of(function, task),
         is_async=inspect.iscoroutinefunction(function),
     )

@@ -1,8 +1,8 @@
 -- register: write new processes into their lanes (or outside), all of the batch or none.
 -- needs:  the namespace's header  twice: the same content answers as known, other content is a conflict
 -- KEYS 1  partition prefix
--- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, loss limit or '',
---         grantee or '') x rows
+-- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, number of further fields,
+--         (field, value) x further fields) x rows
 -- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id.. · MISMATCH
 -- bound   rows <= 500
 --- @include "header"
@@ -15,8 +15,11 @@ if not namespace_is(uuid) then
 end
 local conflicts, reply, lanes = { 'CONFLICT' }, { 'REGISTERED', int(now) }, {}
 local sequence = tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')
-for at = 2, #ARGV, 7 do
-  local id, disposition, lane, input, content, loss_limit, grantee = unpack(ARGV, at, at + 6)
+local at = 2
+while at < #ARGV do
+  local id, disposition, lane, input, content, further = unpack(ARGV, at, at + 5)
+  local first, following = at + 6, at + 6 + 2 * tonumber(further)
+  at = following
   local known = redis.call('HGET', row_key(id), 'cd')
   if known and known ~= content then
     conflicts[#conflicts + 1] = id
@@ -38,11 +41,8 @@ for at = 2, #ARGV, 7 do
     end
     write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'sq', int(sequence), 'in', input, 'cd', content,
       'at', int(now))
-    if loss_limit ~= '' then
-      write_row(id, 'll', loss_limit)
-    end
-    if grantee ~= '' then
-      write_row(id, 'gr', grantee)
+    if following > first then
+      write_row(id, unpack(ARGV, first, following - 1))
     end
   end
 end
