@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class Task(Generic[P, R]):
-    """A function made durable. Calling it calls the function, here and now, as if it had no decorator."""
+    """A function whose calls can be registered as processes. A direct call runs the function here and now."""
 
     def __init__(
         self,
@@ -53,16 +53,16 @@ class Task(Generic[P, R]):
 
     @property
     def blocking(self) -> BlockingTask[P, R]:
-        """The same for plain code."""
+        """The same for code without an event loop."""
         return BlockingTask(self, self._surroundings)
 
     def options(self, *, process_id: str | None = None, **options: Unpack[ChosenOptions]) -> Task[P, R]:
-        """Return the task with other options for what is submitted through it; what is not given, or None, stays.
+        """Return the task with other options for what is submitted through it.
 
         Args:
-            process_id: an id of the caller's choice makes the submit idempotent: sent again with the same content it
-                gives the same process. None: a random one each time.
-            **options: of ``ProcessOptions``, in place of the declared ones.
+            process_id: makes the submit idempotent: a submit with the same id and content gives the same process.
+                None: each submit makes a process with a random id.
+            **options: those of ``ProcessOptions``. An option that is not given, or is None, stays as it was.
 
         Raises:
             SettingsError: an option is unknown or outside what is allowed.
@@ -143,7 +143,7 @@ class Task(Generic[P, R]):
 
 
 class BlockingTask(Generic[P, R]):
-    """The task for plain code: the same names, and each call blocks its thread."""
+    """The task for code without an event loop: the same names, and each call blocks its thread."""
 
     def __init__(self, task: Task[P, R], surroundings: Surroundings) -> None:
         self._task = task

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         return _BAD_SETTINGS
     from lash_redis.pool import signals
 
-    signals.hold()  # until the pool listens: as pid 1 one that came before would be lost
+    signals.hold()  # until the pool handles them: the kernel drops a signal that pid 1 does not handle yet
     import asyncio
 
     from lash_redis.pool.logs import log_to_stderr
@@ -76,7 +76,7 @@ def settings_of(args: argparse.Namespace) -> PoolSettings:
 
 
 def _add_setting(parser: argparse.ArgumentParser, field: Field[Setting]) -> None:
-    """Add one setting; what is not given is left out of the arguments, and so has the default of its struct."""
+    """Add one setting. A setting that is not given is left out of the arguments: its default stands in the struct."""
     setting = field.about
     if not setting.flag.startswith("-"):
         parser.add_argument(field.name, metavar=setting.metavar, help=setting.meaning)

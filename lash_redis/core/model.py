@@ -1,7 +1,7 @@
-"""The structs and enums that other people's code is written against: add names, keep those that are there.
+"""The public structs and enums. Names may be added; the present ones stay.
 
-All are frozen and compare by value. Times and TTLs are integer milliseconds; those that a script wrote are the
-server's, those that came with a request are the caller's, stored as given.
+All are frozen and compare by value. Times and TTLs are integer milliseconds. A time that a script wrote is the
+server's. A time that came with a request is the caller's, and is stored as given.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RecoveryDisposition(enum.Enum):
 
 
 class ProcessStatus(enum.Enum):
-    """What became of a process; what is not terminal is ``RUNNING``."""
+    """What became of a process. One that has no terminal fact is ``RUNNING``."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -38,7 +38,7 @@ class ProcessStatus(enum.Enum):
 
 
 class Phase(enum.StrEnum):
-    """The place of a non-terminal process, in one word: a text that compares equal to it."""
+    """The place of a non-terminal process in one word. Each phase compares equal to its text."""
 
     QUEUED = "queued"
     HELD = "held"
@@ -70,7 +70,7 @@ class TaskInput(msgspec.Struct, frozen=True, tag="task"):
 
 
 class ExternalInput(msgspec.Struct, frozen=True, tag="external"):
-    """Work that happens outside; ``metadata`` is for the outside actor (plain builtins)."""
+    """Work that happens outside the pool; ``metadata`` is for the outside actor (plain builtins)."""
 
     metadata: Mapping[str, Any] = {}
 
@@ -85,7 +85,7 @@ class _Registration(ProcessOptions, frozen=True):
 
 
 class ProcessRegistration(_Registration, frozen=True, kw_only=True):
-    """What a process is, said once when it is registered. The options are those of ``ProcessOptions``.
+    """What a caller registers: one process. It has the options of ``ProcessOptions`` too.
 
     Attributes:
         id: the process id, 1 to 256 bytes of ``[A-Za-z0-9._:/@+-]``.
@@ -227,9 +227,9 @@ class ExternalOwner(msgspec.Struct, frozen=True):
 
 
 class ProcessRecord(ProcessOptions, frozen=True):
-    """One process as the registry knows it. The options are those of ``ProcessOptions``.
+    """One process as the registry knows it. It has the options of ``ProcessOptions`` too.
 
-    ``phase`` is None once terminal. ``lease_lapsed`` says that its last lease ran out and no sweep has seen it yet.
+    ``phase`` is None once terminal. ``lease_lapsed`` says that the last lease ran out and no sweep has seen that yet.
     """
 
     id: str

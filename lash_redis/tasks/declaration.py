@@ -1,4 +1,4 @@
-"""A function made durable, as data: its name, what recovery may do with it, and its options."""
+"""A task as data: its name, its function, what recovery may do with its processes, and its options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lash_redis.tasks.signature import Signature, signature_of
 
 
 class Missing:
-    """The type of ``MISSING``, what a decorator passes on when its user said nothing."""
+    """The type of ``MISSING``, which stands for a recovery that was not given."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -35,12 +35,12 @@ class Declaration:
     """One task.
 
     Attributes:
-        name: what its rows call it, the same in every program that submits or runs it.
+        name: what rows call it, the same in every program that submits or runs it.
         function: what a worker calls.
-        disposition: what recovery may do with it once its owner is lost.
-        options: what a submit registers unless it says otherwise.
-        signature: what it can be called with.
-        is_async: True if calling it gives a coroutine.
+        disposition: what recovery may do with a process of it whose owner was lost.
+        options: for every submit that gives no others.
+        signature: what the function can be called with.
+        is_async: True if a call of the function gives a coroutine.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Declaration:
     is_async: bool
 
     @property
-    def place(self) -> str:
-        """Where the function is defined, ``file:line``."""
-        return place_of(self.function)
+    def location(self) -> str:
+        """Where the function is defined: ``file:line``."""
+        return location_of(self.function)
 
 
 def declare(
@@ -63,15 +63,15 @@ def declare(
     name: str | None = None,
     **options: Unpack[ChosenOptions],
 ) -> Declaration:
-    """Make a task of a function, or say at import why it cannot be one.
+    """Make a task of a function.
 
     Args:
         function: a plain or an ``async`` function; it stays as it is.
         recovery: ``"rerunnable"`` or ``"owner_bound"``; there is no default (rule 1.1).
-        name: for good, since rows carry it; ``module.qualname`` unless given. Of a function in the main program the
-            module is the one that a worker would import: that of ``python -m``, else the file's name without ``.py``. A
-            function made inside another is named after both, which is the same in every program; a lambda has no name.
-        **options: of ``ProcessOptions``, for every submit that says nothing else.
+        name: what rows call the task; ``module.qualname`` unless given. Rows keep it, so it must not change. For a
+            function of the main program the module is the one that a worker would import: that of ``python -m``, else
+            the file's name without ``.py``. A function made inside another is named after both. A lambda needs a name.
+        **options: those of ``ProcessOptions``, for every submit that gives no others.
 
     Raises:
         SettingsError: the recovery is missing or not for a function, an option is unknown or outside what is allowed,
@@ -91,8 +91,8 @@ def declare(
     )
 
 
-def place_of(function: Callable[..., Any]) -> str:
-    """Return where a function is defined, ``file:line``, seen through its decorators."""
+def location_of(function: Callable[..., Any]) -> str:
+    """Return where a function, without its decorators, is defined: ``file:line``."""
     code = inspect.unwrap(function).__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -106,7 +106,7 @@ def _check_is_function(function: object) -> None:
 def _default_name(function: Callable[..., Any]) -> str:
     if "<lambda>" in function.__qualname__:
         raise SettingsError(
-            f"expected a task to have a name, got a lambda ({place_of(function)}): give it one, name=..."
+            f"expected a task to have a name, got a lambda ({location_of(function)}): give it one, name=..."
         )
     return f"{_importable_module(function)}.{function.__qualname__}"
 
@@ -153,4 +153,4 @@ def _check_can_be_called(function: Callable[..., Any]) -> None:
 
 
 def _described(function: Callable[..., Any]) -> str:
-    return f"task {function.__qualname__} ({place_of(function)})"
+    return f"task {function.__qualname__} ({location_of(function)})"
