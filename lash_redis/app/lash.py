@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from lash_redis.app.connections import Connections, Server
 from lash_redis.app.process import Process, Surroundings
 from lash_redis.app.task import Task
-from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_PAYLOAD_BYTES, checked_id
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import (
     ExternalInput,
@@ -20,6 +20,7 @@ from lash_redis.core.model import (
     ProcessRegistration,
     RecoveryDisposition,
 )
+from lash_redis.core.options import ChosenOptions
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare
 from lash_redis.tasks.payload import Misfit, carried
@@ -32,8 +33,8 @@ Recovery = RecoveryDisposition | Literal["rerunnable", "owner_bound"]
 _SOME_URL = "unix:///"
 
 
-class _Door:
-    """What both doors have: tasks and handles, which need no I/O."""
+class _Handles:
+    """What ``Lash`` and ``BlockingLash`` share: handles, which need no I/O."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
@@ -48,12 +49,12 @@ class _Door:
         return Process(self._surroundings, checked_id("process_id", process_id), known=False)
 
 
-class Lash(_Door):
+class Lash(_Handles):
     """One namespace on one server. Constructing it does no I/O and needs no event loop.
 
-    Without a URL it is ``$LASH_REDIS_URL``, read at first use, else the project's embedded server, started at first
-    use and kept alive until this is closed. It may be used from one event loop after another, and from plain code
-    through ``blocking``; an ``async with`` closes it at the end.
+    Without a URL the server is that of ``$LASH_REDIS_URL``, which is read at first use. Without that variable it is the
+    project's embedded server, which is started at first use and kept alive until this ``Lash`` is closed. One event
+    loop after another may use a ``Lash``. Code without an event loop uses ``blocking``.
 
     Args:
         url_or_client: ``redis://…``, ``rediss://…`` or ``unix://…``, or a client, redis.asyncio or fakeredis.
@@ -84,7 +85,7 @@ class Lash(_Door):
         )
         new_registry(
             _SOME_URL if url_or_client is None else url_or_client
-        )  # checks them all, here and not at first use
+        )  # refuses bad arguments now, not at first use
         connections = Connections(Server(url_or_client), new_registry)
         super().__init__(Surroundings(connections, {}))
         self._tasks: dict[str, Task[..., Any]] = {}
@@ -100,7 +101,7 @@ class Lash(_Door):
 
     @property
     def tasks(self) -> tuple[Task[..., Any], ...]:
-        """What was declared, in order."""
+        """The declared tasks, in their order."""
         return tuple(self._tasks.values())
 
     def task(
@@ -110,22 +111,20 @@ class Lash(_Door):
         *,
         recovery: Recovery | Missing = MISSING,
         name: str | None = None,
-        queue: str = "default",
-        loss_limit: int = DEFAULT_LOSS_LIMIT,
+        **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a task of the decorated function; ``recovery`` is required.
 
         Args:
-            bare: nothing; it is there to refuse ``@lash.task`` without parentheses in clear words.
-            recovery: what may be done once the owner is lost: ``"rerunnable"`` or ``"owner_bound"``.
-            name: for good, since rows carry it; ``module.qualname`` unless given.
-            queue: where its work waits unless ``options`` say otherwise.
-            loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+            bare: nothing; ``@lash.task`` without parentheses passes the function here and is refused.
+            recovery: what may be done with a process whose owner was lost: ``"rerunnable"`` or ``"owner_bound"``.
+            name: what rows call the task; ``module.qualname`` unless given. Rows keep it, so it must not change.
+            **options: those of ``ProcessOptions``, for every submit that gives no others.
 
         Raises:
             SettingsError: the recovery is missing, another function has this task's name, or as ``declare`` says.
         """
-        declaring = partial(declare, recovery=recovery, name=name, queue=queue, loss_limit=loss_limit)
+        declaring = partial(declare, recovery=recovery, name=name, **options)
         if bare is not None:
             raise _refused(bare)
 
@@ -139,10 +138,10 @@ class Lash(_Door):
 
     def _add(self, task: Task[..., Any], declaration: Declaration) -> None:
         known = self._surroundings.declarations.get(task.name)
-        # The same place again is a module reloaded, or a notebook's cell run again: the new one stands.
+        # A module that is reloaded and a notebook's cell that runs again define the same function: the new one stands.
         if known is not None and _definition(known) != _definition(declaration):
             raise SettingsError(
-                f"two tasks are named {task.name!r}, at {known.place} and at {declaration.place}: "
+                f"two tasks are named {task.name!r}, at {known.location} and at {declaration.location}: "
                 "give one of them another name"
             )
         self._surroundings.declarations[task.name] = declaration
@@ -187,7 +186,7 @@ class Lash(_Door):
         return await side.registry.complete_unleased(process_id, outcome, authority)
 
     async def aclose(self) -> None:
-        """Close what was opened for this event loop and for plain code; using it again opens it again."""
+        """Close what was opened for this event loop and for ``blocking``; the next use opens it again."""
         await self._connections.aclose()
 
     async def __aenter__(self) -> Self:
@@ -200,8 +199,8 @@ class Lash(_Door):
         await self.aclose()
 
 
-class BlockingLash(_Door):
-    """The door for plain code: the same names, and each call blocks its thread. Usable from any thread."""
+class BlockingLash(_Handles):
+    """``Lash`` for code without an event loop: the same names, and each call blocks its thread. Any thread may call."""
 
     def open(self) -> None:
         """Do as ``Lash.open`` does."""
@@ -218,7 +217,7 @@ class BlockingLash(_Door):
         return self._connections.plain().registry.complete_unleased(process_id, outcome, authority)
 
     def close(self) -> None:
-        """Close what was opened for plain code; using it again opens it again."""
+        """Close what was opened for ``blocking``; the next use opens it again."""
         self._connections.close()
 
     def __enter__(self) -> Self:

@@ -1,10 +1,10 @@
-"""What ``@lash.task`` leaves in place of a function: still the function, and the door to submit it."""
+"""What ``@lash.task`` makes of a function: it can be called as before, and submitted."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 import msgspec
 
@@ -12,23 +12,24 @@ from lash_redis.app.process import Process, Surroundings
 from lash_redis.core.checks import MAX_BATCH, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import ProcessRegistration
+from lash_redis.core.options import ChosenOptions, ProcessOptions, with_options
 from lash_redis.core.timing import random_token
 from lash_redis.tasks.arguments import bind
-from lash_redis.tasks.declaration import Declaration, TaskOptions
+from lash_redis.tasks.declaration import Declaration
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class Task(Generic[P, R]):
-    """A function made durable. Calling it calls the function, here and now, as if it had no decorator."""
+    """A function whose calls can be registered as processes. A direct call runs the function here and now."""
 
     def __init__(
         self,
         surroundings: Surroundings,
         declaration: Declaration,
         function: Callable[P, R],
-        options: TaskOptions,
+        options: ProcessOptions,
         process_id: str | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
@@ -52,29 +53,23 @@ class Task(Generic[P, R]):
 
     @property
     def blocking(self) -> BlockingTask[P, R]:
-        """The same for plain code."""
+        """The same for code without an event loop."""
         return BlockingTask(self, self._surroundings)
 
-    def options(
-        self, *, process_id: str | None = None, queue: str | None = None, loss_limit: int | None = None
-    ) -> Task[P, R]:
-        """Return the task with other options for what is submitted through it; what is not given stays.
+    def options(self, *, process_id: str | None = None, **options: Unpack[ChosenOptions]) -> Task[P, R]:
+        """Return the task with other options for what is submitted through it.
 
         Args:
-            process_id: an id of the caller's choice makes the submit idempotent: sent again with the same content it
-                gives the same process. None: a random one each time.
-            queue: where the work waits.
-            loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+            process_id: makes the submit idempotent: a submit with the same id and content gives the same process.
+                None: each submit makes a process with a random id.
+            **options: those of ``ProcessOptions``. An option that is not given, or is None, stays as it was.
 
         Raises:
-            SettingsError: an option is outside what is allowed.
+            SettingsError: an option is unknown or outside what is allowed.
         """
-        given = {"queue": queue, "loss_limit": loss_limit}
-        changes = {name: value for name, value in given.items() if value is not None}
+        given = {name: value for name, value in options.items() if value is not None}
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
-        # Made anew, not replaced in place: that is what checks the values.
-        options = TaskOptions(**(msgspec.structs.asdict(self._options) | changes))
-        return Task(self._surroundings, self.declaration, self._function, options, chosen_id)
+        return Task(self._surroundings, self.declaration, self._function, with_options(self._options, given), chosen_id)
 
     async def submit(self, *args: P.args, **kwargs: P.kwargs) -> Process:
         """Register one process that calls the function with these arguments, and return its handle.
@@ -119,9 +114,8 @@ class Task(Generic[P, R]):
             self._process_id or f"p{random_token()}",
             bind(declaration, args, kwargs),
             declaration.disposition,
-            queue=self._options.queue,
-            loss_limit=self._options.loss_limit,
             signature=declaration.signature.digest,
+            **msgspec.structs.asdict(self._options),
         )
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
@@ -149,7 +143,7 @@ class Task(Generic[P, R]):
 
 
 class BlockingTask(Generic[P, R]):
-    """The task for plain code: the same names, and each call blocks its thread."""
+    """The task for code without an event loop: the same names, and each call blocks its thread."""
 
     def __init__(self, task: Task[P, R], surroundings: Surroundings) -> None:
         self._task = task

@@ -117,5 +117,5 @@ def _note(row: Row) -> str:
     if row.cancel_request is not None:
         notes.append(f"cancel requested by {printable(row.cancel_request.requested_by)}")
     if row.losses:
-        notes.append(f"{row.losses} of {row.loss_limit} losses")
+        notes.append(f"{row.losses} of {row.options.loss_limit} losses")
     return ", ".join(notes)

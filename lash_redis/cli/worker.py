@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lash_redis.core.checks import DEFAULT_LEASE_TTL_MS
 from lash_redis.core.errors import LashError
+from lash_redis.core.fields import Field
+from lash_redis.core.settings import Setting
+from lash_redis.pool.settings import POOL_SETTINGS, PoolSettings
+from lash_redis.worker.settings import WORKER_SETTINGS, settings_from
 
 if TYPE_CHECKING:
-    from lash_redis.pool.settings import PoolSettings
     from lash_redis.pool.supervisor import PoolEnd
 
 _BAD_SETTINGS = 2
@@ -25,18 +28,14 @@ def add_parser(subparsers: Any) -> None:
     """Add the verb to the command line."""
     text = (__doc__ or "").replace("``", "")
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        "worker", help="run a pool of worker processes", description=text, formatter_class=_Formatter
+        "worker",
+        help="run a pool of worker processes",
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("target", metavar="MODULE:ATTR", help="where the Lash is whose tasks are run, like shop.tasks:lash")
-    add("--workers", type=int, default=1, metavar="N", help="worker processes")
-    add("--concurrency", type=int, default=64, metavar="N", help="runs at a time in each of them")
-    add("--queues", default="default", metavar="A,B", help="queues to serve, in this order")
-    add("--name", default=None, metavar="NAME", help="owners are called NAME/1 and so on (default: the machine's name)")
-    add("--lease-ttl", type=_ms, default=DEFAULT_LEASE_TTL_MS, metavar="S", help="seconds a lease lasts (default: 30)")
-    add("--grace", type=_ms, default=20_000, metavar="S", help="seconds that a drain lets work finish (default: 20)")
-    add("--cancel", type=_ms, default=3_000, metavar="S", help="seconds that interrupted work has then (default: 3)")
-    add("--drain", type=_ms, default=4_000, metavar="S", help="seconds for the last writes then (default: 4)")
+    for field in (*POOL_SETTINGS.values(), *WORKER_SETTINGS.values()):
+        if field.about.flag:
+            _add_setting(parser, field)
     parser.set_defaults(run=run)
 
 
@@ -49,14 +48,14 @@ def run(args: argparse.Namespace) -> int:
         return _BAD_SETTINGS
     from lash_redis.pool import signals
 
-    signals.hold()  # until the pool listens: as pid 1 one that came before would be lost
+    signals.hold()  # until the pool handles them: the kernel drops a signal that pid 1 does not handle yet
     import asyncio
 
     from lash_redis.pool.logs import log_to_stderr
     from lash_redis.pool.supervisor import Supervisor
 
     try:
-        settings = _settings(args)
+        settings = settings_of(args)
     except LashError as error:
         print(f"lash-redis: {error}", file=sys.stderr)
         return _BAD_SETTINGS
@@ -64,22 +63,33 @@ def run(args: argparse.Namespace) -> int:
     return _told(asyncio.run(Supervisor(settings, lambda line: print(line, file=sys.stderr, flush=True)).run()))
 
 
-def _settings(args: argparse.Namespace) -> PoolSettings:
-    from lash_redis.pool.settings import PoolSettings, node_name
-    from lash_redis.worker.settings import WorkerSettings
+def settings_of(args: argparse.Namespace) -> PoolSettings:
+    """Return the settings that a command line gives.
 
-    return PoolSettings(
-        target=args.target,
-        workers=args.workers,
-        name=args.name or node_name(),
-        worker=WorkerSettings(
-            queues=tuple(args.queues.split(",")),
-            concurrency=args.concurrency,
-            lease_ttl_ms=args.lease_ttl,
-            grace_ms=args.grace,
-            cancel_ms=args.cancel,
-            drain_ms=args.drain,
-        ),
+    Raises:
+        SettingsError: a value is outside what is allowed.
+    """
+    given = vars(args)
+    pool = {name: given[name] for name in POOL_SETTINGS if name in given}
+    worker = {name: given[name] for name in WORKER_SETTINGS if name in given}
+    return PoolSettings(**pool, worker=settings_from(worker))
+
+
+def _add_setting(parser: argparse.ArgumentParser, field: Field[Setting]) -> None:
+    """Add one setting. A setting that is not given is left out of the arguments: its default stands in the struct."""
+    setting = field.about
+    if not setting.flag.startswith("-"):
+        parser.add_argument(field.name, metavar=setting.metavar, help=setting.meaning)
+        return
+    read, written = (_ms, _seconds) if setting.is_time else _TEXTS[field.type]
+    meaning = f"seconds {setting.meaning}" if setting.is_time else setting.meaning
+    parser.add_argument(
+        setting.flag,
+        dest=field.name,
+        type=read,
+        default=argparse.SUPPRESS,
+        metavar=setting.metavar,
+        help=f"{meaning} (default: {setting.default or written(field.default)})".replace("%", "%%"),
     )
 
 
@@ -101,13 +111,13 @@ def _ms(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a number of seconds, got {text!r}") from None
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of the description, and shows a default unless the help text does."""
+def _seconds(ms: int) -> str:
+    return f"{ms / 1000:g}"
 
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        text = action.help or ""
-        return (
-            text
-            if "(default" in text or action.default in (None, argparse.SUPPRESS)
-            else super()._get_help_string(action)
-        )
+
+# How a value that is no time is read from the command line, and shown.
+_TEXTS: dict[Any, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
+    int: (int, str),
+    str: (str, str),
+    tuple[str, ...]: (lambda text: tuple(text.split(",")), ",".join),
+}

@@ -6,6 +6,10 @@ Every message says what was expected and what came: "expected lease_ttl_ms to be
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 
 from lash_redis.core.errors import SettingsError
 
@@ -13,58 +17,78 @@ MAX_PAYLOAD_BYTES = 1 << 20
 MAX_BATCH = 500
 MAX_SETTLE_BATCH = 100
 MAX_TTL_MS = 7 * 24 * 3600 * 1000
-DEFAULT_LOSS_LIMIT = 5
-DEFAULT_LEASE_TTL_MS = 30_000
 
-_ID = re.compile(r"[A-Za-z0-9._:/@+-]{1,256}\Z")
-_NAMESPACE = re.compile(r"[a-z0-9-]{1,64}\Z")
-_QUEUE = re.compile(r"[A-Za-z0-9._:/@+-]{1,64}\Z")
-_TASK = re.compile(r"[A-Za-z0-9._:/@+<>-]{1,200}\Z")
+T = TypeVar("T")
 
 
-def _matched(what: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
-    if not isinstance(value, str) or not pattern.match(value):
-        shown = repr(value)
-        if len(shown) > 100:
-            shown = shown[:100] + "…"
-        raise SettingsError(f"expected {what} to be {allowed}, got {shown}")
-    return value
+@dataclass(frozen=True, slots=True)
+class Check(Generic[T]):
+    """A check of one value.
+
+    Attributes:
+        allowed: what the value may be, in words.
+        checked: takes what the value is called and the value; returns the value or raises ``SettingsError``.
+    """
+
+    allowed: str
+    checked: Callable[[str, object], T]
+
+
+def matching(pattern: str, allowed: str) -> Check[str]:
+    """Return a check for text that matches the whole pattern."""
+    compiled = re.compile(pattern)
+
+    def checked(what: str, value: object) -> str:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise _refused(what, allowed, value)
+        return value
+
+    return Check(allowed, checked)
+
+
+def integer(at_least: int, at_most: int) -> Check[int]:
+    """Return a check for an integer within the bounds."""
+    checked = partial(checked_int, at_least=at_least, at_most=at_most)
+    return Check(f"an integer from {at_least} to {at_most}", checked)
+
+
+ID = matching(r"[A-Za-z0-9._:/@+-]{1,256}", "1 to 256 characters of [A-Za-z0-9._:/@+-]")
+NAMESPACE = matching(r"[a-z0-9-]{1,64}", "1 to 64 characters of [a-z0-9-]")
+QUEUE = matching(r"[A-Za-z0-9._:/@+-]{1,64}", "1 to 64 characters of [A-Za-z0-9._:/@+-]")
+TASK_NAME = matching(r"[A-Za-z0-9._:/@+<>-]{1,200}", "1 to 200 characters of [A-Za-z0-9._:/@+<>-]")
 
 
 def checked_id(what: str, value: object) -> str:
-    """Return ``value`` if it may be an id (design, section 10)."""
-    return _matched(what, value, _ID, "1 to 256 characters of [A-Za-z0-9._:/@+-]")
+    """Return ``value`` if it may be an id, which goes into keys and owner lists as it is."""
+    return ID.checked(what, value)
 
 
 def checked_namespace(value: object) -> str:
-    """Return ``value`` if it may be a namespace (design, section 6)."""
-    return _matched("namespace", value, _NAMESPACE, "1 to 64 characters of [a-z0-9-]")
+    """Return ``value`` if it may be a namespace: an ACL pattern for one namespace must open no other."""
+    return NAMESPACE.checked("namespace", value)
 
 
 def checked_queue(value: object) -> str:
     """Return ``value`` if it may be a queue's name."""
-    return _matched("queue", value, _QUEUE, "1 to 64 characters of [A-Za-z0-9._:/@+-]")
+    return QUEUE.checked("queue", value)
 
 
 def checked_task_name(value: object) -> str:
     """Return ``value`` if it may be a task's name."""
-    return _matched("task name", value, _TASK, "1 to 200 characters of [A-Za-z0-9._:/@+<>-]")
+    return TASK_NAME.checked("task name", value)
 
 
 def checked_text(what: str, value: object, at_most: int, *, at_least: int = 1) -> str:
     """Return ``value`` if it is text of ``at_least`` to ``at_most`` bytes."""
     if not isinstance(value, str) or not at_least <= len(value.encode("utf-8", "surrogatepass")) <= at_most:
-        shown = repr(value)
-        if len(shown) > 100:
-            shown = shown[:100] + "…"
-        raise SettingsError(f"expected {what} to be text of {at_least} to {at_most} bytes, got {shown}")
+        raise _refused(what, f"text of {at_least} to {at_most} bytes", value)
     return value
 
 
 def checked_int(what: str, value: object, *, at_least: int, at_most: int) -> int:
     """Return ``value`` if it is an integer within the bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= at_most:
-        raise SettingsError(f"expected {what} to be an integer from {at_least} to {at_most}, got {value!r}")
+        raise _refused(what, f"an integer from {at_least} to {at_most}", value)
     return value
 
 
@@ -76,3 +100,10 @@ def checked_ttl(value: object) -> int:
 def checked_partitions(value: object) -> int:
     """Return ``value`` if it may be a partition count."""
     return checked_int("partitions", value, at_least=1, at_most=1024)
+
+
+def _refused(what: str, allowed: str, value: object) -> SettingsError:
+    shown = repr(value)
+    if len(shown) > 100:
+        shown = shown[:100] + "…"
+    return SettingsError(f"expected {what} to be {allowed}, got {shown}")

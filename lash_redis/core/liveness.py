@@ -7,6 +7,7 @@ read or is not understood proves nothing: a missed proof makes a row wait, a fal
 from __future__ import annotations
 
 import os
+import platform
 import re
 import sys
 from typing import Literal
@@ -25,6 +26,11 @@ _NAMESPACE = re.compile(r"(?:pid|time):\[[0-9]+\]")
 _BOOT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 _START_AFTER_NAME = 22 - 3  # fields 1 and 2 are the pid and the name; what follows the name starts at field 3
+
+
+def node_name() -> str:
+    """Return what this machine calls itself, as far as it may be part of an owner id."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", platform.node())[:128] or "host"
 
 
 class Opaque(msgspec.Struct, frozen=True, tag="opaque"):

@@ -1,7 +1,7 @@
-"""The structs and enums that other people's code is written against (design, section 10).
+"""The public structs and enums. Names may be added; the present ones stay.
 
-All are frozen and compare by value. Times and TTLs are integer milliseconds; those that a script
-wrote are the server's, those that came with a request are the caller's, stored as given.
+All are frozen and compare by value. Times and TTLs are integer milliseconds. A time that a script wrote is the
+server's. A time that came with a request is the caller's, and is stored as given.
 """
 
 from __future__ import annotations
@@ -12,20 +12,15 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.core.checks import (
-    DEFAULT_LOSS_LIMIT,
-    checked_id,
-    checked_int,
-    checked_queue,
-    checked_task_name,
-    checked_text,
-)
+from lash_redis.core.checks import checked_id, checked_int, checked_task_name, checked_text
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.options import OPTIONS, ProcessOptions
 
 
 class RecoveryDisposition(enum.Enum):
-    """What recovery may do with a process whose owner was lost (design, section 2). There is no default."""
+    """What recovery may do with a process whose owner was lost; there is no default (rule 1.1)."""
 
     RERUNNABLE = "rerunnable"
     OWNER_BOUND = "owner_bound"
@@ -33,7 +28,7 @@ class RecoveryDisposition(enum.Enum):
 
 
 class ProcessStatus(enum.Enum):
-    """What became of a process; what is not terminal is ``RUNNING``."""
+    """What became of a process. One that has no terminal fact is ``RUNNING``."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -43,7 +38,7 @@ class ProcessStatus(enum.Enum):
 
 
 class Phase(enum.StrEnum):
-    """The place of a non-terminal process, in one word: a text that compares equal to it."""
+    """The place of a non-terminal process in one word. Each phase compares equal to its text."""
 
     QUEUED = "queued"
     HELD = "held"
@@ -75,7 +70,7 @@ class TaskInput(msgspec.Struct, frozen=True, tag="task"):
 
 
 class ExternalInput(msgspec.Struct, frozen=True, tag="external"):
-    """Work that happens outside; ``metadata`` is for the outside actor (plain builtins)."""
+    """Work that happens outside the pool; ``metadata`` is for the outside actor (plain builtins)."""
 
     metadata: Mapping[str, Any] = {}
 
@@ -83,39 +78,34 @@ class ExternalInput(msgspec.Struct, frozen=True, tag="external"):
 ProcessInput = TaskInput | ExternalInput
 
 
-class _Registration(msgspec.Struct, frozen=True):
+class _Registration(ProcessOptions, frozen=True):
     id: str
     input: ProcessInput
     disposition: RecoveryDisposition
 
 
 class ProcessRegistration(_Registration, frozen=True, kw_only=True):
-    """What a process is, said once when it is registered.
+    """What a caller registers: one process. It has the options of ``ProcessOptions`` too.
 
     Attributes:
         id: the process id, 1 to 256 bytes of ``[A-Za-z0-9._:/@+-]``.
         input: ``TaskInput`` or ``ExternalInput``.
         disposition: required; no default anywhere.
-        queue: the queue that the user names; workers serve queues.
         granted_to: who may complete externally owned work (None: any ``ExternalOwner``).
-        loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
         signature: digest of the task's parameters, 16 hex digits; empty if the task's function is unknown.
 
     Raises:
         SettingsError: a field is outside what is allowed.
     """
 
-    queue: str = "default"
     granted_to: str | None = None
-    loss_limit: int = DEFAULT_LOSS_LIMIT
     signature: str = ""
 
     def __post_init__(self) -> None:
         checked_id("process id", self.id)
-        checked_queue(self.queue)
         if not isinstance(self.disposition, RecoveryDisposition):
             msgspec.structs.force_setattr(self, "disposition", disposition_named(self.disposition))
-        checked_int("loss_limit", self.loss_limit, at_least=1, at_most=1_000_000)
+        check_fields(self, OPTIONS)
         if self.granted_to is not None:
             checked_text("granted_to", self.granted_to, 256)
 
@@ -236,10 +226,10 @@ class ExternalOwner(msgspec.Struct, frozen=True):
         checked_text("granted_to", self.granted_to, 256)
 
 
-class ProcessRecord(msgspec.Struct, frozen=True):
-    """One process as the registry knows it.
+class ProcessRecord(ProcessOptions, frozen=True):
+    """One process as the registry knows it. It has the options of ``ProcessOptions`` too.
 
-    ``phase`` is None once terminal. ``lease_lapsed`` says that its last lease ran out and no sweep has seen it yet.
+    ``phase`` is None once terminal. ``lease_lapsed`` says that the last lease ran out and no sweep has seen that yet.
     """
 
     id: str
@@ -252,9 +242,7 @@ class ProcessRecord(msgspec.Struct, frozen=True):
     abandon_request: AbandonRequest | None = None
     cancel_request: CancelRequest | None = None
     outcome: Outcome | None = None
-    queue: str = "default"
     granted_to: str | None = None
-    loss_limit: int = DEFAULT_LOSS_LIMIT
     losses: int = 0
     registered_at_ms: int = 0
     ended_at_ms: int | None = None

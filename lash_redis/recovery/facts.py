@@ -57,7 +57,7 @@ def facts_of(row: Row, me: str, proof_of: ProofOf, local: LocalKnowledge) -> Fac
         started=bool(starter),
         starter_dead=bool(starter) and starter != me and proof_of(starter) is not None,
         ended_here=starter == me and ended,
-        losses_at_limit=row.losses + row.counts_a_loss >= row.loss_limit,
+        losses_at_limit=row.losses + row.counts_a_loss >= row.options.loss_limit,
         expired=False,  # no row carries an expiry yet
         waiting=row.phase is Phase.QUEUED,
     )

@@ -66,7 +66,7 @@ class Judge(msgspec.Struct, frozen=True):
             6: self.proof_of(row.starter_digest) or Proof("unknown"),
             7: Proof("ended_here", self.ended_detail),
             8: _requested(row),
-            11: Proof("loss_limit", f"{row.losses + row.counts_a_loss} losses, the limit is {row.loss_limit}"),
+            11: Proof("loss_limit", f"{row.losses + row.counts_a_loss} losses, the limit is {row.options.loss_limit}"),
         }[verdict.line]
         if verdict.writer is None:
             raise AssertionError("an abandoned fact has a writer")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import msgspec
 
 from lash_redis.core.liveness import LeaseOwner
@@ -11,7 +13,7 @@ from lash_redis.registry.rows import Row
 
 
 class ClaimedRow(msgspec.Struct, frozen=True):
-    """One process that a batch claim handed out, leased and started."""
+    """One process that a batch claim handed out, leased and started. Its fields stand as the script answers them."""
 
     process_id: str
     token: str
@@ -19,6 +21,12 @@ class ClaimedRow(msgspec.Struct, frozen=True):
     lane: str
     disposition: bytes
     input: bytes
+
+    @classmethod
+    def read(cls, values: list[Any]) -> Self:
+        """Return the row of which the script answered these values."""
+        process_id, token, fence, lane, disposition, content = values
+        return cls(process_id.decode(), token.decode(), int(fence), lane.decode(), disposition, content)
 
 
 class ClaimedBatch(msgspec.Struct, frozen=True):

@@ -41,6 +41,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 
 from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.options import OPTIONS
 from lash_redis.core.places import INDEXES, PLACES
 
 SCHEMA_VERSION = 1
@@ -74,7 +75,6 @@ ROW_FIELDS: dict[str, str] = {
     "in": "input; empty if it stands in K:i:",
     "cd": "content digest",
     "at": "registered at, ms",
-    "ll": "loss limit, if not the default",
     "gr": "grantee, if the registration names one",
     "ho": "holder's digest",
     "tk": "lease token",
@@ -94,6 +94,10 @@ ROW_FIELDS: dict[str, str] = {
     "ta": "ended at, ms",
     "oc": "outcome; empty if it stands in K:o:, or is a cancel for the reason that the request gives",
     "by": "the authority that completed externally owned work",
+} | {
+    option.about.row_field: f"option {name}, if not the default"
+    for name, option in OPTIONS.items()
+    if option.about.row_field
 }
 
 

@@ -121,9 +121,6 @@ def _claimed(reply: list[Any]) -> ClaimedBatch:
         return ClaimedBatch([], stale=True)
     if reply[0] != b"CLAIMED":
         raise refusal("", reply)
-    rows = [
-        ClaimedRow(reply[i].decode(), reply[i + 1].decode(), int(reply[i + 2]), reply[i + 3].decode(),
-                   reply[i + 4], reply[i + 5])
-        for i in range(3, len(reply), 6)
-    ]  # fmt: skip
+    width = len(ClaimedRow.__struct_fields__)
+    rows = [ClaimedRow.read(reply[i : i + width]) for i in range(3, len(reply), width)]
     return ClaimedBatch(rows, int(reply[1]), int(reply[2]))

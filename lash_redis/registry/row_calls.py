@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_BATCH, checked_id, checked_int
+from lash_redis.core.checks import MAX_BATCH, checked_id, checked_int
 from lash_redis.core.errors import RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRegistration, TaskInput
+from lash_redis.core.options import row_fields
 from lash_redis.core.places import PARTITION_INDEXES
 from lash_redis.registry.answers import Counts, Death, Holder, PageStart, RowPage
 from lash_redis.registry.call import Argument, Call, Routing, checked_batch
@@ -34,15 +35,17 @@ class RowCalls(Routing):
         for registration in registrations:
             data = encode_input(registration, self.max_payload_bytes)
             task = registration.input.task if isinstance(registration.input, TaskInput) else ""
-            limit = "" if registration.loss_limit == DEFAULT_LOSS_LIMIT else registration.loss_limit
+            further = row_fields(registration)
+            if registration.granted_to is not None:
+                further += (b"gr", registration.granted_to)
             args += (
                 registration.id,
                 DISPOSITION_CODES[registration.disposition],
                 lane(registration.queue, task, registration.signature if task else ""),
                 data,
                 content_digest(registration),
-                limit,
-                registration.granted_to or "",
+                len(further) // 2,
+                *further,
             )
 
         def decode(reply: list[Any]) -> list[bool]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from lash_redis.core.checks import DEFAULT_LOSS_LIMIT
+import msgspec
+
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -18,6 +19,7 @@ from lash_redis.core.model import (
     ProcessStatus,
     RecoveryDisposition,
 )
+from lash_redis.core.options import ProcessOptions, options_in_row
 from lash_redis.core.places import LEASED, PLACE_OF_CODE
 from lash_redis.registry.codec import (
     DISPOSITIONS,
@@ -87,10 +89,10 @@ class Row:
         """Leases under which code had begun and that ended without their holder."""
         return self._number(b"lo")
 
-    @property
-    def loss_limit(self) -> int:
-        """Losses at which rerunnable work is abandoned."""
-        return self._number(b"ll", DEFAULT_LOSS_LIMIT)
+    @cached_property
+    def options(self) -> ProcessOptions:
+        """The options of the registration."""
+        return options_in_row(lane_parts(self.lane)[0], self.fields)
 
     @property
     def counts_a_loss(self) -> bool:
@@ -177,10 +179,9 @@ class Row:
             abandon_request=self.abandon_request,
             cancel_request=cancel_request,
             outcome=outcome,
-            queue=lane_parts(self.lane)[0],
             granted_to=grantee.decode() if grantee else None,
-            loss_limit=self.loss_limit,
             losses=self.losses,
             registered_at_ms=self._number(b"at"),
             ended_at_ms=int(ended_at) if ended_at else None,
+            **msgspec.structs.asdict(self.options),
         )

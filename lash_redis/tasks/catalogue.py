@@ -33,7 +33,7 @@ class Catalogue:
             known = self._by_name.setdefault(declaration.name, declaration)
             if known.function is not declaration.function:
                 raise SettingsError(
-                    f"two tasks are named {declaration.name!r}, at {known.place} and at {declaration.place}: "
+                    f"two tasks are named {declaration.name!r}, at {known.location} and at {declaration.location}: "
                     "give one of them another name"
                 )
 

@@ -1,22 +1,21 @@
-"""A function made durable, as data: its name, what recovery may do with it, and its options."""
+"""A task as data: its name, its function, what recovery may do with its processes, and its options."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
-import msgspec
-
-from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, checked_int, checked_queue, checked_task_name
+from lash_redis.core.checks import checked_task_name
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
+from lash_redis.core.options import ChosenOptions, ProcessOptions, with_options
 from lash_redis.tasks.signature import Signature, signature_of
 
 
 class Missing:
-    """The type of ``MISSING``, what a decorator passes on when its user said nothing."""
+    """The type of ``MISSING``, which stands for a recovery that was not given."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -31,54 +30,30 @@ _MEANINGS: Final = {
 }
 
 
-class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a submit may say otherwise than the declaration.
-
-    Attributes:
-        queue: the queue that the work waits in.
-        loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
-
-    Raises:
-        SettingsError: an option is outside what is allowed.
-    """
-
-    queue: str = "default"
-    loss_limit: int = DEFAULT_LOSS_LIMIT
-
-    def __post_init__(self) -> None:
-        checked_queue(self.queue)
-        checked_int("loss_limit", self.loss_limit, at_least=1, at_most=1_000_000)
-
-
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """One task.
 
     Attributes:
-        name: what its rows call it, the same in every program that submits or runs it.
+        name: what rows call it, the same in every program that submits or runs it.
         function: what a worker calls.
-        disposition: what recovery may do with it once its owner is lost.
-        options: where it waits, and how many losses it may have.
-        signature: what it can be called with.
-        is_async: True if calling it gives a coroutine.
+        disposition: what recovery may do with a process of it whose owner was lost.
+        options: for every submit that gives no others.
+        signature: what the function can be called with.
+        is_async: True if a call of the function gives a coroutine.
     """
 
     name: str
     function: Callable[..., Any]
     disposition: RecoveryDisposition
-    options: TaskOptions
+    options: ProcessOptions
     signature: Signature
     is_async: bool
 
     @property
-    def queue(self) -> str:
-        """The queue of a submit that names none."""
-        return self.options.queue
-
-    @property
-    def place(self) -> str:
-        """Where the function is defined, ``file:line``."""
-        return place_of(self.function)
+    def location(self) -> str:
+        """Where the function is defined: ``file:line``."""
+        return location_of(self.function)
 
 
 def declare(
@@ -86,23 +61,21 @@ def declare(
     *,
     recovery: RecoveryDisposition | str | Missing,
     name: str | None = None,
-    queue: str = "default",
-    loss_limit: int = DEFAULT_LOSS_LIMIT,
+    **options: Unpack[ChosenOptions],
 ) -> Declaration:
-    """Make a task of a function, or say at import why it cannot be one.
+    """Make a task of a function.
 
     Args:
         function: a plain or an ``async`` function; it stays as it is.
-        recovery: ``"rerunnable"`` or ``"owner_bound"``; there is no default (design, section 2).
-        name: for good, since rows carry it; ``module.qualname`` unless given. Of a function in the main program the
-            module is the one that a worker would import: that of ``python -m``, else the file's name without ``.py``. A
-            function made inside another is named after both, which is the same in every program; a lambda has no name.
-        queue: where its work waits unless a submit says otherwise.
-        loss_limit: losses at which rerunnable work is abandoned instead of run again, at least 1.
+        recovery: ``"rerunnable"`` or ``"owner_bound"``; there is no default (rule 1.1).
+        name: what rows call the task; ``module.qualname`` unless given. Rows keep it, so it must not change. For a
+            function of the main program the module is the one that a worker would import: that of ``python -m``, else
+            the file's name without ``.py``. A function made inside another is named after both. A lambda needs a name.
+        **options: those of ``ProcessOptions``, for every submit that gives no others.
 
     Raises:
-        SettingsError: the recovery is missing or not for a function, an option is outside what is allowed, this is
-            not a function that a worker could call, or its annotations name what no payload can carry.
+        SettingsError: the recovery is missing or not for a function, an option is unknown or outside what is allowed,
+            this is not a function that a worker could call, or its annotations name what no payload can carry.
     """
     _check_is_function(function)
     disposition = _disposition(recovery, function)
@@ -112,14 +85,14 @@ def declare(
         name=task,
         function=function,
         disposition=disposition,
-        options=TaskOptions(queue=queue, loss_limit=loss_limit),
+        options=with_options(ProcessOptions(), options),
         signature=signature_of(function, task),
         is_async=inspect.iscoroutinefunction(function),
     )
 
 
-def place_of(function: Callable[..., Any]) -> str:
-    """Return where a function is defined, ``file:line``, seen through its decorators."""
+def location_of(function: Callable[..., Any]) -> str:
+    """Return where a function, without its decorators, is defined: ``file:line``."""
     code = inspect.unwrap(function).__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -133,7 +106,7 @@ def _check_is_function(function: object) -> None:
 def _default_name(function: Callable[..., Any]) -> str:
     if "<lambda>" in function.__qualname__:
         raise SettingsError(
-            f"expected a task to have a name, got a lambda ({place_of(function)}): give it one, name=..."
+            f"expected a task to have a name, got a lambda ({location_of(function)}): give it one, name=..."
         )
     return f"{_importable_module(function)}.{function.__qualname__}"
 
@@ -180,4 +153,4 @@ def _check_can_be_called(function: Callable[..., Any]) -> None:
 
 
 def _described(function: Callable[..., Any]) -> str:
-    return f"task {function.__qualname__} ({place_of(function)})"
+    return f"task {function.__qualname__} ({location_of(function)})"

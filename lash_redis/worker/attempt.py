@@ -5,8 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator
 
+from lash_redis.core.lanes import lane_parts
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.answers import ClaimedRow
 
 
 class Stop(enum.Enum):
@@ -28,6 +30,7 @@ class Attempt:
 
     Attributes:
         lease: as it stands; a starter that claims its own again keeps the token under a new fence.
+        row: what the claim handed out.
         bound: owner-bound: it goes on without trust, since no other owner may ever run it (rule 6.2).
         trusted_until_ms: local trust in the lease, on this machine's clock since boot, ms (rule 6.1).
         stop: why it was asked to stop, None if it was not.
@@ -36,14 +39,14 @@ class Attempt:
         has_result: it ended with an outcome to write, and not only with a lease to release.
     """
 
-    __slots__ = ("bound", "ended", "has_result", "input", "interrupt", "lease", "leased_at_ms", "reason", "stop",
+    __slots__ = ("bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "reason", "row", "stop",
                  "task", "trusted_until_ms")  # fmt: skip
 
-    def __init__(self, lease: ProcessLease, task: str, *, bound: bool, encoded_input: bytes) -> None:
+    def __init__(self, lease: ProcessLease, row: ClaimedRow) -> None:
         self.lease = lease
-        self.task = task
-        self.bound = bound
-        self.input = encoded_input
+        self.row = row
+        self.task = lane_parts(row.lane)[1]
+        self.bound = row.disposition == b"o"
         self.leased_at_ms = boottime_ms()
         self.trusted_until_ms = 0
         self.stop: Stop | None = None

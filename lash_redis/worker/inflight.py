@@ -11,7 +11,6 @@ from typing import Any
 
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.events import ProcessFailed
-from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
@@ -102,8 +101,7 @@ class InFlight:
             # Its result is not written yet, and the row is this worker's again: nothing has to run twice.
             here.claimed_again(lease, claimed.sent_at_ms, self._settings.lease_ttl_ms)
             return
-        task = lane_parts(row.lane)[1]
-        attempt = Attempt(lease, task, bound=row.disposition == b"o", encoded_input=row.input)
+        attempt = Attempt(lease, row)
         attempt.trust(claimed.sent_at_ms, self._settings.lease_ttl_ms)
         if here is not None and not here.ended:
             self.waiting[row.process_id] = attempt  # no two attempts of one process at once (rule 4.2)

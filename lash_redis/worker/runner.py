@@ -52,7 +52,7 @@ class Runner:
         """Begin an attempt; never raises for what the attempt carries."""
         declaration = self._catalogue.find(attempt.task)
         try:
-            call = decode_call(attempt.input)
+            call = decode_call(attempt.row.input)
             if declaration is None or call is None:
                 self._fail(attempt, "no_input", "there is nothing to execute")
                 return

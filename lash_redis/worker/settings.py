@@ -1,54 +1,92 @@
-"""What one worker is told: queues, width, times. Checked once, in one place."""
+"""The settings of one worker: names, defaults, checks and flags, for ``Worker``, the command line and the reference."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypedDict
+
 import msgspec
 
-from lash_redis.core.checks import DEFAULT_LEASE_TTL_MS, MAX_TTL_MS, checked_int, checked_queue
+from lash_redis.core.checks import MAX_TTL_MS, QUEUE, Check, integer
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.fields import check_fields, check_names, fields_of
+from lash_redis.core.settings import Setting
+
+_PHASE = integer(0, 24 * 3600 * 1000)
+_PAUSE = integer(10, 3600 * 1000)
+
+
+def _checked_queues(what: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise SettingsError(f"expected {what} to be a sequence of names, got {value!r}")
+    queues = tuple(QUEUE.checked("queue", each) for each in value)
+    if not queues:
+        raise SettingsError(f"expected {what} to name at least one queue, got none")
+    if len(set(queues)) != len(queues):
+        raise SettingsError(f"expected {what} to be distinct, got {','.join(queues)}")
+    return queues
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of one worker; times in ms.
-
-    Attributes:
-        queues: served in this order.
-        concurrency: runs at a time, 1 to 10,000.
-        lease_ttl_ms: at least 1,000; renewed each third of it.
-        grace_ms: how long a drain lets work finish.
-        cancel_ms: how long it then waits for what it interrupted.
-        drain_ms: how long it then has for its last writes.
-        sweep_ms: between two recovery passes, ± 20 %.
-        poll_ms: between two claims when nothing wakes it, ± 33 %.
+    """The settings of one worker; times in ms. docs/settings.md explains each.
 
     Raises:
         SettingsError: a value is outside what is allowed.
     """
 
-    queues: tuple[str, ...] = ("default",)
-    concurrency: int = 64
-    lease_ttl_ms: int = DEFAULT_LEASE_TTL_MS
-    grace_ms: int = 20_000
-    cancel_ms: int = 3_000
-    drain_ms: int = 4_000
-    sweep_ms: int = 5_000
-    poll_ms: int = 7_500
+    concurrency: Annotated[
+        int, Setting("runs at a time in each worker process", integer(1, 10_000), "--concurrency", "N")
+    ] = 64
+    queues: Annotated[
+        tuple[str, ...],
+        Setting(
+            "queues to serve, in this order",
+            Check("one name or more, all distinct", _checked_queues),
+            "--queues",
+            "A,B",
+        ),
+    ] = ("default",)
+    lease_ttl_ms: Annotated[
+        int, Setting("a lease lasts", integer(1_000, MAX_TTL_MS), "--lease-ttl", "S", is_time=True)
+    ] = 30_000
+    grace_ms: Annotated[int, Setting("that a drain lets work finish", _PHASE, "--grace", "S", is_time=True)] = 20_000
+    cancel_ms: Annotated[int, Setting("that interrupted work has then", _PHASE, "--cancel", "S", is_time=True)] = 3_000
+    drain_ms: Annotated[int, Setting("for the last writes then", _PHASE, "--drain", "S", is_time=True)] = 4_000
+    sweep_ms: Annotated[int, Setting("between two recovery passes, ± 20 %", _PAUSE, is_time=True)] = 5_000
+    poll_ms: Annotated[
+        int, Setting("between two claims when nothing wakes the worker, ± 33 %", _PAUSE, is_time=True)
+    ] = 7_500
 
     def __post_init__(self) -> None:
-        if not self.queues:
-            raise SettingsError("expected queues to name at least one queue, got none")
-        for queue in self.queues:
-            checked_queue(queue)
-        if len(set(self.queues)) != len(self.queues):
-            raise SettingsError(f"expected queues to be distinct, got {','.join(self.queues)}")
-        checked_int("concurrency", self.concurrency, at_least=1, at_most=10_000)
-        checked_int("lease_ttl_ms", self.lease_ttl_ms, at_least=1_000, at_most=MAX_TTL_MS)
-        for name in ("grace_ms", "cancel_ms", "drain_ms"):
-            checked_int(name, getattr(self, name), at_least=0, at_most=24 * 3600 * 1000)
-        for name in ("sweep_ms", "poll_ms"):
-            checked_int(name, getattr(self, name), at_least=10, at_most=3600 * 1000)
+        check_fields(self, WORKER_SETTINGS)
 
     @property
     def must_allow_s(self) -> int:
-        """Seconds to allow before killing what drains: all phases and a margin (design, section 5)."""
+        """Seconds to allow before killing what drains: all phases and a margin (rule 7.5)."""
         return -(-(self.grace_ms + self.cancel_ms + self.drain_ms) // 1000) + 3
+
+
+class ChosenSettings(TypedDict, total=False):
+    """The settings that a caller gives by name: the same names and types, for type checkers."""
+
+    concurrency: int
+    queues: Iterable[str]
+    lease_ttl_ms: int
+    grace_ms: int
+    cancel_ms: int
+    drain_ms: int
+    sweep_ms: int
+    poll_ms: int
+
+
+WORKER_SETTINGS = fields_of(WorkerSettings, Setting)
+
+
+def settings_from(chosen: Mapping[str, Any]) -> WorkerSettings:
+    """Return the settings with what was chosen in place of the defaults.
+
+    Raises:
+        SettingsError: there is no setting of that name, or a value is outside what is allowed.
+    """
+    check_names("a setting of a worker", chosen, WORKER_SETTINGS)
+    return WorkerSettings(**chosen)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import platform
-import re
 from collections.abc import Iterable
+from typing import Unpack
 
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.events import WorkerReady
-from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.liveness import LeaseOwner, node_name
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import new_incarnation_id
@@ -32,7 +31,7 @@ from lash_redis.worker.loops.sweeping import Sweeping
 from lash_redis.worker.probe import Probe
 from lash_redis.worker.renewal import RenewalSource, RenewalThread
 from lash_redis.worker.services import Service, Services
-from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.settings import ChosenSettings, settings_from
 from lash_redis.worker.wakeups import WakeUps
 
 _LEAST_OPENING_MS = 500  # for a drain to reach the server, where its grace is over already
@@ -40,8 +39,7 @@ _LEAST_OPENING_MS = 500  # for a drain to reach the server, where its grace is o
 
 def default_owner(slot: str = "embedded") -> LeaseOwner:
     """Return an owner of this OS process: named after the machine and a slot, with an incarnation of its own."""
-    node = re.sub(r"[^A-Za-z0-9._-]", "-", platform.node())[:128] or "host"
-    return LeaseOwner.local_process(f"{node}/{slot}", new_incarnation_id())
+    return LeaseOwner.local_process(f"{node_name()}/{slot}", new_incarnation_id())
 
 
 class Worker:
@@ -53,14 +51,11 @@ class Worker:
         registry: where the processes are.
         tasks: what ``@lash.task`` made; work of other tasks is left for workers that know them.
         owner: None: one of this OS process. A ``LeaseOwner`` of another OS process would prove nothing.
-        queues: served in this order.
-        concurrency: runs at a time, ``async`` and plain together.
-        lease_ttl_ms: at least 1,000.
         renewal: who renews this worker's leases; None: a thread of this OS process.
-        **times: the other times of ``WorkerSettings``, ms.
+        **settings: of ``WorkerSettings``: ``queues``, ``concurrency``, ``lease_ttl_ms`` and the other times, ms.
 
     Raises:
-        SettingsError: a value is outside what is allowed, or two tasks have one name.
+        SettingsError: a setting is unknown or outside what is allowed, or two tasks have one name.
     """
 
     def __init__(
@@ -69,29 +64,19 @@ class Worker:
         tasks: Iterable[Declaration | HasDeclaration] = (),
         owner: LeaseOwner | None = None,
         *,
-        queues: Iterable[str] = ("default",),
-        concurrency: int = 64,
-        lease_ttl_ms: int = 30_000,
         renewal: RenewalSource | None = None,
-        **times: int,
+        **settings: Unpack[ChosenSettings],
     ) -> None:
         if not isinstance(registry, ProcessRegistry):
             raise SettingsError(f"expected registry to be a ProcessRegistry, got {registry!r}")
         self.registry = registry
-        if isinstance(queues, str):
-            raise SettingsError(f"expected queues to be a sequence of names, got {queues!r}")
         if owner is not None and not isinstance(owner, LeaseOwner):
             raise SettingsError(f"expected owner to be a LeaseOwner, got {owner!r}")
-        try:
-            self.settings = WorkerSettings(
-                queues=tuple(queues), concurrency=concurrency, lease_ttl_ms=lease_ttl_ms, **times
-            )
-        except TypeError as error:
-            raise SettingsError(str(error)) from None
+        self.settings = settings_from(settings)
         self.owner = owner or default_owner()
         self._changes = Changes()
         self._in_flight = InFlight(registry, Catalogue(tasks), self.owner, self.settings, self._changes.notify)
-        self._renewal = renewal or RenewalThread(registry, owner_digest(self.owner), lease_ttl_ms)
+        self._renewal = renewal or RenewalThread(registry, owner_digest(self.owner), self.settings.lease_ttl_ms)
         self._services = Services(self._shared_services, self._stop_keeping, self._leave_for)
         self._sweep = Sweep(registry, self.owner, self._in_flight)
         self._claiming = Claiming(self._in_flight, self._changes, self.settings.poll_ms)

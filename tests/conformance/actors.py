@@ -25,7 +25,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
-from lash_redis.registry.answers import ClaimedBatch, Settlement
+from lash_redis.registry.answers import ClaimedBatch, ClaimedRow, Settlement
 from lash_redis.registry.call import Call
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
@@ -59,6 +59,13 @@ def work(
 def outside(process_id: str = "p", **options: Any) -> ProcessRegistration:
     """Return the registration of externally owned work."""
     return ProcessRegistration(process_id, ExternalInput({"to": "sign"}), EXTERNALLY_OWNED, **options)
+
+
+def claimed_row(lease: ProcessLease, *args: Any, task: str = "work", bound: bool = False) -> ClaimedRow:
+    """Return what a batch claim hands out with this lease: a call of a task."""
+    content = msgspec.msgpack.encode([task, args, {}])
+    disposition = b"o" if bound else b"r"
+    return ClaimedRow(lease.process_id, lease.token, lease.fencing_token, f"default|{task}|", disposition, content)
 
 
 def local_owner(name: str = "here") -> LeaseOwner:

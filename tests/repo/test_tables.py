@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
+
+import msgspec
+import pytest
 
 from lash_redis.core.events import EVENTS
+from lash_redis.core.fields import Field
+from lash_redis.core.options import OPTIONS
+from lash_redis.core.settings import Setting
 from lash_redis.core.verdict import TABLE, Action, Verdict
+from lash_redis.pool.settings import POOL_SETTINGS
+from lash_redis.worker.settings import WORKER_SETTINGS
 from tests.repo.tree import ROOT, files, read, shown
 
 DONE = {
@@ -17,9 +26,10 @@ DONE = {
 }
 
 
-def rows(page: str, header: str) -> list[list[str]]:
-    """Return the cells of the table that has this header."""
+def rows(page: str, header: str, *, after: str = "# ") -> list[list[str]]:
+    """Return the cells of the table that has this header, the first one behind the line that begins so."""
     lines = iter(read(ROOT / page).splitlines())
+    assert any(line.startswith(after) for line in lines), f"{page} has no line {after}"
     assert any(line == header for line in lines), f"{page} has no table {header}"
     next(lines)
     table = []
@@ -68,6 +78,49 @@ def test_no_page_names_an_event_that_does_not_exist() -> None:
     }
 
     assert {(page, name) for page, name in named if name not in EVENTS} == set()
+
+
+def shown_default(field: Field[Any]) -> str:
+    """Return a default as the reference has it."""
+    if field.default is msgspec.NODEFAULT:
+        return "required"
+    return f"`{','.join(field.default) if isinstance(field.default, tuple) else field.default}`"
+
+
+def shown_flag(setting: Setting) -> str:
+    """Return what sets a setting on the command line, as the reference has it; empty if nothing does."""
+    if not setting.flag.startswith("-"):
+        return f"`{setting.metavar}`" if setting.flag else ""
+    return f"`{setting.flag} {setting.metavar}`"
+
+
+def test_the_reference_lists_the_options_of_a_task() -> None:
+    """Every option stands there with its default, what is allowed and what it means."""
+    expected = [
+        [f"`{name}`", shown_default(field), field.about.check.allowed, field.about.meaning]
+        for name, field in OPTIONS.items()
+    ]
+
+    assert rows("docs/settings.md", "| option | default | allowed | meaning |") == expected
+
+
+@pytest.mark.parametrize(
+    ("heading", "settings"), [("## Settings of a worker", WORKER_SETTINGS), ("## Settings of a pool", POOL_SETTINGS)]
+)
+def test_the_reference_lists_the_settings(heading: str, settings: dict[str, Field[Setting]]) -> None:
+    """Every setting stands there with its default, what is allowed, its flag and what it means."""
+    expected = [
+        [
+            f"`{name}`",
+            field.about.default or shown_default(field),
+            field.about.check.allowed,
+            shown_flag(field.about),
+            f"milliseconds {field.about.meaning}" if field.about.is_time else field.about.meaning,
+        ]
+        for name, field in settings.items()
+    ]
+
+    assert rows("docs/settings.md", "| setting | default | allowed | flag | meaning |", after=heading) == expected
 
 
 def test_no_page_promises_what_nobody_can_keep() -> None:

@@ -14,7 +14,7 @@ from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.codec import encode_facts
 from lash_redis.worker.attempt import Attempt, Roster, Stop, margin_ms
 from lash_redis.worker.keeper import Keeper, Renewal
-from tests.conformance.actors import ADA
+from tests.conformance.actors import ADA, claimed_row
 from tests.support import wait_until
 
 TTL_MS = 30_000
@@ -63,7 +63,8 @@ class Kept:
 
     def attempt(self, process_id: str = "p0", *, bound: bool = False) -> Attempt:
         """Return an attempt that runs, its lease claimed now."""
-        attempt = Attempt(_lease(process_id), "work", bound=bound, encoded_input=b"")
+        lease = _lease(process_id)
+        attempt = Attempt(lease, claimed_row(lease, bound=bound))
         attempt.trust(timing.boottime_ms(), TTL_MS)
         self.roster.add(attempt)
         return attempt

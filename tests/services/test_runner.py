@@ -18,7 +18,7 @@ from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.ending import End
 from lash_redis.worker.failures import MAX_TEXT
 from lash_redis.worker.runner import RunEnd, Runner
-from tests.conformance.actors import ADA
+from tests.conformance.actors import ADA, claimed_row
 from tests.support import wait_until
 
 _numbers = itertools.count(1)
@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 def attempt_at(*args: Any, task: str = "work", bound: bool = False) -> Attempt:
     """Return an attempt at calling a task."""
     lease = ProcessLease(f"p{next(_numbers)}", ADA, "token", 1, 0, 1)
-    return Attempt(lease, task, bound=bound, encoded_input=msgspec.msgpack.encode([task, args, {}]))
+    return Attempt(lease, claimed_row(lease, *args, task=task, bound=bound))
 
 
 class Runs:
@@ -275,7 +275,7 @@ async def test_input_that_is_damaged_fails_its_process_alone(encoded: bytes) -> 
 
     runs = Runs(work)
     attempt = attempt_at()
-    attempt.input = encoded
+    attempt.row = msgspec.structs.replace(attempt.row, input=encoded)
     runs.runner.begin(attempt)
     outcome = await runs.result()
     assert isinstance(outcome, Failure)

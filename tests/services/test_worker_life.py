@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lash_redis.core import timing
-from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavailable, ScriptError, SettingsError
+from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable, ScriptError
 from lash_redis.core.model import DrainReport, Phase, Success
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.registry import ProcessRegistry
@@ -232,20 +232,6 @@ async def test_a_run_that_is_cancelled_leaves_no_work_running(registry: ProcessR
     with pytest.raises(asyncio.CancelledError):
         await run
     await wait_until(lambda: bench.stopped and plain.stopped, "both are stopped")
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"queues": ()}, {"queues": "default"}, {"queues": ("a", "a")}, {"queues": ("a b",)}, {"concurrency": 0},
-     {"lease_ttl_ms": 999}, {"grace_ms": -1}, {"owner": "me"}, {"colour": 1}],
-    ids=str,
-)  # fmt: skip
-def test_a_bad_setting_is_refused_with_what_is_allowed(options: dict[str, Any]) -> None:
-    """At construction, before anything is asked of the server."""
-    registry = ProcessRegistry("redis://127.0.0.1:1/0")
-    with pytest.raises(SettingsError):
-        Worker(registry, (), **options)
-    assert issubclass(SettingsError, LashError)
 
 
 async def test_drive_pending_begins_nothing_once_a_drain_began(registry: ProcessRegistry, crew: Crew) -> None:

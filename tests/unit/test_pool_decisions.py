@@ -11,7 +11,6 @@ import pytest
 
 from lash_redis.cli.main import VERBS, main
 from lash_redis.core import timing
-from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.pool.deaths import together, without
 from lash_redis.pool.drain import PoolDrain
@@ -165,28 +164,6 @@ def test_the_exit_code_says_what_became_of_the_drain(ends: list[Ended], fatal: F
     supervisor._fatal = fatal
 
     assert supervisor._summed_up(ends).exit_code == code
-
-
-@pytest.mark.parametrize(
-    ("changed", "value", "said"),
-    [
-        ("target", "shop", "MODULE:ATTR"),
-        ("target", "shop:", "MODULE:ATTR"),
-        ("target", "shop tasks:lash", "MODULE:ATTR"),
-        ("workers", 0, "from 1 to 512, got 0"),
-        ("workers", 513, "from 1 to 512, got 513"),
-        ("name", "two words", "two words"),
-    ],
-)
-def test_bad_settings_of_a_pool_are_refused(changed: str, value: object, said: str) -> None:
-    """The message names the value and what is allowed."""
-    with pytest.raises(SettingsError, match=said):
-        PoolSettings(**({"target": "a:b"} | {changed: value}))  # type: ignore[arg-type]
-
-
-def test_the_name_of_a_machine_can_be_an_owner_id() -> None:
-    """Whatever a machine calls itself, a pool without a name can be made."""
-    assert PoolSettings(target="a:b").owner_id("1").endswith("/1")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -81,8 +81,8 @@ def test_two_tasks_of_one_name_are_refused_with_both_places() -> None:
     one, other = task(charge, "pay"), task(refund, "pay")
     with pytest.raises(SettingsError, match="'pay'") as refused:
         Catalogue([one, other])
-    assert one.place in str(refused.value)
-    assert other.place in str(refused.value)
+    assert one.location in str(refused.value)
+    assert other.location in str(refused.value)
 
 
 def test_the_same_task_twice_is_one_task() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition
+from lash_redis.core.options import ProcessOptions
 from lash_redis.tasks.declaration import MISSING, Declaration, declare
 
 SCRIPT = """
@@ -173,17 +174,10 @@ def test_a_declaration_knows_whether_to_await(function: Any, is_async: bool) -> 
     assert declare(function, recovery="rerunnable").is_async is is_async
 
 
-def test_options_are_data_on_the_declaration() -> None:
-    """What a submit may say otherwise stands together."""
-    declared = declare(charge, recovery="rerunnable", queue="mail", loss_limit=2)
-    assert (declared.options.queue, declared.options.loss_limit, declared.queue) == ("mail", 2, "mail")
-
-
-@pytest.mark.parametrize("options", [{"queue": "a|b"}, {"queue": ""}, {"loss_limit": 0}, {"loss_limit": True}])
-def test_an_option_outside_what_is_allowed_is_refused(options: dict[str, Any]) -> None:
-    """At import, not at the first submit."""
-    with pytest.raises(SettingsError, match=f"expected {next(iter(options))} to be"):
-        declare(charge, recovery="rerunnable", **options)
+def test_a_declaration_carries_its_options_whole() -> None:
+    """What is not given has its default."""
+    declared = declare(charge, recovery="rerunnable", queue="mail")
+    assert declared.options == ProcessOptions(queue="mail")
 
 
 def test_a_declaration_never_changes() -> None:

@@ -3,8 +3,8 @@
 -- flags   none
 -- line    calls
 -- KEYS 1  partition prefix
--- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, loss limit or '',
---         grantee or '') x rows
+-- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, number of further fields,
+--         (field, value) x further fields) x rows
 -- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id.. · MISMATCH
 -- bound   rows <= 500
 --- @include "partition"
@@ -20,8 +20,11 @@ if not namespace_is(uuid) then
 end
 local conflicts, reply, lanes = { 'CONFLICT' }, { 'REGISTERED', now_text }, {}
 local sequence = tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')
-for at = 2, #ARGV, 7 do
-  local id, disposition, lane, input, content, loss_limit, grantee = unpack(ARGV, at, at + 6)
+local at = 2
+while at < #ARGV do
+  local id, disposition, lane, input, content, further = unpack(ARGV, at, at + 5)
+  local first, following = at + 6, at + 6 + 2 * tonumber(further)
+  at = following
   local known = redis.call('HGET', row_key(id), 'cd')
   if known and known ~= content then
     conflicts[#conflicts + 1] = id
@@ -39,11 +42,8 @@ for at = 2, #ARGV, 7 do
     end
     write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'sq', int(sequence),
       'in', store_payload(K .. 'i:' .. id, input), 'cd', content, 'at', now_text)
-    if loss_limit ~= '' then
-      write_row(id, 'll', loss_limit)
-    end
-    if grantee ~= '' then
-      write_row(id, 'gr', grantee)
+    if following > first then
+      write_row(id, unpack(ARGV, first, following - 1))
     end
   end
 end

@@ -1,0 +1,76 @@
+"""Structs whose fields say, beside their types, what they allow and mean. The facts are read once, at import.
+
+The options of a task and the settings of a worker and of a pool are such structs. Checks, command line, row and
+reference are made from what stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args, get_origin
+
+import msgspec
+
+from lash_redis.core.checks import Check
+from lash_redis.core.errors import SettingsError
+
+
+class _Checked(Protocol):
+    @property
+    def check(self) -> Check[Any]: ...
+
+
+A = TypeVar("A", bound=_Checked)
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Generic[A]):
+    """One field of such a struct.
+
+    Attributes:
+        type: the type without what stands beside it.
+        default: ``msgspec.NODEFAULT`` if the field is required.
+        about: what stands beside the type.
+        checked: its check, called with the name and a value.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    about: A
+    checked: Callable[[str, object], Any]
+
+
+def fields_of(struct: type[msgspec.Struct], kind: type[A]) -> dict[str, Field[A]]:
+    """Return the fields that have a ``kind`` beside their type, by name, in the struct's order."""
+    found = {}
+    for info in msgspec.structs.fields(struct):
+        if get_origin(info.type) is Annotated:
+            plain, *beside = get_args(info.type)
+            about = next(each for each in beside if isinstance(each, kind))
+            found[info.name] = Field(info.name, plain, info.default, about, about.check.checked)
+    return found
+
+
+def check_fields(struct: msgspec.Struct, fields: Mapping[str, Field[Any]]) -> None:
+    """Check the fields of a new struct; put what a check returns in place of what came.
+
+    Raises:
+        SettingsError: a value is outside what is allowed.
+    """
+    for name, field in fields.items():
+        value = getattr(struct, name)
+        if (checked := field.checked(name, value)) is not value:
+            msgspec.structs.force_setattr(struct, name, checked)
+
+
+def check_names(what: str, given: Iterable[str], fields: Mapping[str, Field[Any]]) -> None:
+    """Check that every given name is that of a field.
+
+    Raises:
+        SettingsError: one is not; the message lists those that are allowed.
+    """
+    for name in given:
+        if name not in fields:
+            raise SettingsError(f"expected {what} to be one of {', '.join(fields)}, got {name!r}")

@@ -1,0 +1,102 @@
+"""Options are data: one struct is checked, registered, kept in the row and read back, whole."""
+
+from __future__ import annotations
+
+from typing import Any, get_type_hints
+
+import pytest
+
+from lash_redis.app.lash import Lash
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.model import ProcessRecord, ProcessRegistration, RecoveryDisposition, TaskInput
+from lash_redis.core.options import (
+    OPTIONS,
+    ChosenOptions,
+    ProcessOptions,
+    options_in_row,
+    row_fields,
+    with_options,
+)
+from lash_redis.registry.keys import ROW_FIELDS
+
+
+def registered(**options: Any) -> ProcessRegistration:
+    """Return a registration with these options."""
+    return ProcessRegistration("p", TaskInput("work"), RecoveryDisposition.RERUNNABLE, **options)
+
+
+def test_a_type_checker_sees_the_options_as_they_are() -> None:
+    """``ChosenOptions``, what decorator and ``options()`` take, has the names and types of the struct."""
+    assert get_type_hints(ChosenOptions) == {name: field.type for name, field in OPTIONS.items()}
+    assert tuple(OPTIONS) == ProcessOptions.__struct_fields__
+
+
+def test_every_default_is_allowed() -> None:
+    """Who gives no option gets what the check lets pass."""
+    for name, field in OPTIONS.items():
+        assert field.checked(name, field.default) == field.default
+
+
+@pytest.mark.parametrize("struct", [ProcessRegistration, ProcessRecord])
+def test_registration_and_record_have_every_option(struct: type[ProcessOptions]) -> None:
+    """By inheritance: a new option needs no line there."""
+    assert set(OPTIONS) <= set(struct.__struct_fields__)
+
+
+def test_a_default_takes_no_room_in_the_row() -> None:
+    """A million plain rows keep no option."""
+    assert row_fields(ProcessOptions()) == []
+    assert row_fields(registered()) == []
+
+
+def test_the_row_gives_back_what_was_registered() -> None:
+    """Also the default, which it does not hold."""
+    chosen = registered(queue="mail", loss_limit=2)
+
+    assert row_fields(chosen) == [b"ll", 2]
+    assert options_in_row("mail", {b"ll": b"2"}) == ProcessOptions(queue="mail", loss_limit=2)
+    assert options_in_row("mail", {}) == ProcessOptions(queue="mail")
+
+
+def test_a_row_may_hold_what_a_newer_release_allows() -> None:
+    """Reading checks nothing: a row that one release wrote must not stop the sweep of another."""
+    assert options_in_row("mail", {b"ll": b"2000000"}).loss_limit == 2_000_000
+
+
+def test_every_option_has_a_place_of_its_own_in_the_row() -> None:
+    """The data dictionary lists the field; only the queue has none, which the lane names."""
+    fields = [field.about.row_field for field in OPTIONS.values() if field.about.row_field]
+
+    assert [name for name, field in OPTIONS.items() if not field.about.row_field] == ["queue"]
+    assert len(set(fields)) == len(fields)
+    assert set(fields) <= ROW_FIELDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("queue", "a|b", r"expected queue to be 1 to 64 characters of \[A-Za-z0-9._:/@\+-\], got 'a|b'"),
+        ("loss_limit", 0, "expected loss_limit to be an integer from 1 to 1000000, got 0"),
+        ("loss_limit", True, "expected loss_limit to be an integer from 1 to 1000000, got True"),
+        ("colour", 1, "expected an option to be one of queue, loss_limit.*, got 'colour'"),
+    ],
+)
+def test_a_bad_or_unknown_option_is_refused_with_what_is_allowed(name: str, value: Any, said: str) -> None:
+    """Where it is given: by the decorator and by ``options``."""
+    lash = Lash("unix:///nowhere/s")
+    task = lash.task(recovery="rerunnable", name="known")(lambda: None)
+
+    for give in (
+        lambda: with_options(ProcessOptions(), {name: value}),
+        lambda: lash.task(recovery="rerunnable", name="other", **{name: value})(lambda: None),
+        lambda: task.options(**{name: value}),
+    ):
+        with pytest.raises(SettingsError, match=said):
+            give()
+
+
+def test_an_option_that_is_given_as_none_stays() -> None:
+    """So that a wrapper can pass on what it was not given."""
+    task = Lash("unix:///nowhere/s").task(recovery="rerunnable", name="known", queue="mail")(lambda: None)
+
+    assert task.options(queue=None).registration((), {}).queue == "mail"  # type: ignore[arg-type]

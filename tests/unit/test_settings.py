@@ -1,0 +1,109 @@
+"""Settings are data: one struct has names, defaults, checks and flags."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, get_type_hints
+
+import pytest
+
+from lash_redis.cli.worker import add_parser, settings_of
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.liveness import node_name
+from lash_redis.pool.settings import POOL_SETTINGS, PoolSettings
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.settings import WORKER_SETTINGS, ChosenSettings, WorkerSettings, settings_from
+from lash_redis.worker.worker import Worker, default_owner
+
+
+def parsed(*arguments: str) -> PoolSettings:
+    """Return what ``lash-redis worker`` makes of its arguments."""
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    return settings_of(parser.parse_args(["worker", "shop.tasks:lash", *arguments]))
+
+
+def test_a_type_checker_sees_the_settings_as_they_are() -> None:
+    """``ChosenSettings``, what ``Worker`` takes, has the names and types of the struct; queues may be any iterable."""
+    chosen, held = get_type_hints(ChosenSettings), {name: field.type for name, field in WORKER_SETTINGS.items()}
+
+    assert tuple(held) == WorkerSettings.__struct_fields__
+    assert {**chosen, "queues": held["queues"]} == held
+
+
+def test_every_setting_has_a_default_that_is_allowed() -> None:
+    """A worker of which nothing is said is one that works."""
+    assert settings_from({}) == WorkerSettings()
+    for name, field in WORKER_SETTINGS.items():
+        assert field.checked(name, field.default) == field.default
+
+
+def test_a_command_line_without_flags_gives_the_defaults() -> None:
+    """They stand in one place."""
+    assert parsed() == PoolSettings(target="shop.tasks:lash")
+    assert parsed("--name", "") == parsed()
+
+
+def test_every_flag_sets_its_setting() -> None:
+    """Times are seconds there and milliseconds here."""
+    given = parsed(
+        "--workers", "4", "--name", "pod", "--concurrency", "8", "--queues", "a,b",
+        "--lease-ttl", "1.5", "--grace", "0", "--cancel", "2", "--drain", "3",
+    )  # fmt: skip
+    flags = [field.about.flag for field in (*POOL_SETTINGS.values(), *WORKER_SETTINGS.values())]
+
+    assert (given.target, given.workers, given.owner_id("1")) == ("shop.tasks:lash", 4, "pod/1")
+    assert given.worker == WorkerSettings(
+        concurrency=8, queues=("a", "b"), lease_ttl_ms=1_500, grace_ms=0, cancel_ms=2_000, drain_ms=3_000
+    )
+    assert len([flag for flag in flags if flag.startswith("--")]) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("queues", (), "expected queues to name at least one queue, got none"),
+        ("queues", "default", "expected queues to be a sequence of names, got 'default'"),
+        ("queues", 5, "expected queues to be a sequence of names, got 5"),
+        ("queues", ("a", "a"), "expected queues to be distinct, got a,a"),
+        ("queues", ("a b",), "expected queue to be 1 to 64 characters"),
+        ("concurrency", 0, "expected concurrency to be an integer from 1 to 10000, got 0"),
+        ("lease_ttl_ms", 999, "expected lease_ttl_ms to be an integer from 1000 to 604800000, got 999"),
+        ("grace_ms", -1, "expected grace_ms to be an integer from 0 to 86400000, got -1"),
+        ("poll_ms", 9, "expected poll_ms to be an integer from 10 to 3600000, got 9"),
+        ("owner", "me", "expected owner to be a LeaseOwner, got 'me'"),
+        ("colour", 1, "expected a setting of a worker to be one of concurrency, queues, .*poll_ms, got 'colour'"),
+    ],
+)
+def test_a_bad_or_unknown_setting_is_refused_with_what_is_allowed(name: str, value: Any, said: str) -> None:
+    """At construction, before anything is asked of the server."""
+    with pytest.raises(SettingsError, match=said):
+        Worker(ProcessRegistry("redis://127.0.0.1:1/0"), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("changed", "value", "said"),
+    [
+        ("target", "shop", "MODULE:ATTR"),
+        ("target", "shop:", "MODULE:ATTR"),
+        ("target", "shop tasks:lash", "MODULE:ATTR"),
+        ("workers", 0, "from 1 to 512, got 0"),
+        ("workers", 513, "from 1 to 512, got 513"),
+        ("name", "two words", "two words"),
+    ],
+)
+def test_bad_settings_of_a_pool_are_refused(changed: str, value: object, said: str) -> None:
+    """The message names the value and what is allowed."""
+    with pytest.raises(SettingsError, match=said):
+        PoolSettings(**({"target": "a:b"} | {changed: value}))  # type: ignore[arg-type]
+
+
+def test_any_iterable_may_name_the_queues() -> None:
+    """The settings hold them as a tuple, in their order."""
+    assert Worker(ProcessRegistry("redis://127.0.0.1:1/0"), queues=iter("ba")).settings.queues == ("b", "a")
+
+
+def test_the_machine_names_the_owners_that_nobody_named() -> None:
+    """Of a pool and of a worker in a program alike, whatever the machine calls itself."""
+    assert PoolSettings(target="a:b").owner_id("1") == f"{node_name()}/1"
+    assert default_owner().owner_id == f"{node_name()}/embedded"
