@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_BATCH, checked_int, checked_ttl
+from lash_redis.core.checks import MAX_BATCH, checked_int, checked_ttl
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import MAX_LANES
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Busy, ProcessLease, ProcessRecord
+from lash_redis.core.options import ProcessOptions
 from lash_redis.core.timing import random_token
 from lash_redis.registry.answers import ClaimedBatch, ClaimedRow, RenewedRow
 from lash_redis.registry.call import Argument, Call, Routing, attempt_of, checked_batch, one_owner, owner_args
@@ -23,7 +24,7 @@ class LeaseCalls(Routing):
     def claim(self, process_id: str, owner: LeaseOwner, ttl_ms: int) -> Call[Acquired | Busy]:
         """Claim one process."""
         args: list[Argument] = [
-            self.uuid, process_id, *owner_args(owner), random_token(), checked_ttl(ttl_ms), DEFAULT_LOSS_LIMIT
+            self.uuid, process_id, *owner_args(owner), random_token(), checked_ttl(ttl_ms), ProcessOptions().loss_limit
         ]  # fmt: skip
         return Call("claim", self.partition_of(process_id), args, lambda reply: _granted(process_id, reply))
 
@@ -37,7 +38,7 @@ class LeaseCalls(Routing):
             *owner_args(owner),
             random_token(),
             checked_ttl(ttl_ms),
-            DEFAULT_LOSS_LIMIT,
+            ProcessOptions().loss_limit,
             *seen,
             proven,
         ]

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lash_redis.core.checks import DEFAULT_LOSS_LIMIT
 from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, LeaseLost, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import Acquired, Busy, Phase, ProcessStarted, Success
+from lash_redis.core.options import ProcessOptions
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -342,7 +342,7 @@ async def test_a_row_without_a_limit_of_its_own_has_the_default(
     """The claim brings it: four losses let the work run again, the fifth would reach the limit."""
     await registry.register(work("p", RERUNNABLE))
     lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
-    for loss in range(1, DEFAULT_LOSS_LIMIT):
+    for loss in range(1, ProcessOptions().loss_limit):
         lease = await held(registry, "p", (ADA, BOB)[loss % 2], SHORT_MS)
         await registry.start(lease)
         await lapsed(backend, client, lease)
@@ -351,7 +351,7 @@ async def test_a_row_without_a_limit_of_its_own_has_the_default(
     assert await registry.reclaim("p", CYD, lease, LONG_MS) == Busy(lease)
     record = await registry.get("p")
     assert record is not None
-    assert record.losses == DEFAULT_LOSS_LIMIT - 1
+    assert record.losses == ProcessOptions().loss_limit - 1
 
 
 async def test_a_claim_of_externally_owned_work_is_refused(registry: ProcessRegistry) -> None:
