@@ -82,7 +82,7 @@ async def _standing(
 ) -> Standing:
     # All digests have one length, so that nothing of theirs lies between this text and the digest itself.
     before = digest[:-1] + chr(ord(digest[-1]) - 1)
-    found = await registry.send(registry.calls.holders(partition, before, 1))
+    found = await registry.holders(partition, before, limit=1)
     if found and found[0].digest == digest and found[0].death is not None:
         death = found[0].death
         proof = Proof("reaped", f"{death.status}, reaped by {death.by}")

@@ -131,11 +131,6 @@ class Row:
         return self.fields.get(b"fs", b"").decode()
 
     @property
-    def started_under_a_lease(self) -> bool:
-        """The first start was fenced (False: recorded unleased, or not started)."""
-        return bool(self.fields.get(b"ft"))
-
-    @property
     def abandon_request(self) -> AbandonRequest | None:
         """The operator's permission, if there is one."""
         data = self.fields.get(b"ar")

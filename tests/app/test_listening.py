@@ -87,14 +87,14 @@ async def test_a_quiet_server_is_asked_and_answers(
     """Silence is no outage: the subscription stands on, and hears what comes later."""
     monkeypatch.setattr(listening, "_QUIET_MS", 20)
     asked: list[bool] = []
-    wants_a_sign = listening._Ear.wants_a_sign
+    needs_ping = listening._Subscription.needs_ping
 
-    def counted(ear: listening._Ear) -> bool:
-        wants = wants_a_sign(ear)
+    def counted(subscription: listening._Subscription) -> bool:
+        wants = needs_ping(subscription)
         asked.extend([wants] * wants)
         return wants
 
-    monkeypatch.setattr(listening._Ear, "wants_a_sign", counted)
+    monkeypatch.setattr(listening._Subscription, "needs_ping", counted)
     told = Heard()
     listener = asyncio.create_task(listen(registry, "me", told.message, told.subscribed))
     await wait_until(lambda: len(asked) > 3, "it asked a few times")

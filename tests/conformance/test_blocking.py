@@ -86,15 +86,15 @@ def test_many_threads_may_use_it(plain: BlockingRegistry) -> None:
 def test_a_lost_reply_is_asked_for_again(plain: BlockingRegistry) -> None:
     """The second send finds the first one's effect."""
     plain.register_many([outside()])
-    run, sent = plain.transport.run, []
+    run, sent = plain.sender.transport.run, []
 
-    def lose_one(via: str, script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
-        sent.append(run(via, script, prefix, args, shebang=shebang))
+    async def lose_one(script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
+        sent.append(await run(script, prefix, args, shebang=shebang))
         if len(sent) == 1:
             raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
         return sent[-1]
 
-    plain.transport.run = lose_one  # type: ignore[method-assign]
+    plain.sender.transport.run = lose_one  # type: ignore[method-assign]
 
     assert plain.complete_unleased("p", Success(1), ExternalOwner("desk")).outcome == Success(1)
     assert len(sent) == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import ScriptError
-from lash_redis.registry.refusals import refusal
+from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.scripts import READS, load_all, names
 
 LUA = files("lash_redis.registry") / "lua"
