@@ -24,17 +24,16 @@ class Transport:
         Raises:
             RegistryUnavailable: the server did not answer, or cannot do it now.
         """
-        from redis import RedisError
-        from redis.exceptions import NoScriptError
+        import redis
 
         execute, line = self.connections.execute, line_of(script.name)
         sha, source = (script.shebang_sha, script.shebang_source) if shebang else (script.sha, script.source)
         try:
             try:
                 return await execute(line, "EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-any-return]
-            except NoScriptError:
+            except redis.exceptions.NoScriptError:
                 return await execute(line, "EVAL", source, 1, prefix, *args)  # type: ignore[no-any-return]
-        except RedisError as error:
+        except redis.RedisError as error:
             raise translated(script.name, error) from error
 
     async def server_info(self, *, allow_unsafe: bool) -> ServerInfo:
@@ -44,8 +43,7 @@ class Transport:
             UnsafeServerError: it evicts keys, or is too old.
             RegistryUnavailable: the server did not answer, or cannot do it now.
         """
-        from redis import RedisError
-        from redis.exceptions import ResponseError
+        import redis
 
         if self.connections.address.is_fake:
             return FAKE_SERVER
@@ -54,8 +52,8 @@ class Transport:
             info = await execute("calls", "INFO")
             try:
                 appendfsync = (await execute("calls", "CONFIG GET", "appendfsync")).get("appendfsync")
-            except ResponseError:
+            except redis.ResponseError:
                 appendfsync = None
-        except RedisError as error:
+        except redis.RedisError as error:
             raise translated("open", error) from error
         return judged(info, appendfsync, allow_unsafe=allow_unsafe)
