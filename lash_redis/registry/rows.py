@@ -1,4 +1,4 @@
-"""A row as a script answered it, and what follows from its fields. Pure."""
+"""One row as a script answers it, and what follows from its fields. Pure."""
 
 from __future__ import annotations
 

@@ -106,12 +106,12 @@ async def test_a_quiet_server_is_asked_and_answers(
     await asyncio.wait([listener])
 
 
-def test_a_plain_listener_hears_and_stops(
+def test_a_blocking_listener_hears_and_stops(
     registry: ProcessRegistry, client: Any, event_loop_runner: asyncio.Runner
 ) -> None:
     """It says when it stands, hears every partition, and ends when it is told to."""
-    told, stopped, plain = Heard(), threading.Event(), BlockingRegistry(registry)
-    listener = threading.Thread(target=listen_blocking, args=(plain, "me", told.message, told.subscribed, stopped))
+    told, stopped, blocking = Heard(), threading.Event(), BlockingRegistry(registry)
+    listener = threading.Thread(target=listen_blocking, args=(blocking, "me", told.message, told.subscribed, stopped))
     listener.start()
     block_until(lambda: told.stands, "the subscription stands")
 
@@ -121,6 +121,6 @@ def test_a_plain_listener_hears_and_stops(
 
     stopped.set()
     listener.join(5)
-    plain.close()
+    blocking.close()
     assert not listener.is_alive()
     assert (told.stands, told.messages) == (1, [(last, "ended p")])

@@ -110,9 +110,9 @@ def test_a_server_that_is_too_old_is_refused(version: str) -> None:
 @pytest.mark.parametrize(("version", "shebang"), [("6.2.0", False), ("7.0.15", True), ("10.0.0", True)])
 def test_a_server_that_is_new_enough_is_taken(version: str, shebang: bool) -> None:
     """From 7.0 on scripts carry a first line that lets the server refuse them whole."""
-    facts = judged(INFO | {"redis_version": version}, None, allow_unsafe=False)
+    server = judged(INFO | {"redis_version": version}, None, allow_unsafe=False)
 
-    assert (facts.takes_shebang, facts.version) == (shebang, f"redis {version}")
+    assert (server.takes_shebang, server.version) == (shebang, f"redis {version}")
 
 
 def test_a_valkey_server_is_known_by_its_own_version() -> None:

@@ -1,4 +1,4 @@
-"""How scripts are told of owners, what is recorded of their deaths, and the owners that hold rows. Pure."""
+"""Owners: how they are named to scripts, the record of their deaths, and those that hold rows. Pure."""
 
 from __future__ import annotations
 

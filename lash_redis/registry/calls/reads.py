@@ -36,7 +36,7 @@ def rows(namespace: Namespace, process_ids: Sequence[str]) -> Steps[list[Row | N
 
 
 def watch(namespace: Namespace, process_ids: Sequence[str], name: str) -> Steps[list[Row | None]]:
-    """Return whole rows, and ask to be told on channel ``name`` when an unfinished one ends."""
+    """Return whole rows, and ask for a message on channel ``name`` when an unfinished one ends."""
     return batched(namespace, process_ids, str, lambda partition, ids: _watch(partition, ids, name))
 
 
