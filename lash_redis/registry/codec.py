@@ -118,8 +118,8 @@ def encode_outcome(outcome: Outcome, at_most: int) -> tuple[str, bytes]:
         case Cancelled(reason):
             return "k", _encoded("the cancel's reason", [reason], at_most)
         case Abandoned(evidence):
-            facts = [evidence.writer.value, evidence.owner, evidence.proof, evidence.detail]
-            return "a", _encoded("the evidence", facts, at_most)
+            parts = [evidence.writer.value, evidence.owner, evidence.proof, evidence.detail]
+            return "a", _encoded("the evidence", parts, at_most)
     raise PayloadError(f"expected an outcome (Success, Failure, Cancelled or Abandoned), got {outcome!r}")
 
 
@@ -150,12 +150,12 @@ def decode_owner(digest: bytes, data: bytes) -> LeaseOwner:
     return LeaseOwner.opaque(name, name)
 
 
-def encode_facts(*facts: str | int | None) -> bytes:
-    """Return a few plain facts (a request, a death) as bytes."""
-    return _encoder.encode(facts)
+def encode_values(*values: str | int | None) -> bytes:
+    """Return a few plain values (of a request, of a death) as bytes."""
+    return _encoder.encode(values)
 
 
-def decode_facts(data: bytes) -> list[Any]:
-    """Return what ``encode_facts`` wrote."""
+def decode_values(data: bytes) -> list[Any]:
+    """Return what ``encode_values`` wrote."""
     value: list[Any] = _decode(data)
     return value

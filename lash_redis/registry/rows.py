@@ -21,10 +21,10 @@ from lash_redis.core.model import (
 from lash_redis.registry.codec import (
     DISPOSITIONS,
     STATUSES,
-    decode_facts,
     decode_input,
     decode_outcome,
     decode_owner,
+    decode_values,
 )
 
 _PLACES = {b"q": Phase.QUEUED, b"d": Phase.DELAYED, b"u": Phase.UNCERTAIN, b"x": Phase.OUTSIDE}
@@ -134,13 +134,13 @@ class Row:
     def abandon_request(self) -> AbandonRequest | None:
         """The operator's permission, if there is one."""
         data = self.fields.get(b"ar")
-        return AbandonRequest(*decode_facts(data)) if data else None
+        return AbandonRequest(*decode_values(data)) if data else None
 
     @property
     def cancel_request(self) -> CancelRequest | None:
         """The wish that the work stop, if there is one."""
         data = self.fields.get(b"cr")
-        return CancelRequest(*decode_facts(data)) if data else None
+        return CancelRequest(*decode_values(data)) if data else None
 
     def lease(self) -> ProcessLease | None:
         """Return the last lease, live or lapsed; None if there is none to speak of."""

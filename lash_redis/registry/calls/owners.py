@@ -9,7 +9,7 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
-from lash_redis.registry.codec import decode_facts, decode_owner, encode_facts, encode_owner
+from lash_redis.registry.codec import decode_owner, decode_values, encode_owner, encode_values
 from lash_redis.registry.keys import owner_digest
 
 
@@ -32,8 +32,8 @@ def record_death(namespace: Namespace, owner: LeaseOwner, death: Death) -> Steps
 
 def death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
     """Record a death in one partition; the answer is the death that stands there."""
-    args: list[Argument] = [*owner_args(owner), encode_facts(death.status, death.by)]
-    return Call("record_death", partition, args, lambda reply: Death(*decode_facts(reply[1])))
+    args: list[Argument] = [*owner_args(owner), encode_values(death.status, death.by)]
+    return Call("record_death", partition, args, lambda reply: Death(*decode_values(reply[1])))
 
 
 def holders(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH) -> Call[list[Holder]]:
@@ -41,7 +41,7 @@ def holders(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATC
 
     def decode(reply: list[Any]) -> list[Holder]:
         return [
-            Holder(digest.decode(), decode_owner(digest, owner), Death(*decode_facts(death)) if death else None)
+            Holder(digest.decode(), decode_owner(digest, owner), Death(*decode_values(death)) if death else None)
             for digest, owner, death in zip(reply[1::3], reply[2::3], reply[3::3], strict=True)
         ]
 
