@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 # How many connections each line has at most. Claims and control traffic (renewals, results) have their own, so that
 # other calls do not hold them up (rule 8.11).
-LINES: Final = {"calls": 8, "control": 2, "claim": 2}
+WIDTHS: Final = {"calls": 8, "control": 2, "claim": 2}
 
 
 class Connections(Protocol):
@@ -55,7 +55,7 @@ class AsyncConnections:
         """Send one command, and return its reply."""
         client = self._clients.get(line)
         if client is None:
-            client = self._clients[line] = self.address.async_client(LINES[line])
+            client = self._clients[line] = self.address.async_client(WIDTHS[line])
         reply: Awaitable[Any] = client.execute_command(*command)  # type: ignore[no-untyped-call]
         return reply
 
@@ -86,7 +86,7 @@ class BlockingConnections:
         """Send one command, and return its reply; block until then."""
         client = self._clients.get(line)
         if client is None:  # two threads may come here: both use the client that is stored first
-            client = self._clients.setdefault(line, self.address.blocking_client(LINES[line]))
+            client = self._clients.setdefault(line, self.address.blocking_client(WIDTHS[line]))
         return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def pause(self, seconds: float) -> None:
