@@ -97,7 +97,7 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
     # A page of owners begins after a digest. All digests are equally long, so none lies between this text and ours.
     before = digest[:-1] + chr(ord(digest[-1]) - 1)
-    found = await registry.send(registry.calls.holders(partition, before, 1))
+    found = await registry.holders(partition, before, limit=1)
     if not found or found[0].digest != digest or found[0].death is None:
         return None
     proof = reaped(found[0].death)

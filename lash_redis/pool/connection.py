@@ -24,8 +24,8 @@ def place_of(registry: ProcessRegistry) -> Place:
     url = registry.address.url
     if url is None:
         raise SettingsError("expected the Lash of a pool to be made from a URL, or from nothing; got a client object")
-    partitions = None if registry.adopts else registry.partitions
-    return Place(url, registry.namespace, partitions, registry.allow_unsafe_server, _embedded(url))
+    partitions = None if registry.target.adopts else registry.partitions
+    return Place(url, registry.namespace, partitions, registry.target.allow_unsafe_server, _embedded(url))
 
 
 def _embedded(url: str) -> str | None:

@@ -20,7 +20,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.recovery.leftovers import Leftovers, in_time
 from lash_redis.recovery.sweep import Sweep
-from lash_redis.registry.answers import Death
+from lash_redis.registry.answers import BatchClaim, Death
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.settings import WorkerSettings
 
@@ -78,9 +78,8 @@ class Deaths:
     async def _make_late_claims_stale(self, owner: LeaseOwner) -> None:
         queues = [(queue, ()) for queue in self._settings.queues]
         for partition in range(self._registry.partitions):
-            await self._registry.claim_next(
-                self._registry.calls.claim_next(partition, owner, _LAST_CLAIM, 0, self._settings.lease_ttl_ms, queues)
-            )
+            claim = BatchClaim(partition, owner, _LAST_CLAIM, 0, self._settings.lease_ttl_ms, queues)
+            await self._registry.claim_next(claim)
 
     async def _retried(self, once: Callable[[], Awaitable[T]]) -> T:
         failures = 0

@@ -48,12 +48,12 @@ class Judge(msgspec.Struct, frozen=True):
             case Action.UNCERTAIN:
                 return None if row.phase is Phase.UNCERTAIN else Settlement(row, "uncertain")
             case Action.REQUEUE:
-                return Settlement(row, "queue", trusted=even_if_live)
+                return Settlement(row, "queue", even_if_live=even_if_live)
             case Action.CANCEL:
-                return Settlement(row, "fact", trusted=even_if_live)
+                return Settlement(row, "fact", even_if_live=even_if_live)
             case Action.ABANDON:
                 evidence = self._evidence(row, verdict)
-                return Settlement(row, "fact", Abandoned(evidence), trusted=even_if_live)
+                return Settlement(row, "fact", Abandoned(evidence), even_if_live=even_if_live)
 
     def _evidence(self, row: Row, verdict: Verdict) -> AbandonEvidence:
         owner = {

@@ -1,1 +1,1 @@
-"""The Redis-backed store of processes and leases. Nobody else touches Redis (but the embedded server's ping)."""
+"""The Redis-backed store of processes and leases. Only this package speaks to Redis, but for ``embedded``'s pings."""

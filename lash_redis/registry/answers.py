@@ -1,15 +1,53 @@
-"""What the registry answers beside records, and what it is handed: plain structs."""
+"""What the registry is given and what it answers, where the public model has no word for it: structs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import msgspec
 
+from lash_redis.core.checks import MAX_BATCH, checked_int, checked_ttl
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.lanes import MAX_LANES
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Outcome, Phase, ProcessLease
 from lash_redis.core.places import PLACES
+from lash_redis.core.timing import random_token
 from lash_redis.registry.rows import Row
+
+
+class BatchClaim(msgspec.Struct, frozen=True):
+    """One numbered claim of many rows. Send the same one until it is answered, then one with the next number.
+
+    Args:
+        partition: where to claim.
+        owner: who will hold the leases.
+        number: of this claim among those of the owner in the partition; grows.
+        count: how many rows at most, 0 to 500.
+        ttl_ms: of the leases, ms.
+        queues: the queues' names, each with the lanes that the owner serves; in their order.
+        token_stem: the tokens begin with it, so that they are the same when the claim is sent again.
+
+    Raises:
+        SettingsError: a bad count or TTL, too many lanes, or a queue twice.
+    """
+
+    partition: int
+    owner: LeaseOwner
+    number: int
+    count: int
+    ttl_ms: int
+    queues: Sequence[tuple[str, Sequence[str]]]
+    token_stem: str = msgspec.field(default_factory=lambda: f"{random_token()}.")
+
+    def __post_init__(self) -> None:
+        checked_int("count", self.count, at_least=0, at_most=MAX_BATCH)
+        checked_int("lanes in a claim", sum(len(lanes) for _, lanes in self.queues), at_least=0, at_most=MAX_LANES)
+        names = [queue for queue, _ in self.queues]
+        if len(set(names)) != len(names):
+            raise SettingsError(f"expected the queues of a claim to be distinct, got {names}")
+        checked_ttl(self.ttl_ms)
 
 
 class ClaimedRow(msgspec.Struct, frozen=True):
@@ -30,7 +68,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
 
 
 class ClaimedBatch(msgspec.Struct, frozen=True):
-    """What a batch claim handed out; ``stale`` says that the number was overtaken, or its owner recorded dead."""
+    """What a batch claim handed out; ``stale``: a higher number was sent, or the owner is recorded dead."""
 
     rows: list[ClaimedRow]
     claimed_at_ms: int = 0
@@ -50,7 +88,7 @@ class RenewedRow(msgspec.Struct, frozen=True):
 
 
 class PageStart(msgspec.Struct, frozen=True):
-    """Where a page of an index begins: at a score, past so many members of that score."""
+    """Where a page of an index begins: at a score, after the first ``skip`` members with that score."""
 
     score: str = "-inf"
     skip: int = 0
@@ -72,7 +110,7 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class Death(msgspec.Struct, frozen=True):
-    """A death that somebody saw: the exit status in words, and who reaped it."""
+    """A death that was seen: the exit status in words, and who reaped the OS process."""
 
     status: str
     by: str
@@ -104,8 +142,8 @@ class Counts(msgspec.Struct, frozen=True):
         return found
 
 
-class Fact(msgspec.Struct, frozen=True):
-    """One terminal fact to write under a lease, its outcome encoded (``Calls.encoded``)."""
+class TerminalFact(msgspec.Struct, frozen=True):
+    """One terminal fact to write under a lease, its outcome encoded (``ProcessRegistry.encoded``)."""
 
     lease: ProcessLease
     state: str
@@ -113,12 +151,18 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """One verdict to carry out; ``action`` is fact, queue or uncertain; ``trusted``: a live lease is no difference."""
+    """One verdict to carry out.
+
+    Attributes:
+        row: as it was when the verdict was reached.
+        action: ``fact`` (``outcome``, or a cancel if there is none), ``queue`` or ``uncertain``.
+        even_if_live: settle even under a live lease; its holder is dead or done.
+    """
 
     row: Row
     action: str
     outcome: Outcome | None = None
-    trusted: bool = False
+    even_if_live: bool = False
 
 
 class PruneReport(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
-"""Bytes to structs and back. Pure; the only module that knows how payloads are written.
+"""Structs to bytes and back: inputs, outcomes, owners and requests. Pure.
 
-Lua never decodes a payload (design, section 6): it compares bytes, so each thing has one canonical encoding.
+Each value has one canonical encoding, since Lua compares the bytes and never decodes them (rule 8.8).
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def decode_call(data: bytes) -> tuple[list[Any], Mapping[str, Any]] | None:
 
 
 def content_digest(registration: ProcessRegistration) -> bytes:
-    """Return what makes two registrations the same: never time, queue, priority or trace (design, section 4).
+    """Return a digest of what makes two registrations the same (rule 5.6).
 
-    The order of a mapping's keys is no content, unless they cannot be compared.
+    The order of a mapping's keys is no content, unless the keys cannot be compared with each other.
     """
     disposition = DISPOSITION_CODES[registration.disposition]
     content = [disposition, registration.granted_to, *_parts(registration.input)]
@@ -118,8 +118,8 @@ def encode_outcome(outcome: Outcome, at_most: int) -> tuple[str, bytes]:
         case Cancelled(reason):
             return "k", _encoded("the cancel's reason", [reason], at_most)
         case Abandoned(evidence):
-            facts = [evidence.writer.value, evidence.owner, evidence.proof, evidence.detail]
-            return "a", _encoded("the evidence", facts, at_most)
+            parts = [evidence.writer.value, evidence.owner, evidence.proof, evidence.detail]
+            return "a", _encoded("the evidence", parts, at_most)
     raise PayloadError(f"expected an outcome (Success, Failure, Cancelled or Abandoned), got {outcome!r}")
 
 
@@ -143,19 +143,19 @@ def encode_owner(owner: LeaseOwner) -> bytes:
 
 
 def decode_owner(digest: bytes, data: bytes) -> LeaseOwner:
-    """Return the owner that a digest names; one that is forgotten shows its digest (design, section 6)."""
+    """Return the owner that a digest names; an owner that was forgotten (no ``data``) is shown by its digest."""
     if data:
         return _decode_owner(data)
     name = digest.decode()
     return LeaseOwner.opaque(name, name)
 
 
-def encode_facts(*facts: str | int | None) -> bytes:
-    """Return a few plain facts (a request, a death) as bytes."""
-    return _encoder.encode(facts)
+def encode_values(*values: str | int | None) -> bytes:
+    """Return a few plain values (of a request, of a death) as bytes."""
+    return _encoder.encode(values)
 
 
-def decode_facts(data: bytes) -> list[Any]:
-    """Return what ``encode_facts`` wrote."""
+def decode_values(data: bytes) -> list[Any]:
+    """Return what ``encode_values`` wrote."""
     value: list[Any] = _decode(data)
     return value

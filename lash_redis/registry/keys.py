@@ -1,7 +1,7 @@
 """Every key in Redis: the data dictionary, partitions, and how a row names an owner.
 
-``K`` is ``{lash:<namespace>:<partition>}``: the braces are a Redis Cluster hash tag, so that all keys which a script
-touches lie in one slot (design, section 6). Only lease keys have a TTL.
+``K`` is ``{lash:<namespace>:<partition>}``. The braces are a Redis Cluster hash tag, so that all keys of a script lie
+in one slot (rule 8.1). Only lease keys have a TTL.
 
 ========================  ==========  ==================================================================================
 key                       type        content
@@ -27,10 +27,10 @@ key                       type        content
 ``K:seen``                zset        owner digests by their last call
 ``K:done``                zset        terminal ids by when they ended
 ``K:counts``              hash        terminal rows by ``task|state``
-``K:idle:<queue>``        zset        workers that wait to be told of work, by since when
+``K:idle:<queue>``        zset        workers that wait for wake-ups, by since when
 ========================  ==========  ==================================================================================
 
-A worker or a waiting client listens on the channel ``K:to:<name>``: its owner digest, or a name of its own.
+A worker or a waiting client subscribes to the channel ``K:to:<name>``. The name is its owner digest, or one of its own.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def partition_prefix(namespace: str, partition: int) -> str:
 
 
 def partition_of(process_id: str, partitions: int) -> int:
-    """Return the partition of a process: that of its route, for ever (design, sections 6 and 10)."""
+    """Return the partition of a process: that of its route, for ever (rule 8.1)."""
     if partitions == 1:
         return 0
     route, _, _ = process_id.partition("::")
@@ -125,5 +125,5 @@ def owner_digest(owner: LeaseOwner) -> str:
 
 
 def channel(namespace: str, partition: int, name: str) -> str:
-    """Return the channel on which one worker or client is told of things in one partition."""
+    """Return the channel on which one worker or client is notified of events in one partition."""
     return f"{partition_prefix(namespace, partition)}:to:{name}"

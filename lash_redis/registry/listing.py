@@ -7,8 +7,8 @@ twice or missed.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Generator, Sequence
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import msgspec
 
@@ -17,12 +17,10 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase, ProcessRecord
 from lash_redis.core.places import PLACE_OF_PHASE, PLACES
 from lash_redis.registry.answers import PageStart
-from lash_redis.registry.call import Call
-from lash_redis.registry.calls import Calls
+from lash_redis.registry.calls import reads
+from lash_redis.registry.calls.call import Namespace, Steps
+from lash_redis.registry.calls.upkeep import counts_page
 from lash_redis.registry.rows import Row
-
-T = TypeVar("T")
-Steps: TypeAlias = Generator[Call[Any], Any, T]
 
 _BEGINNING: Final = PageStart()
 
@@ -68,24 +66,24 @@ def _at(stop: int, lane: str = "", start: PageStart = _BEGINNING) -> _Cursor:
     return _Cursor(stop, lane, start.score, start.skip)
 
 
-def list_non_terminal(calls: Calls, limit: int, cursor: str | None) -> Steps[RecordPage]:
+def list_non_terminal(namespace: Namespace, limit: int, cursor: str | None = None) -> Steps[RecordPage]:
     """List records partition by partition, place by place; the arguments are those of ``list_by_phase``."""
     order = [
         _Stop(partition, place.index, place.per_lane, place.phases)
-        for partition in range(calls.partitions)
+        for partition in range(namespace.partitions)
         for place in PLACES
     ]
-    page = yield from _page(calls, order, limit, cursor)
+    page = yield from _page(namespace, order, limit, cursor)
     return RecordPage([row.record() for row in page.rows], page.cursor)
 
 
 def list_by_phase(
-    calls: Calls, phases: Sequence[Phase], limit: int, cursor: str | None, *, only: Phase | None = None
+    namespace: Namespace, phases: Sequence[Phase], limit: int, cursor: str | None = None, *, only: Phase | None = None
 ) -> Steps[ListedRows]:
     """List rows phase by phase, each phase over all partitions.
 
     Args:
-        calls: the builders of the namespace, which is open.
+        namespace: which is open.
         phases: the phases to list, in their order. A cursor is good for this order alone.
         limit: rows a page, 1 to 500.
         cursor: that of the page before; None: the first page.
@@ -98,22 +96,24 @@ def list_by_phase(
     for phase in phases:
         place = PLACE_OF_PHASE[phase]
         index = (place.unbegun_index if phase is place.phases[0] else None) or place.index
-        order += [_Stop(partition, index, place.per_lane, (phase,)) for partition in range(calls.partitions)]
-    return (yield from _page(calls, order, limit, cursor, only))
+        order += [_Stop(partition, index, place.per_lane, (phase,)) for partition in range(namespace.partitions)]
+    return (yield from _page(namespace, order, limit, cursor, only))
 
 
 def _page(
-    calls: Calls, order: Sequence[_Stop], limit: int, cursor: str | None, only: Phase | None = None
+    namespace: Namespace, order: Sequence[_Stop], limit: int, cursor: str | None, only: Phase | None = None
 ) -> Steps[ListedRows]:
     checked_int("limit", limit, at_least=1, at_most=MAX_BATCH)
     at = _decoded(cursor) if cursor is not None else _at(0)
     rows: list[Row] = []
     while len(rows) < limit:
-        found = yield from _next_index(calls, order, at, only)
+        found = yield from _next_index(order, at, only)
         if found is None:
             return ListedRows(rows, None)
         stop, lane = order[found.stop], found.lane
-        page = yield calls.page(stop.partition, f"{stop.index}{lane}", found.start, limit=limit - len(rows))
+        page = yield from reads.page(
+            namespace, stop.partition, f"{stop.index}{lane}", found.start, limit=limit - len(rows)
+        )
         rows += [row for row in page.rows if row.phase in stop.phases]
         if page.next is not None:
             at = _at(found.stop, lane, page.next)
@@ -122,7 +122,7 @@ def _page(
     return ListedRows(rows, _encoded(at))
 
 
-def _next_index(calls: Calls, order: Sequence[_Stop], at: _Cursor, only: Phase | None) -> Steps[_Cursor | None]:
+def _next_index(order: Sequence[_Stop], at: _Cursor, only: Phase | None) -> Steps[_Cursor | None]:
     """Return where to read on, which is within an index or at the beginning of the next one that is wanted.
 
     A cursor at the beginning of a lane's index says that the lane was read. None: nothing is left to be read.
@@ -132,7 +132,7 @@ def _next_index(calls: Calls, order: Sequence[_Stop], at: _Cursor, only: Phase |
         if only in (None, *stop.phases):
             if not stop.per_lane or at.start != _BEGINNING:
                 return at
-            counts = yield calls.counts(stop.partition, at.lane, lanes=1)
+            counts = yield from counts_page(stop.partition, at.lane, lanes=1)
             if counts.lanes:
                 return _at(at.stop, min(counts.lanes))
         at = _at(at.stop + 1)

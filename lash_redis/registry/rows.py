@@ -1,4 +1,4 @@
-"""A row as a script answered it, and what follows from its fields. Pure."""
+"""One row as a script answers it, and what follows from its fields. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from lash_redis.core.places import LEASED, PLACE_OF_CODE
 from lash_redis.registry.codec import (
     DISPOSITIONS,
     STATUSES,
-    decode_facts,
     decode_input,
     decode_outcome,
     decode_owner,
+    decode_values,
 )
 
 # What a settle compares, in the order of its header.
@@ -129,21 +129,16 @@ class Row:
         return self.fields.get(b"fs", b"").decode()
 
     @property
-    def started_under_a_lease(self) -> bool:
-        """The first start was fenced (False: recorded unleased, or not started)."""
-        return bool(self.fields.get(b"ft"))
-
-    @property
     def abandon_request(self) -> AbandonRequest | None:
         """The operator's permission, if there is one."""
         data = self.fields.get(b"ar")
-        return AbandonRequest(*decode_facts(data)) if data else None
+        return AbandonRequest(*decode_values(data)) if data else None
 
     @property
     def cancel_request(self) -> CancelRequest | None:
         """The wish that the work stop, if there is one."""
         data = self.fields.get(b"cr")
-        return CancelRequest(*decode_facts(data)) if data else None
+        return CancelRequest(*decode_values(data)) if data else None
 
     def lease(self) -> ProcessLease | None:
         """Return the last lease, live or lapsed; None if there is none to speak of."""

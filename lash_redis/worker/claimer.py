@@ -14,8 +14,7 @@ import msgspec
 from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.timing import boottime_ms
-from lash_redis.registry.answers import ClaimedBatch, ClaimedRow
-from lash_redis.registry.call import Call
+from lash_redis.registry.answers import BatchClaim, ClaimedRow
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -43,7 +42,7 @@ class Claimer:
         self._queues = queues
         self._ttl_ms = ttl_ms
         self._numbers: dict[int, int] = {}
-        self._unanswered: dict[int, tuple[Call[ClaimedBatch], int]] = {}
+        self._unanswered: dict[int, BatchClaim] = {}
         self._turn = asyncio.Lock()  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
         self._closed: set[int] = set()
@@ -80,19 +79,19 @@ class Claimer:
         async with self._turn:
             if self.is_leaving and partition not in self._unanswered:
                 return Claimed([], 0, 0, 0)
-            call, asked = self._unanswered.get(partition) or (self._numbered(partition, count), count)
-            self._unanswered[partition] = (call, asked)
+            claim = self._unanswered.get(partition) or self._numbered(partition, count)
+            self._unanswered[partition] = claim
             self.may_have_more.discard(partition)  # before it is sent: a wake-up may come before the answer
             sent_at = boottime_ms()
             try:
-                batch = await self._registry.claim_next(call)
+                batch = await self._registry.claim_next(claim)
             except RegistryUnavailable:
                 raise
             except LashError:
                 del self._unanswered[partition]  # a refusal is an answer: nothing was handed out
                 raise
             del self._unanswered[partition]
-            if len(batch.rows) >= asked > 0:
+            if len(batch.rows) >= claim.count > 0:
                 self.may_have_more.add(partition)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
 
@@ -110,10 +109,10 @@ class Claimer:
         Raises:
             RegistryUnavailable: no answer; to be asked again.
         """
-        await self._registry.claim_next(self._numbered(partition, 0), attempts=1)
+        await self._registry.claim_next(self._numbered(partition, 0))
         self._closed.add(partition)
 
-    def _numbered(self, partition: int, count: int) -> Call[ClaimedBatch]:
+    def _numbered(self, partition: int, count: int) -> BatchClaim:
         number = self._numbers.get(partition, 0) + 1
         self._numbers[partition] = number
-        return self._registry.calls.claim_next(partition, self._owner, number, count, self._ttl_ms, self._queues)
+        return BatchClaim(partition, self._owner, number, count, self._ttl_ms, self._queues)

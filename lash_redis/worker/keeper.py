@@ -13,7 +13,7 @@ from lash_redis.core.events import ProcessLeaseLost, ProcessStopRequested
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep
 from lash_redis.registry.answers import RenewedRow
-from lash_redis.registry.codec import decode_facts
+from lash_redis.registry.codec import decode_values
 from lash_redis.registry.rows import Row
 from lash_redis.worker.attempt import Attempt, Roster, Stop, margin_ms
 
@@ -111,6 +111,6 @@ def deliver_row(attempt: Attempt, row: Row) -> None:
 
 def deliver(attempt: Attempt, request: bytes) -> None:
     """Deliver a cancel or abandon request to the work that it is about."""
-    by, _, reason = decode_facts(request)
+    by, _, reason = decode_values(request)
     if attempt.ask_to_stop(Stop.REQUESTED, reason):
         emit(ProcessStopRequested(process_id=attempt.process_id, why=f"requested by {by}"))

@@ -23,8 +23,8 @@ from lash_redis.core.events import ProcessResultRefused, WorkerUnavailable
 from lash_redis.core.model import Acquired, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
-from lash_redis.registry.answers import Fact
-from lash_redis.registry.call import attempt_of
+from lash_redis.registry.answers import TerminalFact
+from lash_redis.registry.calls.leases import attempt_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt, Roster
 
@@ -67,9 +67,9 @@ class Outbox:
     def write(self, attempt: Attempt, outcome: Outcome) -> None:
         """Write this outcome under the attempt's lease with the next batch."""
         try:
-            encoded = self._registry.calls.encoded(outcome)
+            encoded = self._registry.encoded(outcome)
         except PayloadError as error:
-            encoded = self._registry.calls.encoded(Failure("lash_redis.PayloadError", str(error)))
+            encoded = self._registry.encoded(Failure("lash_redis.PayloadError", str(error)))
         self._facts[attempt] = encoded
         self._wake()
 
@@ -113,7 +113,7 @@ class Outbox:
     async def _write_once(self) -> None:
         facts = list(self._facts.items())
         if facts:
-            batch = [Fact(attempt.lease, *encoded) for attempt, encoded in facts]
+            batch = [TerminalFact(attempt.lease, *encoded) for attempt, encoded in facts]
             statuses = await self._registry.terminalize_many(batch, attempts=1)
             for (attempt, _), status in zip(facts, statuses, strict=True):
                 if status == "DONE":

@@ -14,7 +14,7 @@ from lash_redis import (
     Success,
     TaskInput,
 )
-from lash_redis.registry.answers import Fact
+from lash_redis.registry.answers import BatchClaim, TerminalFact
 
 PROCESSES = 10_000
 BATCH = 500
@@ -35,11 +35,11 @@ async def measure() -> None:
         owner, leases = LeaseOwner.opaque("bench", "1"), []
         for number in range(1, PROCESSES // BATCH + 1):
             queues = [("default", ["default|nothing|0123456789abcdef"])]
-            batch = await registry.claim_next(registry.calls.claim_next(0, owner, number, BATCH, 600_000, queues))
+            batch = await registry.claim_next(BatchClaim(0, owner, number, BATCH, 600_000, queues))
             leases += [ProcessLease(row.process_id, owner, row.token, row.fence, 0, 0) for row in batch.rows]
         started = work.since()[2]
-        state, data = registry.calls.encoded(Success())
-        await registry.terminalize_many([Fact(lease, state, data) for lease in leases])
+        state, data = registry.encoded(Success())
+        await registry.terminalize_many([TerminalFact(lease, state, data) for lease in leases])
         ended = work.since()[2]
         print(f"bytes a process: {queued / PROCESSES:.0f} queued, {started / PROCESSES:.0f} started, "
               f"{ended / PROCESSES:.0f} terminal")  # fmt: skip

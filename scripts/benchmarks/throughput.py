@@ -16,7 +16,7 @@ from lash_redis import (
     TaskInput,
     Worker,
 )
-from lash_redis.registry.answers import Fact
+from lash_redis.registry.answers import BatchClaim, TerminalFact
 from lash_redis.tasks.declaration import declare
 
 PROCESSES = 20_000
@@ -43,15 +43,15 @@ async def _register(registry: ProcessRegistry) -> float:
 async def _bare(registry: ProcessRegistry) -> float:
     owner = LeaseOwner.opaque("bench", "1")
     queues = [("default", [f"default|nothing|{NOTHING.signature.digest}"])]
-    state, data = registry.calls.encoded(Success())
+    state, data = registry.encoded(Success())
     began, number = time.perf_counter(), 0
     while True:
         number += 1
-        batch = await registry.claim_next(registry.calls.claim_next(0, owner, number, BATCH, 30_000, queues))
+        batch = await registry.claim_next(BatchClaim(0, owner, number, BATCH, 30_000, queues))
         if not batch.rows:
             return time.perf_counter() - began
         leases = [ProcessLease(row.process_id, owner, row.token, row.fence, 0, 0) for row in batch.rows]
-        await registry.terminalize_many([Fact(lease, state, data) for lease in leases])
+        await registry.terminalize_many([TerminalFact(lease, state, data) for lease in leases])
 
 
 async def _worker(registry: ProcessRegistry) -> float:

@@ -87,14 +87,14 @@ async def test_a_quiet_server_is_asked_and_answers(
     """Silence is no outage: the subscription stands on, and hears what comes later."""
     monkeypatch.setattr(listening, "_QUIET_MS", 20)
     asked: list[bool] = []
-    wants_a_sign = listening._Ear.wants_a_sign
+    needs_ping = listening._Subscription.needs_ping
 
-    def counted(ear: listening._Ear) -> bool:
-        wants = wants_a_sign(ear)
+    def counted(subscription: listening._Subscription) -> bool:
+        wants = needs_ping(subscription)
         asked.extend([wants] * wants)
         return wants
 
-    monkeypatch.setattr(listening._Ear, "wants_a_sign", counted)
+    monkeypatch.setattr(listening._Subscription, "needs_ping", counted)
     told = Heard()
     listener = asyncio.create_task(listen(registry, "me", told.message, told.subscribed))
     await wait_until(lambda: len(asked) > 3, "it asked a few times")
@@ -106,12 +106,12 @@ async def test_a_quiet_server_is_asked_and_answers(
     await asyncio.wait([listener])
 
 
-def test_a_plain_listener_hears_and_stops(
+def test_a_blocking_listener_hears_and_stops(
     registry: ProcessRegistry, client: Any, event_loop_runner: asyncio.Runner
 ) -> None:
     """It says when it stands, hears every partition, and ends when it is told to."""
-    told, stopped, plain = Heard(), threading.Event(), BlockingRegistry(registry)
-    listener = threading.Thread(target=listen_blocking, args=(plain, "me", told.message, told.subscribed, stopped))
+    told, stopped, blocking = Heard(), threading.Event(), BlockingRegistry(registry)
+    listener = threading.Thread(target=listen_blocking, args=(blocking, "me", told.message, told.subscribed, stopped))
     listener.start()
     block_until(lambda: told.stands, "the subscription stands")
 
@@ -121,6 +121,6 @@ def test_a_plain_listener_hears_and_stops(
 
     stopped.set()
     listener.join(5)
-    plain.close()
+    blocking.close()
     assert not listener.is_alive()
     assert (told.stands, told.messages) == (1, [(last, "ended p")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 import pytest
@@ -25,8 +25,8 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
-from lash_redis.registry.answers import ClaimedBatch, ClaimedRow, Settlement
-from lash_redis.registry.call import Call
+from lash_redis.registry.answers import BatchClaim, ClaimedRow, Settlement
+from lash_redis.registry.calls.call import Call, Operation
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conftest import Backend
@@ -44,6 +44,9 @@ SERVED = (("default", (LANE,)),)
 ADA = LeaseOwner.opaque("ada", "ada-1")
 BOB = LeaseOwner.opaque("bob", "bob-1")
 CYD = LeaseOwner.opaque("cyd", "cyd-1")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _numbers = itertools.count(1)
 
@@ -114,10 +117,15 @@ def batch_claim(
     ttl_ms: int = LONG_MS,
     partition: int = 0,
     served: Any = SERVED,
-) -> Call[ClaimedBatch]:
+) -> BatchClaim:
     """Return a batch claim under the next number, or a given one."""
     chosen = next(_numbers) if number is None else number
-    return registry.calls.claim_next(partition, owner, chosen, count, ttl_ms, served)
+    return BatchClaim(partition, owner, chosen, count, ttl_ms, served)
+
+
+def call_of(registry: ProcessRegistry, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Call[Any]:
+    """Return the first call of an operation, to be sent as often and as late as a test likes."""
+    return next(iter(operation(registry.target.namespace, *args, **kwargs)))
 
 
 async def begun(registry: ProcessRegistry, process_id: str, owner: LeaseOwner, ttl_ms: int = LONG_MS) -> ProcessLease:
@@ -143,12 +151,17 @@ async def begun_and_lapsed(
 
 
 async def settled(
-    registry: ProcessRegistry, process_id: str, action: str, outcome: Outcome | None = None, *, trusted: bool = False
+    registry: ProcessRegistry,
+    process_id: str,
+    action: str,
+    outcome: Outcome | None = None,
+    *,
+    even_if_live: bool = False,
 ) -> bool:
     """Settle a process by the facts as they stand now."""
     row = await registry.row(process_id)
     assert row is not None
-    return (await registry.settle_many([Settlement(row, action, outcome, trusted)]))[0]
+    return (await registry.settle_many([Settlement(row, action, outcome, even_if_live)]))[0]
 
 
 def ids_of(count: int, partition: int, partitions: int, stem: str = "p") -> list[str]:

@@ -22,6 +22,7 @@ from lash_redis.core.model import (
     Success,
     TaskInput,
 )
+from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, LONG_MS, RERUNNABLE, begun, held, outside, work
 
@@ -132,7 +133,7 @@ async def test_a_bad_ttl_is_refused_at_every_door(one: ProcessRegistry, ttl_ms: 
         with pytest.raises(SettingsError, match="expected ttl_ms to be an integer from 1 to"):
             await call()
     with pytest.raises(SettingsError, match="ttl_ms"):
-        one.calls.claim_next(0, ADA, 1, 1, ttl_ms, [])
+        BatchClaim(0, ADA, 1, 1, ttl_ms, [])
 
 
 async def test_a_ttl_of_one_millisecond_is_a_ttl(fake: Any) -> None:
@@ -149,15 +150,15 @@ async def test_a_ttl_of_one_millisecond_is_a_ttl(fake: Any) -> None:
 def test_a_bad_count_is_refused(one: ProcessRegistry, count: Any) -> None:
     """A batch has at most 500 rows."""
     with pytest.raises(SettingsError, match="expected count to be an integer from 0 to 500"):
-        one.calls.claim_next(0, ADA, 1, count, LONG_MS, [])
+        BatchClaim(0, ADA, 1, count, LONG_MS, [])
 
 
 def test_too_many_lanes_or_a_queue_twice_are_refused(one: ProcessRegistry) -> None:
     """A claim names at most 500 lanes, and each queue once: else a row would be handed out twice."""
     with pytest.raises(SettingsError, match="expected lanes in a claim to be an integer from 0 to 500, got 501"):
-        one.calls.claim_next(0, ADA, 1, 1, LONG_MS, [("a", ["x"] * 250), ("b", ["x"] * 251)])
+        BatchClaim(0, ADA, 1, 1, LONG_MS, [("a", ["x"] * 250), ("b", ["x"] * 251)])
     with pytest.raises(SettingsError, match="queues of a claim to be distinct"):
-        one.calls.claim_next(0, ADA, 1, 1, LONG_MS, [("a", []), ("a", [])])
+        BatchClaim(0, ADA, 1, 1, LONG_MS, [("a", []), ("a", [])])
 
 
 @pytest.mark.parametrize("disposition", [None, "", "rerun", "RERUNNABLE", 1])

@@ -10,8 +10,9 @@ import pytest
 
 from lash_redis.core.errors import RegistryError
 from lash_redis.core.model import AbandonWriter, ProcessLease, ProcessStarted, Success
-from lash_redis.registry.answers import Fact, Settlement
-from lash_redis.registry.call import Call
+from lash_redis.registry.answers import Settlement, TerminalFact
+from lash_redis.registry.calls import leases, registration, settle, starts, terminal_facts
+from lash_redis.registry.calls.call import Call
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -23,6 +24,7 @@ from tests.conformance.actors import (
     abandoned,
     batch_claim,
     begun,
+    call_of,
     held,
     lapsed,
     settled,
@@ -34,45 +36,45 @@ Make = Callable[[ProcessRegistry, ProcessLease], Awaitable[Call[Any]]]
 
 
 async def _renew(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    return registry.calls.renew(partition_of("p", registry.partitions), [lease], LONG_MS)
+    return call_of(registry, leases.renew, lease, LONG_MS)
 
 
 async def _release(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    return registry.calls.release(partition_of("p", registry.partitions), [lease])
+    return call_of(registry, leases.release, lease)
 
 
 async def _start(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    return registry.calls.start(lease)
+    return call_of(registry, starts.start, lease)
 
 
 async def _complete(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    return registry.calls.complete(lease, Success("old"))
+    return call_of(registry, terminal_facts.complete, lease, Success("old"))
 
 
 async def _terminalize(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    facts = [Fact(lease, *registry.calls.encoded(Success("old")))]
-    return registry.calls.terminalize(partition_of("p", registry.partitions), facts)
+    facts = [TerminalFact(lease, *registry.encoded(Success("old")))]
+    return call_of(registry, terminal_facts.terminalize_many, facts)
 
 
 async def _settle(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
     row = await registry.row("p")
     assert row is not None
-    settlement = Settlement(row, "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA), trusted=True)
-    return registry.calls.settle(partition_of("p", registry.partitions), [settlement])
+    settlement = Settlement(row, "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA), even_if_live=True)
+    return call_of(registry, settle.settle_many, [settlement])
 
 
 async def _put_back(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
     row = await registry.row("p")
     assert row is not None
-    return registry.calls.settle(partition_of("p", registry.partitions), [Settlement(row, "queue", trusted=True)])
+    return call_of(registry, settle.settle_many, [Settlement(row, "queue", even_if_live=True)])
 
 
 async def _reclaim(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    return registry.calls.reclaim("p", ADA, lease, LONG_MS)
+    return call_of(registry, leases.reclaim, "p", ADA, lease, LONG_MS)
 
 
 async def _claim(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    return registry.calls.claim("p", ADA, LONG_MS)
+    return call_of(registry, leases.claim, "p", ADA, LONG_MS)
 
 
 MUTATIONS: list[Make] = [_renew, _release, _start, _complete, _terminalize, _settle, _put_back, _reclaim, _claim]
@@ -96,7 +98,7 @@ async def test_a_late_copy_disturbs_nobody(
     before = await keyspace(client, registry.namespace)
 
     with suppress(RegistryError):
-        await registry.send(late)
+        await registry.sender.send(late)
 
     assert await keyspace(client, registry.namespace) == before
     if ended:
@@ -109,11 +111,11 @@ async def test_a_late_copy_disturbs_nobody(
 async def test_a_late_copy_of_a_claim_leases_only_what_is_free(registry: ProcessRegistry) -> None:
     """After a release it is a claim like any: it grants a higher fence, and the sweep finds its lapse."""
     await registry.register(work())
-    call = registry.calls.claim("p", ADA, LONG_MS)
-    first = (await registry.send(call)).lease  # type: ignore[union-attr]
+    call = call_of(registry, leases.claim, "p", ADA, LONG_MS)
+    first = (await registry.sender.send(call)).lease
     await registry.release(first)
 
-    again = (await registry.send(call)).lease  # type: ignore[union-attr]
+    again = (await registry.sender.send(call)).lease
 
     assert again.fencing_token > first.fencing_token
     assert (await registry.rows(["p"]))[0].has_begun is False  # type: ignore[union-attr]
@@ -136,22 +138,22 @@ async def test_a_late_copy_of_a_batch_claim_is_stale_after_an_empty_one(registry
 
 async def test_a_late_copy_of_a_registration_creates_nothing_twice(registry: ProcessRegistry) -> None:
     """The row that ended stands; it is not queued again."""
-    call = registry.calls.register(partition_of("p", registry.partitions), [work()])
-    await registry.send(call)
+    call = call_of(registry, registration.register, work())
+    await registry.sender.send(call)
     ended = await registry.complete(await begun(registry, "p", ADA), Success(1))
 
-    assert await registry.send(call) == [False]
+    assert await registry.sender.send(call) == [False]
     assert await registry.get("p") == ended
 
 
 async def test_a_late_copy_of_a_first_start_does_not_bind_what_another_began(registry: ProcessRegistry) -> None:
     """The second writer gets the record as it stands."""
     await registry.register(work("p", OWNER_BOUND))
-    late = registry.calls.record_first_started("p", ProcessStarted(ADA, 1))
+    late = call_of(registry, starts.record_first_started, "p", ProcessStarted(ADA, 1))
     lease = await begun(registry, "p", BOB)
     await registry.release(lease)
 
-    record = await registry.send(late)
+    record = await registry.sender.send(late)
 
     assert record.first_started is not None
     assert record.first_started.owner == BOB

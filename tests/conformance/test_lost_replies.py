@@ -6,7 +6,7 @@ One case for each transition. The registry sends again by itself; what comes bet
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 import msgspec
 import pytest
@@ -14,8 +14,21 @@ import pytest
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import AbandonWriter, Acquired, Busy, ExternalOwner, ProcessStarted, Success
 from lash_redis.registry import scripts
-from lash_redis.registry.answers import Death, Fact, PageStart, Settlement
-from lash_redis.registry.call import Call
+from lash_redis.registry.answers import Death, Settlement, TerminalFact
+from lash_redis.registry.calls import (
+    batch_claims,
+    leases,
+    opening,
+    owners,
+    reads,
+    registration,
+    requests,
+    settle,
+    starts,
+    terminal_facts,
+    upkeep,
+)
+from lash_redis.registry.calls.call import ATTEMPTS, Call, Operation
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -27,6 +40,7 @@ from tests.conformance.actors import (
     abandoned,
     batch_claim,
     begun,
+    call_of,
     cancel,
     dead_owner,
     held,
@@ -37,6 +51,7 @@ from tests.conformance.actors import (
 )
 from tests.soundness import Keyspace, keyspace
 
+P = ParamSpec("P")
 Case = Callable[["World"], Awaitable[Call[Any]]]
 
 CASES: dict[str, Case] = {}
@@ -47,8 +62,13 @@ class World:
 
     def __init__(self, registry: ProcessRegistry) -> None:
         self.registry = registry
-        self.calls = registry.calls
         self.one, self.two = ids_of(2, 0, registry.partitions)
+
+    def call(self, operation: Operation[P, Any], *args: P.args, **kwargs: P.kwargs) -> Call[Any]:
+        """Return the first call of an operation, which may be sent again."""
+        call = call_of(self.registry, operation, *args, **kwargs)
+        call.attempts = ATTEMPTS  # some are sent once, and then again by their callers
+        return call
 
     async def row(self, process_id: str) -> Any:
         """Return a row that is there."""
@@ -66,119 +86,119 @@ def case(prepare: Case) -> Case:
 @case
 async def _claim(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
-    return world.calls.claim(world.one, ADA, LONG_MS)
+    return world.call(leases.claim, world.one, ADA, LONG_MS)
 
 
 @case
 async def _claim_next(world: World) -> Call[Any]:
     await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND)])
-    return batch_claim(world.registry, ADA, count=1)
+    return world.call(batch_claims.claim_next, batch_claim(world.registry, ADA, count=1))
 
 
 @case
 async def _complete_unleased(world: World) -> Call[Any]:
     await world.registry.register(outside(world.one))
-    return world.calls.complete_unleased(world.one, Success("x" * 100), ExternalOwner("desk"))
+    return world.call(terminal_facts.complete_unleased, world.one, Success("x" * 100), ExternalOwner("desk"))
 
 
 @case
 async def _counts(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
-    return world.calls.counts(0)
+    return world.call(upkeep.counts, 0)
 
 
 @case
 async def _forget_owners(world: World) -> Call[Any]:
     await world.registry.claim_next(batch_claim(world.registry, ADA, served=()))
-    return world.calls.forget_owners(0, 0)
+    return world.call(owners.forget_owners, 0)
 
 
 @case
 async def _get(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
-    return world.calls.get(0, [world.one, world.two])
+    return world.call(reads.rows, [world.one, world.two])
 
 
 @case
 async def _holders(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await held(world.registry, world.one, ADA)
-    return world.calls.holders(0)
+    return world.call(owners.holders, 0)
 
 
 @case
 async def _open(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
-    return world.calls.open(0, "another", 1, create=True)
+    return world.call(opening.header_of, 0, "another", create=True)
 
 
 @case
 async def _page(world: World) -> Call[Any]:
     await world.registry.register(outside(world.one))
-    return world.calls.page(0, "outside", PageStart(), limit=1)
+    return world.call(reads.page, 0, "outside", limit=1)
 
 
 @case
 async def _prune(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await world.registry.request_cancel(world.one, cancel())
-    return world.calls.prune(0, 2**52)
+    return world.call(upkeep.prune, 2**52)
 
 
 @case
 async def _reclaim(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     lease = await begun(world.registry, world.one, dead_owner())
-    return world.calls.reclaim(world.one, local_owner(), lease, LONG_MS)
+    return world.call(leases.reclaim, world.one, local_owner(), lease, LONG_MS)
 
 
 @case
 async def _record_death(world: World) -> Call[Any]:
-    return world.calls.record_death(0, ADA, Death("exit 9", "bob"))
+    return world.call(owners.record_death, ADA, Death("exit 9", "bob"))
 
 
 @case
 async def _record_first_started(world: World) -> Call[Any]:
     await world.registry.register(work(world.one, OWNER_BOUND))
-    return world.calls.record_first_started(world.one, ProcessStarted(ADA, 7))
+    return world.call(starts.record_first_started, world.one, ProcessStarted(ADA, 7))
 
 
 @case
 async def _register(world: World) -> Call[Any]:
-    return world.calls.register(0, [work(world.one), outside(world.two)])
+    return world.call(registration.register_many, [work(world.one), outside(world.two)])
 
 
 @case
 async def _release(world: World) -> Call[Any]:
     await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND, task="other")])
-    leases = [await begun(world.registry, world.one, ADA), await held(world.registry, world.two, ADA)]
-    await world.registry.start(leases[1])
-    return world.calls.release(0, leases)
+    held_leases = [await begun(world.registry, world.one, ADA), await held(world.registry, world.two, ADA)]
+    await world.registry.start(held_leases[1])
+    return world.call(leases.release_many, held_leases)
 
 
 @case
 async def _renew(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
-    return world.calls.renew(0, [await held(world.registry, world.one, ADA)], 2 * LONG_MS)
+    return world.call(leases.renew, await held(world.registry, world.one, ADA), 2 * LONG_MS)
 
 
 @case
 async def _renew_owned(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await held(world.registry, world.one, ADA)
-    return world.calls.renew_owned(0, [owner_digest(ADA)], 2 * LONG_MS)
+    return world.call(leases.renew_owned, 0, [owner_digest(ADA)], 2 * LONG_MS)
 
 
 @case
 async def _request_abandon(world: World) -> Call[Any]:
     await world.registry.register(outside(world.one))
-    return world.calls.request_abandon(world.one, abandon())
+    return world.call(requests.request_abandon, world.one, abandon())
 
 
 @case
 async def _request_cancel(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
-    return world.calls.request_cancel(world.one, cancel())
+    return world.call(requests.request_cancel, world.one, cancel())
 
 
 @case
@@ -186,31 +206,33 @@ async def _settle(world: World) -> Call[Any]:
     await world.registry.register(work(world.one, OWNER_BOUND))
     await begun(world.registry, world.one, ADA)
     outcome = abandoned(AbandonWriter.OWNER_DRAIN, ADA, "ended_here")
-    return world.calls.settle(0, [Settlement(await world.row(world.one), "fact", outcome, trusted=True)])
+    settlement = Settlement(await world.row(world.one), "fact", outcome, even_if_live=True)
+    return world.call(settle.settle_many, [settlement])
 
 
 @case
 async def _start(world: World) -> Call[Any]:
     await world.registry.register(work(world.one, OWNER_BOUND))
-    return world.calls.start(await held(world.registry, world.one, ADA))
+    return world.call(starts.start, await held(world.registry, world.one, ADA))
 
 
 @case
 async def _terminalize(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     lease = await begun(world.registry, world.one, ADA)
-    return world.calls.terminalize(0, [Fact(lease, *world.calls.encoded(Success("x" * 100)))])
+    fact = TerminalFact(lease, *world.registry.encoded(Success("x" * 100)))
+    return world.call(terminal_facts.terminalize_many, [fact])
 
 
 @case
 async def _wake(world: World) -> Call[Any]:
-    return world.calls.wake(0, "default|work|")
+    return world.call(upkeep.wake, 0, "default|work|")
 
 
 @case
 async def _watch(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
-    return world.calls.watch(0, "desk", [world.one])
+    return world.call(reads.watch, [world.one], "desk")
 
 
 # The transitions whose second answer is another, as their headers say: what the second send finds to do is nothing.
@@ -226,23 +248,23 @@ class LostReply:
     """Stands in for the transport's ``run``: one reply of a script never arrives, its request or its answer lost."""
 
     def __init__(self, registry: ProcessRegistry, script: str, look: Callable[[], Awaitable[Keyspace]]) -> None:
-        self._run, self._script, self._look = registry.transport.run, script, look
-        registry.transport.run = self.run  # type: ignore[method-assign]
+        self._run, self._script, self._look = registry.sender.transport.run, script, look
+        registry.sender.transport.run = self.run  # type: ignore[method-assign]
         self.loses_request = False
         self.first_reply: list[Any] | None = None
         self.after_first: Keyspace | None = None
         self.sent = 0
 
-    async def run(self, via: str, script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
+    async def run(self, script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
         """Run it, but for what is to be lost."""
         if script.name == self._script:
             self.sent += 1
             if self.sent == 1:
                 if not self.loses_request:
-                    self.first_reply = await self._run(via, script, prefix, args, shebang=shebang)
+                    self.first_reply = await self._run(script, prefix, args, shebang=shebang)
                 self.after_first = await self._look()
                 raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
-        return await self._run(via, script, prefix, args, shebang=shebang)
+        return await self._run(script, prefix, args, shebang=shebang)
 
 
 def still(everything: Keyspace) -> Keyspace:
@@ -284,7 +306,7 @@ async def test_a_lost_reply_changes_nothing(
     before = await keyspace(client, namespace)
     lost = LostReply(registry, script, lambda: keyspace(client, namespace))
 
-    answer = await registry.send(call)
+    answer = await registry.sender.send(call)
 
     assert lost.sent == 2
     assert lost.first_reply is not None
@@ -310,13 +332,13 @@ async def test_a_lost_request_is_applied_once(
     lost = LostReply(registry, script, lambda: keyspace(client, namespace))
     lost.loses_request = True
 
-    answer = await registry.send(call)
+    answer = await registry.sender.send(call)
 
     assert lost.after_first == before
     if script in ANSWERS:
         assert answer == ANSWERS[script][0]
     once = await keyspace(client, namespace)
-    again = await registry.send(call)
+    again = await registry.sender.send(call)
     if script not in ANSWERS and script != "renew":
         assert timeless(again) == timeless(answer)
     assert still(await keyspace(client, namespace)) == still(once)
@@ -325,19 +347,20 @@ async def test_a_lost_request_is_applied_once(
 async def test_a_call_that_never_gets_an_answer_says_that_it_may_have_happened(registry: ProcessRegistry) -> None:
     """After so many attempts, and the caller may send it again."""
     call = await _start(World(registry))
-    run, sent = registry.transport.run, []
+    call.attempts = 2
+    run, sent = registry.sender.transport.run, []
 
-    async def run_and_lose(via: str, script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
-        sent.append(await run(via, script, prefix, args, shebang=shebang))
+    async def run_and_lose(script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
+        sent.append(await run(script, prefix, args, shebang=shebang))
         raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
 
-    registry.transport.run = run_and_lose  # type: ignore[method-assign]
+    registry.sender.transport.run = run_and_lose  # type: ignore[method-assign]
     with pytest.raises(RegistryUnavailable) as refusal:
-        await registry.send(call, attempts=2)
-    registry.transport.run = run  # type: ignore[method-assign]
+        await registry.sender.send(call)
+    registry.sender.transport.run = run  # type: ignore[method-assign]
 
     assert (refusal.value.maybe_applied, len(sent)) == (True, 2)
-    assert (await registry.send(call)).first_started.owner == ADA
+    assert (await registry.sender.send(call)).first_started.owner == ADA
 
 
 async def test_a_release_that_was_lost_wakes_a_worker_once(
@@ -347,9 +370,9 @@ async def test_a_release_that_was_lost_wakes_a_worker_once(
     world = World(registry)
     call = await _release(world)
     await registry.claim_next(batch_claim(registry, BOB, served=(("default", ()),)))
-    await registry.send(call)
+    await registry.sender.send(call)
     await registry.claim_next(batch_claim(registry, BOB, served=(("default", ()),)))
 
-    await registry.send(call)
+    await registry.sender.send(call)
 
     assert owner_digest(BOB) in (await keyspace(client, namespace))[0]["idle:default"].value

@@ -175,15 +175,15 @@ def test_the_partition_of_a_process_is_for_ever() -> None:
     assert partition_of("order", 1) == 0
 
 
-async def test_plain_code_sees_the_same_namespace(
+async def test_code_without_an_event_loop_sees_the_same_namespace(
     registry: ProcessRegistry, make_registry: RegistryMaker, partitions: int
 ) -> None:
     """The blocking view opens it by the same rules."""
     record = await registry.register(work())
-    plain, refused = BlockingRegistry(registry), BlockingRegistry(make_registry(partitions=partitions + 1))
+    blocking, refused = BlockingRegistry(registry), BlockingRegistry(make_registry(partitions=partitions + 1))
 
-    assert plain.get("p") == record
+    assert blocking.get("p") == record
     with pytest.raises(NamespaceMismatch):
         refused.get("p")
-    plain.close()
+    blocking.close()
     refused.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 from lash_redis.core.model import ProcessStarted, Success
 from lash_redis.registry.answers import Death
+from lash_redis.registry.calls import owners
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -15,6 +16,7 @@ from tests.conformance.actors import (
     OWNER_BOUND,
     batch_claim,
     begun,
+    call_of,
     held,
     ids_of,
     local_owner,
@@ -43,7 +45,7 @@ async def test_the_first_record_of_a_death_stands(registry: ProcessRegistry, cli
     await registry.record_death(ADA, DEATH)
     before = await keyspace(client, namespace)
 
-    answer = await registry.send(registry.calls.record_death(0, ADA, Death("exit 1", "another")))
+    answer = await registry.sender.send(call_of(registry, owners.record_death, ADA, Death("exit 1", "another")))
 
     assert answer == DEATH
     assert await keyspace(client, namespace) == before
@@ -75,9 +77,7 @@ async def test_owners_come_by_pages(registry: ProcessRegistry, partitions: int) 
         await held(registry, id_, owner)
     digests = sorted(owner_digest(owner) for owner in (ADA, BOB, CYD))
 
-    pages = [
-        await registry.send(registry.calls.holders(0, after, limit=2)) for after in ("", digests[0], digests[1], "~")
-    ]
+    pages = [await registry.holders(0, after, limit=2) for after in ("", digests[0], digests[1], "~")]
 
     assert [[each.digest for each in page] for page in pages] == [digests[:2], digests[1:], digests[2:], []]
 

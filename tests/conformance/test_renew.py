@@ -9,6 +9,7 @@ import pytest
 
 from lash_redis.core.errors import LeaseLost
 from lash_redis.core.model import ProcessStarted, Success
+from lash_redis.registry.calls import leases
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -186,11 +187,12 @@ async def test_one_call_renews_no_more_than_a_page_of_all_its_owners(
         await registry.claim_next(batch_claim(registry, owner, count=300))
     owners = [owner_digest(ADA), owner_digest(BOB)]
 
-    first, place = await registry.send(registry.calls.renew_owned(0, owners, LONG_MS))
-    assert place is not None
-    second, end = await registry.send(registry.calls.renew_owned(0, owners, LONG_MS, place))
+    pages = leases.renew_owned(registry.target.namespace, 0, owners, LONG_MS)
 
-    assert (len(first), len(second), end) == (500, 100, None)
+    first = await registry.sender.send(next(pages))
+    second, end = await registry.sender.send(pages.send(first))
+
+    assert (len(first[0]), len(second), end) == (500, 100, None)
 
 
 async def test_a_renewal_by_owner_tells_what_was_requested(registry: ProcessRegistry, partitions: int) -> None:
@@ -240,13 +242,13 @@ async def test_rows_that_end_between_two_pages_hide_no_others(
             await held(registry, id_, ADA)
     owners = [owner_digest(ADA)]
 
-    first, place = await registry.send(registry.calls.renew_owned(0, owners, 2 * LONG_MS))
+    pages = leases.renew_owned(registry.target.namespace, 0, owners, 2 * LONG_MS)
+    first, following = await registry.sender.send(next(pages))
     for row in first[-20:]:
         lease = await registry.lease(row.process_id)
         assert lease is not None
         await registry.release(lease)
-    assert place is not None
-    second, end = await registry.send(registry.calls.renew_owned(0, owners, 2 * LONG_MS, place))
+    second, end = await registry.sender.send(pages.send((first, following)))
 
     assert sorted(row.process_id for row in first + second) == sorted(chosen)
     assert end is None

@@ -54,7 +54,7 @@ async def test_a_dead_starters_work_is_abandoned_and_its_return_is_refused(regis
     lease = await begun(registry, "p", dead)
     assert dead.is_definitely_dead_for(local_owner())
 
-    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.SWEEP, dead, "replaced"), trusted=True)
+    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.SWEEP, dead, "replaced"), even_if_live=True)
 
     record = await registry.get("p")
     for attempt in (lambda: registry.complete(lease, Success()), lambda: registry.claim("p", dead, LONG_MS)):

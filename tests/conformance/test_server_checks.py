@@ -12,10 +12,10 @@ from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
 from lash_redis.core.model import AbandonWriter, ExternalOwner, ProcessStarted, ProcessStatus, Success
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import Death
-from lash_redis.registry.connection import translated
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.server import judged
+from lash_redis.registry.transport.replies import translated
+from lash_redis.registry.transport.server import judged
 from tests.conformance.actors import (
     ADA,
     BOB,
@@ -110,9 +110,9 @@ def test_a_server_that_is_too_old_is_refused(version: str) -> None:
 @pytest.mark.parametrize(("version", "shebang"), [("6.2.0", False), ("7.0.15", True), ("10.0.0", True)])
 def test_a_server_that_is_new_enough_is_taken(version: str, shebang: bool) -> None:
     """From 7.0 on scripts carry a first line that lets the server refuse them whole."""
-    facts = judged(INFO | {"redis_version": version}, None, allow_unsafe=False)
+    server = judged(INFO | {"redis_version": version}, None, allow_unsafe=False)
 
-    assert (facts.takes_shebang, facts.version) == (shebang, f"redis {version}")
+    assert (server.takes_shebang, server.version) == (shebang, f"redis {version}")
 
 
 def test_a_valkey_server_is_known_by_its_own_version() -> None:
@@ -252,7 +252,7 @@ async def test_at_maxmemory_terminal_facts_are_still_written(mine: ProcessRegist
     await mine.release(given)
     assert await mine.renew_owned(partition_of("kept", 1), [], LONG_MS) == []
     await mine.record_death(BOB, Death("exit 9", "ada"))
-    assert await settled(mine, "gone", "fact", abandoned(AbandonWriter.SWEEP, BOB, "reaped"), trusted=True)
+    assert await settled(mine, "gone", "fact", abandoned(AbandonWriter.SWEEP, BOB, "reaped"), even_if_live=True)
     assert (await mine.request_abandon("asked", abandon())).abandon_request == abandon()
     assert (await mine.request_cancel("queued", cancel())).status is ProcessStatus.CANCELLED
     assert (await mine.complete_unleased("outside", Success(), ExternalOwner("desk"))).is_terminal

@@ -62,7 +62,7 @@ async def test_a_dead_starters_work_is_abandoned_naming_it(
     lease = await begun(registry, "p", dead)
     evidence = AbandonEvidence(AbandonWriter.SWEEP, dead, 0, "replaced", "another start time")
 
-    assert await settled(registry, "p", "fact", Abandoned(evidence), trusted=True)
+    assert await settled(registry, "p", "fact", Abandoned(evidence), even_if_live=True)
 
     record = await registry.get("p")
     assert record is not None
@@ -81,7 +81,7 @@ async def test_a_fact_raises_the_fence(registry: ProcessRegistry) -> None:
     await registry.register(work("p", OWNER_BOUND))
     lease = await begun(registry, "p", ADA)
 
-    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA), trusted=True)
+    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA), even_if_live=True)
 
     assert (await observed(registry)).fence > lease.fencing_token
 
@@ -246,14 +246,14 @@ async def test_a_settle_whose_fact_stands_is_answered_as_done(
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", ADA)
     row = await observed(registry)
-    mine = Settlement(row, "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA, "ended_here"), trusted=True)
+    mine = Settlement(row, "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA, "ended_here"), even_if_live=True)
     assert await registry.settle_many([mine]) == [True]
     before = await keyspace(client, namespace)
 
     assert await registry.settle_many([mine]) == [True]
-    other = Settlement(row, "fact", abandoned(AbandonWriter.SWEEP, ADA, "gone"), trusted=True)
+    other = Settlement(row, "fact", abandoned(AbandonWriter.SWEEP, ADA, "gone"), even_if_live=True)
     assert await registry.settle_many([other]) == [False]
-    assert await registry.settle_many([Settlement(row, "queue", trusted=True)]) == [False]
+    assert await registry.settle_many([Settlement(row, "queue", even_if_live=True)]) == [False]
     assert await keyspace(client, namespace) == before
 
 
@@ -353,7 +353,7 @@ async def test_any_fact_that_changed_between_stops_the_settle(
     before = await keyspace(client, namespace)
 
     for action in ("fact", "queue", "uncertain"):
-        settlement = Settlement(row, action, abandoned(AbandonWriter.SWEEP, ADA, "gone"), trusted=True)
+        settlement = Settlement(row, action, abandoned(AbandonWriter.SWEEP, ADA, "gone"), even_if_live=True)
         assert await registry.settle_many([settlement]) == [False]
     assert await keyspace(client, namespace) == before
 
@@ -373,10 +373,10 @@ async def test_each_observed_fact_is_compared_by_itself(
     row.fields[field.encode()] = row.fields.get(field.encode(), b"") + b"0"
 
     outcome = abandoned(AbandonWriter.SWEEP, ADA, "gone")
-    assert await registry.settle_many([Settlement(row, "fact", outcome, trusted=True)]) == [False]
+    assert await registry.settle_many([Settlement(row, "fact", outcome, even_if_live=True)]) == [False]
     assert await keyspace(client, namespace) == before
     row.fields[field.encode()] = row.fields[field.encode()][:-1]
-    assert await registry.settle_many([Settlement(row, "fact", outcome, trusted=True)]) == [True]
+    assert await registry.settle_many([Settlement(row, "fact", outcome, even_if_live=True)]) == [True]
 
 
 async def test_many_are_settled_each_by_its_own_facts(registry: ProcessRegistry) -> None:
@@ -389,7 +389,7 @@ async def test_many_are_settled_each_by_its_own_facts(registry: ProcessRegistry)
     await registry.request_cancel(ids[7], cancel())
 
     outcome = abandoned(AbandonWriter.OWNER_DRAIN, ADA, "ended_here")
-    answers = await registry.settle_many([Settlement(row, "fact", outcome, trusted=True) for row in rows])
+    answers = await registry.settle_many([Settlement(row, "fact", outcome, even_if_live=True) for row in rows])
 
     assert answers == [id_ != ids[7] for id_ in ids]
 
@@ -412,7 +412,7 @@ async def test_one_process_twice_in_a_batch_is_refused(registry: ProcessRegistry
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", ADA)
     row = await observed(registry)
-    both = [Settlement(row, "fact", abandoned(writer, ADA), trusted=True) for writer in AbandonWriter][:2]
+    both = [Settlement(row, "fact", abandoned(writer, ADA), even_if_live=True) for writer in AbandonWriter][:2]
 
     with pytest.raises(SettingsError, match="'p' twice"):
         await registry.settle_many(both)

@@ -19,7 +19,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     Success,
 )
-from lash_redis.registry.answers import Fact
+from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -43,9 +43,9 @@ from tests.conformance.actors import (
 from tests.soundness import keyspace
 
 
-def fact(registry: ProcessRegistry, lease: ProcessLease, outcome: Outcome) -> Fact:
+def fact(registry: ProcessRegistry, lease: ProcessLease, outcome: Outcome) -> TerminalFact:
     """Return one fact of a batch, its outcome encoded."""
-    return Fact(lease, *registry.calls.encoded(outcome))
+    return TerminalFact(lease, *registry.encoded(outcome))
 
 
 EITHER = pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
@@ -291,7 +291,7 @@ async def test_a_dead_owner_that_reappears_is_refused(registry: ProcessRegistry)
     """Its work was abandoned on proof: its completion, and its claim, leave the record as it stands."""
     await registry.register(work("p", OWNER_BOUND))
     lease = await begun(registry, "p", ADA)
-    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.SWEEP, ADA, "gone"), trusted=True)
+    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.SWEEP, ADA, "gone"), even_if_live=True)
     record = await registry.get("p")
 
     with pytest.raises(AlreadyTerminal):

@@ -325,7 +325,7 @@ async def test_every_way_to_end_tells_who_waits(registry: ProcessRegistry, ears:
     await registry.watch([one, two, three], "desk")
 
     await registry.request_cancel(one, cancel())
-    await settled(registry, two, "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA), trusted=True)
+    await settled(registry, two, "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA), even_if_live=True)
     await registry.complete_unleased(three, Success(), ExternalOwner("x"))
 
     assert await ears.all_heard() == [("desk", f"ended {id_}") for id_ in (one, two, three)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import ScriptError
-from lash_redis.registry.refusals import refusal
+from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.rows import Row
 from lash_redis.registry.scripts import FLAGS, LINES, load_all, names
 

@@ -137,7 +137,7 @@ async def test_a_server_with_our_configuration_is_accepted(url: str) -> None:
     """Redis and Valkey both read redis.conf, and the registry finds it safe and append-only."""
     registry = ProcessRegistry(url, "deploy")
 
-    facts = await registry.open()
+    server = await registry.open()
     await registry.aclose()
 
-    assert facts.durability == "append-only (each second)"
+    assert server.durability == "append-only (each second)"

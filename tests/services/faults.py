@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.registry.connection import BlockingTransport
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.scripts import Script
+from lash_redis.registry.transport.connections import BlockingConnections
+from lash_redis.registry.transport.transport import Transport
 
 
 class Late:
@@ -51,9 +52,9 @@ class Faults:
         self._repeated: set[str] = set()
         self._late: dict[str, Late] = {}
         self._chance, self._share = random.Random(), 0.0
-        self._run = registry.transport.run
-        monkeypatch.setattr(registry.transport, "run", self._run_async)
-        self._patch_plain(registry, monkeypatch)
+        self._run = registry.sender.transport.run
+        monkeypatch.setattr(registry.sender.transport, "run", self._run_async)
+        self._patch_blocking(registry, monkeypatch)
 
     def go_away(self) -> None:
         """Let nothing reach the server any more."""
@@ -84,15 +85,15 @@ class Faults:
         self._late[script] = Late()
         return self._late[script]
 
-    async def _run_async(self, via: str, script: Script, prefix: str, args: Sequence[Any], *, shebang: bool) -> Any:
+    async def _run_async(self, script: Script, prefix: str, args: Sequence[Any], *, shebang: bool) -> Any:
         name = script.name
         if self.is_away or _taken(self._lost_requests, name) or self._strikes():
             raise RegistryUnavailable(name, "a fault: the request is lost", maybe_applied=False)
         self.sent[name] += 1
         late = self._late.pop(name, None)
-        reply = await self._run(via, script, prefix, args, shebang=shebang)
+        reply = await self._run(script, prefix, args, shebang=shebang)
         if name in self._repeated or self._strikes():
-            reply = await self._run(via, script, prefix, args, shebang=shebang)
+            reply = await self._run(script, prefix, args, shebang=shebang)
         if late is not None:
             await late.wait()
         if _taken(self._lost_replies, name) or self._strikes():
@@ -102,16 +103,17 @@ class Faults:
     def _strikes(self) -> bool:
         return self._chance.random() < self._share
 
-    def _patch_plain(self, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-        run = BlockingTransport.run
+    def _patch_blocking(self, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = Transport.run
 
-        def run_plain(transport: BlockingTransport, via: str, script: Script, *rest: Any, **options: Any) -> Any:
-            is_lost = self.is_away or (self.loses_renewals and script.name == "renew_owned")
-            if is_lost and transport.address is registry.address:
+        async def run_blocking(transport: Transport, script: Script, *rest: Any, **options: Any) -> Any:
+            connections = transport.connections
+            is_ours = isinstance(connections, BlockingConnections) and connections.address is registry.address
+            if is_ours and (self.is_away or (self.loses_renewals and script.name == "renew_owned")):
                 raise RegistryUnavailable(script.name, "a fault: the request is lost", maybe_applied=False)
-            return run(transport, via, script, *rest, **options)
+            return await run(transport, script, *rest, **options)
 
-        monkeypatch.setattr(BlockingTransport, "run", run_plain)
+        monkeypatch.setattr(Transport, "run", run_blocking)
 
 
 def _taken(counter: Counter[str], name: str) -> bool:

@@ -134,7 +134,7 @@ async def test_a_settlement_trusts_a_live_lease_only_where_the_verdict_rests_on_
     row = await row_of(registry)
     (judged,) = Judge(owner_digest(ME), proof_of, NothingLocal()).judged([row])
     assert judged.settlement is not None
-    assert judged.settlement.trusted
+    assert judged.settlement.even_if_live
 
 
 Situation = Callable[[ProcessRegistry, ServerTime], Awaitable[object]]

@@ -11,7 +11,7 @@ import pytest
 from lash_redis.core import timing
 from lash_redis.core.model import ProcessLease
 from lash_redis.registry.answers import RenewedRow
-from lash_redis.registry.codec import encode_facts
+from lash_redis.registry.codec import encode_values
 from lash_redis.worker.attempt import Attempt, Roster, Stop, margin_ms
 from lash_redis.worker.keeper import Keeper, Renewal
 from tests.conformance.actors import ADA, claimed_row
@@ -164,7 +164,7 @@ def test_a_request_in_a_renewal_reaches_the_work(kept: Kept, kind: str) -> None:
     stops: list[None] = []
     attempt.interrupt = lambda: stops.append(None)
     for _ in range(3):
-        request = encode_facts("ops", 1, "enough")
+        request = encode_values("ops", 1, "enough")
         if kind == "cancel":
             kept.renewed("p0", sent_at_ms=1_000_000, cancel=request)
         else:

@@ -18,7 +18,7 @@ from lash_redis.core.model import (
     Success,
 )
 from lash_redis.recovery.sweep import Sweep, SweepReport
-from lash_redis.registry.answers import Death
+from lash_redis.registry.answers import BatchClaim, Death
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -260,7 +260,7 @@ async def test_a_sweep_of_many_rows_of_one_dead_owner_leaves_none(registry: Proc
     lanes = (("default", ("default|work|",)),)
     for partition in range(registry.partitions):
         for number in range(1, 7):
-            await registry.claim_next(registry.calls.claim_next(partition, ADA, number, 150, 60_000, lanes))
+            await registry.claim_next(BatchClaim(partition, ADA, number, 150, 60_000, lanes))
     death = Death("killed by signal 9", "the supervisor")
     await registry.record_death(ADA, death)
 

@@ -29,6 +29,7 @@ from lash_redis.pool.life import Ended, Life
 from lash_redis.pool.messages import Drain, Fatal, Go, Hello, Hurry, Place, Ready, Report, Start, ToWorker
 from lash_redis.pool.pipe import Link
 from lash_redis.pool.settings import PoolSettings
+from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.settings import WorkerSettings
 from tests.support import wait_until
@@ -280,7 +281,7 @@ async def test_a_late_copy_of_its_claim_is_stale_once_its_drain_was_finished(
     monkeypatch.setattr(registry, "record_death", not_yet)
     life, _process, end, owner = await pool.admitted()
     await registry.register(ProcessRegistration("new", TaskInput("task"), RecoveryDisposition.OWNER_BOUND))
-    late = registry.calls.claim_next(0, owner, 7, 10, 30_000, [("default", ["default|task|"])])
+    late = BatchClaim(0, owner, 7, 10, 30_000, [("default", ["default|task|"])])
     pool.drain.begin()
     life.drain()
     await end

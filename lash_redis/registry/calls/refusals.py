@@ -1,4 +1,4 @@
-"""Status words to errors, and the few shapes that more than one reply has; the one place where words become errors."""
+"""The status words of replies, as errors. Pure."""
 
 from __future__ import annotations
 

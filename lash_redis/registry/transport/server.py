@@ -1,4 +1,4 @@
-"""What the server says of itself, and whether leases may be trusted to it. Pure: the transports read, this judges."""
+"""What the server says of itself, and whether it may hold leases (rule 8.9). Pure: ``transport`` reads, this judges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class ServerInfo(msgspec.Struct, frozen=True):
     """What decides how scripts are sent, and what an operator should know.
 
     Attributes:
-        takes_shebang: scripts go with a ``#!lua`` line, so that the server refuses them whole when it must.
+        version: the server's name and version.
+        takes_shebang: scripts are sent with a ``#!lua`` line, so that a full server refuses them before they run.
         durability: none, snapshots, append-only (each second), append-only (always), or unknown.
     """
 
@@ -30,11 +31,11 @@ FAKE_SERVER = ServerInfo("fakeredis", takes_shebang=False, durability="none")
 
 
 def judged(info: Mapping[str, Any], appendfsync: str | None, *, allow_unsafe: bool) -> ServerInfo:
-    """Return the facts in the server's ``INFO``.
+    """Return what the server's ``INFO`` says.
 
     Raises:
-        UnsafeServerError: it is older than Redis 6.2 (``SET … PXAT``), or evicts keys: an evicted lease or row is
-            lost in silence (design, section 6). The eviction policy is let pass with ``allow_unsafe``.
+        UnsafeServerError: it is older than Redis 6.2 (``SET … PXAT``), or evicts keys, unless ``allow_unsafe``:
+            eviction deletes leases and rows in silence.
     """
     version = str(info.get("redis_version", "0"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

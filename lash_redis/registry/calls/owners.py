@@ -1,0 +1,60 @@
+"""Owners: how they are named to scripts, the record of their deaths, and those that hold rows. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lash_redis.core.checks import MAX_BATCH
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.registry.answers import Death, Holder
+from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
+from lash_redis.registry.codec import decode_owner, decode_values, encode_owner, encode_values
+from lash_redis.registry.keys import owner_digest
+
+
+def owner_args(owner: LeaseOwner) -> tuple[str, bytes]:
+    """Return the two arguments that name an owner to a script: its digest, and the owner whole.
+
+    Raises:
+        SettingsError: it is no owner.
+    """
+    if not isinstance(owner, LeaseOwner):
+        raise SettingsError(f"expected owner to be a LeaseOwner, got {owner!r}")
+    return owner_digest(owner), encode_owner(owner)
+
+
+def record_death(namespace: Namespace, owner: LeaseOwner, death: Death) -> Steps[None]:
+    """Record, in every partition, that this incarnation was seen to end (rule 2.5)."""
+    for partition in range(namespace.partitions):
+        yield from death_in(partition, owner, death)
+
+
+def death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
+    """Record a death in one partition; the answer is the death that stands there."""
+    args: list[Argument] = [*owner_args(owner), encode_values(death.status, death.by)]
+    return Call("record_death", partition, args, lambda reply: Death(*decode_values(reply[1])))
+
+
+def holders(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH) -> Call[list[Holder]]:
+    """Return one page of the owners that have unsettled rows in a partition, after a digest."""
+
+    def decode(reply: list[Any]) -> list[Holder]:
+        return [
+            Holder(digest.decode(), decode_owner(digest, owner), Death(*decode_values(death)) if death else None)
+            for digest, owner, death in zip(reply[1::3], reply[2::3], reply[3::3], strict=True)
+        ]
+
+    return Call("holders", partition, [after, limit], decode)
+
+
+def forget_owners(namespace: Namespace, age_ms: int) -> Steps[int]:
+    """Forget owners without unsettled rows that have not called for ``age_ms``; return how many.
+
+    One pass forgets at most 500 in each partition.
+    """
+    forgotten = 0
+    for partition in range(namespace.partitions):
+        call = Call("forget_owners", partition, [age_ms, MAX_BATCH], lambda reply: int(reply[1]))
+        forgotten += yield from call
+    return forgotten

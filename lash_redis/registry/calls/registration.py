@@ -1,0 +1,70 @@
+"""Registering processes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lash_redis.core.errors import LashError, RegistrationConflict
+from lash_redis.core.lanes import lane
+from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
+from lash_redis.core.options import row_fields
+from lash_redis.registry.calls.batches import batched, checked_batch
+from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
+from lash_redis.registry.calls.reads import get
+from lash_redis.registry.calls.refusals import refusal
+from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, encode_input
+
+
+def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[ProcessRecord]:
+    """Register one process; the same content again answers the record as it stands.
+
+    Raises:
+        RegistrationConflict: the id is registered with other content.
+        PayloadError: the input cannot be encoded, or is too long.
+    """
+    yield from register_many(namespace, [registration])
+    record = yield from get(namespace, registration.id)
+    if record is None:
+        raise LashError(f"process {registration.id!r} was pruned while it was being registered")
+    return record
+
+
+def register_many(namespace: Namespace, registrations: Iterable[ProcessRegistration]) -> Steps[list[bool]]:
+    """Register many; return which were new, in their order. A batch of 500 is written whole or not at all."""
+    return batched(
+        namespace,
+        list(registrations),
+        lambda registration: registration.id,
+        lambda partition, batch: _register(namespace, partition, batch),
+    )
+
+
+def _register(namespace: Namespace, partition: int, registrations: Sequence[ProcessRegistration]) -> Call[list[bool]]:
+    checked_batch("registrations", [registration.id for registration in registrations])
+    args: list[Argument] = [namespace.uuid]
+    for registration in registrations:
+        data = encode_input(registration, namespace.max_payload_bytes)
+        task = registration.input.task if isinstance(registration.input, TaskInput) else ""
+        further = row_fields(registration)
+        if registration.granted_to is not None:
+            further += (b"gr", registration.granted_to)
+        args += (
+            registration.id,
+            DISPOSITION_CODES[registration.disposition],
+            lane(registration.queue, task, registration.signature if task else ""),
+            data,
+            content_digest(registration),
+            len(further) // 2,
+            *further,
+        )
+    return Call("register", partition, args, _registered)
+
+
+def _registered(reply: list[Any]) -> list[bool]:
+    match reply[0]:
+        case b"REGISTERED":
+            return [flag == b"1" for flag in reply[2:]]
+        case b"CONFLICT":
+            raise RegistrationConflict([process_id.decode() for process_id in reply[1:]])
+    raise refusal("", reply)

@@ -1,0 +1,23 @@
+"""Requests of operators: abandon, and cancel. Pure."""
+
+from __future__ import annotations
+
+from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord
+from lash_redis.registry.calls.call import Call, Namespace, about
+from lash_redis.registry.codec import encode_values
+
+
+def request_abandon(namespace: Namespace, process_id: str, request: AbandonRequest) -> Call[ProcessRecord]:
+    """Record an operator's permission to accept uncertainty; a sweep acts on it.
+
+    Raises:
+        NothingToAbandon: it is rerunnable or never started: cancel it instead.
+    """
+    data = encode_values(request.requested_by, request.requested_at_ms, request.reason)
+    return about(namespace, "request_abandon", process_id, data)
+
+
+def request_cancel(namespace: Namespace, process_id: str, request: CancelRequest) -> Call[ProcessRecord]:
+    """Record a wish that the work stop; what nobody holds and nobody started is cancelled at once."""
+    data = encode_values(request.requested_by, request.requested_at_ms, request.reason)
+    return about(namespace, "request_cancel", process_id, data)

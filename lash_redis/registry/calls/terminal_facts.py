@@ -1,0 +1,80 @@
+"""Writing terminal facts, under a lease or under the authority over externally owned work. Pure.
+
+The scripts check who may write which fact (rule 5.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lash_redis.core.errors import AlreadyTerminal, SettingsError
+from lash_redis.core.model import ExternalOwner, Outcome, ProcessLease, ProcessRecord
+from lash_redis.registry.answers import TerminalFact
+from lash_redis.registry.calls.batches import batched, checked_batch
+from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps, about
+from lash_redis.registry.calls.leases import attempt_of, one_owner
+from lash_redis.registry.calls.refusals import refusal
+from lash_redis.registry.codec import encode_outcome
+from lash_redis.registry.rows import Row
+
+
+def complete(namespace: Namespace, lease: ProcessLease, outcome: Outcome) -> Call[ProcessRecord]:
+    """Write the terminal fact under its lease, in one script; the same fact again answers the record.
+
+    Raises:
+        LeaseLost: it lapsed, or was replaced.
+        AlreadyTerminal: it has another terminal fact.
+        AuthorityRejected: the holder may not write this fact (rule 5.3).
+        PayloadError: the outcome cannot be encoded, or is too long.
+    """
+    fact = TerminalFact(lease, *encode_outcome(outcome, namespace.max_payload_bytes))
+
+    def decode(reply: list[Any]) -> ProcessRecord:
+        if reply[1] == b"DONE":
+            return Row(reply[2]).record()
+        row = Row(reply[2]) if reply[2] and reply[2][1] else None
+        if reply[1] == b"TERMINAL" and row is not None:
+            raise AlreadyTerminal(lease.process_id, row.status.value, row.record())
+        raise refusal(lease.process_id, reply[1:], lease)
+
+    args = _terminal_args([fact], answer_row=True)
+    return Call("terminalize", namespace.partition_of(lease.process_id), args, decode)
+
+
+def terminalize_many(
+    namespace: Namespace, facts: Sequence[TerminalFact], *, attempts: int = ATTEMPTS
+) -> Steps[list[str]]:
+    """Write terminal facts of one owner; return one status word each (DONE, LOST, TERMINAL …)."""
+
+    def call(partition: int, batch: Sequence[TerminalFact]) -> Call[list[str]]:
+        args = _terminal_args(batch, answer_row=False)
+        return Call("terminalize", partition, args, _statuses, attempts=attempts)
+
+    return batched(namespace, facts, lambda fact: fact.lease.process_id, call)
+
+
+def _statuses(reply: list[Any]) -> list[str]:
+    return [status.decode() for status in reply[1:]]
+
+
+def _terminal_args(facts: Sequence[TerminalFact], *, answer_row: bool) -> list[Argument]:
+    checked_batch("facts", [attempt_of(fact.lease) for fact in facts])
+    args: list[Argument] = [one_owner([fact.lease for fact in facts]), "1" if answer_row else "0"]
+    for fact in facts:
+        args += (*attempt_of(fact.lease), fact.state, fact.data)
+    return args
+
+
+def complete_unleased(
+    namespace: Namespace, process_id: str, outcome: Outcome, authority: ExternalOwner
+) -> Call[ProcessRecord]:
+    """Write the terminal fact of externally owned work under its explicit authority.
+
+    Raises:
+        AuthorityRejected: not externally owned, another grantee, or an ``Abandoned`` outcome.
+    """
+    if not isinstance(authority, ExternalOwner):
+        raise SettingsError(f"expected authority to be an ExternalOwner, got {authority!r}")
+    state, data = encode_outcome(outcome, namespace.max_payload_bytes)
+    return about(namespace, "complete_unleased", process_id, state, data, authority.granted_to)

@@ -1,0 +1,61 @@
+"""Counting, passing a wake-up on, and forgetting what has ended. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lash_redis.core.checks import MAX_BATCH, checked_int
+from lash_redis.core.places import PARTITION_INDEXES
+from lash_redis.registry.answers import Counts, PruneReport
+from lash_redis.registry.calls.call import Call, Namespace, Steps
+from lash_redis.registry.codec import STATUSES
+
+
+def counts(_: Namespace, partition: int) -> Steps[Counts]:
+    """Count the places and terminal facts of one partition, and the rows of each lane."""
+    first = yield from counts_page(partition)
+    lanes, page = dict(first.lanes), first.lanes
+    while len(page) == MAX_BATCH:
+        page = (yield from counts_page(partition, max(page))).lanes
+        lanes |= page
+    return msgspec.structs.replace(first, lanes=lanes)
+
+
+def counts_page(partition: int, after_lane: str = "", lanes: int = MAX_BATCH) -> Call[Counts]:
+    """Count one partition, and the rows of one page of lanes: those after ``after_lane``, by name."""
+    return Call("counts", partition, [after_lane, lanes], _counted)
+
+
+def _counted(reply: list[Any]) -> Counts:
+    *sizes, asked, ended, lanes = reply[1:]
+    terminal = {}
+    for field, number in zip(ended[::2], ended[1::2], strict=True):
+        task, _, state = field.decode().rpartition("|")
+        terminal[task, STATUSES[state.encode()].value] = int(number)
+    queued = {name.decode(): int(size) for name, size in zip(lanes[::2], lanes[1::2], strict=True)}
+    by_index = dict(zip(PARTITION_INDEXES, map(int, sizes), strict=True))
+    return Counts(by_index, int(asked), terminal, queued)
+
+
+def wake(_: Namespace, partition: int, lane: str) -> Call[None]:
+    """Pass a wake-up for a lane on to the next idle worker."""
+    return Call("wake", partition, [lane], lambda _reply: None)
+
+
+def prune(namespace: Namespace, before_ms: int) -> Steps[PruneReport]:
+    """Forget terminal processes that ended before ``before_ms`` (server's clock)."""
+    processes = 0
+    for partition in range(namespace.partitions):
+        pruned = MAX_BATCH
+        while pruned == MAX_BATCH:
+            pruned = yield from prune_page(partition, before_ms)
+            processes += pruned
+    return PruneReport(processes)
+
+
+def prune_page(partition: int, before_ms: int) -> Call[int]:
+    """Forget one page of a partition's terminal rows; the answer is how many."""
+    checked_int("before_ms", before_ms, at_least=0, at_most=2**53)
+    return Call("prune", partition, [before_ms, MAX_BATCH], lambda reply: int(reply[1]))

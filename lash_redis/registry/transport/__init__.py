@@ -1,0 +1,1 @@
+"""The connections to the server: where it is, how one call is made, and what its replies mean."""

@@ -1,0 +1,127 @@
+"""The connections to one server: those of an event loop, and those of code without one.
+
+Everything above this module is written once, as coroutines. Those over ``BlockingConnections`` never suspend, so that
+``finished`` runs them to their end at once, in the calling thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from lash_redis.core.timing import pause, sleep
+from lash_redis.registry.transport.address import Address
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+T = TypeVar("T")
+
+# How many connections each line has at most. Claims and control traffic (renewals, results) have their own, so that
+# other calls do not hold them up (rule 8.11).
+WIDTHS: Final = {"calls": 8, "control": 2, "claim": 2}
+
+
+class Connections(Protocol):
+    """What the sender needs of either kind; each connection opens when it is first needed."""
+
+    address: Address
+
+    def execute(self, line: str, *command: Any) -> Awaitable[Any]:
+        """Send one command on one of a line's connections, and return the reply; redis-py's errors pass."""
+
+    def pause(self, seconds: float) -> Awaitable[None]:
+        """Wait."""
+
+    def lock(self) -> AbstractAsyncContextManager[object]:
+        """Return a lock that the users of these connections can share."""
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+
+
+class AsyncConnections:
+    """Connections that belong to the event loop that opens them."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._clients: dict[str, redis.asyncio.Redis] = {}
+
+    def execute(self, line: str, *command: Any) -> Awaitable[Any]:
+        """Send one command, and return its reply."""
+        client = self._clients.get(line)
+        if client is None:
+            client = self._clients[line] = self.address.async_client(WIDTHS[line])
+        reply: Awaitable[Any] = client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return reply
+
+    def pause(self, seconds: float) -> Awaitable[None]:
+        """Wait; other tasks run."""
+        return sleep(seconds)
+
+    def lock(self) -> AbstractAsyncContextManager[object]:
+        """Return a lock for tasks."""
+        return asyncio.Lock()
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
+            await client.connection_pool.disconnect()
+
+
+class BlockingConnections:
+    """Connections that any thread may use. No coroutine of this class suspends."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._clients: dict[str, redis.Redis] = {}
+
+    async def execute(self, line: str, *command: Any) -> Any:
+        """Send one command, and return its reply; block until then."""
+        client = self._clients.get(line)
+        if client is None:  # two threads may come here: both use the client that is stored first
+            client = self._clients.setdefault(line, self.address.blocking_client(WIDTHS[line]))
+        return client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def pause(self, seconds: float) -> None:
+        """Block the calling thread."""
+        pause(seconds)
+
+    def lock(self) -> AbstractAsyncContextManager[object]:
+        """Return a lock for threads."""
+        return _ThreadLock()
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
+            client.connection_pool.disconnect()
+
+
+class _ThreadLock:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> None:
+        self._lock.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine over ``BlockingConnections`` to its end, in the calling thread, without an event loop."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    work.close()
+    raise AssertionError("a coroutine over blocking connections suspended")

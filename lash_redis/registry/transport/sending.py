@@ -1,0 +1,107 @@
+"""Sending the calls of operations: the namespace is opened first, and a call without an answer is sent again."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+import msgspec
+
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.timing import backoff, jittered
+from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace, Operation, Steps
+from lash_redis.registry.calls.opening import opening
+from lash_redis.registry.scripts import load_all
+from lash_redis.registry.transport.address import Address
+from lash_redis.registry.transport.connections import Connections
+from lash_redis.registry.transport.server import ServerInfo
+from lash_redis.registry.transport.transport import Transport
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One namespace on one server, and how to open it.
+
+    Attributes:
+        adopts: the namespace must exist, and says itself how many partitions it has.
+        allow_unsafe_server: a server that evicts keys is accepted.
+    """
+
+    namespace: Namespace
+    address: Address
+    adopts: bool
+    allow_unsafe_server: bool
+
+
+class Sender:
+    """Sends the calls of operations to one target.
+
+    Attributes:
+        server: what the server said of itself; None before the namespace is open.
+    """
+
+    def __init__(self, target: Target, connections: Connections) -> None:
+        self.target = target
+        self.transport = Transport(connections)
+        self.server: ServerInfo | None = None
+        self._connections = connections
+        self._opening = connections.lock()
+
+    async def perform(self, operation: Operation[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Open the namespace, send the calls of an operation, and return the operation's value."""
+        if self.server is None or not self.target.namespace.uuid:
+            await self.open()
+        return await self.send(operation(self.target.namespace, *args, **kwargs))
+
+    async def send(self, calls: Call[T] | Steps[T]) -> T:
+        """Send one call, or those of an operation one after the other, and return the value that comes of them."""
+        steps = iter(calls)
+        try:
+            call = next(steps)
+            while True:
+                call = steps.send(await self._answer_to(call))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+    async def open(self) -> ServerInfo:
+        """Check the server and open the namespace, once; return what is known of the server."""
+        async with self._opening:
+            if self.server is None or not self.target.namespace.uuid:
+                self.server = await self._repeated(self.check_server, ATTEMPTS)
+                await self.send(opening(self.target.namespace, adopt=self.target.adopts))
+            return self.server
+
+    async def check_server(self) -> ServerInfo:
+        """Read and judge the server, now.
+
+        Raises:
+            UnsafeServerError: it evicts keys, or is too old.
+        """
+        return await self.transport.server_info(allow_unsafe=self.target.allow_unsafe_server)
+
+    async def aclose(self) -> None:
+        """Close our own connections."""
+        await self._connections.aclose()
+
+    async def _answer_to(self, call: Call[T]) -> T:
+        script, prefix = load_all()[call.script], self.target.namespace.prefix(call.partition)
+        shebang = self.server is not None and self.server.takes_shebang
+        once = functools.partial(self.transport.run, script, prefix, call.args, shebang=shebang)
+        return call.decode(await self._repeated(once, call.attempts))
+
+    async def _repeated(self, once: Callable[[], Awaitable[T]], attempts: int) -> T:
+        """Try up to so many times; the last error says whether any of the attempts may have been applied."""
+        failures, maybe_applied = 0, False
+        while True:
+            try:
+                return await once()
+            except RegistryUnavailable as error:
+                failures += 1
+                maybe_applied = error.maybe_applied = maybe_applied or error.maybe_applied
+                if failures == attempts:
+                    raise
+            await self._connections.pause(jittered(backoff(failures, 0.05, 1.0), 0.2))
