@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         return _BAD_SETTINGS
     from lash_redis.pool import signals
 
-    signals.hold()  # until the pool listens: as pid 1 one that came before would be lost
+    signals.block_signals()  # until the pool listens: as pid 1 one that came before would be lost
     import asyncio
 
     from lash_redis.pool.logs import log_to_stderr

@@ -1,4 +1,4 @@
-"""Worker processes killed at random moments: nothing is lost, and nothing that is owner-bound runs twice."""
+"""Worker processes killed at random moments: nothing is lost, and no owner-bound work runs twice."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
+from tests.services.look import evidence
 from tests.soundness import assert_sound
 from tests.support import wait_until
 from tests.system.conftest import StartPool
-from tests.system.pools import RunningPool, Work, evidence_of
+from tests.system.pools import RunningPool, Work
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="proof of death needs Linux")]
 
-# Each start is a line outside Redis, written whole before the work goes on: what it says needs no code of ours.
+# Each start writes one line into a file before the work goes on. The test reads it without any code of the package.
 LEDGER = """
 import asyncio, os, random, time
 from pathlib import Path
@@ -65,9 +66,9 @@ KILLS = 12
 async def test_kill_9_at_any_moment_loses_nothing_and_repeats_no_owner_bound_work(
     start_pool: StartPool, work: Work, tmp_path: Path, url: str, namespace: str
 ) -> None:
-    """Every process ends: rerunnable work completes, owner-bound work completes once or is abandoned on evidence."""
+    """Every process ends. Rerunnable work completes; owner-bound work completes once or is abandoned with evidence."""
     (tmp_path / "ledger.py").write_text(LEDGER)
-    # A killed row has a few lives only, and here workers die far more often than anywhere.
+    # The loss limit is out of reach, since here workers die far more often than anywhere else.
     kinds = {"again": RecoveryDisposition.RERUNNABLE, "once": RecoveryDisposition.OWNER_BOUND}
     names = [f"{task}-{number}" for number in range(EACH) for task in kinds]
     await work.registry.register_many(
@@ -99,8 +100,8 @@ async def test_kill_9_at_any_moment_loses_nothing_and_repeats_no_owner_bound_wor
         if record.status is ProcessStatus.COMPLETED:
             assert (starts[name], ends[name]) == (1, 1)
         else:
-            evidence = evidence_of(record)
-            assert (evidence.writer, evidence.proof) == (AbandonWriter.SWEEP, "reaped"), evidence
+            found = evidence(record)
+            assert (found.writer, found.proof) == (AbandonWriter.SWEEP, "reaped"), found
     pool.signal()
     assert pool.exit_code() == 0
     client = redis.asyncio.Redis.from_url(url)
@@ -109,7 +110,7 @@ async def test_kill_9_at_any_moment_loses_nothing_and_repeats_no_owner_bound_wor
 
 
 async def _kill_at_random(pool: RunningPool, work: Work, seed: int) -> int:
-    """Kill worker processes at random moments while there is work; return how many."""
+    """Kill worker processes at random moments while there is work; return the number of kills."""
     chance = random.Random(seed)
     killed = 0
     while killed < KILLS:
@@ -118,7 +119,7 @@ async def _kill_at_random(pool: RunningPool, work: Work, seed: int) -> int:
         if not counts.sizes["leases"] and not counts.lanes:
             break
         until = time.monotonic() + chance.uniform(0, 0.4)
-        await wait_until(lambda until=until: time.monotonic() >= until, "the moment has come")  # type: ignore[misc]
+        await wait_until(lambda until=until: time.monotonic() >= until, "the moment to kill has come")  # type: ignore[misc]
         workers = pool.workers
         if workers:
             os.kill(chance.choice(workers).pid, signal.SIGKILL)
