@@ -18,7 +18,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
 from tests.repo.tree import ROOT
 from tests.services.look import ended, evidence, is_in, record_of
-from tests.support import block_until, wait_until
+from tests.support import block_until, process_state, wait_until
 
 pytestmark = [
     pytest.mark.system,
@@ -159,7 +159,7 @@ async def test_a_killed_worker_is_dead_once_it_is_reaped_and_not_before(children
     await both_begun(children)
     sweep = Sweep(children.registry, LeaseOwner.local_process("neighbour", "neighbour-1"))
     child.send(signal.SIGKILL)
-    await wait_until(lambda: _state(child.process.pid) == "Z", "it is a zombie")
+    await wait_until(lambda: process_state(child.process.pid) == "Z", "it is a zombie")
 
     assert await sweep.run_once() == SweepReport()
     child.end()
@@ -167,14 +167,14 @@ async def test_a_killed_worker_is_dead_once_it_is_reaped_and_not_before(children
 
 
 async def test_work_of_a_worker_that_was_stopped_for_longer_than_its_lease(children: Children) -> None:
-    """When it runs again after the lapse, another worker has the rerunnable work; the owner-bound work is still its own.
+    """When it runs again after the lapse, another worker has the rerunnable work, and it has the owner-bound work.
 
     The revenant claims the owner-bound work again and writes its result. Its result of the other is refused.
     """
     first = children.start(1_000)
     await both_begun(children)
     first.send(signal.SIGSTOP)
-    block_until(lambda: _state(first.process.pid) == "T", "it is stopped")
+    block_until(lambda: process_state(first.process.pid) == "T", "it is stopped")
     second = children.start(30_000)
     await wait_until(lambda: len(children.begun("again")) == 2, "the rerunnable one runs elsewhere", 20)
     await is_in(children.registry, "once", Phase.UNCERTAIN)
@@ -194,7 +194,3 @@ async def test_work_of_a_worker_that_was_stopped_for_longer_than_its_lease(child
     assert (again.status, getattr(again.outcome, "value", None)) == (ProcessStatus.COMPLETED, second.incarnation)
     assert children.begun("once") == [first.incarnation]
     assert children.begun("again") == [first.incarnation, second.incarnation]
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
