@@ -22,7 +22,7 @@ from lash_redis.core.model import (
 )
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare
-from lash_redis.tasks.payload import Misfit, carried
+from lash_redis.tasks.payload import InvalidValue, plain_value
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -233,9 +233,9 @@ class BlockingLash(_Door):
 
 def _expected(process_id: str, grantee: str | None, metadata: Mapping[str, Any] | None) -> ProcessRegistration:
     try:
-        plain = carried(dict(metadata or {}))
-    except Misfit as misfit:
-        raise PayloadError(f"metadata{misfit.where}: {misfit.why}") from misfit.__cause__
+        plain = plain_value(dict(metadata or {}))
+    except InvalidValue as invalid:
+        raise PayloadError(f"metadata{invalid.where}: {invalid.why}") from invalid.__cause__
     return ProcessRegistration(
         process_id, ExternalInput(plain), RecoveryDisposition.EXTERNALLY_OWNED, granted_to=grantee
     )
