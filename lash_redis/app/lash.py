@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar
 
-from lash_redis.app.connections import Connections, Server
+from lash_redis.app.connections import Connections, ServerSource
 from lash_redis.app.process import Process, Surroundings
 from lash_redis.app.task import Task
 from lash_redis.core.checks import DEFAULT_LOSS_LIMIT, MAX_PAYLOAD_BYTES, checked_id
@@ -85,7 +85,7 @@ class Lash(_Door):
         new_registry(
             _SOME_URL if url_or_client is None else url_or_client
         )  # checks them all, here and not at first use
-        connections = Connections(Server(url_or_client), new_registry)
+        connections = Connections(ServerSource(url_or_client), new_registry)
         super().__init__(Surroundings(connections, {}))
         self._tasks: dict[str, Task[..., Any]] = {}
         self.blocking = BlockingLash(self._surroundings)
