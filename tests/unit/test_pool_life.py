@@ -140,12 +140,16 @@ async def pool(registry: ProcessRegistry) -> AsyncIterator[Pool]:
     await made.close()
 
 
-async def held(registry: ProcessRegistry, owner: LeaseOwner, name: str, kind: RecoveryDisposition) -> None:
-    """Register a process, and claim and start it for ``owner``."""
-    await registry.register(ProcessRegistration(name, TaskInput("task"), kind))
-    claimed = await registry.claim(name, owner, 30_000)
-    assert isinstance(claimed, Acquired)
-    await registry.start(claimed.lease)
+DISPOSITIONS = {"pay": RecoveryDisposition.OWNER_BOUND, "measure": RecoveryDisposition.RERUNNABLE}
+
+
+async def started(registry: ProcessRegistry, owner: LeaseOwner, *names: str) -> None:
+    """Register processes, and claim and start them for ``owner``."""
+    for name in names:
+        await registry.register(ProcessRegistration(name, TaskInput("task"), DISPOSITIONS[name]))
+        claimed = await registry.claim(name, owner, 30_000)
+        assert isinstance(claimed, Acquired)
+        await registry.start(claimed.lease)
 
 
 def note_calls(pool: Pool, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch, **notes: str) -> None:
@@ -165,8 +169,7 @@ async def test_after_a_death_the_group_is_killed_then_it_is_reaped_recorded_and_
 ) -> None:
     """In this order no work outlives the proof of death, and no false proof is written."""
     _, process, end, owner = await pool.admitted()
-    await held(registry, owner, "pay", RecoveryDisposition.OWNER_BOUND)
-    await held(registry, owner, "measure", RecoveryDisposition.RERUNNABLE)
+    await started(registry, owner, "pay", "measure")
     note_calls(pool, registry, monkeypatch, record_death="recorded", settle_many="settled")
 
     process.end("killed by SIGSEGV")
@@ -225,8 +228,7 @@ async def test_what_still_runs_is_settled_before_the_worker_process_is_reaped(
 ) -> None:
     """The supervisor releases rerunnable work without a loss, and abandons owner-bound work with the exit status."""
     life, process, end, owner = await pool.admitted()
-    await held(registry, owner, "pay", RecoveryDisposition.OWNER_BOUND)
-    await held(registry, owner, "measure", RecoveryDisposition.RERUNNABLE)
+    await started(registry, owner, "pay", "measure")
     note_calls(pool, registry, monkeypatch, settle_many="settled")
     pool.drain.begin()
     life.drain()
@@ -250,7 +252,7 @@ async def test_one_that_does_not_report_in_time_is_killed_and_its_drain_finished
 ) -> None:
     """Its time is the sum of the drain's phases."""
     life, _process, end, owner = await pool.admitted()
-    await held(registry, owner, "pay", RecoveryDisposition.OWNER_BOUND)
+    await started(registry, owner, "pay")
 
     pool.drain.begin()
     life.drain()
@@ -296,7 +298,7 @@ async def test_one_with_another_namespace_is_refused(pool: Pool) -> None:
 async def test_one_that_dies_while_it_drains_is_a_fault(pool: Pool, registry: ProcessRegistry) -> None:
     """It did not finish its drain. What it held is settled by the proof of its death, and the exit code reports it."""
     life, process, end, owner = await pool.admitted()
-    await held(registry, owner, "pay", RecoveryDisposition.OWNER_BOUND)
+    await started(registry, owner, "pay")
     pool.drain.begin()
     life.drain()
 
