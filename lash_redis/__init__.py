@@ -1,6 +1,7 @@
 """A distributed worker pool on Redis whose every piece of work declares what recovery may do with it.
 
-Three doors: ``Lash`` declares, submits and waits; ``Worker`` runs; ``ProcessRegistry`` is the store underneath both.
+It has three public classes. ``Lash`` declares, submits and waits; ``Worker`` runs; ``ProcessRegistry`` is the store
+below both.
 """
 
 from __future__ import annotations

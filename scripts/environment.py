@@ -1,8 +1,8 @@
-"""Make the project's virtual environment: the slow half of scripts/bootstrap, for any Python of 3.11 or later.
+"""Make the project's virtual environment: the slow part of scripts/bootstrap, for any Python from 3.11 on.
 
-The environment carries a stamp that says what it was made of. The stamp is emptied first and written last, so that
-whatever a killed run left behind is seen and made anew; an environment without a stamp is somebody else's and stays as
-it is.
+A stamp in the environment records what it was made from. The stamp is emptied first and written last, so that the next
+run sees an environment that a killed run left incomplete, and makes it again. An environment without a stamp was made
+by somebody else and stays as it is.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-EXTRAS = {"run": "embedded,fast", "test": "test", "dev": "dev"}  # each holds those before it
+EXTRAS = {"run": "embedded,fast", "test": "test", "dev": "dev"}  # each includes the ones before it
 
 
 def main(root: Path, venv: Path, level: str, project: str) -> None:
-    """Bring ``venv`` to ``level``, unless another run did so while this one waited for its turn."""
+    """Install what ``level`` needs into ``venv``, unless another run did so while this one waited for the lock."""
     if level not in EXTRAS:
         raise SystemExit(f"expected one of {', '.join(EXTRAS)}, got {level!r}")
     levels = list(EXTRAS)[: list(EXTRAS).index(level) + 1]
     stamp = venv / "lash-stamp"
     with _one_at_a_time(root) as lock:
-        origin, made_of, known = _read(stamp)
+        origin, made_from, installed = _read(stamp)
         usable = origin == [_version(venv), f"{root} {venv}"]
-        if usable and made_of == project and level in known:
+        if usable and made_from == project and level in installed:
             return
         say(f"setting up {venv} ({level}) with Python {sys.version.split()[0]}")
         if not usable:
@@ -40,7 +40,7 @@ def main(root: Path, venv: Path, level: str, project: str) -> None:
 
 
 def say(line: str) -> None:
-    """Tell the user; standard output belongs to the command that comes after."""
+    """Show a line on standard error: standard output belongs to the command that runs next."""
     print(f"lash-redis: {line}", file=sys.stderr, flush=True)
 
 
@@ -53,10 +53,10 @@ def _one_at_a_time(root: Path) -> Iterator[int]:
 
 def _read(stamp: Path) -> tuple[list[str], str, list[str]]:
     try:
-        version, place, project, levels = stamp.read_text(encoding="utf-8").splitlines()
+        version, folders, project, levels = stamp.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return [], "", []
-    return [version, place], project, levels.split()
+    return [version, folders], project, levels.split()
 
 
 def _write(stamp: Path, lines: list[str]) -> None:
@@ -74,7 +74,7 @@ def _version(venv: Path) -> str:
 
 def _create(venv: Path, stamp: Path) -> None:
     if venv.exists() and any(venv.iterdir()) and not stamp.exists():
-        raise SystemExit(f"lash-redis: {venv} was not made by us: remove it, or name another place by $LASH_VENV")
+        raise SystemExit(f"lash-redis: {venv} was not made by us: remove it, or set $LASH_VENV to another folder")
     has_pip = importlib.util.find_spec("ensurepip") is not None
     if importlib.util.find_spec("venv") is None or not (has_pip or importlib.util.find_spec("pip")):
         name = "python{}.{}".format(*sys.version_info)
@@ -96,9 +96,9 @@ def _install(root: Path, venv: Path, extras: str, lock: int) -> None:
     pip = [python, "-I", "-m", "pip"]
     if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode != 0:
         pip = [sys.executable, "-I", "-m", "pip", "--python", python]
-    # Wheels rather than newer sources: no compiler is needed where there is a wheel at all.
+    # An older wheel is better than a newer source: it needs no compiler.
     wanted = ["install", "--quiet", "--no-input", "--prefer-binary", "--editable", f".[{extras}]"]
-    # pip holds the lock too: when this run is killed, nobody clears the environment under it.
+    # pip inherits the lock: if this run is killed, no other run clears the environment while pip works in it.
     _quietly([*pip, *wanted], cwd=root, lock=lock)
 
 

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,11 @@ def block_until(is_so: Callable[[], object], what: str, at_most_s: float = 10) -
     while not is_so():
         assert time.monotonic() < deadline, f"waited {at_most_s} s in vain until {what}"
         time.sleep(POLL_S)
+
+
+def process_state(pid: int) -> str:
+    """Return the state of an OS process as Linux writes it: ``T`` stopped, ``Z`` a zombie."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 class ManualClock:

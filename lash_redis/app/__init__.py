@@ -1,1 +1,1 @@
-"""The door for people who write tasks: declare, submit, wait. Async, and the same names for plain code."""
+"""The public classes for people who write tasks: declare, submit, wait. Async, and blocking under the same names."""

@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
-from lash_redis.app.connections import Connections, Server
+from lash_redis.app.connections import Connections, ServerSource
 from lash_redis.app.process import Process, Surroundings
 from lash_redis.app.task import Task
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
@@ -23,7 +23,7 @@ from lash_redis.core.model import (
 from lash_redis.core.options import ChosenOptions
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare
-from lash_redis.tasks.payload import Misfit, carried
+from lash_redis.tasks.payload import InvalidValue, plain_value
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,7 +86,7 @@ class Lash(_Handles):
         new_registry(
             _SOME_URL if url_or_client is None else url_or_client
         )  # refuses bad arguments now, not at first use
-        connections = Connections(Server(url_or_client), new_registry)
+        connections = Connections(ServerSource(url_or_client), new_registry)
         super().__init__(Surroundings(connections, {}))
         self._tasks: dict[str, Task[..., Any]] = {}
         self.blocking = BlockingLash(self._surroundings)
@@ -232,9 +232,9 @@ class BlockingLash(_Handles):
 
 def _expected(process_id: str, grantee: str | None, metadata: Mapping[str, Any] | None) -> ProcessRegistration:
     try:
-        plain = carried(dict(metadata or {}))
-    except Misfit as misfit:
-        raise PayloadError(f"metadata{misfit.where}: {misfit.why}") from misfit.__cause__
+        plain = plain_value(dict(metadata or {}))
+    except InvalidValue as invalid:
+        raise PayloadError(f"metadata{invalid.where}: {invalid.why}") from invalid.__cause__
     return ProcessRegistration(
         process_id, ExternalInput(plain), RecoveryDisposition.EXTERNALLY_OWNED, granted_to=grantee
     )

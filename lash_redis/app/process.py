@@ -1,4 +1,4 @@
-"""The handle of one process: wait for its outcome, read its record, ask for its end."""
+"""The handle of one process: wait for its outcome, read its record, request a cancel or an abandon."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _ON_UNCERTAIN: Final = ("wait", "raise")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all handles of one ``Lash`` share: its connections, and by name what it declared."""
+    """What all handles and tasks of one ``Lash`` share: its connections, and its declarations by task name."""
 
     connections: Connections
     declarations: dict[str, Declaration]
 
 
 class _Handle:
-    """What both handles know.
+    """What both handles share.
 
     Args:
-        surroundings: of the ``Lash`` that it came from.
+        surroundings: of its ``Lash``.
         id: the process id.
-        known: it is registered, so that no row means that it was pruned.
+        known: whether the process is known to be registered. If so, a missing row was pruned.
     """
 
     __slots__ = ("_known", "_surroundings", "id")
@@ -49,7 +49,8 @@ class _Handle:
             raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {on_uncertain!r}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
 
-    def _typed(self, record: ProcessRecord) -> Outcome:
+    def _outcome(self, record: ProcessRecord) -> Outcome:
+        """Return the outcome of a terminal record, a result as the type that its task declares."""
         outcome = record.outcome
         assert outcome is not None  # noqa: S101 - a wait ends with a terminal record
         if isinstance(outcome, Success) and isinstance(record.input, TaskInput):
@@ -58,89 +59,91 @@ class _Handle:
                 return Success(decode_result(declaration, outcome.value))
         return outcome
 
-    def _there(self, record: ProcessRecord | None) -> ProcessRecord:
+    def _existing(self, record: ProcessRecord | None) -> ProcessRecord:
         if record is None:
             raise UnknownProcess(self.id)
         return record
 
 
 class Process(_Handle):
-    """One durable execution, known by its id. A handle costs nothing and does no I/O by itself."""
+    """The handle of one durable execution, known by its id. Making a handle does no I/O."""
 
     __slots__ = ()
 
     @property
     def blocking(self) -> BlockingProcess:
-        """The same for plain code."""
+        """The same handle for code without an event loop."""
         return BlockingProcess(self._surroundings, self.id, known=self._known)
 
     async def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
         """Wait until the process has ended and return its outcome, a result as the type that its task declares.
 
         Args:
-            timeout: seconds; None waits for ever. Until then an unreachable server is waited for too.
-            on_uncertain: ``"wait"`` until an operator has settled it, or ``"raise"`` (noticed within 10 s).
+            timeout: seconds; None waits for ever. During an outage the wait goes on.
+            on_uncertain: ``"wait"`` until an operator has settled it, or ``"raise"`` an error (within 10 s).
 
         Raises:
             TimeoutError: it has not ended within the timeout.
             UnknownProcess: no process has this id.
-            OutcomePruned: it was there, and was pruned.
+            OutcomePruned: the process was pruned.
             OutcomeUncertain: its owner is silent, and ``on_uncertain`` is ``"raise"``.
-            PayloadError: the function returned something else than it declares; ``record`` has it as it is.
+            PayloadError: the function returned another type than it declares; ``record`` has the stored result.
         """
         wait = self._wait(timeout, on_uncertain)
         side = await self._surroundings.connections.here()
-        return self._typed(await side.waiting.end_of(wait))
+        return self._outcome(await side.waiter.wait_for(wait))
 
     async def record(self) -> ProcessRecord:
-        """Return the record as it stands, with payloads as they are stored.
+        """Return the present record, with payloads as they are stored.
 
         Raises:
             UnknownProcess: no process has this id, or it was pruned.
         """
         side = await self._surroundings.connections.here()
-        return self._there(await side.registry.get(self.id))
+        return self._existing(await side.registry.get(self.id))
 
     async def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
-        """Ask that the work stop; what nobody holds and nobody started is cancelled at once.
+        """Ask for the work to stop. A process that nobody holds is cancelled at once if recovery could run it again.
 
         Raises:
-            UnknownProcess, AlreadyTerminal: there is nothing to stop.
+            UnknownProcess: no process has this id.
+            AlreadyTerminal: the process has ended.
         """
         side = await self._surroundings.connections.here()
         return await side.registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
 
     async def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
-        """Permit, durably, that the result stay unknown; a sweep acts on it.
+        """Record the permission to accept that the result stays unknown. A sweep acts on it.
 
         Raises:
-            UnknownProcess, AlreadyTerminal: there is nothing to give up.
-            NothingToAbandon: rerunnable or never started: cancel it instead.
+            UnknownProcess: no process has this id.
+            AlreadyTerminal: the process has ended.
+            NothingToAbandon: the process is rerunnable or was never started; cancel it instead.
         """
         side = await self._surroundings.connections.here()
         return await side.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
 
 
 class BlockingProcess(_Handle):
-    """The handle for plain code: the same names, and each call blocks its thread."""
+    """The handle for code without an event loop: the same names, and each call blocks its thread."""
 
     __slots__ = ()
 
     def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
-        """Do as ``Process.outcome`` does."""
+        """Do what ``Process.outcome`` does."""
         wait = self._wait(timeout, on_uncertain)
-        return self._typed(self._surroundings.connections.plain().waiting.end_of(wait))
+        return self._outcome(self._surroundings.connections.plain().waiter.wait_for(wait))
 
     def record(self) -> ProcessRecord:
-        """Do as ``Process.record`` does."""
-        return self._there(self._surroundings.connections.plain().registry.get(self.id))
+        """Do what ``Process.record`` does."""
+        return self._existing(self._surroundings.connections.plain().registry.get(self.id))
 
     def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
-        """Do as ``Process.request_cancel`` does."""
+        """Do what ``Process.request_cancel`` does."""
         registry = self._surroundings.connections.plain().registry
         return registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
 
     def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
-        """Do as ``Process.request_abandon`` does."""
+        """Do what ``Process.request_abandon`` does."""
         registry = self._surroundings.connections.plain().registry
         return registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))

@@ -1,4 +1,4 @@
-"""One wait, without the waiting: what a row means to it, and how long to go without reading one. Pure."""
+"""One wait for the end of a process: what a row means to it, and how long to wait between reads. Pure."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.rows import Row
 
 _REREAD_S: Final = 7.5
-_REREAD_SPREAD: Final = 1 / 3  # 5 to 10 s
+_REREAD_SPREAD: Final = 1 / 3  # so from 5 to 10 s
 
 
 class Wait:
-    """One caller's wait for one process, and what the rows that are read meanwhile mean to it.
+    """One caller's wait for the end of one process.
 
     Args:
-        process_id: whose end is waited for.
-        known: the process is known to be registered, so that no row means *pruned*.
-        raise_uncertain: end the wait where the process is uncertain.
-        timeout: seconds, None to wait for ever.
+        process_id: of the process.
+        known: whether the process is known to be registered. If so, a missing row was pruned.
+        raise_uncertain: whether an uncertain process ends the wait with an error.
+        timeout: seconds; None waits for ever.
 
     Raises:
         SettingsError: the timeout is no number of seconds.
@@ -41,12 +41,13 @@ class Wait:
         self._raise_uncertain = raise_uncertain
         self._phase: Phase | None = None
 
-    def judge(self, row: Row | None) -> ProcessRecord | None:
-        """Return the record if the process has ended, None to wait on.
+    def record_if_ended(self, row: Row | None) -> ProcessRecord | None:
+        """Return the record if the row shows that the process has ended, None if the wait goes on.
 
         Raises:
-            OutcomePruned, UnknownProcess: there is no row (any more).
-            OutcomeUncertain: it is uncertain, and the caller wants to know.
+            OutcomePruned: the row was pruned.
+            UnknownProcess: there is no row, and nothing shows that there ever was one.
+            OutcomeUncertain: the process is uncertain, and the caller wants an error then.
         """
         if row is None:
             raise OutcomePruned(self.process_id) if self._known else UnknownProcess(self.process_id)
@@ -58,8 +59,8 @@ class Wait:
             raise OutcomeUncertain(self.process_id, row.record())
         return None
 
-    def overdue(self, outages: Sequence[RegistryUnavailable]) -> TimeoutError:
-        """Return the error for a wait that took too long, with what is known of the process."""
+    def timeout_error(self, outages: Sequence[RegistryUnavailable]) -> TimeoutError:
+        """Return the error for a wait beyond its timeout, with what the last reads showed."""
         known = f"it is {self._phase.value}" if self._phase is not None else "it was not read yet"
         if outages:
             known += f"; {outages[-1]}"
@@ -67,23 +68,23 @@ class Wait:
 
 
 def ended_id(text: str) -> str:
-    """Return the id of the process that a message says has ended; empty if it says something else."""
+    """Return the process id in a message that a process has ended; empty for any other message."""
     kind, _, process_id = text.partition(" ")
     return process_id if kind == "ended" else ""
 
 
-def until_reread_s() -> float:
-    """Return how long to rely on being told, s: 5 to 10."""
+def reread_delay_s() -> float:
+    """Return how long to wait for a message before reading the row again, 5 to 10 s (rule 9.3)."""
     return jittered(_REREAD_S, _REREAD_SPREAD)
 
 
-def after_outage_s(failures: int) -> float:
-    """Return how long to wait, s, after so many reads in a row without an answer."""
+def retry_delay_s(failures: int) -> float:
+    """Return how long to wait before the next read, s, after ``failures`` reads in a row without an answer."""
     return jittered(backoff(failures, 0.05, 2.0), 0.2)
 
 
-def closed() -> LashError:
-    """Return the error for who waits on something that is closed."""
+def closed_error() -> LashError:
+    """Return the error for a wait whose connection was closed."""
     return LashError("closed while somebody waited for an outcome")
 
 

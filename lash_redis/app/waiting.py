@@ -1,8 +1,8 @@
-"""Waiting for the end of processes without polling (design, section 6, "wake-ups are hints").
+"""Waiting for the end of processes, by one subscription and by reads of the rows (rules 9.3 and 9.5).
 
-The point read is the truth: it finds the end, or notes on the row that this client waits. Then the terminal write says
-so on the client's one subscription, and the read is made again. It is also made again each time that the subscription
-stands anew, since nothing was heard before, and every 5 to 10 s in case a word was lost.
+A read finds the end, or notes on the row that this client waits. The terminal write then publishes a message on the
+client's one subscription, and the client reads the row again. It also reads again after each new subscription, since
+messages before it were lost, and every 5 to 10 s in case a message was lost.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from lash_redis.app.wait import Wait, after_outage_s, closed, ended_id, until_reread_s
+from lash_redis.app.wait import Wait, closed_error, ended_id, reread_delay_s, retry_delay_s
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import ProcessRecord
@@ -24,45 +24,45 @@ from lash_redis.registry.listening import listen, listen_blocking
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
-_LEAVING_S: Final = 1.0
+_CLOSE_TIMEOUT_S: Final = 1.0
 
 
-class Waiting:
-    """All waits of one event loop: they share one subscription, and those of one moment share one read."""
+class Waiter:
+    """All waits of one event loop. They share one subscription, and the waits that are due share one read."""
 
     def __init__(self, registry: ProcessRegistry) -> None:
         self._registry = registry
         self._name = random_token()
         self._waits: dict[str, dict[asyncio.Future[ProcessRecord], Wait]] = {}
-        self._due: dict[str, None] = {}  # whom to read next, in order
-        self._news = asyncio.Event()
-        self._outages: list[RegistryUnavailable] = []  # since the last read that was answered
+        self._due: dict[str, None] = {}  # ids to read next, in order
+        self._changed = asyncio.Event()  # set when something is due or the last wait of a process has ended
+        self._outages: list[RegistryUnavailable] = []  # since the last answered read
         self._reader: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
 
-    async def end_of(self, wait: Wait) -> ProcessRecord:
-        """Return the record of a process that has ended, as soon as it has.
+    async def wait_for(self, wait: Wait) -> ProcessRecord:
+        """Wait until the process has ended, and return its record. During an outage the wait goes on.
 
         Raises:
-            TimeoutError: it has not within the wait's timeout. Until then an outage is waited out.
-            LashError: as ``Wait.judge`` says, or the registry refused the read.
+            TimeoutError: it has not ended within the timeout of the wait.
+            LashError: an error of ``Wait.record_if_ended``, or the registry refused the read.
         """
         ended: asyncio.Future[ProcessRecord] = asyncio.get_running_loop().create_future()
         self._waits.setdefault(wait.process_id, {})[ended] = wait
         self._read_soon([wait.process_id])
         if self._reader is None or self._reader.done():
-            self._reader = asyncio.create_task(self._keep_reading())
+            self._reader = asyncio.create_task(self._read_while_waits())
         try:
             async with asyncio.timeout(wait.timeout):
                 return await ended
         except TimeoutError:
-            raise wait.overdue(self._outages) from None
+            raise wait.timeout_error(self._outages) from None
         finally:
             self._forget(wait.process_id, ended)
 
     async def aclose(self) -> None:
-        """End the subscription, and every wait with an error."""
-        self._fail(self._waits, closed())
+        """End the subscription, and end every wait with an error."""
+        self._fail(self._waits, closed_error())
         tasks = [task for task in (self._reader, self._listener) if task is not None]
         for task in tasks:
             task.cancel()
@@ -74,52 +74,52 @@ class Waiting:
         if not waits:
             del self._waits[process_id]
             self._due.pop(process_id, None)
-            self._news.set()
+            self._changed.set()
 
     def _read_soon(self, process_ids: Iterable[str]) -> None:
         self._due.update(dict.fromkeys(process_ids))
-        self._news.set()
+        self._changed.set()
 
-    async def _keep_reading(self) -> None:
-        """Read what is due, and everything now and then, as long as anybody waits."""
+    async def _read_while_waits(self) -> None:
+        """Read what is due, and every row each 5 to 10 s, until there is no wait."""
         loop = asyncio.get_running_loop()
-        reread_at = loop.time() + until_reread_s()
+        reread_at = loop.time() + reread_delay_s()
         while self._waits:
             if loop.time() >= reread_at:
                 self._read_soon(self._waits)
-                reread_at = loop.time() + until_reread_s()
+                reread_at = loop.time() + reread_delay_s()
             if self._due:
                 await self._read(list(islice(self._due, MAX_BATCH)))
                 continue
-            self._news.clear()
+            self._changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(reread_at):
-                    await self._news.wait()
+                    await self._changed.wait()
 
     async def _read(self, process_ids: list[str]) -> None:
         for process_id in process_ids:
-            del self._due[process_id]  # before the read: what is said meanwhile makes it due again
+            del self._due[process_id]  # before the read: a message during the read makes it due again
         try:
             rows = await self._registry.watch(process_ids, self._name)
         except RegistryUnavailable as outage:
             self._outages.append(outage)
             self._read_soon(process_id for process_id in process_ids if process_id in self._waits)
-            await sleep(after_outage_s(len(self._outages)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to hear
+            await sleep(retry_delay_s(len(self._outages)))
+        except Exception as error:  # noqa: BLE001 - the callers get it, whatever it is
             self._fail(process_ids, error)
         else:
             self._outages.clear()
             for process_id, row in zip(process_ids, rows, strict=True):
-                self._tell(process_id, row)
+                self._end_waits(process_id, row)
             self._listen()
 
-    def _tell(self, process_id: str, row: Row | None) -> None:
+    def _end_waits(self, process_id: str, row: Row | None) -> None:
         for ended, wait in self._waits.get(process_id, {}).items():
             if ended.done():
                 continue
             try:
-                record = wait.judge(row)
-            except Exception as error:  # noqa: BLE001 - the same
+                record = wait.record_if_ended(row)
+            except Exception as error:  # noqa: BLE001 - the caller gets it, whatever it is
                 ended.set_exception(error)
             else:
                 if record is not None:
@@ -135,102 +135,103 @@ class Waiting:
         if self._listener is not None and not self._listener.done():
             return
         if all(ended.done() for waits in self._waits.values() for ended in waits):
-            return  # the read found every end: no need to hear of one
-        self._listener = asyncio.create_task(listen(self._registry, self._name, self._heard, self._subscribed))
+            return  # the read found every end, so that no message is needed
+        listening = listen(self._registry, self._name, self._on_message, self._on_subscribed)
+        self._listener = asyncio.create_task(listening)
 
-    def _heard(self, _partition: int, text: str) -> None:
+    def _on_message(self, _partition: int, text: str) -> None:
         process_id = ended_id(text)
         if process_id in self._waits:
             self._read_soon([process_id])
 
-    def _subscribed(self) -> None:
+    def _on_subscribed(self) -> None:
         self._read_soon(self._waits)
 
 
-class BlockingWaiting:
-    """The same for plain code: one listening thread for all, and each waiting thread reads for itself.
+class BlockingWaiter:
+    """All waits of code without an event loop. One thread listens for all; each waiting thread reads its own row.
 
-    A read of a server that hangs may outlast the wait's timeout, by the registry's attempts and their timeouts.
+    If the server hangs, a read may last longer than the wait's timeout, by the registry's attempts and their timeouts.
     """
 
     def __init__(self, registry: BlockingRegistry) -> None:
         self._registry = registry
         self._name = random_token()
         self._changing = threading.Condition()
-        self._waits: dict[str, list[threading.Event]] = {}
+        self._waits: dict[str, list[threading.Event]] = {}  # set when the row is to be read again
         self._stopped = threading.Event()
         self._listener: threading.Thread | None = None
 
-    def end_of(self, wait: Wait) -> ProcessRecord:
-        """Return the record of a process that has ended, as soon as it has; errors as ``Waiting.end_of``."""
+    def wait_for(self, wait: Wait) -> ProcessRecord:
+        """Wait until the process has ended, and return its record; errors as of ``Waiter.wait_for``."""
         deadline_ms = None if wait.timeout is None else boottime_ms() + wait.timeout * 1000
-        with self._news_of(wait.process_id) as news:
+        with self._read_again_event(wait.process_id) as read_again:
             outages: list[RegistryUnavailable] = []
             while True:
-                news.clear()  # before the read: what is said meanwhile asks for another
-                pause_s = until_reread_s()
+                read_again.clear()  # before the read: a message during the read asks for another
+                pause_s = reread_delay_s()
                 try:
                     row = self._registry.watch([wait.process_id], self._name)[0]
                 except RegistryUnavailable as outage:
                     outages.append(outage)
-                    pause_s = after_outage_s(len(outages))
+                    pause_s = retry_delay_s(len(outages))
                 else:
                     outages.clear()
-                    record = wait.judge(row)
+                    record = wait.record_if_ended(row)
                     if record is not None:
                         return record
                     self._listen()
                 if deadline_ms is not None:
                     left_s = (deadline_ms - boottime_ms()) / 1000
                     if left_s <= 0:
-                        raise wait.overdue(outages)
+                        raise wait.timeout_error(outages)
                     pause_s = min(pause_s, left_s)
-                news.wait(pause_s)
+                read_again.wait(pause_s)
                 if self._stopped.is_set():
-                    raise closed()
+                    raise closed_error()
 
     def close(self) -> None:
-        """End the subscription, and every wait with an error."""
+        """End the subscription, and end every wait with an error."""
         self._stopped.set()
-        self._subscribed()
-        with self._changing:  # nobody should be reading when the connections are closed next
-            self._changing.wait_for(lambda: not self._waits, _LEAVING_S)
+        self._on_subscribed()  # wakes every waiting thread
+        with self._changing:  # the connections are closed next, and no thread should be reading then
+            self._changing.wait_for(lambda: not self._waits, _CLOSE_TIMEOUT_S)
 
     @contextlib.contextmanager
-    def _news_of(self, process_id: str) -> Iterator[threading.Event]:
-        news = threading.Event()
+    def _read_again_event(self, process_id: str) -> Iterator[threading.Event]:
+        read_again = threading.Event()
         with self._changing:
-            self._waits.setdefault(process_id, []).append(news)
+            self._waits.setdefault(process_id, []).append(read_again)
         try:
-            yield news
+            yield read_again
         finally:
             with self._changing:
                 waits = self._waits[process_id]
-                waits.remove(news)
+                waits.remove(read_again)
                 if not waits:
                     del self._waits[process_id]
                     self._changing.notify_all()
 
     def _listen(self) -> None:
         with self._changing:
-            # A thread does not live on in a child made by os.fork, so that it is asked, not assumed.
+            # A thread does not survive os.fork in the child, so that its presence is no proof that it runs.
             if self._stopped.is_set() or (self._listener is not None and self._listener.is_alive()):
                 return
             self._listener = threading.Thread(
                 target=listen_blocking,
-                args=(self._registry, self._name, self._heard, self._subscribed, self._stopped),
+                args=(self._registry, self._name, self._on_message, self._on_subscribed, self._stopped),
                 name="lash-redis-listener",
                 daemon=True,
             )
             self._listener.start()
 
-    def _heard(self, _partition: int, text: str) -> None:
+    def _on_message(self, _partition: int, text: str) -> None:
         with self._changing:
-            for news in self._waits.get(ended_id(text), ()):
-                news.set()
+            for read_again in self._waits.get(ended_id(text), ()):
+                read_again.set()
 
-    def _subscribed(self) -> None:
+    def _on_subscribed(self) -> None:
         with self._changing:
             for waits in self._waits.values():
-                for news in waits:
-                    news.set()
+                for read_again in waits:
+                    read_again.set()

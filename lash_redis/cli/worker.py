@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         return _BAD_SETTINGS
     from lash_redis.pool import signals
 
-    signals.hold()  # until the pool handles them: the kernel drops a signal that pid 1 does not handle yet
+    signals.block_signals()  # until the pool handles them: the kernel drops a signal that pid 1 does not handle yet
     import asyncio
 
     from lash_redis.pool.logs import log_to_stderr

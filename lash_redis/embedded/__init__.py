@@ -1,6 +1,6 @@
-"""The embedded server: a real Valkey of the project's own, shared by everything that is started from it.
+"""The embedded server: a Valkey of the project's own, shared by all OS processes that are started from the project.
 
-No URL and no ``$LASH_REDIS_URL`` lead here (design, section 7). ``connect`` is the door; ``guardian`` is the OS process
-behind it; ``server`` knows the binary, ``locks`` the file locks that are all the coordination there is, and
-``project`` where everything lies. This room knows nothing of processes, leases or scripts: it gives a URL.
+Without a URL and without ``$LASH_REDIS_URL`` a program uses it. ``connect`` is what such a program calls. ``guardian``
+is the OS process that owns the server, and ``launch`` starts it. ``server`` knows the binary, ``locks`` the file locks,
+and ``project`` where the files lie. This package knows nothing of processes, leases or scripts: it returns a URL.
 """

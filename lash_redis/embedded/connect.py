@@ -1,7 +1,7 @@
-"""The door to the embedded server: what an OS process does that wants to use it (design, section 7).
+"""How an OS process uses the embedded server (rule 10.1).
 
-It takes *users* shared and holds it as long as it uses the server: that is what keeps the server running. If nothing
-answers, it starts a guardian and tries again.
+It holds the lock *users* shared for as long as it uses the server, and this keeps the server running. If the server
+does not answer, it starts a guardian and tries again.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lash_redis.core.timing import boottime_ms, pause
-from lash_redis.embedded.launch import LOADING, READY, look, start_guardian, unavailable
+from lash_redis.embedded.launch import LOADING, READY, server_state, start_guardian, unavailable
 from lash_redis.embedded.locks import USERS, FileLock
 from lash_redis.embedded.project import data_folder, prepare, socket_path
 
-_PATIENCE_MS = 15_000
+_TIMEOUT_MS = 15_000
 _LAUNCH_EVERY_MS = 1_000
-_MOST_LAUNCHES = 2
-_LOOK_EVERY_S = 0.02
+_MAX_LAUNCHES = 2
+_POLL_S = 0.02
 
 
 class EmbeddedServer:
-    """This OS process's use of the project's server, which runs at least until it is closed.
+    """One use of the project's server by this OS process. The server runs at least until the use is closed.
 
-    A child made by ``os.fork`` is no user of it, and opens the server for itself if it wants to be one.
+    A child made by ``os.fork`` does not inherit the use. It opens the server itself if it needs it.
     """
 
     def __init__(self, data: Path, users: FileLock) -> None:
@@ -34,39 +34,40 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Where redis-py finds the server: ``unix:///….sock``, database 0."""
+        """The URL for redis-py: ``unix:///….sock``, database 0."""
         return f"unix://{quote(os.fspath(socket_path(self.data)))}"
 
     @property
     def is_open(self) -> bool:
-        """Whether this OS process counts as a user: not once it is closed, and not in a child made by ``os.fork``."""
+        """Whether this use lasts: False after ``close``, and in a child made by ``os.fork``."""
         return self in _open_here
 
     def ensure_answering(self) -> None:
-        """Wait until the server answers, starting a guardian for it if need be; for about 15 s, longer if it loads.
+        """Wait until the server answers, and start a guardian for it if needed.
 
-        ``open_embedded`` has done so already. It is for whoever outlives a guardian that was killed.
+        It waits for about 15 s, and longer while the server loads its data. ``open_embedded`` calls it. Call it again
+        after a guardian was killed.
 
         Raises:
-            RegistryUnavailable: it does not answer; the message shows the end of its log.
-            SettingsError: there is no server to start on this platform, or no place for its socket.
+            RegistryUnavailable: the server does not answer; the message shows the end of its log.
+            SettingsError: this platform has no server, or no folder fits its socket.
         """
-        deadline_ms, launch_ms, launches = boottime_ms() + _PATIENCE_MS, 0, 0
-        while (answer := look(self.data)) != READY:
+        deadline_ms, launch_ms, launches = boottime_ms() + _TIMEOUT_MS, 0, 0
+        while (state := server_state(self.data)) != READY:
             now_ms = boottime_ms()
-            if answer.startswith(LOADING):
-                deadline_ms = now_ms + _PATIENCE_MS
+            if state.startswith(LOADING):
+                deadline_ms = now_ms + _TIMEOUT_MS
             elif now_ms > deadline_ms:
-                raise unavailable(self.data, f"no answer within {_PATIENCE_MS // 1000} s ({answer})")
+                raise unavailable(self.data, f"no answer within {_TIMEOUT_MS // 1000} s ({state})")
             elif now_ms >= launch_ms:
-                if launches == _MOST_LAUNCHES:
-                    raise unavailable(self.data, f"its server does not stay alive ({answer})")
+                if launches == _MAX_LAUNCHES:
+                    raise unavailable(self.data, f"its server does not stay alive ({state})")
                 launches += start_guardian(self.data)
                 launch_ms = boottime_ms() + _LAUNCH_EVERY_MS
-            pause(_LOOK_EVERY_S)
+            pause(_POLL_S)
 
     def close(self) -> None:
-        """Give the server up; its guardian stops it once nobody is left. Closing again does nothing."""
+        """End this use. The guardian stops the server after its last user has gone. Closing again does nothing."""
         try:
             _open_here.remove(self)
         except KeyError:
@@ -75,13 +76,13 @@ class EmbeddedServer:
 
 
 def open_embedded(start_from: Path | None = None, data: Path | None = None) -> EmbeddedServer:
-    """Return the project's server, running and shared with everybody who opens it; it blocks while it starts.
+    """Return a use of the project's server, which then runs; block while it starts.
 
-    The data lies in ``data``, else in ``$LASH_REDIS_DATA``, else in the project of ``start_from`` (the working folder
-    if None). An OS process may open it as often as it likes.
+    The data lies in ``data``, else in ``$LASH_REDIS_DATA``, else in the project of ``start_from`` (of the working
+    folder if None). An OS process may open the server several times.
 
     Raises:
-        SettingsError: the data folder or the platform does not allow it; the message says which, and what would.
+        SettingsError: the data folder or the platform cannot be used; the message says why, and what to do.
         RegistryUnavailable: the server does not answer within about 15 s; the message shows the end of its log.
     """
     folder = data_folder(start_from, data)
@@ -96,23 +97,23 @@ def open_embedded(start_from: Path | None = None, data: Path | None = None) -> E
 
 
 def _join_users(data: Path) -> FileLock:
-    """Take *users* shared, waiting for a guardian that is stopping its server to be done."""
-    deadline_ms = boottime_ms() + _PATIENCE_MS
+    """Take *users* shared. A guardian that is stopping its server holds it alone until it is done."""
+    deadline_ms = boottime_ms() + _TIMEOUT_MS
     while True:
         users = FileLock(data / USERS)
-        if users.try_shared() and users.is_in_place():
+        if users.try_shared() and users.is_at_its_path():
             return users
         users.close()
         if boottime_ms() > deadline_ms:
-            raise unavailable(data, f"its guardian has been stopping it for {_PATIENCE_MS // 1000} s")
-        pause(_LOOK_EVERY_S)
+            raise unavailable(data, f"its guardian has been stopping it for {_TIMEOUT_MS // 1000} s")
+        pause(_POLL_S)
 
 
 _open_here: set[EmbeddedServer] = set()
 
 
 def _disown_after_fork() -> None:
-    """Close the inherited files without unlocking them: the locks are the parent's, and end with it."""
+    """Close the inherited files and leave them locked: the locks belong to the parent and end with it."""
     for server in _open_here:
         server._users.close()  # noqa: SLF001 - the same module
     _open_here.clear()

@@ -1,8 +1,9 @@
-"""The guardian: the OS process that owns a project's server (design, section 7).
+"""The guardian: the OS process that owns a project's server (rule 10.1).
 
-``python -m lash_redis.embedded.guardian DATA SOCKET BINARY`` takes *server* and goes on in the background, or finds it
-held and exits. It lives in a session of its own, which whoever starts it makes, so that no Ctrl-C reaches it or its
-server before a drain has written its last fact. Once a second it looks whether anybody still holds *users*.
+``python -m lash_redis.embedded.guardian DATA SOCKET BINARY`` takes the lock *server* and goes on in the background. If
+another guardian holds the lock, it exits. Its starter puts it into a session of its own, so that Ctrl-C reaches neither
+it nor its server before a drain has written its last fact (rule 10.2). Once a second it checks whether anybody still
+holds *users*.
 """
 
 from __future__ import annotations
@@ -13,102 +14,102 @@ import sys
 from pathlib import Path
 
 from lash_redis.core.timing import boottime_ms, pause
-from lash_redis.embedded.launch import HELD, STARTED, ask_to_end
+from lash_redis.embedded.launch import HELD, STARTED, shut_down
 from lash_redis.embedded.locks import SERVER, USERS, WRITER, FileLock
-from lash_redis.embedded.project import note_socket
+from lash_redis.embedded.project import record_socket_folder
 from lash_redis.embedded.server import Server
 
-_LOOK_EVERY_S = 1.0
+_POLL_S = 1.0
 _LINGER_S = 2.0
-_LOOK_AGAIN_S = 0.02
-_ORPHAN_WAIT_MS = 10_000
+_WRITER_POLL_S = 0.02
+_WRITER_TIMEOUT_MS = 10_000
 _MAX_LOG_BYTES = 1 << 20
 _STDOUT = 1
 
 
 def main() -> int:
-    """Become the guardian of the data folder in ``argv``, if it has none, and return to whoever started it at once."""
+    """Become the guardian of the data folder in ``argv`` if it has none; the starter gets the exit status at once."""
     data, socket, binary = map(Path, sys.argv[1:])
     server_lock = FileLock(data / SERVER)
-    if not (server_lock.try_alone() and server_lock.is_in_place()):
+    if not (server_lock.try_exclusive() and server_lock.is_at_its_path()):
         return HELD
-    ask_to_end(socket)  # the server of a guardian that was killed, where no kernel has done it
-    socket.unlink(missing_ok=True)  # nobody new shall meet it, or what any other has left
+    shut_down(socket)  # the server of a killed guardian, on systems whose kernel has not ended it
+    socket.unlink(missing_ok=True)  # no new user may connect to that server, or to a socket that another one left
     if os.fork():
-        return STARTED  # its starter must not have a child that it does not know
-    _go_deaf()
+        return STARTED  # the guardian is the forked child, so that its starter has no child left to reap
+    _ignore_signals_to_users()
     os.umask(0o077)
     if os.fstat(_STDOUT).st_size > _MAX_LOG_BYTES:
         os.ftruncate(_STDOUT, 0)
-    note_socket(data, socket)
+    record_socket_folder(data, socket)
     writer = FileLock(data / WRITER)
-    if not _inherits(writer):
+    if not _take_writer(writer):
         return 1
     guard(Server(data, socket, binary, writer), server_lock, FileLock(data / USERS))
     return 0
 
 
 def guard(server: Server, server_lock: FileLock, users: FileLock) -> None:
-    """Keep the server running until its last user has gone, then stop it holding both locks, and give them back."""
-    while (why := _reason_to_end(server, server_lock, users)) is None:
-        pause(_LOOK_EVERY_S)
-    _say(f"{why}: stopping the server")
+    """Keep the server running until its last user has gone. Then stop it, holding both locks, and release them."""
+    while (why := _reason_to_stop(server, server_lock, users)) is None:
+        pause(_POLL_S)
+    _log(f"{why}: stopping the server")
     server.stop()
-    server_lock.release()  # before users, so that whoever waits for that finds this free
+    server_lock.release()  # before users: who waits for users needs a free server lock next
     users.release()
 
 
-def _inherits(writer: FileLock) -> bool:
-    """Take *writer*, once the server of a guardian that was killed has ended, and say whether it has."""
-    if writer.try_alone():
+def _take_writer(writer: FileLock) -> bool:
+    """Take *writer* once the server of a killed guardian has ended; return False if it does not end in time."""
+    if writer.try_exclusive():
         return True
-    _say("waiting for the end of the server of a guardian that was killed")
-    deadline_ms = boottime_ms() + _ORPHAN_WAIT_MS
-    while not writer.try_alone():
+    _log("waiting for the end of the server of a guardian that was killed")
+    deadline_ms = boottime_ms() + _WRITER_TIMEOUT_MS
+    while not writer.try_exclusive():
         if boottime_ms() > deadline_ms:
-            _say(f"it has not ended within {_ORPHAN_WAIT_MS // 1000} s: giving up")
+            _log(f"it has not ended within {_WRITER_TIMEOUT_MS // 1000} s: giving up")
             return False
-        pause(_LOOK_AGAIN_S)
+        pause(_WRITER_POLL_S)
     return True
 
 
-def _reason_to_end(server: Server, server_lock: FileLock, users: FileLock) -> str | None:
-    """Look at everything once, repair what can be repaired, and say why this is the end, if it is."""
-    if _is_deserted(users):
+def _reason_to_stop(server: Server, server_lock: FileLock, users: FileLock) -> str | None:
+    """Check everything once and repair what can be repaired; return why the guardian must stop, or None."""
+    if _has_no_user(users):
         return "the last user has gone"
-    if not server_lock.is_in_place():
-        return "the data folder has gone from its place"
+    if not server_lock.is_at_its_path():
+        return "the data folder has gone from its path"
     if server.has_died():
-        _say("the server has died")
+        _log("the server has died")
         return None if server.start_again() else "it dies again and again"
     if server.has_lost_its_socket():
-        _say("the socket was deleted: starting the server anew")
+        _log("the socket was deleted: starting the server anew")
         server.stop()
         server.start()
     return None
 
 
-def _is_deserted(users: FileLock) -> bool:
-    """Say whether nobody uses the server, now and after a while; *users* is then held alone."""
-    if not users.try_alone():
+def _has_no_user(users: FileLock) -> bool:
+    """Return whether nobody uses the server, now and 2 s later; *users* is then held alone."""
+    if not users.try_exclusive():
         return False
     users.release()
     pause(_LINGER_S)
-    return users.try_alone()
+    return users.try_exclusive()
 
 
-def _go_deaf() -> None:
-    """Hear no signal that may be meant for the users: a stop of their service is signalled to its whole group.
+def _ignore_signals_to_users() -> None:
+    """Ignore signals that may be meant for the users: a service manager signals a whole group to stop it.
 
-    What their OS process blocked or ignored was inherited, and must reach neither the server nor the wait for it.
+    The signal mask and the handling of SIGCHLD come from the user that started the guardian, so that they are reset.
     """
-    for unheard in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(unheard, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     sys.stderr.write(f"guardian {os.getpid()}: {text}\n")
     sys.stderr.flush()
 

@@ -1,4 +1,4 @@
-"""Starting a guardian, and the few words that are spoken with its server."""
+"""Starting a guardian, and the two commands that are sent to its server without a client library."""
 
 from __future__ import annotations
 
@@ -14,61 +14,61 @@ from lash_redis.embedded.locks import SERVER, FileLock
 from lash_redis.embedded.project import socket_path
 from lash_redis.embedded.server import server_binary
 
-STARTED, HELD = 0, 3  # what a guardian's start answers, as exit status
+STARTED, HELD = 0, 3  # exit status of a guardian's start: it became the guardian, or there is one
 READY = "+PONG"
 LOADING = "-LOADING"
 
-_LAUNCH_WAIT_S = 15
-_ANSWER_WAIT_S = 1.0
+_LAUNCH_TIMEOUT_S = 15
+_ANSWER_TIMEOUT_S = 1.0
 _TAIL_LINES = 15
 _TAIL_BYTES = 4096
 
 
 def ping(path: Path) -> str:
-    """Return what the server at this socket answers to PING: ``READY``, an error as Redis writes it, or why nothing."""
+    """Return the answer to PING at this socket: ``READY``, an error as Redis writes it, or why there is no answer."""
     try:
-        with _sent(path, b"PING\r\n") as link:
-            return link.recv(512).decode(errors="replace").strip()
+        with _send(path, b"PING\r\n") as connection:
+            return connection.recv(512).decode(errors="replace").strip()
     except OSError as error:
         return f"{path}: {error}"
 
 
-def ask_to_end(path: Path) -> None:
-    """Ask the server at this socket, if there is one, to end cleanly. For its guardian only."""
+def shut_down(path: Path) -> None:
+    """Ask the server at this socket, if there is one, to end cleanly. Only its guardian may do this."""
     with suppress(OSError):
-        _sent(path, b"SHUTDOWN\r\n").close()
+        _send(path, b"SHUTDOWN\r\n").close()
 
 
-def look(data: Path) -> str:
-    """Return ``READY`` if the server of ``data`` answers and somebody guards it, else what is not so."""
+def server_state(data: Path) -> str:
+    """Return ``READY`` if the server of ``data`` answers and has a guardian, else what is missing."""
     answer = ping(socket_path(data))
-    return "its guardian has gone" if answer == READY and not _is_guarded(data) else answer
+    return "its guardian has gone" if answer == READY and not _has_guardian(data) else answer
 
 
 def start_guardian(data: Path) -> bool:
-    """Start a guardian in a session of its own, and say whether it became the one (False: there is one already).
+    """Start a guardian in a session of its own; return False if there is one already.
 
     Raises:
-        SettingsError: there is no server to start on this platform, or no place for its socket.
+        SettingsError: this platform has no server, or no folder fits its socket.
         RegistryUnavailable: the guardian could not be started.
     """
-    where, binary = socket_path(data), server_binary()
-    with _log(data).open("ab") as log:
+    path, binary = socket_path(data), server_binary()
+    with _log_file(data).open("ab") as log:
         try:
             status = subprocess.run(
-                [sys.executable, "-P", "-m", "lash_redis.embedded.guardian", str(data), str(where), str(binary)],
+                [sys.executable, "-P", "-m", "lash_redis.embedded.guardian", str(data), str(path), str(binary)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=data,
-                # It imports what this OS process imports, however that was found.
+                # The guardian must import the same package as this OS process, whatever led to it.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
                 start_new_session=True,
-                timeout=_LAUNCH_WAIT_S,
+                timeout=_LAUNCH_TIMEOUT_S,
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired:
-            raise unavailable(data, f"its guardian did not start within {_LAUNCH_WAIT_S} s") from None
+            raise unavailable(data, f"its guardian did not start within {_LAUNCH_TIMEOUT_S} s") from None
     if status not in {STARTED, HELD}:
         raise unavailable(data, f"its guardian ended with status {status}")
     return status == STARTED
@@ -76,28 +76,28 @@ def start_guardian(data: Path) -> bool:
 
 def unavailable(data: Path, why: str) -> RegistryUnavailable:
     """Return the error for a server that does not answer, with the last lines of its log."""
-    log = _log(data)
+    log = _log_file(data)
     try:
         lines = log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").splitlines()[-_TAIL_LINES:]
     except OSError:
         lines = []
-    said = "\n".join(("", f"the last lines of {log}:", *lines)) if lines else ""
-    return RegistryUnavailable("open the embedded server", f"data in {data}: {why}{said}", maybe_applied=False)
+    tail = "\n".join(("", f"the last lines of {log}:", *lines)) if lines else ""
+    return RegistryUnavailable("open the embedded server", f"data in {data}: {why}{tail}", maybe_applied=False)
 
 
-def _sent(path: Path, command: bytes) -> socket.socket:
-    link = socket.socket(socket.AF_UNIX)
+def _send(path: Path, command: bytes) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
     try:
-        link.settimeout(_ANSWER_WAIT_S)
-        link.connect(str(path))
-        link.sendall(command)
+        connection.settimeout(_ANSWER_TIMEOUT_S)
+        connection.connect(str(path))
+        connection.sendall(command)
     except BaseException:
-        link.close()
+        connection.close()
         raise
-    return link
+    return connection
 
 
-def _is_guarded(data: Path) -> bool:
+def _has_guardian(data: Path) -> bool:
     guardian = FileLock(data / SERVER)
     try:
         return not guardian.try_shared()
@@ -105,5 +105,5 @@ def _is_guarded(data: Path) -> bool:
         guardian.close()
 
 
-def _log(data: Path) -> Path:
+def _log_file(data: Path) -> Path:
     return data / "server.log"

@@ -1,9 +1,8 @@
-"""The file locks that say who uses a data folder, who guards its server, and who may write (design, section 7).
+"""The file locks of a data folder: who uses the server, who guards it, and which server may write (rule 10.1).
 
-*users* is held shared by every OS process that connects, *server* by the guardian alone. *writer* is the server's own:
-it outlives a guardian that was killed if the server does, so that no second server writes the same append-only file.
-The kernel lets go of all when their holders die, however they die: nothing has to be cleaned up, and there are no pid
-files.
+Every OS process that connects holds *users* shared. The guardian alone holds *server*. The server itself holds
+*writer*: if it outlives a killed guardian, no second server can write the same append-only file. The kernel frees a
+lock when its holder dies, so that there is nothing to clean up.
 """
 
 from __future__ import annotations
@@ -25,10 +24,11 @@ WRITER = "writer"
 
 
 class FileLock:
-    """An open file that can be locked whole, shared or alone.
+    """An open file that can be locked as a whole, shared or exclusively.
 
-    The lock belongs to the open file: other OS processes that inherit it hold the lock too, and it is free when the
-    last of them has closed it, or at once when one of them calls ``release``. Nobody inherits it unless told to.
+    The lock belongs to the open file. An OS process that inherits the file holds the lock too. The lock is free when
+    the last holder has closed the file, or when one of them calls ``release``. A child inherits it only through
+    ``pass_fds`` or ``os.fork``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,23 +41,23 @@ class FileLock:
             ) from error
 
     def try_shared(self) -> bool:
-        """Take the lock beside others who share it, and say whether that worked, without waiting."""
+        """Take the lock shared, without waiting; return whether it was taken."""
         return self._try(fcntl.LOCK_SH)
 
-    def try_alone(self) -> bool:
-        """Take the lock for this open file alone, and say whether that worked, without waiting."""
+    def try_exclusive(self) -> bool:
+        """Take the lock for this open file alone, without waiting; return whether it was taken."""
         return self._try(fcntl.LOCK_EX)
 
     def release(self) -> None:
-        """Give the lock back, for every OS process that has inherited it too."""
+        """Release the lock, also for every OS process that has inherited it."""
         fcntl.flock(self.fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the file; the lock stays with those who inherited it."""
+        """Close the file; OS processes that inherited it keep the lock."""
         os.close(self.fd)
 
-    def is_in_place(self) -> bool:
-        """Say whether the path still leads to this very file: the folder may have been deleted, moved or replaced."""
+    def is_at_its_path(self) -> bool:
+        """Return whether the path still leads to this file: the folder may have been deleted, moved or replaced."""
         try:
             return os.path.samestat(self.path.stat(), os.fstat(self.fd))
         except OSError:

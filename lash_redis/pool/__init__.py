@@ -1,5 +1,5 @@
-"""The pool: a supervisor and its worker processes. It alone owns OS processes and signals.
+"""The pool: a supervisor and its worker processes. No other package starts OS processes for work or handles signals.
 
-The supervisor never imports user code, so that no code of a user's can stop it from renewing leases, reaping and
-draining. What it and its worker processes say to each other is in ``messages``.
+The supervisor never imports user code. So no user code can keep it from renewing leases, reaping and draining. The
+messages between the supervisor and its worker processes are in ``messages``.
 """

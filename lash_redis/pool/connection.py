@@ -1,4 +1,4 @@
-"""The supervisor's own registry. Its first worker process to be loaded says where, since user code is read there."""
+"""The supervisor's own registry. User code names the server, so the first loaded worker process says where it is."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
 from lash_redis.embedded.locks import SERVER
 from lash_redis.embedded.project import data_folder, socket_path
-from lash_redis.pool.messages import Place
+from lash_redis.pool.messages import RegistryLocation
 from lash_redis.registry.registry import ProcessRegistry
 
 
-def place_of(registry: ProcessRegistry) -> Place:
-    """Return where an open registry is, in words that another OS process can use.
+def location_of(registry: ProcessRegistry) -> RegistryLocation:
+    """Return the location of an open registry, for another OS process.
 
     Raises:
-        SettingsError: it was made from a client object, which cannot be taken elsewhere.
+        SettingsError: the registry was made from a client object, which no other OS process can use.
     """
     url = registry.address.url
     if url is None:
         raise SettingsError("expected the Lash of a pool to be made from a URL, or from nothing; got a client object")
     partitions = None if registry.target.adopts else registry.partitions
-    return Place(url, registry.namespace, partitions, registry.target.allow_unsafe_server, _embedded(url))
+    unsafe = registry.target.allow_unsafe_server
+    return RegistryLocation(url, registry.namespace, partitions, unsafe, _embedded_data(url))
 
 
-def _embedded(url: str) -> str | None:
+def _embedded_data(url: str) -> str | None:
     if not url.startswith("unix:"):
         return None
     data = data_folder()
@@ -37,10 +38,10 @@ def _embedded(url: str) -> str | None:
 
 
 class PoolConnection:
-    """The one registry of a pool, opened once, when the first worker process says where it is."""
+    """The one registry of a pool. The location that the first worker process reports opens it."""
 
     def __init__(self) -> None:
-        self._place: Place | None = None
+        self._location: RegistryLocation | None = None
         self._registry: ProcessRegistry | None = None
         self._embedded: EmbeddedServer | None = None
         self._opening = asyncio.Lock()
@@ -49,47 +50,49 @@ class PoolConnection:
     def registry(self) -> ProcessRegistry:
         """The open registry."""
         if self._registry is None:
-            raise AssertionError("the registry is opened before anybody may claim")
+            raise AssertionError("the registry is opened before any worker process may claim")
         return self._registry
 
     @property
     def is_open(self) -> bool:
-        """Whether some worker process has been let in."""
+        """Whether the registry is open."""
         return self._registry is not None
 
-    async def let_in(self, place: Place) -> bool:
-        """Open the registry, and use the embedded server, unless it was done; return whether this was the first.
+    async def ensure_open(self, location: RegistryLocation) -> bool:
+        """Open the registry at ``location`` unless it is open; return whether this call opened it.
+
+        If the server is the embedded one, the supervisor becomes one of its users.
 
         Raises:
-            SettingsError: this worker process is elsewhere than the others.
-            RegistryUnavailable: no answer.
+            SettingsError: the registry is open at another location.
+            RegistryUnavailable: the server does not answer.
         """
         async with self._opening:
             if self._registry is not None:
-                if place != self._place:
+                if location != self._location:
                     raise SettingsError("this worker process has another server or namespace than the pool")
                 return False
-            if place.embedded is not None and self._embedded is None:
-                self._embedded = await asyncio.to_thread(open_embedded, data=Path(place.embedded))
+            if location.embedded is not None and self._embedded is None:
+                self._embedded = await asyncio.to_thread(open_embedded, data=Path(location.embedded))
             registry = ProcessRegistry(
-                place.url, place.namespace, place.partitions, allow_unsafe_server=place.allow_unsafe_server
+                location.url, location.namespace, location.partitions, allow_unsafe_server=location.allow_unsafe_server
             )
             try:
                 await registry.open()
             except BaseException:
                 await registry.aclose()
                 raise
-            self._registry, self._place = registry, place
+            self._registry, self._location = registry, location
             return True
 
-    async def revive(self) -> None:
-        """Start the embedded server again if its guardian was killed; any other server is others' affair."""
+    async def revive_server(self) -> None:
+        """Start the embedded server again if its guardian was killed. A server of another kind is left alone."""
         if self._embedded is not None:
             with suppress(LashError):
                 await asyncio.to_thread(self._embedded.ensure_answering)
 
     async def aclose(self) -> None:
-        """Close the registry, then give the embedded server up."""
+        """Close the registry, then stop being a user of the embedded server."""
         if self._registry is not None:
             await self._registry.aclose()
         if self._embedded is not None:

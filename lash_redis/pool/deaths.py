@@ -1,8 +1,8 @@
 """What the supervisor writes about a worker process that it saw end.
 
-One that it ended itself, at the end of a drain, has its drain finished in its name: the supervisor minted that
-incarnation, renewed for it and saw it end (design, section 5). Of every one the death is recorded, on which any host
-may then rely, and what it held is settled.
+It records the death of each one, on which peers on any host may rely (rule 2.5), and settles what that owner held. For
+one that it killed at the end of a drain it first finishes that drain in its name (rule 7.3): the supervisor minted that
+incarnation, renewed for it and saw it end.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from lash_redis.worker.settings import WorkerSettings
 
 T = TypeVar("T")
 
-# Past every number that a worker can reach, and still exact where numbers are doubles.
+# Above every number that a worker can reach, and still exact where numbers are doubles.
 _LAST_CLAIM = 2**53 - 1
 
 
 class Deaths:
-    """Writes about the dead of one pool.
+    """Writes about the dead worker processes of one pool.
 
     Args:
-        registry: where the rows are.
-        supervisor: who saw them end.
+        registry: of the pool.
+        supervisor: the owner that saw them end.
         settings: of the worker processes.
     """
 
@@ -45,35 +45,35 @@ class Deaths:
         self._settings = settings
 
     async def finish_drain(self, owner: LeaseOwner, known: Collection[str], why: str, budget_ms: int) -> DrainReport:
-        """Settle or give back what one owner left that was ended at the end of a drain, as its own drain would have.
+        """Settle or release what an owner left, as its own drain would have done.
 
         Args:
-            owner: who has ended; its OS process is not reaped yet.
-            known: ids that it said it leaves, to be named if the server does not answer.
-            why: how it ended, and why it had to be; goes into the evidence.
+            owner: whose OS process was killed at the end of a drain, and is not reaped yet.
+            known: ids that it reported as still running; they are reported as deferred if the server does not answer.
+            why: how its OS process ended, and why it was killed; it goes into the evidence.
             budget_ms: how long to try while the server does not answer.
         """
         until_ms = boottime_ms() + budget_ms
         try:
-            await in_time(self._retried(lambda: self._make_late_claims_stale(owner)), budget_ms)
+            await in_time(self._retry(lambda: self._make_late_claims_stale(owner)), budget_ms)
         except (LashError, TimeoutError) as error:
             return DrainReport(deferred=[Deferred(each, f"{owner.owner_id}: {error}") for each in (*known, "*")])
         return await Leftovers(self._registry, owner, expected=known, detail=why).settle(until_ms - boottime_ms())
 
     async def record_and_settle(self, owner: LeaseOwner, status: str) -> int:
-        """Record the death of one owner, settle all that it held, and return how many rows; wait out an outage.
+        """Record the death of an owner and settle all that it held; return the number of rows. Retry during an outage.
 
         Raises:
-            LashError: the namespace is not what it was.
+            LashError: the namespace has changed.
         """
         death = Death(status, self._supervisor.owner_id)
 
-        async def once() -> int:
+        async def attempt() -> int:
             await self._registry.record_death(owner, death)
             report = await Sweep(self._registry, self._supervisor).settle_dead(owner, death)
             return sum(msgspec.structs.astuple(report))
 
-        return await self._retried(once)
+        return await self._retry(attempt)
 
     async def _make_late_claims_stale(self, owner: LeaseOwner) -> None:
         queues = [(queue, ()) for queue in self._settings.queues]
@@ -81,18 +81,18 @@ class Deaths:
             claim = BatchClaim(partition, owner, _LAST_CLAIM, 0, self._settings.lease_ttl_ms, queues)
             await self._registry.claim_next(claim)
 
-    async def _retried(self, once: Callable[[], Awaitable[T]]) -> T:
+    async def _retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
         failures = 0
         while True:
             try:
-                return await once()
+                return await attempt()
             except RegistryUnavailable as error:
                 failures += 1
                 emit(WorkerUnavailable(operation=error.operation, reason=str(error)))
             await sleep(jittered(backoff(failures, 0.05, 1.0), 0.2))
 
 
-def together(*reports: DrainReport) -> DrainReport:
+def merged(*reports: DrainReport) -> DrainReport:
     """Return several reports as one."""
     return DrainReport(
         abandoned=[process_id for each in reports for process_id in each.abandoned],
@@ -102,8 +102,8 @@ def together(*reports: DrainReport) -> DrainReport:
     )
 
 
-def without(report: DrainReport, process_ids: set[str]) -> DrainReport:
-    """Return a report without what it had to leave of these."""
+def without_deferred(report: DrainReport, process_ids: set[str]) -> DrainReport:
+    """Return a report without the deferred rows of these ids."""
     return msgspec.structs.replace(
         report, deferred=[left for left in report.deferred if left.process_id not in process_ids]
     )

@@ -1,4 +1,4 @@
-"""How a pool leaves: when its drain began, whether it hurries, and until when a worker process may take."""
+"""The times of a pool's drain: when it began, whether it hurries, and how long each side may take."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from lash_redis.worker.settings import WorkerSettings
 
 T = TypeVar("T")
 
-# Both, and the end of the supervisor's own OS process, are within the margin of ``must_allow_s``, which is 3 s.
-_LATE_MS = 1_250  # what a worker process may take past its phases: its last calls may begin at their very end
-FINISH_MS = 1_250  # what the supervisor may take after that
+# The margin of ``must_allow_s``, 3 s, covers both of these and the end of the supervisor's own OS process.
+_WORKER_EXTRA_MS = 1_250  # a worker process may exceed its phases by this: its last calls may begin at their very end
+FINISH_MS = 1_250  # the supervisor may take this long after that
 
-_LOOK_EVERY_S = 0.25
+_POLL_S = 0.25
 
 
 class PoolDrain:
-    """The drain of one pool. A second signal shortens its grace to nothing; it is still a drain."""
+    """The drain of one pool. A second signal shortens its grace to nothing; it is still a drain (rule 7.4)."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._ends_at_ms: int | None = None
+        self._workers_end_at_ms: int | None = None
         self.begun = asyncio.Event()
         self.hurried = False
 
     @property
     def has_begun(self) -> bool:
-        """The pool drains."""
+        """Whether the pool drains."""
         return self.begun.is_set()
 
     def begin(self) -> None:
         """Begin the drain."""
         if not self.has_begun:
-            self._ends_at_ms = boottime_ms() + self._settings.grace_ms + self._rest_ms()
+            self._workers_end_at_ms = boottime_ms() + self._settings.grace_ms + self._after_grace_ms()
             self.begun.set()
 
     def hurry(self) -> None:
-        """End the grace, beginning the drain if need be."""
+        """End the grace, and begin the drain if it has not begun."""
         self.begin()
-        if not self.hurried and self._ends_at_ms is not None:
+        if not self.hurried and self._workers_end_at_ms is not None:
             self.hurried = True
-            self._ends_at_ms = min(self._ends_at_ms, boottime_ms() + self._rest_ms())
+            self._workers_end_at_ms = min(self._workers_end_at_ms, boottime_ms() + self._after_grace_ms())
 
-    def _rest_ms(self) -> int:
-        return self._settings.cancel_ms + self._settings.drain_ms + _LATE_MS
+    def _after_grace_ms(self) -> int:
+        return self._settings.cancel_ms + self._settings.drain_ms + _WORKER_EXTRA_MS
 
     @property
-    def left_s(self) -> float:
-        """Seconds until a worker process that has not reported is ended."""
+    def workers_left_s(self) -> float:
+        """Seconds until a worker process that has not reported is killed; infinite before the drain."""
         return self._left_ms() / 1000
 
     @property
-    def closing_s(self) -> float:
-        """Seconds until the supervisor gives up what it could not write."""
+    def pool_left_s(self) -> float:
+        """Seconds until the supervisor gives up what it could not write; infinite before the drain."""
         return self._left_ms(FINISH_MS) / 1000
 
     @property
@@ -63,27 +63,29 @@ class PoolDrain:
         """How long the supervisor may take to finish a drain that it cut short, ms."""
         return int(min(FINISH_MS, self._left_ms(FINISH_MS)))
 
-    def _left_ms(self, and_ms: int = 0) -> float:
-        return float("inf") if self._ends_at_ms is None else max(self._ends_at_ms + and_ms - boottime_ms(), 0)
+    def _left_ms(self, extra_ms: int = 0) -> float:
+        if self._workers_end_at_ms is None:
+            return float("inf")
+        return max(self._workers_end_at_ms + extra_ms - boottime_ms(), 0)
 
     async def in_time(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do ``work`` to its end, however long that takes, unless the pool's own time is over before.
+        """Wait for ``work``, and stop it when the pool's own time is over.
 
         Raises:
-            TimeoutError: it is.
+            TimeoutError: the time was over first.
         """
-        doing = asyncio.ensure_future(work)
-        closing = asyncio.ensure_future(self._closing_time())
+        working = asyncio.ensure_future(work)
+        timeout = asyncio.ensure_future(self._wait_for_pool_timeout())
         try:
-            await asyncio.wait({doing, closing}, return_when=asyncio.FIRST_COMPLETED)
-            if not doing.done():
+            await asyncio.wait({working, timeout}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
                 raise TimeoutError("the registry did not answer in time")
-            return doing.result()
+            return working.result()
         finally:
-            doing.cancel()
-            closing.cancel()
+            working.cancel()
+            timeout.cancel()
 
-    async def _closing_time(self) -> None:
+    async def _wait_for_pool_timeout(self) -> None:
         await self.begun.wait()
-        while self.closing_s > 0:
-            await sleep(min(self.closing_s, _LOOK_EVERY_S))  # a second signal moves it
+        while self.pool_left_s > 0:
+            await sleep(min(self.pool_left_s, _POLL_S))  # a second signal moves the end

@@ -1,6 +1,6 @@
 """One life of one worker process: from its start until it is seen to end, reaped, recorded and settled.
 
-What must be done in which order at its end is in ``live``, and only there.
+``live`` alone fixes the order of what happens at its end.
 """
 
 from __future__ import annotations
@@ -16,34 +16,21 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, new_incarnation_id, sleep
+from lash_redis.pool import messages
 from lash_redis.pool.connection import PoolConnection
-from lash_redis.pool.deaths import Deaths, together, without
+from lash_redis.pool.deaths import Deaths, merged, without_deferred
 from lash_redis.pool.drain import PoolDrain
-from lash_redis.pool.messages import (
-    DEFERRED,
-    Drain,
-    Fatal,
-    Go,
-    Hello,
-    Hurry,
-    Ready,
-    Renewed,
-    Report,
-    Start,
-    ToSupervisor,
-    refusal,
-)
 from lash_redis.pool.osprocess import Spawn
-from lash_redis.pool.pipe import Link
+from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.keeper import Renewal
 
-EXIT_PATIENCE_S = 5.0  # for one that has said all, or closed its pipe, and does not exit
-UNBORN_PATIENCE_S = 1.0  # for one that is still being loaded when the pool drains: it has claimed nothing
+EXIT_TIMEOUT_S = 5.0  # for one that has reported, or closed its pipe, and does not exit
+LOADING_TIMEOUT_S = 1.0  # for one that is still loading user code when the pool drains: it has claimed nothing
 
-_decoder: msgspec.msgpack.Decoder[ToSupervisor] = msgspec.msgpack.Decoder(ToSupervisor)
+_decoder: msgspec.msgpack.Decoder[messages.ToSupervisor] = msgspec.msgpack.Decoder(messages.ToSupervisor)
 
 
 class Pool(Protocol):
@@ -54,37 +41,37 @@ class Pool(Protocol):
     connection: PoolConnection
     drain: PoolDrain
 
-    def opened(self, registry: ProcessRegistry) -> None:
+    def on_registry_opened(self, registry: ProcessRegistry) -> None:
         """Take notice that the pool's registry was opened just now."""
 
-    def cannot_start(self, fatal: Fatal) -> None:
-        """Take notice that a worker process cannot be started."""
+    def on_cannot_start(self, fatal: messages.Fatal) -> None:
+        """Take notice that a worker process cannot start."""
 
 
-class Ended(msgspec.Struct, frozen=True):
+class LifeEnd(msgspec.Struct, frozen=True):
     """How a life ended.
 
     Attributes:
         status: exit status or signal, in words.
         lived_ms: since it was ready, None if it never was.
-        report: what became of what it had in hand, as far as a drain of its own or in its name says.
-        is_fault: it ended by itself, and not because it had drained.
-        fatal: it could not be started.
+        report: of its drain, whether it drained itself or the supervisor finished the drain in its name.
+        is_fault: it ended on its own, without having drained.
+        fatal: why it could not start, None if it could.
     """
 
     status: str
     lived_ms: int | None = None
     report: DrainReport = DrainReport()
     is_fault: bool = False
-    fatal: Fatal | None = None
+    fatal: messages.Fatal | None = None
 
 
 class Life:
-    """One incarnation. It is minted here, right before the OS process is started.
+    """One incarnation, minted here right before its OS process is started.
 
     Args:
-        pool: the pool that it is part of.
-        slot: its name in the pool; its owner id is the same for every life in this slot.
+        pool: the pool.
+        slot: its name in the pool; every life in one slot has the same owner id.
         spawn: starts the OS process.
 
     Raises:
@@ -96,17 +83,17 @@ class Life:
         self._pool = pool
         self._slot = slot
         self._process = spawn(owner_id)
-        self._link = Link(self._process.pipe, _decoder, self._heard, self._hung_up)
+        self._pipe = Pipe(self._process.pipe_end, _decoder, self._on_message, self._on_pipe_closed)
         self._admitting: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
-        self._owner: LeaseOwner | None = None  # once it may claim
+        self._killing: asyncio.Task[None] | None = None
+        self._owner: LeaseOwner | None = None  # set once it may claim
         self._ready_at_ms: int | None = None
-        self._report: Report | None = None
-        self._fatal: Fatal | None = None
-        self._killed = ""
+        self._report: messages.Report | None = None
+        self._fatal: messages.Fatal | None = None
+        self._kill_reason = ""  # empty unless the supervisor killed it
         self._has_ended = False
         emit(PoolSpawned(slot=slot, pid=self.pid, incarnation=incarnation))
-        self._link.send(Start(settings.target, owner_id, incarnation, settings.worker))
+        self._pipe.send(messages.Start(settings.target, owner_id, incarnation, settings.worker))
 
     @property
     def pid(self) -> int:
@@ -120,136 +107,142 @@ class Life:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has ever claimed."""
+        """Whether it has reported that it claims."""
         return self._ready_at_ms is not None
 
     @property
     def digest(self) -> str:
-        """Its owner's digest."""
+        """The digest of its owner, empty before it may claim."""
         return owner_digest(self._owner) if self._owner is not None else ""
 
-    def hear(self, renewal: Renewal) -> None:
-        """Tell it what was renewed for it; an older word on the same partition that it has not read is dropped."""
-        self._link.send(Renewed(renewal), newest_of=("renewed", renewal.partition))
+    def take_renewal(self, renewal: Renewal) -> None:
+        """Send it what was renewed for it; an older unsent renewal of the same partition is dropped."""
+        self._pipe.send(messages.Renewed(renewal), newest_of=("renewed", renewal.partition))
 
     def show_stacks(self) -> None:
-        """Have it write the stacks of its threads."""
+        """Make it write the stacks of its threads."""
         if not self._has_ended:
             self._process.show_stacks()
 
     def drain(self) -> None:
-        """Tell it to leave, and end it when its time is over; tell it again to hurry."""
-        self._link.send(Hurry() if self._pool.drain.hurried else Drain())
+        """Tell it to drain, and kill it when its time is over. Called again, tell it to hurry if the pool hurries."""
+        self._pipe.send(messages.Hurry() if self._pool.drain.hurried else messages.Drain())
         if self._report is None:
-            patience_s = UNBORN_PATIENCE_S if self._owner is None else self._pool.drain.left_s
-            self._end_after(patience_s, "it did not report in time")
+            timeout_s = LOADING_TIMEOUT_S if self._owner is None else self._pool.drain.workers_left_s
+            self._kill_after(timeout_s, "it did not report in time")
 
-    # ── what it says ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── its messages ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _heard(self, message: ToSupervisor) -> None:
+    def _on_message(self, message: messages.ToSupervisor) -> None:
         match message:
-            case Hello():
+            case messages.Hello():
                 self._admitting = asyncio.get_running_loop().create_task(self._admit(message))
-            case Ready():
+            case messages.Ready():
                 self._ready_at_ms = boottime_ms()
-            case Fatal():
+            case messages.Fatal():
                 self._fatal = message
-            case Report():
+            case messages.Report():
                 self._report = message
                 if message.still_running:
-                    self._end_after(0.0, "a thread would not stop")
+                    self._kill_after(0.0, "a thread would not stop")
                 else:
-                    self._end_after(min(EXIT_PATIENCE_S, self._pool.drain.closing_s), "it did not exit")
+                    self._kill_after(min(EXIT_TIMEOUT_S, self._pool.drain.pool_left_s), "it did not exit")
 
-    def _hung_up(self) -> None:
-        """See it exit soon: it closed its pipe, and can be told nothing more."""
+    def _on_pipe_closed(self) -> None:
+        """Expect it to exit soon: it can receive nothing more."""
         if not self._has_ended:
-            self._end_after(min(EXIT_PATIENCE_S, self._pool.drain.left_s), "it closed its pipe and did not exit")
+            self._kill_after(
+                min(EXIT_TIMEOUT_S, self._pool.drain.workers_left_s), "it closed its pipe and did not exit"
+            )
 
-    async def _admit(self, hello: Hello) -> None:
-        """Let it claim, once its leases can be renewed. Nobody is let in while the pool drains."""
+    async def _admit(self, hello: messages.Hello) -> None:
+        """Let it claim once its leases can be renewed, unless the pool drains."""
         failures = 0
         while not self._pool.drain.has_begun:
             try:
-                is_first = await self._pool.connection.let_in(hello.place)
+                was_opened = await self._pool.connection.ensure_open(hello.location)
             except RegistryUnavailable as error:
                 failures += 1
                 emit(WorkerUnavailable(operation="open", reason=str(error)))
                 await sleep(backoff(failures, 0.1, 2.0))
             except (LashError, OSError) as error:
-                self._fatal = refusal(error)
+                self._fatal = messages.fatal_for(error)
                 self._process.kill()
                 return
             else:
-                if is_first:
-                    self._pool.opened(self._pool.connection.registry)
+                if was_opened:
+                    self._pool.on_registry_opened(self._pool.connection.registry)
                 if not self._pool.drain.has_begun:
                     self._owner = hello.owner
-                    self._link.send(Go())
+                    self._pipe.send(messages.Go())
                 return
 
     # ── its end ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def live(self) -> Ended:
-        """Wait until it has ended, and see to everything that this asks for (design, sections 3 and 5)."""
-        status = await self._process.ended()
+    async def live(self) -> LifeEnd:
+        """Wait until it has ended; then kill its group, finish its drain, reap it, and record and settle its death.
+
+        The order keeps the proof of death true (rule 2.5). Nothing is written about work that still runs (rule 7.3).
+        """
+        status = await self._process.wait_for_end()
         self._has_ended = True  # nothing is renewed for it from here on
-        for task in (self._admitting, self._ending):
+        for task in (self._admitting, self._killing):
             if task is not None:
                 task.cancel()
-        self._process.end_group()
-        self._link.read_rest()
-        self._link.close()
-        report = await self._drained_report(status)
+        self._process.kill_group()
+        self._pipe.read_rest()
+        self._pipe.close()
+        report = await self._drain_report(status)
         self._process.reap()
         lived_ms = None if self._ready_at_ms is None else boottime_ms() - self._ready_at_ms
-        ended = Ended(status, lived_ms, report, self._is_fault(status), self._fatal)
-        if ended.is_fault:
+        end = LifeEnd(status, lived_ms, report, self._is_fault(status), self._fatal)
+        if end.is_fault:
             why = f": {self._fatal.text}" if self._fatal is not None else ""
             emit(PoolDied(slot=self._slot, pid=self.pid, status=f"{status}{why}"))
-        return await self._recorded(ended)
+        return await self._record_and_settle(end)
 
     def _is_fault(self, status: str) -> bool:
         if self._report is not None:
-            return not self._killed and status not in ("exit 0", f"exit {DEFERRED}")
+            return not self._kill_reason and status not in ("exit 0", f"exit {messages.DEFERRED}")
         if self._pool.drain.has_begun:
-            return self._owner is not None and not self._killed
+            return self._owner is not None and not self._kill_reason
         return True
 
-    async def _drained_report(self, status: str) -> DrainReport:
-        said = self._report
-        still_running = said.still_running if said is not None else []
-        own = without(said.report, set(still_running)) if said is not None else DrainReport()
-        is_unfinished = bool(still_running) if said is not None else self._pool.drain.has_begun
-        if self._owner is None or not self._killed or not is_unfinished:
+    async def _drain_report(self, status: str) -> DrainReport:
+        """Return what its drain did, after finishing the drain in its name if the supervisor cut it short."""
+        own, still_running, is_unfinished = DrainReport(), list[str](), self._pool.drain.has_begun
+        if self._report is not None:
+            still_running = self._report.still_running
+            own, is_unfinished = without_deferred(self._report.report, set(still_running)), bool(still_running)
+        if self._owner is None or not self._kill_reason or not is_unfinished:
             return own
-        why, budget_ms = f"{status} after the drain: {self._killed}", self._pool.drain.finish_ms
-        return together(own, await self._deaths().finish_drain(self._owner, still_running, why, budget_ms))
+        why, budget_ms = f"{status} after the drain: {self._kill_reason}", self._pool.drain.finish_ms
+        return merged(own, await self._deaths().finish_drain(self._owner, still_running, why, budget_ms))
 
-    async def _recorded(self, ended: Ended) -> Ended:
+    async def _record_and_settle(self, end: LifeEnd) -> LifeEnd:
         if self._owner is None:
-            return ended
+            return end
         try:
-            settling = self._deaths().record_and_settle(self._owner, ended.status)
+            settling = self._deaths().record_and_settle(self._owner, end.status)
             settled = await self._pool.drain.in_time(settling)
         except (LashError, TimeoutError) as error:
             emit(WorkerUnavailable(operation="record_death", reason=str(error)))
             if self._report is not None and not self._report.still_running:
-                return ended  # it left nothing that its death could settle
+                return end  # it left nothing that its death would settle
             left = Deferred("*", f"the death of {self._owner.owner_id} could not be recorded: {error}")
-            return msgspec.structs.replace(ended, report=together(ended.report, DrainReport(deferred=[left])))
-        emit(PoolReaped(slot=self._slot, pid=self.pid, status=ended.status, settled=settled))
-        return ended
+            return msgspec.structs.replace(end, report=merged(end.report, DrainReport(deferred=[left])))
+        emit(PoolReaped(slot=self._slot, pid=self.pid, status=end.status, settled=settled))
+        return end
 
     def _deaths(self) -> Deaths:
         return Deaths(self._pool.connection.registry, self._pool.supervisor, self._pool.settings.worker)
 
-    def _end_after(self, seconds: float, why: str) -> None:
-        if self._ending is not None:
-            self._ending.cancel()
-        self._ending = asyncio.get_running_loop().create_task(self._end(seconds, why))
+    def _kill_after(self, seconds: float, why: str) -> None:
+        if self._killing is not None:
+            self._killing.cancel()
+        self._killing = asyncio.get_running_loop().create_task(self._kill(seconds, why))
 
-    async def _end(self, seconds: float, why: str) -> None:
+    async def _kill(self, seconds: float, why: str) -> None:
         await sleep(seconds)
-        self._killed = why
+        self._kill_reason = why
         self._process.kill()

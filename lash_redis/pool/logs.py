@@ -1,4 +1,4 @@
-"""Where the events of a pool are written, for those who have not said otherwise."""
+"""Logging for a pool whose user has set up none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def log_to_stderr() -> None:
-    """Write what ``lash_redis`` tells to standard error from INFO on, unless logging is set up already."""
+    """Write the log of ``lash_redis`` to standard error from INFO on, unless logging is set up already."""
     logger = logging.getLogger("lash_redis")
     if logger.hasHandlers():
         return

@@ -1,15 +1,15 @@
-"""What supervisor and worker process say to each other over their pipe: msgpack, each message after its length.
+"""The messages between a supervisor and its worker processes: msgpack, each behind its length.
 
 ::
 
-    supervisor                       worker process
-    Start, what to be          ->    imports the user's code, opens the registry
-                               <-    Hello, who it is and where (or Fatal: it cannot be)
-    Go, leases are renewed     ->    claims from now on
-                               <-    Ready
-    Renewed, again and again   ->
-    Drain, perhaps Hurry       ->    drains
-                               <-    Report; then it exits, or waits for its end if a thread will not stop
+    supervisor                         worker process
+    Start: which worker to be    ->    imports the user's code, opens the registry
+                                 <-    Hello: its owner, and where its registry is (or Fatal: it cannot start)
+    Go: leases are renewed       ->    claims from now on
+                                 <-    Ready
+    Renewed, once a tick         ->
+    Drain, perhaps Hurry         ->    drains
+                                 <-    Report; then it exits, or waits to be killed if a thread does not stop
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lash_redis.core.model import DrainReport
 from lash_redis.worker.keeper import Renewal
 from lash_redis.worker.settings import WorkerSettings
 
-FAULT = 1  # exit codes, of a worker process and of its pool (design, section 5)
+FAULT = 1  # exit codes of a worker process and of its pool (rule 7.5)
 BAD_SETTINGS = 2
 DEFERRED = 4
 
@@ -30,12 +30,15 @@ _LENGTH_BYTES = 4
 MAX_MESSAGE_BYTES = 1 << 28
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where the processes are, so that the supervisor can open a registry of its own. The URL may hold a password.
+class RegistryLocation(msgspec.Struct, frozen=True):
+    """What the supervisor needs to open the registry that a worker process has opened.
 
     Attributes:
-        partitions: None: as the namespace says.
-        embedded: the data folder, if the server is the project's embedded one.
+        url: of the server; it may hold a password.
+        namespace: of the processes.
+        partitions: None takes the number from the namespace.
+        allow_unsafe_server: accept a server that evicts keys.
+        embedded: the data folder if the server is the project's embedded one, else None.
     """
 
     url: str
@@ -46,7 +49,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """Be this incarnation of this owner; load ``target``, ``MODULE:ATTR``, and serve it."""
+    """Tell a worker process which owner and incarnation it is, and which ``Lash`` it serves (``MODULE:ATTR``)."""
 
     target: str
     owner_id: str
@@ -55,50 +58,60 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
 
 
 class Go(msgspec.Struct, frozen=True, tag="go"):
-    """Your leases are renewed from now on: claim."""
+    """Let the worker process claim: its leases are renewed from now on."""
 
 
 class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
-    """This is what was renewed for you in one partition."""
+    """Report what was renewed for the worker process in one partition."""
 
     renewal: Renewal
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
-    """Leave gracefully."""
+    """Ask the worker process to drain."""
 
 
 class Hurry(msgspec.Struct, frozen=True, tag="hurry"):
-    """Your grace is over; it is still a drain."""
+    """Ask the worker process to drain without grace."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """I am this owner, and the processes are there. I have claimed nothing yet."""
+    """Introduce a worker process that is ready to claim and has claimed nothing yet."""
 
     owner: LeaseOwner
-    place: Place
+    location: RegistryLocation
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """I claim."""
+    """Tell the supervisor that the worker process claims."""
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):
-    """I have drained, but for what still runs: that is left to you, once you have ended me."""
+    """Tell the supervisor what the drain did.
+
+    Attributes:
+        report: of the drain.
+        still_running: ids of work whose thread does not stop; the supervisor kills the worker process and settles it.
+    """
 
     report: DrainReport
     still_running: list[str] = []
 
 
 class Fatal(msgspec.Struct, frozen=True, tag="fatal"):
-    """I cannot be started: what to tell the user, and the exit code of a pool that has never been up."""
+    """Tell the supervisor that the worker process cannot start.
+
+    Attributes:
+        text: the reason, for the user.
+        exit_code: of the worker process, and of a pool in which none ever got as far as ``Hello``.
+    """
 
     text: str
     exit_code: int
 
 
-def refusal(error: Exception) -> Fatal:
-    """Return what to tell of one that cannot be started: an outage or a bug is a fault, all else a bad setting."""
+def fatal_for(error: Exception) -> Fatal:
+    """Return the message for an error at the start: an outage or a bug is a fault, the rest are bad settings."""
     code = FAULT if isinstance(error, RegistryUnavailable) or not isinstance(error, LashError) else BAD_SETTINGS
     return Fatal(str(error) if isinstance(error, LashError) else repr(error), code)
 
@@ -109,37 +122,40 @@ ToSupervisor = Hello | Ready | Report | Fatal
 _encoder = msgspec.msgpack.Encoder()
 
 
-def framed(message: ToWorker | ToSupervisor) -> bytes:
-    """Return a message as it travels."""
+def frame(message: ToWorker | ToSupervisor) -> bytes:
+    """Return the bytes of a message with its length before it."""
     body = _encoder.encode(message)
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
-class Frames:
-    """Cuts what arrives, in whatever pieces, into the bodies of messages."""
+class FrameReader:
+    """Cuts received bytes, which may end anywhere, into the bodies of messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     @property
-    def missing(self) -> int:
+    def missing_bytes(self) -> int:
         """How many bytes can be read without reading into the next message; at least one."""
         has_length = len(self._buffer) >= _LENGTH_BYTES
         length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big") if has_length else 0
         return _LENGTH_BYTES + length - len(self._buffer)
 
     def feed(self, received: bytes) -> list[bytes]:
-        """Take what arrived and return the bodies that are whole now.
+        """Add received bytes and return the bodies that are complete now.
 
         Raises:
-            LashError: a length that no message has: something else wrote into the pipe.
+            LashError: a length that no message has.
         """
         self._buffer += received
         bodies = []
         while len(self._buffer) >= _LENGTH_BYTES:
             length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")
             if length > MAX_MESSAGE_BYTES:
-                raise LashError(f"a message of {length} bytes on the pipe: something else wrote into it")
+                raise LashError(
+                    f"expected a message of at most {MAX_MESSAGE_BYTES} bytes on the pipe, got one of {length}: "
+                    "something else wrote into it"
+                )
             end = _LENGTH_BYTES + length
             if len(self._buffer) < end:
                 break

@@ -1,6 +1,6 @@
-"""Worker processes as OS processes: start one, see it end, end its group, reap it. In that order (design, section 3).
+"""Worker processes as OS processes: start one, see it end, kill its group, reap it, in that order (rule 2.5).
 
-Seeing is not reaping: as long as the dead one is not reaped, its pid and its process group can be nobody else's.
+Seeing a process end does not reap it. Until it is reaped, its pid and its process group belong to nobody else.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ from contextlib import suppress
 from typing import Protocol
 
 from lash_redis.core.timing import sleep
-from lash_redis.pool.signals import held
+from lash_redis.pool.signals import signals_blocked
 
-_LOOK_EVERY_S = 0.05
+_POLL_S = 0.05
 UNKNOWN = "unknown"
 
 
 class WorkerProcess(Protocol):
-    """One OS process, and our end of the pipe to it. A simulation can stand in for it."""
+    """One OS process, and the supervisor's end of the pipe to it. A simulation can replace it."""
 
     @property
     def pid(self) -> int:
-        """Its pid, which stays its own until it is reaped."""
+        """Its pid, which no other process gets until it is reaped."""
 
     @property
-    def pipe(self) -> socket.socket:
-        """Our end of the pipe."""
+    def pipe_end(self) -> socket.socket:
+        """The supervisor's end of the pipe."""
 
-    async def ended(self) -> str:
-        """Wait until it has ended, without reaping it; return how, in words."""
+    async def wait_for_end(self) -> str:
+        """Wait until it has ended, without reaping it; return its status in words."""
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill it now."""
 
     def show_stacks(self) -> None:
-        """Have it write the stacks of its threads to its standard error."""
+        """Make it write the stacks of its threads to its standard error."""
 
-    def end_group(self) -> None:
-        """End what it left in its process group. Only once it has ended, and before it is reaped."""
+    def kill_group(self) -> None:
+        """Kill what it left in its process group. Only after it has ended, and before it is reaped."""
 
     def reap(self) -> None:
-        """Give its pid back. Only once it has ended."""
+        """Release its pid. Only after it has ended."""
 
 
 Spawn = Callable[[str], WorkerProcess]
 
 
 def spawn(owner_id: str) -> WorkerProcess:
-    """Start a worker process, which waits on its pipe to be told what to be; the name is for ``ps`` alone.
+    """Start a worker process, which waits for its ``Start`` message; the owner id only shows in ``ps``.
 
     It leads a session of its own, so that Ctrl-C and a hang-up reach the supervisor only.
 
@@ -64,8 +64,8 @@ def spawn(owner_id: str) -> WorkerProcess:
     with theirs:
         command = [sys.executable, "-m", "lash_redis.pool.child", str(theirs.fileno()), owner_id]
         try:
-            # Until it has handlers of its own a signal to it waits; it inherits that.
-            with held():
+            # The child inherits the mask: signals to it wait until it has handlers of its own.
+            with signals_blocked():
                 child = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), start_new_session=True
                 )
@@ -78,75 +78,76 @@ def spawn(owner_id: str) -> WorkerProcess:
 class OsProcess:
     """A child of this OS process."""
 
-    def __init__(self, child: subprocess.Popen[bytes], pipe: socket.socket) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], pipe_end: socket.socket) -> None:
         self._child = child
         self.pid = child.pid
-        self.pipe = pipe
+        self.pipe_end = pipe_end
 
-    async def ended(self) -> str:
-        """Wait until it has ended, without reaping it; return how, in words."""
+    async def wait_for_end(self) -> str:
+        """Wait until it has ended, without reaping it; return its status in words."""
         pidfd = _pidfd(self.pid)
         if pidfd is not None:
             try:
                 await _readable(pidfd)
             finally:
                 os.close(pidfd)
-        while (status := self._look()) is None:
-            await sleep(_LOOK_EVERY_S)
+        while (status := self._status()) is None:
+            await sleep(_POLL_S)
         return status
 
-    def _look(self) -> str | None:
-        if not hasattr(os, "waitid"):  # macOS before Python 3.13: there, to see is to reap
+    def _status(self) -> str | None:
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13, where looking reaps
             code = self._child.poll()
-            return None if code is None else _words(exited=code >= 0, status=abs(code))
+            return None if code is None else status_text(exited=code >= 0, status=abs(code))
         try:
             seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         except ChildProcessError:
-            return UNKNOWN  # somebody else reaped it: how it ended is not known, that it ended is
-        return None if seen is None else _words(exited=seen.si_code == os.CLD_EXITED, status=seen.si_status)
+            return UNKNOWN  # somebody else reaped it: it has ended, and its status is lost
+        return None if seen is None else status_text(exited=seen.si_code == os.CLD_EXITED, status=seen.si_status)
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill it now."""
         self._signal(signal.SIGKILL)
 
     def show_stacks(self) -> None:
-        """Have it write the stacks of its threads to its standard error."""
+        """Make it write the stacks of its threads to its standard error."""
         self._signal(signal.SIGQUIT)
 
     def _signal(self, number: signal.Signals) -> None:
-        # Not Popen.send_signal, which would reap it if it has ended.
+        # Popen.send_signal would reap a process that has ended.
         if self._child.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def end_group(self) -> None:
-        """End what it left in its process group."""
+    def kill_group(self) -> None:
+        """Kill what it left in its process group."""
         if self._child.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
     def reap(self) -> None:
-        """Give its pid back."""
+        """Release its pid."""
         self._child.wait()
 
 
-def reap_strangers(ours: Collection[int]) -> int:
-    """Reap ended children that nobody waits for, as pid 1 must; stop at one of ours; return how many."""
+def reap_orphans(own_pids: Collection[int]) -> int:
+    """Reap ended children that nobody waits for, as pid 1 must, up to the first of ``own_pids``; return how many."""
     count = 0
     with suppress(ChildProcessError):
-        while (seen := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)) and seen.si_pid not in ours:
+        while (seen := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)) and seen.si_pid not in own_pids:
             os.waitid(os.P_PID, seen.si_pid, os.WEXITED | os.WNOHANG)
             count += 1
     return count
 
 
-def _words(*, exited: bool, status: int) -> str:
+def status_text(*, exited: bool, status: int) -> str:
+    """Return how a process ended, in words; ``status`` is its exit status, or the signal that killed it."""
     if exited:
         return f"exit {status}"
     try:
         return f"killed by {signal.Signals(status).name}"
     except ValueError:
-        return f"killed by signal {status}"  # a real-time one has no name
+        return f"killed by signal {status}"  # a real-time signal has no name
 
 
 def _pidfd(pid: int) -> int | None:
@@ -155,7 +156,7 @@ def _pidfd(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
     except OSError:
-        return None  # an older kernel, or a sandbox that does not know it
+        return None  # an old kernel, or a sandbox without this call
 
 
 async def _readable(fd: int) -> None:

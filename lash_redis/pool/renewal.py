@@ -1,7 +1,8 @@
-"""Renewal from outside the GIL of user code: the supervisor renews for its living children, and tells them.
+"""Renewal outside the GIL of user code: the supervisor renews for its living worker processes (rule 6.3).
 
-One call a partition and tick renews for all of them; each hears over its pipe what was renewed for it, and when the
-call was sent, from where its trust counts (design, section 4). A child whose supervisor died renews by itself.
+One call for each partition and tick renews for all of them. Each gets over its pipe what was renewed for it, and when
+the call was sent: its trust counts from then (rule 6.1). A worker process whose supervisor died renews by itself
+(rule 6.6).
 """
 
 from __future__ import annotations
@@ -20,41 +21,41 @@ from lash_redis.worker.keeper import Renewal
 from lash_redis.worker.renewal import RenewalSource, RenewalThread
 
 
-class Living(Protocol):
-    """Somebody whose leases are to be renewed."""
+class LivingWorker(Protocol):
+    """A worker process whose leases are renewed."""
 
     @property
     def digest(self) -> str:
-        """Its owner's digest."""
+        """The digest of its owner."""
 
-    def hear(self, renewal: Renewal) -> None:
-        """Take what was renewed for it."""
+    def take_renewal(self, renewal: Renewal) -> None:
+        """Take what was renewed for it in one partition."""
 
 
 class Renewer:
-    """The supervisor's half. Who has died is not among the living, and is renewed for no more.
+    """The supervisor's side. A worker process that has ended is not among the living, and is not renewed for.
 
     Args:
-        registry: where the leases are.
-        living: who is alive now; asked before each call.
+        registry: of the pool.
+        living: returns the living worker processes; called before each renewal.
         ttl_ms: of their leases.
-        revive: does what can be done about a server that does not answer.
+        on_outage: called after each renewal that the server did not answer.
     """
 
     def __init__(
         self,
         registry: ProcessRegistry,
-        living: Callable[[], Iterable[Living]],
+        living: Callable[[], Iterable[LivingWorker]],
         ttl_ms: int,
-        revive: Callable[[], Awaitable[None]],
+        on_outage: Callable[[], Awaitable[None]],
     ) -> None:
         self._registry = registry
         self._living = living
         self._ttl_ms = ttl_ms
-        self._revive = revive
+        self._on_outage = on_outage
 
     async def run(self) -> NoReturn:
-        """Renew each third of the TTL, ± 10 %, and sooner again where the server did not answer."""
+        """Renew every third of the TTL, ± 10 %, and sooner while the server does not answer."""
         failures = 0
         while True:
             tick_s = jittered(self._ttl_ms / 3000, 0.1)
@@ -65,13 +66,13 @@ class Renewer:
             except LashError as error:
                 failures += 1
                 emit(WorkerUnavailable(operation="renew", reason=str(error)))
-                await self._revive()
+                await self._on_outage()
 
     async def run_once(self) -> None:
         """Renew once in each partition.
 
         Raises:
-            RegistryUnavailable: no answer; what was renewed before is told.
+            RegistryUnavailable: a partition did not answer; the ones before it were renewed and passed on.
         """
         for partition in range(self._registry.partitions):
             living = {each.digest: each for each in self._living()}
@@ -82,45 +83,45 @@ class Renewer:
             for row in await self._registry.renew_owned(partition, list(living), self._ttl_ms):
                 rows[row.owner].append(row)
             for digest, each in living.items():
-                each.hear(Renewal(partition, sent_at, rows[digest]))
+                each.take_renewal(Renewal(partition, sent_at, rows[digest]))
 
 
 class PipeRenewal:
-    """The child's half: hands on what its supervisor renewed for it, until that one is gone.
+    """The worker process's side: passes on what its supervisor renewed, and renews by itself after the supervisor died.
 
     Args:
-        registry: where the leases are.
+        registry: of the worker.
         digest: of this worker's owner.
         ttl_ms: of its leases.
     """
 
     def __init__(self, registry: ProcessRegistry, digest: str, ttl_ms: int) -> None:
-        self._own = RenewalThread(registry, digest, ttl_ms)
+        self._thread = RenewalThread(registry, digest, ttl_ms)
         self._apply: Callable[[Renewal], None] | None = None
         self._is_orphaned = False
 
     def start(self, apply: Callable[[Renewal], None]) -> None:
-        """Hand renewals to ``apply`` from now on."""
+        """Pass renewals to ``apply`` from now on."""
         self._apply = apply
         if self._is_orphaned:
-            self._own.start(apply)
+            self._thread.start(apply)
 
     def stop(self) -> None:
-        """Hand on no more."""
+        """Pass on no more renewals."""
         self._apply = None
-        self._own.stop()
+        self._thread.stop()
 
-    def hear(self, renewal: Renewal) -> None:
-        """Take what came over the pipe."""
+    def take_renewal(self, renewal: Renewal) -> None:
+        """Pass on a renewal that came over the pipe."""
         if self._apply is not None:
             self._apply(renewal)
 
-    def orphan(self) -> None:
-        """Renew by a thread of this OS process: the supervisor is gone."""
+    def renew_alone(self) -> None:
+        """Renew by a thread of this OS process from now on: the supervisor is gone."""
         if not self._is_orphaned:
             self._is_orphaned = True
             if self._apply is not None:
-                self._own.start(self._apply)
+                self._thread.start(self._apply)
 
 
 _: type[RenewalSource] = PipeRenewal

@@ -1,4 +1,4 @@
-"""One place of a pool, in which one worker process lives after another."""
+"""One slot of a pool. Worker processes live in it one after another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from lash_redis.core.events import PoolDied
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff
-from lash_redis.pool.life import Ended, Life, Pool
+from lash_redis.pool.life import Life, LifeEnd, Pool
 from lash_redis.pool.osprocess import Spawn
 
 _FIRST_S = 0.5
@@ -16,17 +16,18 @@ _LONGEST_S = 10.0
 _LIVED_MS = 5_000
 
 
-class Restarts:
-    """How long to wait before the next life: at once, then 0.5 s doubling to 10 s (design, section 10). Pure.
+class RestartDelay:
+    """How long to wait before the next life: nothing, then 0.5 s doubling to 10 s. Pure.
 
-    It begins afresh once one has lived 5 s after it was ready.
+    A worker process that dies at its start must not keep the machine busy with starting it. After a life of 5 s since
+    it was ready the delay begins at nothing again.
     """
 
     def __init__(self) -> None:
         self._in_a_row = 0
 
     def after(self, lived_ms: int | None) -> float:
-        """Return how many seconds to wait after a life of so many ms since it was ready, None if it never was."""
+        """Return the seconds to wait after a life; ``lived_ms`` counts from when it was ready, None if it never was."""
         if lived_ms is not None and lived_ms >= _LIVED_MS:
             self._in_a_row = 0
         wait_s = backoff(self._in_a_row, _FIRST_S, _LONGEST_S)
@@ -41,30 +42,30 @@ class Slot:
         self._pool = pool
         self._name = name
         self._spawn = spawn
-        self._restarts = Restarts()
+        self._delay = RestartDelay()
         self.life: Life | None = None
 
-    async def run(self) -> Ended:
-        """Live one life after another; return how the last one ended, once the pool drains."""
+    async def run(self) -> LifeEnd:
+        """Run one life after another until the pool drains; return how the last one ended."""
         drain = self._pool.drain
         while True:
-            ended = await self._one_life()
-            if ended.fatal is not None:
-                self._pool.cannot_start(ended.fatal)
+            end = await self._run_life()
+            if end.fatal is not None:
+                self._pool.on_cannot_start(end.fatal)
             if drain.has_begun:
-                return ended
+                return end
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._restarts.after(ended.lived_ms)):
+                async with asyncio.timeout(self._delay.after(end.lived_ms)):
                     await drain.begun.wait()
-            if drain.has_begun:  # perhaps in the very moment in which the wait was over
-                return Ended("not started again")
+            if drain.has_begun:  # perhaps at the very moment when the wait ended
+                return LifeEnd("not started again")
 
-    async def _one_life(self) -> Ended:
+    async def _run_life(self) -> LifeEnd:
         try:
             self.life = Life(self._pool, self._name, self._spawn)
         except OSError as error:
             emit(PoolDied(slot=self._name, pid=None, status=f"not started: {error}"))
-            return Ended("not started", is_fault=True)
+            return LifeEnd("not started", is_fault=True)
         try:
             return await self.life.live()
         finally:

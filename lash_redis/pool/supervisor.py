@@ -1,6 +1,6 @@
-"""The supervisor: keeps its slots filled, renews for the living, and leads the pool out.
+"""The supervisor: keeps its slots filled, renews for the living worker processes, and drains the pool.
 
-One event loop in the main thread of an OS process that never imports user code.
+It is one event loop in the main thread of an OS process that never imports user code.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, new_incarnation_id
 from lash_redis.pool.connection import PoolConnection
-from lash_redis.pool.deaths import together
+from lash_redis.pool.deaths import merged
 from lash_redis.pool.drain import PoolDrain
-from lash_redis.pool.life import Ended, Life
+from lash_redis.pool.life import Life, LifeEnd
 from lash_redis.pool.messages import DEFERRED, FAULT, Fatal
-from lash_redis.pool.osprocess import Spawn, reap_strangers, spawn
+from lash_redis.pool.osprocess import Spawn, reap_orphans, spawn
 from lash_redis.pool.renewal import Renewer
 from lash_redis.pool.settings import PoolSettings
-from lash_redis.pool.signals import Asked, Presses, listening
+from lash_redis.pool.signals import DrainStep, SignalCounter, signals_handled
 from lash_redis.pool.slot import Slot
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -37,9 +37,9 @@ class PoolEnd(msgspec.Struct, frozen=True):
     """How a pool ended.
 
     Attributes:
-        exit_code: as design, section 5, has it.
+        exit_code: of the pool (rule 7.5).
         report: of its drain.
-        text: why it could not be started, empty if it could.
+        text: why it could not start, empty if it could.
     """
 
     exit_code: int
@@ -51,35 +51,35 @@ class Supervisor:
     """One pool, from its start to the end of its drain.
 
     Args:
-        settings: what was asked for.
-        say: takes one line for whoever started the pool.
-        start: starts a worker process; a simulation has another.
+        settings: of the pool.
+        announce: shows one line to the user who started the pool.
+        start: starts a worker process; a simulation passes another function.
     """
 
-    def __init__(self, settings: PoolSettings, say: Callable[[str], None], start: Spawn = spawn) -> None:
+    def __init__(self, settings: PoolSettings, announce: Callable[[str], None], start: Spawn = spawn) -> None:
         self.settings = settings
         self.supervisor = LeaseOwner.local_process(settings.owner_id("supervisor"), new_incarnation_id())
         self.connection = PoolConnection()
         self.drain = PoolDrain(settings.worker)
-        self._say = say
-        self._presses = Presses()
+        self._announce = announce
+        self._signals = SignalCounter()
         self._slots = [Slot(self, str(number + 1), start) for number in range(settings.workers)]
         self._renewing: asyncio.Task[None] | None = None
         self._fatal: Fatal | None = None
 
     async def run(self) -> PoolEnd:
-        """Run the pool until a signal asks it to leave, and all its worker processes have left."""
-        with listening(self._signalled):
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it is ignored, nobody learns how a child ended
+        """Run the pool until a signal asks it to drain and all its worker processes have ended."""
+        with signals_handled(self._on_signal):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, the status of a child is lost
             if os.getpid() == _INIT:
-                asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_strangers)
+                asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
             emit(
                 PoolStarted(
                     pid=os.getpid(), workers=self.settings.workers, must_allow_s=self.settings.worker.must_allow_s
                 )
             )
             try:
-                end = self._summed_up(await self._all_ended())
+                end = self._pool_end(await self._run_slots())
             finally:
                 if self._renewing is not None:
                     self._renewing.cancel()
@@ -94,70 +94,70 @@ class Supervisor:
         )
         return end
 
-    async def _all_ended(self) -> list[Ended]:
-        """Return how each slot ended. A bug of ours in one lets all others leave in order before it is raised."""
-        ends = await asyncio.gather(*map(self._kept, self._slots), return_exceptions=True)
+    async def _run_slots(self) -> list[LifeEnd]:
+        """Return how each slot ended. After a bug in one slot the others drain before its error is raised."""
+        ends = await asyncio.gather(*map(self._run_slot, self._slots), return_exceptions=True)
         faults = [end for end in ends if isinstance(end, BaseException)]
         if faults:
             raise faults[0]
-        return [end for end in ends if isinstance(end, Ended)]
+        return [end for end in ends if isinstance(end, LifeEnd)]
 
-    async def _kept(self, slot: Slot) -> Ended:
+    async def _run_slot(self, slot: Slot) -> LifeEnd:
         try:
             return await slot.run()
         except BaseException:
-            self._leave()
+            self._drain()
             raise
 
-    def _summed_up(self, ends: list[Ended]) -> PoolEnd:
-        report = together(*(end.report for end in ends))
+    def _pool_end(self, ends: list[LifeEnd]) -> PoolEnd:
+        report = merged(*(end.report for end in ends))
         if self._fatal is not None:
             return PoolEnd(self._fatal.exit_code, report, self._fatal.text)
         if any(end.is_fault for end in ends):
             return PoolEnd(FAULT, report)
         return PoolEnd(DEFERRED if report.deferred else 0, report)
 
-    # ── what its worker processes tell ─────────────────────────────────────────────────────────────────────────────
+    # ── what its worker processes report ───────────────────────────────────────────────────────────────────────────
 
-    def opened(self, registry: ProcessRegistry) -> None:
-        """Renew from now on, before anybody may claim, and say what this pool is."""
+    def on_registry_opened(self, registry: ProcessRegistry) -> None:
+        """Begin to renew, before any worker process may claim, and announce the pool."""
         worker = self.settings.worker
-        renewer = Renewer(registry, self._renewed, worker.lease_ttl_ms, self.connection.revive)
+        renewer = Renewer(registry, self._renewed_lives, worker.lease_ttl_ms, self.connection.revive_server)
         self._renewing = asyncio.get_running_loop().create_task(renewer.run())
         server = registry.server
-        self._say(
+        self._announce(
             f"pool {os.getpid()}: {self.settings.workers} worker processes for {','.join(worker.queues)} of namespace "
             f"{registry.namespace} on {registry.address.shown} "
             f"({f'{server.version}, durability: {server.durability}' if server is not None else 'unknown'}); "
             f"allow {worker.must_allow_s} s when you stop it"
         )
 
-    def cannot_start(self, fatal: Fatal) -> None:
-        """Give up if no worker process could ever be started; later it is a crash like any other."""
+    def on_cannot_start(self, fatal: Fatal) -> None:
+        """Give up if the registry was never opened; otherwise the slot starts another one, as after a crash."""
         if not self.connection.is_open and self._fatal is None:
             self._fatal = fatal
-            self._leave()
+            self._drain()
 
     def _lives(self) -> list[Life]:
         return [slot.life for slot in self._slots if slot.life is not None]
 
-    def _renewed(self) -> list[Life]:
+    def _renewed_lives(self) -> list[Life]:
         return [life for life in self._lives() if life.is_renewed]
 
     # ── signals ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _signalled(self, number: signal.Signals) -> None:
-        asked = self._presses.press(boottime_ms())
-        if asked is None:
+    def _on_signal(self, number: signal.Signals) -> None:
+        step = self._signals.count(boottime_ms())
+        if step is None:
             return
-        emit(PoolSignal(signal=number.name, grace_ms=self.settings.worker.grace_ms if asked is Asked.DRAIN else 0))
+        emit(PoolSignal(signal=number.name, grace_ms=self.settings.worker.grace_ms if step is DrainStep.BEGIN else 0))
         if number is signal.SIGQUIT:
             faulthandler.dump_traceback()
             for life in self._lives():
                 life.show_stacks()
-        self._leave(hurry=asked is Asked.HURRY or number is signal.SIGQUIT)
+        self._drain(hurry=step is DrainStep.HURRY or number is signal.SIGQUIT)
 
-    def _leave(self, *, hurry: bool = False) -> None:
+    def _drain(self, *, hurry: bool = False) -> None:
         if hurry:
             self.drain.hurry()
         else:
@@ -165,5 +165,5 @@ class Supervisor:
         for life in self._lives():
             life.drain()
 
-    def _reap_strangers(self) -> None:
-        reap_strangers([life.pid for life in self._lives()])
+    def _reap_orphans(self) -> None:
+        reap_orphans([life.pid for life in self._lives()])

@@ -1,1 +1,1 @@
-"""What a task is and what it can be called with. No I/O; imports only core."""
+"""What a task is and what it can be called with. This package does no I/O and imports only ``core``."""

@@ -1,9 +1,9 @@
-"""From a call to a task's input and back, and the same for its result.
+"""The conversion of a call into a task's input and back, and the same for its result.
 
-The input is canonical, so that the same call made in another way is the same content (design, section 4): the
-longest prefix of arguments by position, the rest by name in the order of the parameters, and no defaults applied. Sets
-are sorted; one whose members do not compare (structs) has no canonical form, so that submitting it twice under one id
-may be refused as a conflict: a list has.
+The input is canonical, so that every spelling of one call is the same content (rule 5.6). As many arguments as possible
+stand by position, the rest by name in the order of the parameters. No defaults are applied. Sets are sorted. A set
+whose members do not compare (structs) has no canonical form: submitting it twice under one id may be a conflict. Use a
+list.
 """
 
 from __future__ import annotations
@@ -14,82 +14,81 @@ from typing import Any, Final
 
 from lash_redis.core.errors import LashError, PayloadError
 from lash_redis.core.model import TaskInput
-from lash_redis.tasks.binding import placed
-from lash_redis.tasks.conversion import Conversion, taken_apart
+from lash_redis.tasks.binding import canonical_call
+from lash_redis.tasks.conversion import Conversion, to_builtins
 from lash_redis.tasks.declaration import Declaration
-from lash_redis.tasks.payload import Misfit, carried
+from lash_redis.tasks.payload import InvalidValue, plain_value
 from lash_redis.tasks.signature import Signature
 
-_Way = Callable[[Conversion], Callable[[Any], Any]]
+_Direction = Callable[[Conversion], Callable[[Any], Any]]
 
-_STORE: Final[_Way] = attrgetter("to_stored")
-_RESTORE: Final[_Way] = attrgetter("from_stored")
+_STORE: Final[_Direction] = attrgetter("to_stored")
+_RESTORE: Final[_Direction] = attrgetter("from_stored")
 
 
 class Undecodable(LashError):
-    """Stored arguments do not fit the task's function; the text becomes the message of a ``Failure``."""
+    """Stored arguments do not fit the task's function. The text becomes the message of a ``Failure``."""
 
 
 def bind(declaration: Declaration, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskInput:
     """Check a call against the task's annotations and return it as the input of a process.
 
     Raises:
-        PayloadError: an argument is missing, unexpected, of the wrong type, or cannot be carried; it is named with
+        PayloadError: an argument is missing, unexpected, of the wrong type, or no payload can hold it; the message has
             its path (``order.items[0].price``).
     """
     try:
         positional, named = _converted(declaration.signature, args, kwargs, _STORE)
-    except Misfit as misfit:
-        raise PayloadError(f"task {declaration.name}: {misfit.why}") from misfit.__cause__
+    except InvalidValue as invalid:
+        raise PayloadError(f"task {declaration.name}: {invalid.why}") from invalid.__cause__
     return TaskInput(declaration.name, tuple(positional), named)
 
 
 def unbind(
     declaration: Declaration, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return what to call the task's function with, rebuilt from what was stored.
+    """Return the arguments for the task's function, rebuilt from stored ones.
 
     Raises:
-        Undecodable: what was stored does not fit the function: other code wrote it.
+        Undecodable: the stored arguments do not fit the function: other code registered them.
     """
     try:
         return _converted(declaration.signature, args, kwargs, _RESTORE)
-    except Misfit as misfit:
-        raise Undecodable(f"task {declaration.name}: {misfit.why}") from misfit.__cause__
+    except InvalidValue as invalid:
+        raise Undecodable(f"task {declaration.name}: {invalid.why}") from invalid.__cause__
 
 
 def encode_result(declaration: Declaration, value: Any) -> Any:
-    """Return a result as plain builtins, whatever the task says that it returns.
+    """Return a result as a plain value, without a check against the declared type.
 
-    The work is done, so that nothing is refused here that can be carried in any form: only the caller, who wants the
-    declared type, checks against it.
+    The work is done, so that any result that a payload can hold is accepted. Whoever reads the result checks its type.
 
     Raises:
-        PayloadError: the result cannot be carried; its type is named.
+        PayloadError: no payload can hold the result; the message has its type.
     """
     try:
-        return carried(taken_apart(value))
-    except Misfit as misfit:
-        raise PayloadError(f"task {declaration.name}: result{misfit.where}: {misfit.why}") from misfit.__cause__
+        return plain_value(to_builtins(value))
+    except InvalidValue as invalid:
+        raise PayloadError(f"task {declaration.name}: result{invalid.where}: {invalid.why}") from invalid.__cause__
 
 
 def decode_result(declaration: Declaration, stored: Any) -> Any:
-    """Return a result as the type that the task declares, or as it was stored if it declares none.
+    """Return a stored result as the declared type, or as the plain value if the task declares none.
 
     Raises:
-        PayloadError: the function returned something else than it declares.
+        PayloadError: the function returned another type than it declares.
     """
     try:
         return declaration.signature.returns.from_stored(stored)
-    except Misfit as misfit:
-        raise PayloadError(f"task {declaration.name}: result{misfit.where}: {misfit.why}") from misfit.__cause__
+    except InvalidValue as invalid:
+        raise PayloadError(f"task {declaration.name}: result{invalid.where}: {invalid.why}") from invalid.__cause__
 
 
 def _converted(
-    signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], way: _Way
+    signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], direction: _Direction
 ) -> tuple[list[Any], dict[str, Any]]:
     if kwargs or len(args) not in signature.complete_counts:
-        args, kwargs = placed(signature, args, kwargs)
+        args, kwargs = canonical_call(signature, args, kwargs)
     parameters = signature.positional
     positional: list[Any] = []
     named: dict[str, Any] = {}
@@ -97,13 +96,13 @@ def _converted(
     try:
         for parameter, value in zip(parameters, args, strict=False):
             name = parameter.name
-            positional.append(way(parameter.conversion)(value))
+            positional.append(direction(parameter.conversion)(value))
         if signature.rest is not None:
             for value in args[len(parameters) :]:
                 name = f"{signature.rest.name}[{len(positional) - len(parameters)}]"
-                positional.append(way(signature.rest.conversion)(value))
+                positional.append(direction(signature.rest.conversion)(value))
         for name, value in kwargs.items():
-            named[name] = way(signature.reached_by_name(name).conversion)(value)
-    except Misfit as misfit:
-        raise Misfit(f"argument {name}{misfit.where}: {misfit.why}") from misfit.__cause__
+            named[name] = direction(signature.parameter_named(name).conversion)(value)
+    except InvalidValue as invalid:
+        raise InvalidValue(f"argument {name}{invalid.where}: {invalid.why}") from invalid.__cause__
     return positional, named

@@ -1,4 +1,4 @@
-"""Which argument goes where: Python's own rules of a call, and one canonical form for all its spellings."""
+"""The binding of arguments to parameters: Python's own rules, and one canonical form for every spelling of a call."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lash_redis.tasks.payload import Misfit
+from lash_redis.tasks.payload import InvalidValue
 from lash_redis.tasks.signature import Parameter, Signature
 
 _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
 
 
-def placed(
+def canonical_call(
     signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Return the same call with as many arguments by position as can be, and the others in a fixed order.
+    """Return the same call with as many arguments by position as possible, and the others in a fixed order.
 
     Raises:
-        Misfit: the function cannot be called like that.
+        InvalidValue: the function cannot be called with these arguments.
     """
     by_position, by_name = list(args), dict(kwargs)
     for parameter in signature.positional[len(args) :]:
@@ -32,7 +32,7 @@ def placed(
         _missing(signature, len(by_position), by_name),
     ):
         if problem:
-            raise Misfit(f"{problem}; it takes {signature.text}")
+            raise InvalidValue(f"{problem}; it takes {signature.text}")
     known = [name for name in signature.by_name if name in by_name]
     others = sorted(by_name.keys() - signature.by_name.keys())
     return by_position, {name: by_name[name] for name in (*known, *others)}
@@ -57,13 +57,13 @@ def _unexpected(signature: Signature, by_name: Mapping[str, Any]) -> str:
     return f"unexpected argument {unexpected[0]}" if unexpected else ""
 
 
-def _missing(signature: Signature, placed_count: int, by_name: Mapping[str, Any]) -> str:
-    open_places = signature.positional[placed_count:]
+def _missing(signature: Signature, by_position_count: int, by_name: Mapping[str, Any]) -> str:
+    unfilled = signature.positional[by_position_count:]
     missing = [
         each.name
         for each in signature.parameters
         if each.is_required
-        and (each in open_places or each.kind is inspect.Parameter.KEYWORD_ONLY)
+        and (each in unfilled or each.kind is inspect.Parameter.KEYWORD_ONLY)
         and (each.kind is _POSITIONAL_ONLY or each.name not in by_name)
     ]
     return f"argument {', '.join(missing)} is missing" if missing else ""

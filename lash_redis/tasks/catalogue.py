@@ -1,4 +1,4 @@
-"""The tasks that a worker knows, and the lanes that it serves because of them."""
+"""The tasks that a worker knows, and the lanes that it therefore serves."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from lash_redis.tasks.declaration import Declaration
 
 
 class HasDeclaration(Protocol):
-    """What a task's decorator leaves in place of the function."""
+    """A task, as the decorator returns it."""
 
     @property
     def declaration(self) -> Declaration:
-        """What was declared."""
+        """The declaration of the task."""
 
 
 class Catalogue:
-    """Task names and their declarations.
+    """The declarations of tasks, by name.
 
     Raises:
-        SettingsError: two tasks have one name, or something is no task.
+        SettingsError: two functions have one task name, or an item is no task.
     """
 
     def __init__(self, tasks: Iterable[Declaration | HasDeclaration] = ()) -> None:
@@ -38,16 +38,16 @@ class Catalogue:
                 )
 
     def find(self, name: str) -> Declaration | None:
-        """Return the task of this name, or None: its work is left for a worker that knows it."""
+        """Return the declaration of a task; None if this worker does not know it and leaves its work to others."""
         return self._by_name.get(name)
 
     def lanes(self, queues: Sequence[str]) -> list[list[str]]:
-        """Return for each queue the lanes that this worker serves.
+        """Return for each queue the lanes that this worker serves (rule 9.1).
 
-        They are every task that it knows under every signature that it can run, and the lane without a task.
+        There is one for each task that it knows and each signature that it can run, and the lane without a task.
 
         Raises:
-            SettingsError: a queue's name is not allowed, or one claim cannot name so many lanes.
+            SettingsError: the name of a queue is not allowed, or there are more lanes than one claim can name.
         """
         served = [(each.name, digest) for each in self._by_name.values() for digest in each.signature.served]
         count = len(queues) * (len(served) + 1)

@@ -1,8 +1,8 @@
-"""How values of one annotated type enter a payload and come back out of it.
+"""The conversion of values of one annotated type into plain values and back.
 
-A parameter without annotation (or ``Any``) carries plain values only and refuses the rest: what would silently
-arrive as something else (a set as a list, a date as text) is worth an error at submit. A typed parameter carries
-whatever msgspec can rebuild from the annotation. Inside a typed object a field declared ``Any`` gets plain forms.
+A parameter without annotation (or with ``Any``) takes plain values only. It refuses others, which would silently arrive
+as something else (a set as a list, a date as text). A typed parameter takes whatever msgspec can rebuild from the
+annotation. Inside a typed object a field declared ``Any`` arrives in its plain form.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 import msgspec.inspect as inspected
 
-from lash_redis.tasks.payload import MAX_NESTING, Foreign, Misfit, carried, exact_scalar
+from lash_redis.tasks.payload import MAX_NESTING, InvalidValue, UnsupportedType, plain_scalar, plain_value
 
 _NATIVE: Final = (bytes, bytearray, memoryview)
 _SCALARS: Final[dict[type[inspected.Type], type]] = {
@@ -33,89 +33,89 @@ _PLAIN: Final[tuple[type[inspected.Type], ...]] = (
     inspected.DictType,
     inspected.LiteralType,
     inspected.UnionType,
-    inspected.CustomType,  # only ``object`` is left when this is asked
+    inspected.CustomType,  # only ``object``: conversion_of refuses the others first
 )
 _SETS: Final = (inspected.SetType, inspected.FrozenSetType)
-_COMPLAINT: Final = re.compile(r"(?P<why>.*?)(?: - at `(?P<key>key` in `)?\$(?P<where>[^`]*)`)?\Z", re.DOTALL)
+_MSGSPEC_ERROR: Final = re.compile(r"(?P<why>.*?)(?: - at `(?P<key>key` in `)?\$(?P<where>[^`]*)`)?\Z", re.DOTALL)
 
 
 class Conversion:
-    """The two ways of one type: into a payload (checked and canonical) and out of it."""
+    """The conversion of one type into a payload and out of it. This class takes any plain value."""
 
     def __init__(self, annotation: Any = Any) -> None:
         self.annotation = annotation
 
     def to_stored(self, value: Any) -> Any:
-        """Return the builtins that stand for ``value``; equal values give equal builtins.
+        """Return the plain value for ``value``; equal values give equal plain values.
 
         Raises:
-            Misfit: it does not fit the type, or cannot be carried.
+            InvalidValue: ``value`` does not fit the type, or no payload can hold it.
         """
-        return carried(value)
+        return plain_value(value)
 
     def from_stored(self, stored: Any) -> Any:
-        """Return the value that these builtins stand for.
+        """Return the value that was stored as this plain value.
 
         Raises:
-            Misfit: they do not fit the type.
+            InvalidValue: it does not fit the type.
         """
         return stored
 
 
 class PlainConversion(Conversion):
-    """Builtins all through, such as ``dict[str, list[int]]``: checked, never changed beyond what the type says."""
+    """The conversion of types made of plain types only, such as ``dict[str, list[int]]``: it mainly checks."""
 
     def to_stored(self, value: Any) -> Any:
-        """Return the builtins as the type wants them (an int where it says float becomes one)."""
+        """Return the plain value as the type wants it: an int becomes a float where the type says float."""
         try:
-            plain = carried(value)
-        except Foreign:
-            self.from_stored(value)  # says what the annotation expected there, wherever it expected something
+            plain = plain_value(value)
+        except UnsupportedType:
+            self.from_stored(value)  # its error is the better one: it says what the annotation expected there
             raise
         return self.from_stored(plain)
 
     def from_stored(self, stored: Any) -> Any:
-        """Return what fits; this also checks."""
-        return _fitted(stored, self.annotation)
+        """Return the stored value after checking it."""
+        return _converted(stored, self.annotation)
 
 
 class ScalarConversion(PlainConversion):
-    """A bare scalar or a union of them: almost always exact, and then passed on as it is."""
+    """The conversion of a scalar type or a union of them. A value of exactly that type is passed on unchecked."""
 
     def __init__(self, annotation: Any, kinds: frozenset[type]) -> None:
         super().__init__(annotation)
         self._kinds = kinds
 
     def to_stored(self, value: Any) -> Any:
-        """Return the value itself if it is exactly of the type."""
-        return carried(value) if type(value) in self._kinds else super().to_stored(value)
+        """Return the value itself if its type is exactly one of these."""
+        return plain_value(value) if type(value) in self._kinds else super().to_stored(value)
 
     def from_stored(self, stored: Any) -> Any:
-        """Return the value itself if it is exactly of the type."""
+        """Return the value itself if its type is exactly one of these."""
         return stored if type(stored) in self._kinds else super().from_stored(stored)
 
 
 class TypedConversion(Conversion):
-    """Objects that msgspec takes apart and puts together again: structs, dates, sets, enums and so on."""
+    """The conversion of types that msgspec rebuilds: structs, dates, sets, enums and so on."""
 
     def __init__(self, annotation: Any, *, has_sets: bool) -> None:
         super().__init__(annotation)
         self._has_sets = has_sets
 
     def to_stored(self, value: Any) -> Any:
-        """Return the builtins of what the task will get."""
-        rebuilt = self.from_stored(taken_apart(value))
-        # Not of what came: with a field's default written out or left out it is the same content.
-        return carried(taken_apart(rebuilt, in_order=self._has_sets))
+        """Return the plain value of the object that the task will get."""
+        rebuilt = self.from_stored(to_builtins(value))
+        # Of the rebuilt object: a field left out and the same field with its default are the same content.
+        return plain_value(to_builtins(rebuilt, in_order=self._has_sets))
 
     def from_stored(self, stored: Any) -> Any:
-        """Return the object put together again."""
+        """Return the rebuilt object."""
         try:
-            return _fitted(stored, self.annotation)
-        except Misfit as misfit:
-            if misfit.where:
+            return _converted(stored, self.annotation)
+        except InvalidValue as invalid:
+            if invalid.where:
                 raise
-            raise Misfit(f"{misfit.why} (declared as {named(self.annotation)})") from None
+            raise InvalidValue(f"{invalid.why} (declared as {annotation_text(self.annotation)})") from None
 
 
 def conversion_of(annotation: Any) -> Conversion:
@@ -127,40 +127,40 @@ def conversion_of(annotation: Any) -> Conversion:
     if annotation is Any or annotation is object:
         return Conversion()
     whole = inspected.type_info(annotation)
-    msgspec.msgpack.Decoder(annotation)  # finds what the inspection lets pass, such as two untagged structs in a union
+    msgspec.msgpack.Decoder(annotation)  # refuses more than type_info, such as two untagged structs in a union
     parts = list(_parts(whole))
     for part in parts:
         if isinstance(part, inspected.CustomType) and part.cls is not object:
-            raise TypeError(f"msgspec cannot rebuild a `{named(part.cls)}`")
+            raise TypeError(f"msgspec cannot rebuild a `{annotation_text(part.cls)}`")
     if all(isinstance(part, _PLAIN) for part in parts):
         kinds = _scalar_kinds(whole)
         return ScalarConversion(annotation, kinds) if kinds else PlainConversion(annotation)
     return TypedConversion(annotation, has_sets=any(isinstance(part, _SETS) for part in parts))
 
 
-def taken_apart(value: Any, *, in_order: bool = False) -> Any:
-    """Return ``value`` as builtins, whatever types msgspec knows it is made of.
+def to_builtins(value: Any, *, in_order: bool = False) -> Any:
+    """Return ``value`` as builtins, made of whatever types msgspec knows.
 
-    With ``in_order`` sets are sorted, and dicts with them: a set has no order of its own, and that of text differs
-    from one OS process to the next, so that the same content would not look the same.
+    With ``in_order`` sets and dicts are sorted. A set has no order of its own, and the order of a set of texts differs
+    between OS processes, so that equal content would look different.
 
     Raises:
-        Misfit: a type that msgspec does not know, or an object that holds itself.
+        InvalidValue: there is a type that msgspec does not know, or an object that contains itself.
     """
     order: Literal["deterministic"] | None = "deterministic" if in_order else None
     try:
-        return msgspec.to_builtins(value, builtin_types=_NATIVE, enc_hook=_exact, order=order)
-    except Misfit:
+        return msgspec.to_builtins(value, builtin_types=_NATIVE, enc_hook=_encode_unknown, order=order)
+    except InvalidValue:
         raise
     except RecursionError:
-        raise Misfit(f"nested deeper than {MAX_NESTING} levels") from None
-    except Exception as error:  # a class of the user's can say anything when it is read
+        raise InvalidValue(f"nested deeper than {MAX_NESTING} levels") from None
+    except Exception as error:  # a class of the user can raise anything when its attributes are read
         if in_order:
-            return taken_apart(value)  # what is in the set does not compare
-        raise Misfit(f"{type(error).__qualname__}: {error}") from error
+            return to_builtins(value)  # the members of a set do not compare
+        raise InvalidValue(f"{type(error).__qualname__}: {error}") from error
 
 
-def named(annotation: Any) -> str:
+def annotation_text(annotation: Any) -> str:
     """Return an annotation as its author would write it."""
     if isinstance(annotation, type):
         return annotation.__qualname__
@@ -168,7 +168,7 @@ def named(annotation: Any) -> str:
 
 
 def _parts(whole: inspected.Type) -> Iterator[inspected.Type]:
-    """Yield a type and all that it is made of, each once: a struct may hold itself."""
+    """Yield a type and all its parts, each once: a struct may contain itself."""
     seen: set[int] = set()
     waiting: list[Any] = [whole]
     while waiting:
@@ -185,33 +185,33 @@ def _parts(whole: inspected.Type) -> Iterator[inspected.Type]:
 
 
 def _scalar_kinds(whole: inspected.Type) -> frozenset[type]:
-    """Return the exact types that fit as they are; none if the type has a part that asks for more than that."""
+    """Return the scalar types whose values fit unchecked; none if a part is no scalar or has a constraint."""
     parts = whole.types if isinstance(whole, inspected.UnionType) else (whole,)
     if any(type(part) not in _SCALARS or part != type(part)() for part in parts):
         return frozenset()
     return frozenset(_SCALARS[type(part)] for part in parts)
 
 
-def _exact(value: Any) -> Any:
-    exact = exact_scalar(value)
-    if exact is None:
-        raise Misfit(f"a `{named(type(value))}` cannot be carried")
-    return exact
+def _encode_unknown(value: Any) -> Any:
+    scalar = plain_scalar(value)
+    if scalar is None:
+        raise InvalidValue(f"a `{annotation_text(type(value))}` cannot be carried")
+    return scalar
 
 
-def _fitted(stored: Any, annotation: Any) -> Any:
+def _converted(stored: Any, annotation: Any) -> Any:
     try:
         return msgspec.convert(stored, annotation, builtin_types=_NATIVE)
     except msgspec.ValidationError as error:
-        raise _misfit(str(error)) from None
-    except Exception as error:  # a class of the user's, whose own __post_init__ says no in its own words
-        raise Misfit(f"{type(error).__qualname__}: {error}") from error
+        raise _invalid_value(str(error)) from None
+    except Exception as error:  # a class of the user can raise anything in its __post_init__
+        raise InvalidValue(f"{type(error).__qualname__}: {error}") from error
 
 
-def _misfit(complaint: str) -> Misfit:
-    found = _COMPLAINT.match(complaint)
+def _invalid_value(msgspec_error: str) -> InvalidValue:
+    found = _MSGSPEC_ERROR.match(msgspec_error)
     assert found is not None  # noqa: S101 - every part of the pattern is optional
     why = found["why"]
     if why.startswith("Expected"):
         why = "e" + why[1:]
-    return Misfit(f"{why} as a key" if found["key"] else why, found["where"] or "")
+    return InvalidValue(f"{why} as a key" if found["key"] else why, found["where"] or "")

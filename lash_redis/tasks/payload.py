@@ -1,7 +1,7 @@
-"""What a payload can hold: the values that msgpack gives back as it got them.
+"""Plain values: what a payload can hold and msgpack returns unchanged.
 
-These are None, bool, int of 64 bits, float (NaN included), str, bytes, list and dict. A tuple arrives as a list
-(as a dict's key it stays a tuple), and a subclass of one of these as the plain value that it equals.
+These are None, bool, int of 64 bits, float (NaN included), str, bytes, list and dict. A tuple becomes a list (as a key
+of a dict it stays a tuple). An instance of a subclass becomes the plain value that it equals.
 """
 
 from __future__ import annotations
@@ -12,24 +12,29 @@ from typing import Any, Final
 MAX_NESTING: Final = 64
 
 _SCALARS: Final = frozenset({NoneType, bool, int, float, str, bytes})
-_AS_THEY_ARE: Final = frozenset({NoneType, bool, float, bytes})
+_UNCHECKED: Final = frozenset({NoneType, bool, float, bytes})
 
 
-class Misfit(Exception):
-    """A value that cannot be carried, or does not fit its type: where in the whole it stands, and why."""
+class InvalidValue(Exception):
+    """A value that no payload can hold or that does not fit its type.
+
+    Attributes:
+        why: what was expected and what was found.
+        where: its path inside the whole value, like ``.items[0]``; empty for the whole value.
+    """
 
     def __init__(self, why: str, where: str = "") -> None:
         super().__init__(where, why)
         self.why = why
         self.where = where
 
-    def within(self, outer: str) -> Misfit:
-        """Return the same complaint, seen from one level further out."""
-        return Misfit(self.why, outer + self.where)
+    def within(self, outer: str) -> InvalidValue:
+        """Return this error with ``outer`` before its path."""
+        return InvalidValue(self.why, outer + self.where)
 
 
-class Foreign(Misfit):
-    """A value whose type a payload does not know; an annotation could say how to rebuild it."""
+class UnsupportedType(InvalidValue):
+    """A value whose type no payload can hold. With an annotation msgspec may be able to rebuild it."""
 
     def __init__(self, kind: type, where: str = "") -> None:
         super().__init__(
@@ -39,20 +44,21 @@ class Foreign(Misfit):
         )
         self.kind = kind
 
-    def within(self, outer: str) -> Misfit:
-        """Return the same complaint, seen from one level further out."""
-        return Foreign(self.kind, outer + self.where)
+    def within(self, outer: str) -> InvalidValue:
+        """Return this error with ``outer`` before its path."""
+        return UnsupportedType(self.kind, outer + self.where)
 
 
-def carried(value: Any, depth: int = 0) -> Any:
-    """Return ``value`` as the builtins that a payload holds.
+def plain_value(value: Any, depth: int = 0) -> Any:
+    """Return the plain value that ``value`` equals; ``depth`` is the number of levels around it.
 
     Raises:
-        Misfit: an integer beyond 64 bits, text that is no UTF-8, more than 64 levels, or a ``Foreign`` type.
+        UnsupportedType: its type, or that of a part, has no plain form.
+        InvalidValue: an integer has more than 64 bits, a text is no UTF-8, or there are more than 64 levels.
     """
     kind = type(value)
     if kind in _SCALARS:
-        return value if kind in _AS_THEY_ARE else _text(value) if kind is str else _integer(value)
+        return value if kind in _UNCHECKED else _text(value) if kind is str else _integer(value)
     if kind is list or kind is tuple:
         return _list(value, _deeper(depth))
     if isinstance(value, dict):
@@ -61,25 +67,25 @@ def carried(value: Any, depth: int = 0) -> Any:
         return _list(value, _deeper(depth))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    exact = exact_scalar(value)
-    if exact is None:
-        raise Foreign(kind)
-    return carried(exact, depth)
+    scalar = plain_scalar(value)
+    if scalar is None:
+        raise UnsupportedType(kind)
+    return plain_value(scalar, depth)
 
 
-def exact_scalar(value: Any) -> str | int | float | None:
-    """Return what an instance of a subclass of str, int or float equals; None if ``value`` is none."""
+def plain_scalar(value: Any) -> str | int | float | None:
+    """Return the str, int or float that an instance of a subclass equals; None for any other value."""
     for plain in (str, int, float):
         if isinstance(value, plain):
-            # Not plain(value): an enum overrides how it is shown, and that is not what it equals.
-            exact: str | int | float = getattr(plain, f"__{plain.__name__}__")(value)
-            return exact
+            # Not plain(value): an enum overrides __str__ with a text that it does not equal.
+            scalar: str | int | float = getattr(plain, f"__{plain.__name__}__")(value)
+            return scalar
     return None
 
 
 def _deeper(depth: int) -> int:
     if depth == MAX_NESTING:
-        raise Misfit(f"nested deeper than {MAX_NESTING} levels")
+        raise InvalidValue(f"nested deeper than {MAX_NESTING} levels")
     return depth + 1
 
 
@@ -88,13 +94,15 @@ def _text(value: str) -> str:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise Misfit(f"expected text that UTF-8 can hold, got a surrogate at character {error.start}") from None
+            raise InvalidValue(
+                f"expected text that UTF-8 can hold, got a surrogate at character {error.start}"
+            ) from None
     return value
 
 
 def _integer(value: int) -> int:
     if not -(2**63) <= value < 2**64:
-        raise Misfit("expected an integer from -2**63 to 2**64 - 1, got one beyond 64 bits; carry it as str")
+        raise InvalidValue("expected an integer from -2**63 to 2**64 - 1, got one beyond 64 bits; carry it as str")
     return value
 
 
@@ -102,9 +110,9 @@ def _list(items: Any, depth: int) -> list[Any]:
     done: list[Any] = []
     try:
         for item in items:
-            done.append(carried(item, depth))  # noqa: PERF401 - the count at a failure is its index
-    except Misfit as misfit:
-        raise misfit.within(f"[{len(done)}]") from None
+            done.append(plain_value(item, depth))  # noqa: PERF401 - the count at a failure is its index
+    except InvalidValue as invalid:
+        raise invalid.within(f"[{len(done)}]") from None
     return done
 
 
@@ -112,14 +120,14 @@ def _dict(items: dict[Any, Any], depth: int) -> dict[Any, Any]:
     done: dict[Any, Any] = {}
     for key, item in items.items():
         try:
-            done[_key(key, depth)] = carried(item, depth)
-        except Misfit as misfit:
-            raise misfit.within(f"[{_shown(key)}]") from None
+            done[_key(key, depth)] = plain_value(item, depth)
+        except InvalidValue as invalid:
+            raise invalid.within(f"[{_shown(key)}]") from None
     return done
 
 
 def _key(key: Any, depth: int) -> Any:
-    return tuple(_list(key, _deeper(depth))) if type(key) is tuple else carried(key, depth)
+    return tuple(_list(key, _deeper(depth))) if type(key) is tuple else plain_value(key, depth)
 
 
 def _shown(key: Any) -> str:

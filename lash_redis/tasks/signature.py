@@ -1,4 +1,4 @@
-"""What a function can be called with, and the digest by which a rolling deploy tells two versions apart."""
+"""The signature of a task's function, and its digest, which tells two versions apart during a rolling deploy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from lash_redis.core.errors import SettingsError
-from lash_redis.tasks.conversion import Conversion, conversion_of, named
+from lash_redis.tasks.conversion import Conversion, annotation_text, conversion_of
 
 NO_DIGEST: Final = ""
 
@@ -24,7 +24,7 @@ _NOTHING: Final = (None, type(None), NoReturn, typing.Never)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter; for ``*args`` and ``**kwargs`` the conversion is that of each value in it."""
+    """One parameter. The conversion of ``*args`` and ``**kwargs`` is that of each value in it."""
 
     name: str
     kind: inspect._ParameterKind
@@ -33,20 +33,24 @@ class Parameter:
 
     @property
     def is_required(self) -> bool:
-        """True if a call must give it."""
+        """True if a call must pass it."""
         return not self.has_default and self.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Signature:
-    """The parameters of a task, looked up in the ways that binding needs; never changed once made.
+    """The parameters of a task, arranged for binding. It never changes.
 
     Attributes:
+        parameters: in the order of the definition.
         returns: the conversion of the result.
         text: as in a definition, for messages: ``(order_id, amount=...)``.
-        digest: what a registration through this function is filed under, 16 hex digits.
+        digest: of this signature, 16 hex digits; it is part of the lane of a registration.
         served: the digests whose rows a worker with this function may run, its own first.
-        positional, by_name, rest, extras: the parameters by how an argument can reach them.
-        complete_counts: how many arguments make a whole call when none is given by name.
+        positional: parameters that take an argument by position, in order.
+        by_name: parameters that take an argument by name, by their names.
+        rest: the parameter ``*args``, None if there is none.
+        extras: the parameter ``**kwargs``, None if there is none.
+        complete_counts: the numbers of arguments by position that make a whole call without any by name.
     """
 
     __slots__ = (
@@ -77,8 +81,8 @@ class Signature:
         fewest = sum(each.is_required for each in self.positional)
         self.complete_counts: Final = range(0) if needs_names else range(fewest, len(self.positional) + 1)
 
-    def reached_by_name(self, name: str) -> Parameter:
-        """Return the parameter that an argument of this name goes to, once the call is known to fit.
+    def parameter_named(self, name: str) -> Parameter:
+        """Return the parameter that takes an argument of this name.
 
         Raises:
             KeyError: there is none.
@@ -87,10 +91,11 @@ class Signature:
 
 
 def digest_of(parameters: Sequence[Parameter]) -> str:
-    """Return the digest of a signature: 8 bytes of SHA-256 in hex (design, section 6).
+    """Return the digest of a signature: the first 8 bytes of SHA-256, in hex.
 
-    Name, kind and whether there is a default, in their order; no types, which decoding checks. Rows are filed
-    under it, so that it may never change.
+    It covers the name, the kind and the presence of a default of each parameter, in order. It does not cover types: the
+    worker checks them when it decodes the arguments. Lanes of queued rows contain it (rule 9.1), so that it may never
+    change.
     """
     canonical = msgspec.msgpack.encode([[each.name, each.kind.name, each.has_default] for each in parameters])
     return hashlib.sha256(canonical).digest()[:8].hex()
@@ -99,8 +104,8 @@ def digest_of(parameters: Sequence[Parameter]) -> str:
 def served_digests(parameters: Sequence[Parameter]) -> tuple[str, ...]:
     """Return the digests whose rows a function with these parameters can run.
 
-    They are its own, those that it had before its trailing defaulted parameters were added, and the empty one of rows
-    registered without the function.
+    They are its own, those without its trailing parameters with defaults (it had them before such a parameter was
+    added), and the empty digest of rows that were registered without the function.
     """
     left = list(parameters)
     served = [digest_of(left)]
@@ -114,7 +119,7 @@ def signature_of(function: Callable[..., Any], task: str) -> Signature:
     """Read the signature of a function; ``task`` names it in errors.
 
     Raises:
-        SettingsError: an annotation cannot be resolved, or names a type that no payload can carry.
+        SettingsError: an annotation cannot be resolved, or no payload can hold its type.
     """
     bare = inspect.signature(function)
     hints = _resolved_annotations(function, task)
@@ -140,7 +145,7 @@ def _resolved_annotations(function: Callable[..., Any], task: str) -> dict[str, 
     try:
         for name, annotation in source.__annotations__.items():
             where = f"the annotation {annotation!r} of {name!r}"
-            # One at a time, so that the error can say which; type parameters are `def task[T](...)` of Python 3.12.
+            # One at a time, so that the error can name it. Type parameters are `def task[T](...)` of Python 3.12.
             one = SimpleNamespace(__annotations__={name: annotation}, __type_params__=type_parameters)
             hints |= typing.get_type_hints(one, source.__globals__, include_extras=True)
     except Exception as error:
@@ -154,16 +159,16 @@ def _resolved_annotations(function: Callable[..., Any], task: str) -> dict[str, 
 def _conversion(annotation: Any, what: str) -> Conversion:
     try:
         return conversion_of(annotation)
-    except Exception as error:  # msgspec says TypeError; a class of the user's can say anything
+    except Exception as error:  # msgspec raises TypeError; a class of the user can raise anything
         raise SettingsError(
-            f"{what}: {named(annotation)} cannot be carried: {error}. Use None, bool, int, float, str, bytes, list, "
-            "dict, set, tuple, date and time types, UUID, Decimal, Enum, a dataclass, TypedDict, NamedTuple, attrs "
-            "class or msgspec.Struct of these"
+            f"{what}: {annotation_text(annotation)} cannot be carried: {error}. Use None, bool, int, float, str, "
+            "bytes, list, dict, set, tuple, date and time types, UUID, Decimal, Enum, a dataclass, TypedDict, "
+            "NamedTuple, attrs class or msgspec.Struct of these"
         ) from error
 
 
 class _SomeDefault:
-    """Stands for a default in messages: its value may be long, or secret."""
+    """Takes the place of a default in messages: its value may be long, or secret."""
 
     def __repr__(self) -> str:
         return "..."

@@ -1,1 +1,1 @@
-"""The main job of ``scripts/run``: real work, two faults that must hit, and a report that is checked."""
+"""The demo of ``scripts/run``: real work, two faults, and a report that checks the result."""

@@ -1,4 +1,4 @@
-"""The two faults. They wait for facts from the registry, never for the clock, so that they hit."""
+"""The two faults. They wait for facts in the registry and not for time, so that they always hit running work."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from lash_redis import LocalProcess, ProcessRegistry, RecoveryDisposition
 from lash_redis.app.process import Process
 
 BOTH = {RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND}
-PATIENCE_S = 90.0
+TIMEOUT_S = 90.0
 
 
 async def until(what: str, fact: Callable[[], Awaitable[bool]], every_s: float = 0.03) -> None:
-    """Ask until ``fact`` holds.
+    """Wait until ``fact`` holds.
 
     Raises:
-        SystemExit: it never did.
+        SystemExit: it did not hold within 90 s.
     """
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not await fact():  # noqa: ASYNC110 - the fact is in another OS process
                 await asyncio.sleep(every_s)
     except TimeoutError:
@@ -30,13 +30,13 @@ async def until(what: str, fact: Callable[[], Awaitable[bool]], every_s: float =
 
 
 async def kill_one_worker(registry: ProcessRegistry) -> int:
-    """Kill a worker process that has started both kinds of work, wait until that is settled, and return its pid.
+    """Kill a worker process that has started both kinds of work, wait until its work is settled, and return its pid.
 
-    It is stopped first, so that what the registry says of it still holds when it is killed.
+    It is suspended first, so that the rows do not change between the check and the kill.
     """
     victims: list[tuple[int, str]] = []
 
-    async def found() -> bool:
+    async def one_is_killed() -> bool:
         for holder in await registry.holders(0):
             liveness = holder.owner.liveness
             if holder.death is not None or not isinstance(liveness, LocalProcess):
@@ -44,7 +44,7 @@ async def kill_one_worker(registry: ProcessRegistry) -> int:
             if await _kinds_started(registry, holder.digest) != BOTH:
                 continue
             os.kill(liveness.pid, signal.SIGSTOP)
-            # Twice, since a write that was on its way when it was stopped still arrives.
+            # Checked twice, since a write that was on its way when the process was suspended still arrives.
             if [await _kinds_started(registry, holder.digest) for _ in range(2)] == [BOTH, BOTH]:
                 os.kill(liveness.pid, signal.SIGKILL)
                 victims.append((liveness.pid, holder.digest))
@@ -52,7 +52,7 @@ async def kill_one_worker(registry: ProcessRegistry) -> int:
             os.kill(liveness.pid, signal.SIGCONT)
         return False
 
-    await until("one worker process has started both kinds of work", found)
+    await until("one worker process has started both kinds of work", one_is_killed)
     pid, digest = victims[0]
 
     async def settled() -> bool:
@@ -68,7 +68,7 @@ async def _kinds_started(registry: ProcessRegistry, owner: str) -> set[RecoveryD
 
 
 async def stop_and_start(pool: Pool, lasting: Process) -> int:
-    """Stop the pool while a publication runs that lasts longer than the grace; start it again; return its exit code."""
+    """Stop the pool during a publication that outlasts the grace; return its exit code after starting another one."""
 
     async def started() -> bool:
         return (await lasting.record()).phase == "started"

@@ -1,4 +1,4 @@
-"""What there is to measure: files by package, without what was installed or cached."""
+"""The files to measure, by package, without installed packages and caches."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import os
 import sysconfig
 from pathlib import Path
 
-LEFT_OUT = frozenset({"site-packages", "dist-packages", "__pycache__", ".git", ".lash-redis", ".venv"})
+IGNORED_FOLDERS = frozenset({"site-packages", "dist-packages", "__pycache__", ".git", ".lash-redis", ".venv"})
 
 
 def files_by_package(folder: str) -> dict[str, list[str]]:
-    """Return each package's files; of the standard library its sources, of a given folder every readable file.
+    """Return the readable files of each package: all files of ``folder``, or the sources of the standard library if ''.
 
     Raises:
-        SystemExit: the folder is none, or holds nothing.
+        SystemExit: there is no such folder, or it has no files.
     """
     root = Path(folder) if folder else Path(sysconfig.get_path("stdlib"))
     if not root.is_dir():
         raise SystemExit(f"expected a folder to measure, got {root}")
     packages: dict[str, list[str]] = {}
-    for where, folders, names in os.walk(root):
-        parent = Path(where)
-        folders[:] = sorted(each for each in folders if each not in LEFT_OUT and not each.endswith("_cache"))
+    for path_text, folders, names in os.walk(root):
+        parent = Path(path_text)
+        folders[:] = sorted(each for each in folders if each not in IGNORED_FOLDERS and not each.endswith("_cache"))
         found = [parent / name for name in sorted(names) if folder or name.endswith(".py")]
         paths = [str(path) for path in found if path.is_file() and not path.is_symlink() and _is_readable(path)]
         if paths:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-# A namespace and a ledger of this run's own, before the tasks are imported.
+# This run has a namespace of its own. The tasks read it when they are imported.
 RUN = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 os.environ["LASH_DEMO_NAMESPACE"] = RUN
 
@@ -28,12 +28,12 @@ PUBLISH_TAKES_S = 1.0
 LASTS_S = 60.0
 KILLED = "(a publication whose worker is killed)"
 STOPPED = "(a publication that outlasts the grace)"
-ENOUGH = 600  # measurements, so that there is work while both faults hit; a small folder is measured again and again
+MIN_MEASUREMENTS = 600  # enough work for both faults to hit; the files of a small folder are measured several times
 USAGE = "usage: scripts/run [FOLDER]    (the Python standard library's sources unless one is given)"
 
 
 class Demo:
-    """One run."""
+    """One run of the demo."""
 
     def __init__(self, folder: str) -> None:
         self._packages = files_by_package(folder)
@@ -46,9 +46,9 @@ class Demo:
         self._pool = Pool(self._folder / "pool.log")
 
     async def run(self) -> bool:
-        """Run it all; return whether everything came out as declared."""
+        """Run the demo; return whether every process ended as its declaration demands."""
         files = sum(map(len, self._packages.values()))
-        rounds = -(-ENOUGH // files)
+        rounds = -(-MIN_MEASUREMENTS // files)
         async with lash:
             progress = Progress(lash.registry, files * rounds, len(self._packages) + 2)
             again = f", each {rounds} times" if rounds > 1 else ""
@@ -68,7 +68,7 @@ class Demo:
                 codes.append(await self._pool.stop())
                 await progress.draw()
             finally:
-                self._pool.kill_if_left()
+                self._pool.stop_if_running()
                 for task in (drawing, *self._publishing):
                     task.cancel()
                 await asyncio.gather(drawing, *self._publishing, return_exceptions=True)
@@ -119,7 +119,7 @@ class Demo:
 
 
 def main() -> int:
-    """Return the exit code."""
+    """Run the demo on the folder in ``argv``; return the exit code."""
     folder = sys.argv[1] if len(sys.argv) > 1 else ""
     if Path(folder).name in ("-h", "--help"):
         print(USAGE)

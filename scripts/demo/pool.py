@@ -1,4 +1,4 @@
-"""The pool of the demo, as a user would start it: the command line, in an OS process of its own."""
+"""The pool of the demo, started as a user would start it: by the command line, in an OS process of its own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ WORKERS = 4
 
 
 class Pool:
-    """``lash-redis worker demo.tasks:lash`` and what becomes of it."""
+    """``lash-redis worker demo.tasks:lash`` as a child of the demo."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it; what it says goes to the log."""
+        """Start the pool; its output goes to the log."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "lash_redis", "worker", "demo.tasks:lash",
@@ -30,7 +30,7 @@ class Pool:
             )  # fmt: skip
 
     async def stop(self) -> int:
-        """Send SIGTERM, let it drain, and return its exit code."""
+        """Send SIGTERM, wait for the drain, and return the exit code."""
         if self._process is None:
             return 0
         with contextlib.suppress(ProcessLookupError):
@@ -39,13 +39,13 @@ class Pool:
         self._process = None
         return code
 
-    def kill_if_left(self) -> None:
-        """End what is left of it, when the demo itself fails: its workers drain when they miss it."""
+    def stop_if_running(self) -> None:
+        """Send SIGTERM if the pool still runs, without waiting; for a demo that failed."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGTERM)
 
     @property
     def has_ended(self) -> bool:
-        """It ended although nobody stopped it."""
+        """Whether the pool ended although nobody stopped it."""
         return self._process is not None and self._process.returncode is not None

@@ -1,4 +1,4 @@
-"""A line that shows how far it is: redrawn on a terminal, a line now and then elsewhere."""
+"""A progress line: redrawn on a terminal, printed every 3 s elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lash_redis.core.places import LEASED
 
 
 class Progress:
-    """Draws counts from the registry; ``note`` prints a line of its own above."""
+    """Draws the counts of the registry; ``note`` prints a line above them."""
 
     def __init__(self, registry: ProcessRegistry, files: int, packages: int) -> None:
         self._registry = registry
@@ -21,7 +21,7 @@ class Progress:
         self.measured = 0
 
     async def run(self) -> None:
-        """Redraw for ever; ends by cancellation."""
+        """Redraw until cancelled."""
         while True:
             await self.draw()
             await asyncio.sleep(0.2 if self._live else 3)
@@ -30,7 +30,7 @@ class Progress:
         """Read the counts and draw once."""
         text = await self.read()
         if self._live:
-            # A line that wraps could not be drawn over.
+            # A line that wraps could not be overwritten.
             print(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
         else:
             print(text, flush=True)
@@ -50,5 +50,5 @@ class Progress:
         )
 
     def note(self, text: str) -> None:
-        """Say what happens."""
+        """Print a line about an event."""
         print(f"{chr(13) + chr(27) + '[K' if self._live else ''}{text}", flush=True)

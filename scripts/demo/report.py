@@ -1,4 +1,4 @@
-"""What came out, and whether it is what was declared."""
+"""The report of a run, and the check that every process ended as its declaration demands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from lash_redis import Abandoned, AbandonWriter, ProcessRecord, ProcessStatus
 
 
 class Outcome(msgspec.Struct):
-    """Everything that the report looks at."""
+    """The results of a run.
+
+    Attributes:
+        measured: the records of the measurements.
+        published: the records of the publications, by package.
+        approval: the record of the externally owned approval.
+        ledger: the file with a line for each publication.
+        pool_exit_codes: of each stop of the pool.
+        seconds: how long the work took.
+    """
 
     measured: list[ProcessRecord]
     published: dict[str, ProcessRecord]
@@ -22,7 +31,7 @@ class Outcome(msgspec.Struct):
 
 
 def report(outcome: Outcome) -> bool:
-    """Print what ran, what ran again and what was abandoned on whose evidence; return whether all is as it must be."""
+    """Print what ran, what ran again, and what was abandoned on which evidence; return whether every check holds."""
     ledger = Counter(line.split("\t")[0] for line in outcome.ledger.read_text("utf-8").splitlines())
     done = [record for record in outcome.measured if record.status is ProcessStatus.COMPLETED]
     again = [record for record in outcome.measured if record.losses > 0]

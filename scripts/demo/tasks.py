@@ -16,7 +16,7 @@ lash = Lash(namespace=os.environ.get("LASH_DEMO_NAMESPACE", "demo"))
 
 
 class Measure(msgspec.Struct):
-    """What one file weighs."""
+    """The measurements of one file."""
 
     sha256: str
     lines: int
@@ -25,16 +25,17 @@ class Measure(msgspec.Struct):
 
 @lash.task(recovery="rerunnable", queue="measure")
 def measure(path: str) -> Measure:
-    """Measure one file. Measuring it twice costs time and nothing else, so it may run again."""
+    """Measure one file. A second run costs time and nothing else, so that the work is rerunnable."""
     data = Path(path).read_bytes()
     return Measure(hashlib.sha256(data).hexdigest(), data.count(b"\n"), len(lzma.compress(data)))
 
 
 @lash.task(recovery="owner_bound", queue="publish")
 async def publish(package: str, files: int, ledger: str, takes_s: float) -> int:
-    """Publish one package: a second line would be a double payment, so nobody may ever run this again.
+    """Publish one package. A second line would be a double payment, so that the work is owner-bound.
 
-    The ledger answers slowly; its line is written half way, where nobody outside can see whether it was.
+    The line is written half-way through, as by a slow remote system: whoever loses this process cannot know whether it
+    was written.
     """
     await asyncio.sleep(takes_s / 2)
     _append(ledger, f"{package}\t{files}\n")

@@ -1,4 +1,4 @@
-"""Fixtures for tests of the app's door: a ``Lash`` on each backend, and tasks of it."""
+"""Fixtures for tests of the public classes: a ``Lash`` on each backend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.soundness import assert_sound
 
 @pytest.fixture
 async def lash(backend: Backend, client: Any, namespace: str) -> AsyncIterator[Lash]:
-    """Return a Lash in a namespace of its own, which must be sound at the end."""
+    """Return a Lash with a namespace of its own; check after the test that the namespace is sound."""
     made = Lash(client, namespace, 2)
     yield made
     await made.aclose()

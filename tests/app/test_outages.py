@@ -1,4 +1,4 @@
-"""Waiting through outages, on a server of the test's own that can be stopped and started again."""
+"""Waiting during outages, on a server of the test's own that can be stopped and started again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lash_redis.core.model import ExternalOwner, Success
 from lash_redis.registry import listening
 from lash_redis.registry.listening import listen
 from lash_redis.registry.registry import ProcessRegistry
-from tests.app.test_waiting import is_noted, waiting_for
+from tests.app.test_waiting import has_waiter, waiting_for
 from tests.app.working import until_subscribed
 from tests.servers import Server
 from tests.support import block_until, wait_until
@@ -31,7 +31,7 @@ DESK = ExternalOwner("desk")
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Return a server that keeps its data and can be told to start again."""
+    """Return a server that keeps its data when it is restarted."""
     with Server("valkey", appendonly="yes", enable_debug_command="local") as running:
         yield running
 
@@ -45,55 +45,55 @@ async def client(server: Server) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def lash(server: Server) -> AsyncIterator[Lash]:
-    """Return a Lash of that server."""
+    """Return a Lash on that server."""
     async with Lash(server.url, "outages", 2) as made:
         yield made
 
 
 def restart(server: Server) -> None:
-    """Make the server start again, with its data."""
+    """Restart the server with its data."""
     with redis.Redis(unix_socket_path=str(server.socket), retry=Retry(NoBackoff(), 0)) as raw:
         before = raw.info("server")["run_id"]
         with pytest.raises(redis.ConnectionError):
             raw.execute_command("DEBUG", "RESTART")
 
-        def is_another() -> bool:
+        def has_restarted() -> bool:
             try:
                 return bool(raw.info("server")["run_id"] != before)
             except redis.ConnectionError:
                 return False
 
-        block_until(is_another, "the server has started again")
+        block_until(has_restarted, "the server has started again")
 
 
 async def test_a_wait_survives_a_restart(lash: Lash, server: Server, client: Any) -> None:
-    """It subscribes anew; an end that comes after the restart is heard of."""
+    """It subscribes again, and gets the message of an end after the restart."""
     step = await lash.expect("approval:1")
     waiter = waiting_for(step, timeout=10)
     await until_subscribed(client, "outages")
 
     restart(server)
-    async with redis.asyncio.Redis.from_url(server.url) as afresh:
-        await until_subscribed(afresh, "outages")
+    async with redis.asyncio.Redis.from_url(server.url) as new_client:
+        await until_subscribed(new_client, "outages")
     await lash.complete_external("approval:1", Success(1), DESK)
 
     assert await waiter == Success(1)
 
 
-def test_a_plain_wait_survives_a_restart(lash: Lash, server: Server) -> None:
-    """The same in threads."""
+def test_a_blocking_wait_survives_a_restart(lash: Lash, server: Server) -> None:
+    """The listening thread subscribes again."""
     step = lash.blocking.expect("approval:1")
 
     with ThreadPoolExecutor() as threads:
         wait = threads.submit(step.blocking.outcome, timeout=10)
-        block_until(lambda: is_noted(lash, step), "it is known to wait")
+        block_until(lambda: has_waiter(lash, step), "the row notes the wait")
         restart(server)
         lash.blocking.complete_external("approval:1", Success(1), DESK)
 
     assert wait.result() == Success(1)
 
 
-async def test_an_unreachable_server_is_waited_for_until_the_timeout() -> None:
+async def test_a_wait_for_an_unreachable_server_ends_at_its_timeout() -> None:
     """The error says that nothing was read, and why."""
     lash = Lash("unix:///nowhere/s")
     step = lash.process("approval:1")
@@ -106,7 +106,7 @@ async def test_an_unreachable_server_is_waited_for_until_the_timeout() -> None:
 
 
 async def test_opening_an_unreachable_server_is_an_error() -> None:
-    """``async with`` says at once what a wait would only say at its timeout."""
+    """``async with`` raises at once what a wait would raise at its timeout."""
     with pytest.raises(RegistryUnavailable):
         async with Lash("unix:///nowhere/s"):
             pass
@@ -115,7 +115,7 @@ async def test_opening_an_unreachable_server_is_an_error() -> None:
 
 
 async def test_a_server_that_only_falls_silent_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The listener asks it for a sign of life, and subscribes anew if none comes."""
+    """The listener sends a ping, and subscribes again if there is no answer."""
     monkeypatch.setattr(listening, "_QUIET_MS", 100)
     registry = ProcessRegistry(server.url, "outages", 2, timeout_s=0.3)
     new_client, connections, stands = registry.address.async_client, [], []
@@ -131,7 +131,7 @@ async def test_a_server_that_only_falls_silent_is_noticed(server: Server, monkey
     await wait_until(lambda: stands, "the subscription stands")
     os.kill(server._process.pid, signal.SIGSTOP)
     try:
-        await wait_until(lambda: len(connections) >= 2, "it connects anew")
+        await wait_until(lambda: len(connections) >= 2, "it connects again")
     finally:
         os.kill(server._process.pid, signal.SIGCONT)
     await wait_until(lambda: len(stands) == 2, "the subscription stands again")

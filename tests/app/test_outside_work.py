@@ -1,4 +1,4 @@
-"""Work that happens outside: expected, completed under an authority, never run."""
+"""Externally owned work: expected, completed under an authority, never run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lash_redis.core.model import ExternalInput, ExternalOwner, Failure, Phase, 
 DESK, SOMEBODY_ELSE = ExternalOwner("desk"), ExternalOwner("somebody else")
 
 
-async def test_what_is_expected_stands_outside(lash: Lash) -> None:
-    """No worker ever sees it, and its metadata is there for whoever acts."""
+async def test_expected_work_stands_outside(lash: Lash) -> None:
+    """No worker ever claims it. Its metadata is for the outside actor."""
     step = await lash.expect("approval:42", grantee="desk", metadata={"amount": 3})
 
     record = await step.record()
@@ -30,7 +30,7 @@ async def test_what_is_expected_stands_outside(lash: Lash) -> None:
 
 
 async def test_the_grantee_completes_it(lash: Lash) -> None:
-    """Whoever waits gets what the outside actor said."""
+    """A wait returns the outcome that the outside actor gave."""
     step = await lash.expect("approval:42", grantee="desk")
 
     await lash.complete_external("approval:42", Success(value=True), DESK)
@@ -39,7 +39,7 @@ async def test_the_grantee_completes_it(lash: Lash) -> None:
 
 
 async def test_nobody_but_the_grantee_completes_it(lash: Lash) -> None:
-    """The authority is compared with the registration's."""
+    """The authority must be the grantee of the registration."""
     step = await lash.expect("approval:42", grantee="desk")
 
     with pytest.raises(AuthorityRejected):
@@ -48,8 +48,8 @@ async def test_nobody_but_the_grantee_completes_it(lash: Lash) -> None:
     assert not (await step.record()).is_terminal
 
 
-async def test_without_a_grantee_any_authority_does(lash: Lash) -> None:
-    """It is recorded all the same."""
+async def test_without_a_grantee_any_authority_completes_it(lash: Lash) -> None:
+    """The outcome is recorded in the same way."""
     await lash.expect("approval:42")
 
     record = await lash.complete_external("approval:42", Failure("refused"), SOMEBODY_ELSE)
@@ -58,7 +58,7 @@ async def test_without_a_grantee_any_authority_does(lash: Lash) -> None:
 
 
 async def test_expecting_the_same_again_is_the_same_process(lash: Lash) -> None:
-    """And with another grantee it is a conflict."""
+    """With another grantee it is a conflict."""
     await lash.expect("approval:42", grantee="desk")
     await lash.expect("approval:42", grantee="desk")
 
@@ -67,7 +67,7 @@ async def test_expecting_the_same_again_is_the_same_process(lash: Lash) -> None:
 
 
 async def test_the_same_completion_again_answers_the_record(lash: Lash) -> None:
-    """A reply that was lost is simply asked for again."""
+    """A caller whose reply was lost sends the same again."""
     await lash.expect("approval:42")
 
     first = await lash.complete_external("approval:42", Success(value=True), DESK)
@@ -75,26 +75,26 @@ async def test_the_same_completion_again_answers_the_record(lash: Lash) -> None:
     assert await lash.complete_external("approval:42", Success(value=True), DESK) == first
 
 
-async def test_completing_the_unknown_is_an_error(lash: Lash) -> None:
-    """Nothing comes into being by being completed."""
+async def test_completing_an_unknown_process_is_an_error(lash: Lash) -> None:
+    """A completion creates no process."""
     with pytest.raises(UnknownProcess):
         await lash.complete_external("nobody", Success(), DESK)
 
 
 async def test_metadata_that_would_arrive_as_something_else_is_refused(lash: Lash) -> None:
-    """It has no annotations by which a date could be rebuilt."""
+    """Metadata has no annotation from which a date could be rebuilt."""
     with pytest.raises(PayloadError, match=r"metadata\['due'\].*`date`"):
         await lash.expect("approval:42", metadata={"due": date(2024, 1, 1)})
 
 
 async def test_a_bad_id_is_refused(lash: Lash) -> None:
-    """Before anything is sent."""
+    """The error comes before anything is sent."""
     with pytest.raises(SettingsError, match="expected process id"):
         await lash.expect("approval 42")
 
 
-def test_plain_code_does_it_by_the_same_names(lash: Lash) -> None:
-    """Without an event loop."""
+def test_code_without_an_event_loop_uses_the_same_names(lash: Lash) -> None:
+    """``Lash.blocking`` has them."""
     step = lash.blocking.expect("approval:42", "desk")
 
     lash.blocking.complete_external("approval:42", Success(value=True), DESK)

@@ -1,4 +1,4 @@
-"""Submitting: what is registered, and what is refused."""
+"""Submitting: what a submit registers, and what it refuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def charge(lash: Lash) -> Task[[str, int], str]:
 
 
 async def test_a_submit_registers_what_was_declared(lash: Lash, charge: Task[..., str]) -> None:
-    """The row says which task, with what, what recovery may do, and where it waits."""
+    """The row has the task, the arguments, the disposition and the queue."""
     process = await charge.submit("o-17", amount=3)
 
     record = await process.record()
@@ -35,8 +35,8 @@ async def test_a_submit_registers_what_was_declared(lash: Lash, charge: Task[...
     assert (record.queue, record.phase) == ("money", Phase.QUEUED)
 
 
-async def test_a_registration_is_filed_under_the_signature(lash: Lash, charge: Task[..., str]) -> None:
-    """So that a rolling deploy can tell what a worker's function can run."""
+async def test_the_lane_of_a_registration_has_the_digest_of_the_signature(lash: Lash, charge: Task[..., str]) -> None:
+    """During a rolling deploy each worker then gets only rows that its function can run."""
     process = await charge.submit("o-17")
 
     row = await lash.registry.row(process.id)
@@ -45,13 +45,13 @@ async def test_a_registration_is_filed_under_the_signature(lash: Lash, charge: T
 
 
 async def test_each_submit_is_a_process_of_its_own(charge: Task[..., str]) -> None:
-    """Without an id of the caller's, the same call twice is two pieces of work."""
+    """Without an id from the caller, two equal calls are two processes."""
     first, second = await charge.submit("o-17"), await charge.submit("o-17")
 
     assert first.id != second.id
 
 
-async def test_an_id_of_the_callers_makes_submit_idempotent(charge: Task[..., str]) -> None:
+async def test_an_id_from_the_caller_makes_submit_idempotent(charge: Task[..., str]) -> None:
     """The same content under the same id is the same process."""
     idempotent = charge.options(process_id="charge:o-17")
 
@@ -61,7 +61,7 @@ async def test_an_id_of_the_callers_makes_submit_idempotent(charge: Task[..., st
 
 
 async def test_other_content_under_the_same_id_is_a_conflict(charge: Task[..., str]) -> None:
-    """Nothing is overwritten, and the error names the id."""
+    """The first registration stays, and the error names the id."""
     await charge.options(process_id="charge:o-17").submit("o-17")
 
     with pytest.raises(RegistrationConflict, match="charge:o-17"):
@@ -69,16 +69,16 @@ async def test_other_content_under_the_same_id_is_a_conflict(charge: Task[..., s
 
 
 async def test_options_change_the_copy_alone(charge: Task[..., str]) -> None:
-    """What is submitted through the task itself goes where it was declared."""
-    hurried = charge.options(queue="hurry", loss_limit=1)
+    """A submit through the task itself keeps the declared options."""
+    changed = charge.options(queue="hurry", loss_limit=1)
 
-    there, here = await (await hurried.submit("o-1")).record(), await (await charge.submit("o-2")).record()
-    assert (there.queue, there.loss_limit) == ("hurry", 1)
-    assert (here.queue, here.loss_limit) == ("money", 5)
+    by_copy, by_task = await (await changed.submit("o-1")).record(), await (await charge.submit("o-2")).record()
+    assert (by_copy.queue, by_copy.loss_limit) == ("hurry", 1)
+    assert (by_task.queue, by_task.loss_limit) == ("money", 5)
 
 
 async def test_many_are_registered_in_their_order(lash: Lash, charge: Task[..., str]) -> None:
-    """2,000 calls from a generator make 2,000 rows, and the handles come in the order of the calls."""
+    """2,000 calls from a generator make 2,000 rows, and the handles have the order of the calls."""
     processes = await charge.submit_many((f"o-{number}", number) for number in range(2_000))
 
     rows = await lash.registry.rows([process.id for process in processes])
@@ -87,7 +87,7 @@ async def test_many_are_registered_in_their_order(lash: Lash, charge: Task[..., 
 
 
 async def test_many_are_sent_while_they_are_read(lash: Lash, charge: Task[..., str]) -> None:
-    """No more than one batch is held back, however long the iterable is."""
+    """At most one batch waits in memory, however long the iterable is."""
     sent: list[int] = []
     register_many = lash.registry.register_many
 
@@ -106,8 +106,10 @@ async def test_many_are_sent_while_they_are_read(lash: Lash, charge: Task[..., s
     assert sent == [500, 500, 200]
 
 
-async def test_a_wrong_call_among_many_says_what_was_registered(lash: Lash, charge: Task[..., str]) -> None:
-    """Batches before it stand, its own was not sent, and a note on the error says so."""
+async def test_the_error_for_a_wrong_call_among_many_says_what_was_registered(
+    lash: Lash, charge: Task[..., str]
+) -> None:
+    """Earlier batches are registered, its own is not, and a note on the error says so."""
     calls: list[tuple[Any, ...]] = [("o", number) for number in range(600)] + [("o", "much")]
 
     with pytest.raises(PayloadError, match="argument amount") as refused:
@@ -119,19 +121,19 @@ async def test_a_wrong_call_among_many_says_what_was_registered(lash: Lash, char
 
 
 async def test_many_under_one_id_are_refused(charge: Task[..., str]) -> None:
-    """They would be one process."""
+    """One id is one process."""
     with pytest.raises(SettingsError, match="cannot all have id 'charge:o-17'"):
         await charge.options(process_id="charge:o-17").submit_many([("o-17",)])
 
 
 async def test_an_item_that_is_no_tuple_is_refused(charge: Task[..., str]) -> None:
-    """A bare text would be taken apart into its letters."""
+    """A bare text would be read as a tuple of letters."""
     with pytest.raises(SettingsError, match="tuple of arguments, got 'o-18'"):
         await charge.submit_many(["o-18"])  # type: ignore[list-item]
 
 
-async def test_plain_code_submits_by_the_same_names(lash: Lash, charge: Task[..., str]) -> None:
-    """What a script registers is the same row."""
+async def test_a_blocking_submit_registers_the_same(lash: Lash, charge: Task[..., str]) -> None:
+    """A script without an event loop uses the same names."""
     process = charge.blocking.submit("o-17", 3)
     many = charge.blocking.submit_many([("o-18",), ("o-19",)])
 
@@ -140,13 +142,13 @@ async def test_plain_code_submits_by_the_same_names(lash: Lash, charge: Task[...
 
 
 async def test_the_record_of_an_unknown_process_is_an_error(lash: Lash) -> None:
-    """A handle is made without looking; reading looks."""
+    """Making a handle does not look the process up; reading the record does."""
     with pytest.raises(UnknownProcess, match="'nobody'"):
         await lash.process("nobody").record()
 
 
 async def test_requests_are_recorded_with_who_and_why(lash: Lash, charge: Task[..., str]) -> None:
-    """A handle of either kind asks by the same names."""
+    """Both kinds of handle have the same names."""
     queued, other = await charge.submit("o-1"), await charge.submit("o-2")
 
     cancelled = await queued.request_cancel(by="ops", reason="a mistake")
@@ -160,18 +162,18 @@ async def test_requests_are_recorded_with_who_and_why(lash: Lash, charge: Task[.
 
 
 async def test_outside_work_can_be_abandoned_by_request(lash: Lash) -> None:
-    """The permission stands on the row until a sweep acts on it."""
+    """The request stays on the row until a sweep acts on it."""
     first, second = await lash.expect("approval:1"), lash.blocking.expect("approval:2")
 
-    asked = [
+    requested = [
         await first.request_abandon(by="ops", reason="the desk is closed"),
         second.blocking.request_abandon(by="ops"),
     ]
 
-    assert [record.abandon_request is not None and not record.is_terminal for record in asked] == [True, True]
+    assert [record.abandon_request is not None and not record.is_terminal for record in requested] == [True, True]
 
 
 async def test_a_handle_shows_its_id(lash: Lash) -> None:
-    """What a log or a notebook prints is enough to ask an operator about it."""
+    """The id that a log prints is enough to look the process up."""
     assert repr(lash.process("charge:o-17")) == "<Process 'charge:o-17'>"
     assert isinstance(lash.blocking.process("charge:o-17"), Process)

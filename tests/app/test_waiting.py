@@ -1,4 +1,4 @@
-"""Waiting for outcomes: woken by the terminal write, with point reads as the truth."""
+"""Waiting for outcomes: the terminal write sends a message, and a read finds the outcome."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support import block_until, wait_until
 
 @pytest.fixture
 def due_in(lash: Lash) -> Task[[int], date]:
-    """Return a task whose result has a type that a payload does not know."""
+    """Return a task whose result has a type that no payload can hold."""
 
     @lash.task(recovery="owner_bound", name="due_in")
     def due_in(days: int) -> date:
@@ -34,7 +34,7 @@ def due_in(lash: Lash) -> Task[[int], date]:
 
 @pytest.fixture
 def reads(lash: Lash) -> Callable[[], list[int]]:
-    """Return what counts the reads of the loop that the test runs on: how many ids each had."""
+    """Return a function that begins to count the reads of the running loop; its list gets the number of ids of each."""
     sizes: list[int] = []
 
     def begin_counting() -> list[int]:
@@ -51,14 +51,14 @@ def reads(lash: Lash) -> Callable[[], list[int]]:
 
 
 def waiting_for(process: Process, **options: Any) -> asyncio.Task[Outcome]:
-    """Wait for an outcome beside the test, less long than the slow reads would take to find it."""
+    """Wait for an outcome in a task of its own, with a timeout that ends before the slow reads would find it."""
     return asyncio.create_task(process.outcome(**({"timeout": 4} | options)))
 
 
 async def test_an_outcome_arrives_without_polling(
     lash: Lash, due_in: Task[..., date], client: Any, namespace: str, reads: Callable[[], list[int]]
 ) -> None:
-    """Three reads are all: the first, one once the subscription stands, one when the end was heard of."""
+    """There are three reads: the first, one after the subscription, and one after the message."""
     sizes = reads()
     process = await due_in.submit(1)
     waiter = waiting_for(process)
@@ -71,10 +71,10 @@ async def test_an_outcome_arrives_without_polling(
     assert len(sizes) == 3
 
 
-async def test_an_outcome_that_is_there_costs_one_read(
+async def test_an_outcome_that_exists_costs_one_read(
     lash: Lash, due_in: Task[..., date], client: Any, namespace: str, reads: Callable[[], list[int]]
 ) -> None:
-    """And no subscription."""
+    """It needs no subscription."""
     process = await due_in.submit(1)
     await finish(lash, process, Failure("no"))
     sizes = reads()
@@ -85,10 +85,10 @@ async def test_an_outcome_that_is_there_costs_one_read(
     assert await client.pubsub_channels(f"{{lash:{namespace}:*") == []
 
 
-async def test_waits_of_one_moment_share_a_read(
+async def test_waits_that_begin_together_share_a_read(
     lash: Lash, due_in: Task[..., date], reads: Callable[[], list[int]]
 ) -> None:
-    """A hundred at once are one call, however many wait for the same."""
+    """A hundred waits are one call, which names each process once."""
     processes = await due_in.submit_many([(number,) for number in range(50)])
     sizes = reads()
     waiters = [waiting_for(process) for process in (*processes, *processes)]
@@ -103,7 +103,7 @@ async def test_waits_of_one_moment_share_a_read(
 
 
 async def test_a_result_has_the_type_that_the_task_declares(lash: Lash, due_in: Task[..., date]) -> None:
-    """The record has it as it is stored."""
+    """The record has the stored plain value."""
     process = await due_in.submit(1)
     await finish(lash, process, Success("2024-01-01"))
 
@@ -113,7 +113,7 @@ async def test_a_result_has_the_type_that_the_task_declares(lash: Lash, due_in: 
 
 
 async def test_a_result_of_another_type_is_an_error(lash: Lash, due_in: Task[..., date]) -> None:
-    """It names the task and what was expected."""
+    """The error names the task and the result."""
     process = await due_in.submit(1)
     await finish(lash, process, Success("soon"))
 
@@ -122,7 +122,7 @@ async def test_a_result_of_another_type_is_an_error(lash: Lash, due_in: Task[...
 
 
 async def test_a_cancel_ends_a_wait(due_in: Task[..., date]) -> None:
-    """A request on work that nobody holds is the end, and is heard of like any other."""
+    """A cancel request ends a process that nobody holds, and its waiters get a message."""
     process = await due_in.submit(1)
     waiter = waiting_for(process)
 
@@ -132,7 +132,7 @@ async def test_a_cancel_ends_a_wait(due_in: Task[..., date]) -> None:
 
 
 async def test_a_wait_ends_at_its_timeout(due_in: Task[..., date]) -> None:
-    """The error says where the process stands; the process goes on."""
+    """The error has the phase of the process. The process goes on."""
     process = await due_in.submit(1)
 
     with pytest.raises(TimeoutError, match=r"has not ended within 0\.2 s \(it is queued\)"):
@@ -141,24 +141,24 @@ async def test_a_wait_ends_at_its_timeout(due_in: Task[..., date]) -> None:
         process.blocking.outcome(timeout=0.2)
 
 
-async def test_a_wait_that_was_given_up_leaves_nothing(lash: Lash, due_in: Task[..., date]) -> None:
-    """And disturbs nobody else who waits for the same process."""
+async def test_a_cancelled_wait_leaves_nothing(lash: Lash, due_in: Task[..., date]) -> None:
+    """Another wait for the same process goes on."""
     process = await due_in.submit(1)
-    given_up, waiter = waiting_for(process), waiting_for(process)
-    await asyncio.wait([given_up], timeout=0)
-    given_up.cancel()
+    cancelled, waiter = waiting_for(process), waiting_for(process)
+    await asyncio.wait([cancelled], timeout=0)
+    cancelled.cancel()
 
     await finish(lash, process, Failure("no"))
 
     assert await waiter == Failure("no")
-    assert lash._connections.side().waiting._waits == {}
+    assert lash._connections.side().waiter._waits == {}
 
 
-async def test_a_lost_word_is_made_up_for(
+async def test_a_lost_message_is_made_up_for(
     lash: Lash, due_in: Task[..., date], client: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The slow reads find an end that nobody was told of."""
-    monkeypatch.setattr(waiting, "until_reread_s", lambda: 0.05)
+    """The slow reads find the end."""
+    monkeypatch.setattr(waiting, "reread_delay_s", lambda: 0.05)
     monkeypatch.setattr(waiting, "ended_id", lambda _text: "")
     process = await due_in.submit(1)
     waiter = waiting_for(process)
@@ -172,8 +172,8 @@ async def test_a_lost_word_is_made_up_for(
 async def test_uncertainty_is_waited_out_or_raised(
     lash: Lash, due_in: Task[..., date], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever does not want to wait for an operator says so, also when it becomes uncertain later."""
-    monkeypatch.setattr(waiting, "until_reread_s", lambda: 0.05)
+    """With ``on_uncertain="raise"`` the wait ends with an error, also if the process becomes uncertain later."""
+    monkeypatch.setattr(waiting, "reread_delay_s", lambda: 0.05)
     process = await due_in.submit(1)
     patient, other = waiting_for(process), waiting_for(process, on_uncertain="raise")
 
@@ -189,7 +189,7 @@ async def test_uncertainty_is_waited_out_or_raised(
 
 
 async def test_a_pruned_outcome_is_an_error(lash: Lash, due_in: Task[..., date]) -> None:
-    """Whoever submitted knows that it was there; who only has the id cannot tell it from one that never was."""
+    """The handle of a submit knows that the process existed. A handle made from an id does not."""
     process = await due_in.submit(1)
     await finish(lash, process, Failure("no"))
     await lash.registry.prune(2**53)
@@ -205,7 +205,7 @@ async def test_a_pruned_outcome_is_an_error(lash: Lash, due_in: Task[..., date])
 async def test_a_wait_survives_the_loss_of_its_subscription(
     lash: Lash, due_in: Task[..., date], client: Any, namespace: str, backend: Any
 ) -> None:
-    """It subscribes anew and reads, since the end may have come in between."""
+    """It subscribes again and reads, since the end may have come in between."""
     if backend.is_fake:
         pytest.skip("a fake server cuts no connection")
     process = await due_in.submit(1)
@@ -219,9 +219,9 @@ async def test_a_wait_survives_the_loss_of_its_subscription(
 
 
 async def test_a_wait_ends_when_its_lash_is_closed(due_in: Task[..., date], lash: Lash) -> None:
-    """Nobody would ever tell it of the end."""
+    """No message would reach it any more."""
     waiter = waiting_for(await due_in.submit(1))
-    await wait_until(lambda: lash._connections.side().waiting._waits, "it waits")
+    await wait_until(lambda: lash._connections.side().waiter._waits, "it waits")
 
     await lash.aclose()
 
@@ -229,42 +229,44 @@ async def test_a_wait_ends_when_its_lash_is_closed(due_in: Task[..., date], lash
         await waiter
 
 
-def is_noted(lash: Lash, process: Process) -> bool:
-    """Say whether the row says that somebody waits for its end."""
+def has_waiter(lash: Lash, process: Process) -> bool:
+    """Return whether the row notes that a client waits for its end."""
     row = lash._connections.plain().registry.rows([process.id])[0]
     return row is not None and b"w" in row.fields
 
 
-def test_plain_code_is_woken_too(lash: Lash, due_in: Task[..., date], event_loop_runner: asyncio.Runner) -> None:
-    """Threads wait on one listening thread, without an event loop."""
+def test_blocking_waits_get_the_message_too(
+    lash: Lash, due_in: Task[..., date], event_loop_runner: asyncio.Runner
+) -> None:
+    """Several threads wait, and one thread listens for them, without an event loop."""
     processes = due_in.blocking.submit_many([(1,), (2,)])
 
     with ThreadPoolExecutor() as threads:
         waits = [threads.submit(process.blocking.outcome, timeout=4) for process in processes]
-        block_until(lambda: all(is_noted(lash, process) for process in processes), "both are known to wait")
+        block_until(lambda: all(has_waiter(lash, process) for process in processes), "both rows note the wait")
         for process in processes:
             event_loop_runner.run(finish(lash, process, Success("2024-01-01")))
 
     assert [wait.result() for wait in waits] == [Success(date(2024, 1, 1))] * 2
 
 
-def test_a_plain_wait_ends_when_its_lash_is_closed(lash: Lash, due_in: Task[..., date]) -> None:
-    """Its thread must not hang for ever."""
+def test_a_blocking_wait_ends_when_its_lash_is_closed(lash: Lash, due_in: Task[..., date]) -> None:
+    """Its thread must not wait for ever."""
     process = due_in.blocking.submit(1)
 
     with ThreadPoolExecutor() as threads:
         wait = threads.submit(process.blocking.outcome)
-        block_until(lambda: is_noted(lash, process), "it is known to wait")
+        block_until(lambda: has_waiter(lash, process), "the row notes the wait")
         lash.blocking.close()
 
     with pytest.raises(LashError, match="closed while somebody waited"):
         wait.result()
 
 
-async def test_a_word_about_something_else_wakes_nobody(
+async def test_an_unknown_message_ends_no_wait(
     lash: Lash, due_in: Task[..., date], client: Any, namespace: str
 ) -> None:
-    """A channel may carry words that this release does not know."""
+    """A channel may carry messages of other releases."""
     process = await due_in.submit(1)
     waiter = waiting_for(process)
     await until_subscribed(client, namespace)
@@ -277,7 +279,7 @@ async def test_a_word_about_something_else_wakes_nobody(
 
 
 async def test_the_loss_of_a_holder_does_not_end_a_wait(lash: Lash, due_in: Task[..., date]) -> None:
-    """Only a terminal fact does: here the starter came back and wrote its result."""
+    """Only a terminal fact ends it: here the starter comes back and writes its result."""
     process = await due_in.submit(1)
     lease = await begin(lash, process)
     waiter = waiting_for(process)

@@ -1,4 +1,4 @@
-"""What a worker would do, by hand: claim, start, complete."""
+"""The calls of a worker, made by a test: claim, start, complete."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ async def begin(lash: Lash, process: Process, ttl_ms: int = TTL_MS) -> ProcessLe
 
 
 async def finish(lash: Lash, process: Process, outcome: Outcome) -> None:
-    """Run a process to its end."""
+    """Claim, start and complete a process."""
     await lash.registry.complete(await begin(lash, process), outcome)
 
 
 async def until_subscribed(client: Any, namespace: str) -> None:
-    """Wait until some client listens in each of the namespace's two partitions."""
+    """Wait until a client has subscribed in both partitions of a namespace."""
 
     async def is_subscribed() -> bool:
         return len(await client.pubsub_channels(f"{{lash:{namespace}:*}}:to:*")) == 2
 
-    await wait_until(is_subscribed, "somebody listens in both partitions")
+    await wait_until(is_subscribed, "a client has subscribed in both partitions")

@@ -1,4 +1,4 @@
-"""Fixtures for real OS processes: pools that are ended with their test, and a registry to see what they do."""
+"""Fixtures for real OS processes: pools that end with their test, and a registry to see what they do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def url(servers: Servers) -> str:
 
 @pytest.fixture
 def start_pool(tmp_path: Path, namespace: str, url: str) -> Iterator[StartPool]:
-    """Return what starts a pool on the test's namespace; all are ended with the test."""
+    """Return a function that starts a pool on the test's namespace; every pool is killed after the test."""
     pools: list[RunningPool] = []
 
     def start(*options: str, url: str | None = url, **how: Any) -> RunningPool:
@@ -37,7 +37,7 @@ def start_pool(tmp_path: Path, namespace: str, url: str) -> Iterator[StartPool]:
 
 @pytest.fixture
 async def work(url: str, namespace: str) -> AsyncIterator[Work]:
-    """Return what registers work and reads what became of it."""
+    """Return an object that registers work and reads how it ended."""
     registry = ProcessRegistry(url, namespace=namespace)
     yield Work(registry)
     await registry.aclose()

@@ -1,4 +1,4 @@
-"""Pools as their users run them: started by the command line, stopped by signals, with tasks that files steer."""
+"""Pools as their users run them: started by the command line, stopped by signals. Files control their tasks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,13 @@ from typing import Any
 
 import psutil
 
-from lash_redis.core.model import (
-    Abandoned,
-    AbandonEvidence,
-    ProcessRecord,
-    ProcessRegistration,
-    RecoveryDisposition,
-    TaskInput,
-)
+from lash_redis.core.model import AbandonEvidence, ProcessRecord, ProcessRegistration, RecoveryDisposition, TaskInput
 from lash_redis.registry.registry import ProcessRegistry
 from tests.repo.tree import ROOT
-from tests.support import block_until, wait_until
+from tests.services.look import ended, record_of
+from tests.support import block_until
 
-# Each task notes in NAME.begun in which OS process it begins, and ends once there is a NAME.go.
+# Each task writes the pid of its OS process into NAME.begun when it begins, and ends once the file NAME.go exists.
 TASKS = '''
 import asyncio, os, re, subprocess, time
 from pathlib import Path
@@ -41,7 +35,7 @@ def begin(name):
         file.write(f"{os.getpid()}\\n")
 
 
-async def until_told(name):
+async def until_go(name):
     begin(name)
     while not (FOLDER / f"{name}.go").exists():
         await asyncio.sleep(0.01)
@@ -50,15 +44,15 @@ async def until_told(name):
 
 @lash.task(recovery="rerunnable", name="measure")
 async def measure(name: str) -> int:
-    return await until_told(name)
+    return await until_go(name)
 
 
 @lash.task(recovery="owner_bound", name="pay")
 async def pay(name: str) -> int:
-    return await until_told(name)
+    return await until_go(name)
 
 
-def never_stop(name):
+def refuse_to_stop(name):
     begin(name)
     while True:
         try:
@@ -68,14 +62,14 @@ def never_stop(name):
             begin(f"{name}.asked")
 
 
-@lash.task(recovery="rerunnable", name="measure_deaf")
-def measure_deaf(name: str) -> None:
-    never_stop(name)
+@lash.task(recovery="rerunnable", name="measure_stubborn")
+def measure_stubborn(name: str) -> None:
+    refuse_to_stop(name)
 
 
-@lash.task(recovery="owner_bound", name="pay_deaf")
-def pay_deaf(name: str) -> None:
-    never_stop(name)
+@lash.task(recovery="owner_bound", name="pay_stubborn")
+def pay_stubborn(name: str) -> None:
+    refuse_to_stop(name)
 
 
 def backtrack(length):
@@ -86,7 +80,7 @@ def backtrack(length):
 
 @lash.task(recovery="rerunnable", name="match")
 def match(name: str, seconds: float) -> float:
-    """Spend so long, or up to twice as long, in one C call that never lets go of the GIL."""
+    """Spend this time, or up to twice as much, in one C call that holds the GIL."""
     begin(name)
     length, took = 18, 0.0
     while took < 0.02:
@@ -98,14 +92,14 @@ def match(name: str, seconds: float) -> float:
 
 @lash.task(recovery="rerunnable", name="spawn")
 async def spawn(name: str) -> int:
-    """Start an OS process in the worker process's group, and leave it running."""
+    """Start an OS process in the group of the worker process, and leave it running."""
     (FOLDER / f"{name}.child").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
-    return await until_told(name)
+    return await until_go(name)
 
 
 @lash.task(recovery="rerunnable", name="orphan")
 def orphan(name: str) -> None:
-    """Start an OS process that ends soon after its parent, so that pid 1 inherits it."""
+    """Start an OS process that outlives its parent a little, so that pid 1 inherits it."""
     begin(name)
     subprocess.run(["sh", "-c", "(sleep 0.05 & ) ; exit 0"], check=True)
 
@@ -134,7 +128,7 @@ def crash() -> None:
 
 
 class RunningPool:
-    """One ``lash-redis worker`` in a folder of its own, in a process group of its own."""
+    """One ``lash-redis worker``, started in a folder of the test and in a process group of its own."""
 
     def __init__(self, folder: Path, namespace: str, url: str | None, *options: str, **how: Any) -> None:
         self.folder = folder
@@ -158,7 +152,7 @@ class RunningPool:
 
     @property
     def log(self) -> str:
-        """What it has written to standard error."""
+        """Its standard error so far."""
         return self._log.read_text()
 
     @property
@@ -167,11 +161,11 @@ class RunningPool:
         return [each for each in self.supervisor.children() if "lash_redis.pool.child" in command_of(each)]
 
     def until_ready(self, count: int = 1) -> None:
-        """Wait until so many worker processes have claimed."""
+        """Wait until ``count`` worker processes have become ready since the start."""
         self.until_logged("worker.ready", count)
 
     def until_logged(self, event: str, count: int = 1) -> None:
-        """Wait until an event was told so many times; fail at once if the pool ends before."""
+        """Wait until an event is in the log ``count`` times; fail at once if the pool ends before."""
 
         def is_logged() -> bool:
             found = self.log.count(event)
@@ -197,17 +191,17 @@ class RunningPool:
         return report
 
     def spawned_at_s(self, slot: str) -> list[float]:
-        """Return when each life in a slot was begun, seconds of its day."""
+        """Return when each life in a slot was started, in seconds of the day."""
         stamps = re.findall(rf"(\d+):(\d+):(\d+),(\d+) .*pool\.spawned slot={slot} ", self.log)
         return [int(h) * 3600 + int(m) * 60 + int(s) + int(ms) / 1000 for h, m, s, ms in stamps]
 
     def begun(self, name: str) -> list[int]:
-        """Return the OS processes in which a task has begun, in order."""
+        """Return the pids of the OS processes in which a task has begun, in order."""
         file = self.folder / f"{name}.begun"
         return [int(line) for line in file.read_text().split()] if file.exists() else []
 
     def until_begun(self, name: str, times: int = 1) -> int:
-        """Wait until a task has begun, and return in which OS process it did last."""
+        """Wait until a task has begun ``times`` times, and return the pid of the last one."""
         block_until(lambda: len(self.begun(name)) >= times, f"{name} has begun {times} times\n{self.log}", 20)
         return self.begun(name)[-1]
 
@@ -216,7 +210,7 @@ class RunningPool:
         (self.folder / f"{name}.go").touch()
 
     def stop(self) -> None:
-        """End whatever of it still runs."""
+        """Kill what still runs of it."""
         for each in [self.supervisor, *_descendants(self.supervisor)]:
             try:
                 each.kill()
@@ -240,12 +234,6 @@ def command_of(process: psutil.Process) -> str:
         return ""
 
 
-def evidence_of(record: ProcessRecord) -> AbandonEvidence:
-    """Return on what evidence a process was abandoned; fail if it was not."""
-    assert isinstance(record.outcome, Abandoned), record
-    return record.outcome.evidence
-
-
 def owner_of(evidence: AbandonEvidence) -> str:
     """Return the id of the owner that the evidence names."""
     assert evidence.owner is not None
@@ -253,18 +241,18 @@ def owner_of(evidence: AbandonEvidence) -> str:
 
 
 def pass_time(seconds: float) -> None:
-    """Wait until so much time has passed: where the rule is about time, that is the fact."""
+    """Wait until this time has passed. Only for rules about time, where the time is the fact to wait for."""
     until = time.monotonic() + seconds
     block_until(lambda: time.monotonic() >= until, f"{seconds} s have passed", seconds + 5)
 
 
 def disposition_of(task: str) -> RecoveryDisposition:
-    """Return how the task is declared: what pays is owner-bound."""
+    """Return the disposition of a task of ``TASKS``: those that pay are owner-bound."""
     return RecoveryDisposition.OWNER_BOUND if task.startswith("pay") else RecoveryDisposition.RERUNNABLE
 
 
 class Work:
-    """Registers work for pools by name, as any client could, and reads what became of it."""
+    """Registers work for pools by the names of tasks, as any client could, and reads how it ended."""
 
     def __init__(self, registry: ProcessRegistry) -> None:
         self.registry = registry
@@ -276,7 +264,7 @@ class Work:
         return name
 
     async def submit_in_turn(self, count: int, *tasks: str) -> list[str]:
-        """Register so many processes, of each task in turn, with no limit to their losses; return their ids."""
+        """Register ``count`` processes, of each task in turn, with a loss limit out of reach; return their ids."""
         wanted = [(f"{task}-{number}", task) for number in range(count // len(tasks)) for task in tasks]
         await self.registry.register_many(
             ProcessRegistration(name, TaskInput(task, (name,)), disposition_of(task), loss_limit=1000)
@@ -285,16 +273,9 @@ class Work:
         return [name for name, _ in wanted]
 
     async def record(self, name: str) -> ProcessRecord:
-        """Return a record that is there."""
-        record = await self.registry.get(name)
-        assert record is not None
-        return record
+        """Return the record of a process that must exist."""
+        return await record_of(self.registry, name)
 
     async def end_of(self, name: str, within_s: float = 20) -> ProcessRecord:
         """Wait until a process is terminal, and return its record."""
-
-        async def is_terminal() -> bool:
-            return (await self.record(name)).is_terminal
-
-        await wait_until(is_terminal, f"{name} is terminal", within_s)
-        return await self.record(name)
+        return await ended(self.registry, name, within_s)

@@ -1,4 +1,4 @@
-"""The operator's verbs as an operator runs them: OS processes on a real server."""
+"""The operator's commands as an operator runs them: OS processes on a real server."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, dead_owner, held, outside, work
 from tests.repo.tree import ROOT
+from tests.services.look import record_of
 from tests.support import wait_until
 
 pytestmark = pytest.mark.system
@@ -39,7 +40,7 @@ async def registry(url: str, namespace: str) -> Any:
 
 @pytest.fixture
 def cli(url: str, namespace: str) -> Cli:
-    """Return what runs a verb on the test's namespace."""
+    """Return a function that runs a command on the test's namespace."""
 
     def run(*argv: str, **environment: str) -> Ran:
         variables = os.environ | {"PYTHONPATH": str(ROOT), "LASH_REDIS_URL": url} | environment
@@ -49,14 +50,14 @@ def cli(url: str, namespace: str) -> Cli:
     return run
 
 
-def told(ran: Ran) -> str:
-    """Return what a verb that succeeded has printed."""
+def output(ran: Ran) -> str:
+    """Return the output of a command that must have succeeded."""
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
 
 
 async def test_ps_counts_and_lists(cli: Cli, registry: ProcessRegistry) -> None:
-    """Counts are summed over partitions; the uncertain are said aloud and listed first."""
+    """Counts are sums over the partitions. Uncertain processes have a line of their own and come first in the list."""
     for process_id in ("u1", "u2", "u3"):
         await registry.register(work(process_id, OWNER_BOUND))
         await registry.release(await begun(registry, process_id, ADA))
@@ -70,14 +71,14 @@ async def test_ps_counts_and_lists(cli: Cli, registry: ProcessRegistry) -> None:
     await registry.register(work("bad", RERUNNABLE))
     await registry.complete(await begun(registry, "bad", BOB), Failure("ValueError", "no"))
 
-    for_people = told(cli("ps", "--limit", "4")).splitlines()
-    found = json.loads(told(cli("ps", "--json", "--limit", "500")))
+    lines = output(cli("ps", "--limit", "4")).splitlines()
+    found = json.loads(output(cli("ps", "--json", "--limit", "500")))
 
-    assert "2 partitions" in for_people[0]
-    assert for_people[2].startswith("3 uncertain")
-    listed = for_people[next(at for at, line in enumerate(for_people) if line.startswith("ID ")) + 1 :]
+    assert "2 partitions" in lines[0]
+    assert lines[2].startswith("3 uncertain")
+    listed = lines[next(at for at, line in enumerate(lines) if line.startswith("ID ")) + 1 :]
     assert {line.split()[0] for line in listed[:3]} == {"u1", "u2", "u3"}
-    assert "--cursor" in for_people[-1]
+    assert "--cursor" in lines[-1]
     assert found["phases"] == {"uncertain": 3, "started": 1, "held": 1, "outside": 1, "queued": 20}
     assert found["states"] == {"completed": 0, "failed": 1, "cancelled": 0, "abandoned": 0}
     assert {each["phase"] for each in found["processes"][:3]} == {"uncertain"}
@@ -85,13 +86,13 @@ async def test_ps_counts_and_lists(cli: Cli, registry: ProcessRegistry) -> None:
     assert found["cursor"] is None
 
 
-async def test_pages_go_on_where_the_last_one_ended(cli: Cli, registry: ProcessRegistry) -> None:
-    """A cursor is one word that a shell can carry."""
+async def test_a_page_begins_where_the_last_one_ended(cli: Cli, registry: ProcessRegistry) -> None:
+    """A cursor is one word that needs no quotes in a shell."""
     for number in range(5):
         await registry.register(work(f"q{number}", RERUNNABLE))
     ids, cursor = [], None
     while True:
-        page = json.loads(told(cli("ps", "--json", "--limit", "2", *(["--cursor", cursor] if cursor else []))))
+        page = json.loads(output(cli("ps", "--json", "--limit", "2", *(["--cursor", cursor] if cursor else []))))
         ids += [each["id"] for each in page["processes"]]
         if (cursor := page["cursor"]) is None:
             break
@@ -101,15 +102,15 @@ async def test_pages_go_on_where_the_last_one_ended(cli: Cli, registry: ProcessR
 
 
 @pytest.mark.parametrize("how", ["proven here", "recorded"])
-async def test_show_says_that_a_dead_starter_is_dead_and_why(how: str, cli: Cli, registry: ProcessRegistry) -> None:
-    """A recorded death counts everywhere, one that this machine can prove counts here: line 6, also on a live lease."""
+async def test_show_has_the_proof_that_a_starter_is_dead(how: str, cli: Cli, registry: ProcessRegistry) -> None:
+    """A recorded death counts everywhere, a death that this machine can prove counts here. Both lead to line 6."""
     starter = dead_owner() if how == "proven here" else BOB
     await registry.register(work("p", OWNER_BOUND, "o-17"))
     await begun(registry, "p", starter)
     if how == "recorded":
         await registry.record_death(BOB, Death("killed by SIGKILL", "rack-7/supervisor"))
 
-    shown = json.loads(told(cli("show", "p", "--json")))
+    shown = json.loads(output(cli("show", "p", "--json")))
 
     assert shown["verdict"]["line"] == 6
     assert shown["verdict"]["action"] == "abandon"
@@ -117,30 +118,30 @@ async def test_show_says_that_a_dead_starter_is_dead_and_why(how: str, cli: Cli,
     assert shown["process"]["args"] == ["o-17"]
     assert shown["starter"]["life"] == "dead"
     assert shown["starter"]["proof"]["kind"] == ("replaced" if how == "proven here" else "reaped")
-    assert "line 6" in told(cli("show", "p"))
+    assert "line 6" in output(cli("show", "p"))
 
 
 async def test_show_says_that_a_starter_is_alive(cli: Cli, registry: ProcessRegistry) -> None:
-    """It changes no line, and an operator who would abandon the work should know it."""
+    """It changes no verdict, but an operator should know it before abandoning the work."""
     await registry.register(work("p", OWNER_BOUND))
     await registry.release(await begun(registry, "p", LeaseOwner.local_process("here", "here-1")))
 
-    shown = json.loads(told(cli("show", "p", "--json")))
-    abandoning = told(cli("abandon", "p", "--by", "ada", "--reason", "in a hurry"))
+    shown = json.loads(output(cli("show", "p", "--json")))
+    abandoning = output(cli("abandon", "p", "--by", "ada", "--reason", "in a hurry"))
 
     assert (shown["verdict"]["line"], shown["starter"]["life"]) == (9, "alive")
     assert "alive" in abandoning
 
 
-async def test_show_has_the_outcome_of_what_has_ended(cli: Cli, registry: ProcessRegistry) -> None:
-    """Line 1, the outcome whole, and nothing in it that could steer a terminal."""
+async def test_show_has_the_outcome_of_a_process_that_has_ended(cli: Cli, registry: ProcessRegistry) -> None:
+    """It shows line 1 and the whole outcome, without the control characters that a terminal would obey."""
     await registry.register(work("good", RERUNNABLE))
     await registry.complete(await begun(registry, "good", BOB), Success({"answer": 42}))
     await registry.register(work("bad", RERUNNABLE))
     await registry.complete(await begun(registry, "bad", BOB), Failure("ValueError", "\x1b[31mno", "Traceback\n  here"))
 
-    good = json.loads(told(cli("show", "good", "--json")))
-    bad = told(cli("show", "bad"))
+    good = json.loads(output(cli("show", "good", "--json")))
+    bad = output(cli("show", "bad"))
 
     assert good["process"]["outcome"] == {"status": "completed", "value": {"answer": 42}}
     assert good["verdict"]["line"] == 1
@@ -149,18 +150,17 @@ async def test_show_has_the_outcome_of_what_has_ended(cli: Cli, registry: Proces
     assert "\x1b" not in bad
 
 
-async def test_cancel_ends_what_nobody_holds_at_once(cli: Cli, registry: ProcessRegistry) -> None:
-    """The record says who asked and why; a second one is refused, since the fact stands."""
+async def test_cancel_ends_a_process_that_nobody_holds_at_once(cli: Cli, registry: ProcessRegistry) -> None:
+    """The record has who asked and why. A second cancel is refused, since the process is terminal."""
     await registry.register(work("p", RERUNNABLE))
 
-    answer = json.loads(told(cli("cancel", "p", "--by", "ada", "--reason", "wrong customer", "--json")))
+    answer = json.loads(output(cli("cancel", "p", "--by", "ada", "--reason", "wrong customer", "--json")))
     again = cli("cancel", "p", "--by", "bob", "--reason", "me too")
-    record = await registry.get("p")
+    record = await record_of(registry, "p")
 
     assert answer["recorded"]
     assert answer["process"]["status"] == "cancelled"
     assert answer["process"]["outcome"] == {"status": "cancelled", "reason": "wrong customer"}
-    assert record is not None
     assert record.cancel_request is not None
     assert record.cancel_request.requested_by == "ada"
     assert (again.returncode, again.stdout) == (1, "")
@@ -168,29 +168,28 @@ async def test_cancel_ends_what_nobody_holds_at_once(cli: Cli, registry: Process
 
 
 async def test_cancel_does_not_claim_to_settle_uncertainty(cli: Cli, registry: ProcessRegistry) -> None:
-    """Of uncertain work it says what would; of held work that the holder is told."""
+    """For uncertain work it names ``abandon``. For held work it says that the holder gets the request."""
     await registry.register(work("lost", OWNER_BOUND))
     await registry.release(await begun(registry, "lost", ADA))
     await registry.register(work("runs", RERUNNABLE))
     await begun(registry, "runs", ADA)
 
-    assert "abandon" in told(cli("cancel", "lost", "--by", "ada", "--reason", "late"))
-    assert "ada holds it and is told" in told(cli("cancel", "runs", "--by", "ada", "--reason", "late"))
+    assert "abandon" in output(cli("cancel", "lost", "--by", "ada", "--reason", "late"))
+    assert "ada holds it and is told" in output(cli("cancel", "runs", "--by", "ada", "--reason", "late"))
 
 
 async def test_an_abandoned_process_is_settled_by_the_next_sweep(cli: Cli, registry: ProcessRegistry) -> None:
-    """The verb records a permission and says who acts on it; the evidence then names the asker and the starter."""
+    """The command records a permission, on which a sweep acts. The evidence names who asked, and the starter."""
     await registry.register(work("p", OWNER_BOUND))
     await registry.release(await begun(registry, "p", ADA))
 
-    said = told(cli("abandon", "p", "--by", "ada", "--reason", "node lost"))
-    before = await registry.get("p")
-    waiting = told(cli("ps"))
+    answer = output(cli("abandon", "p", "--by", "ada", "--reason", "node lost"))
+    before = await record_of(registry, "p")
+    waiting = output(cli("ps"))
     await Sweep(registry, BOB).run_once()
-    shown = json.loads(told(cli("show", "p", "--json")))
+    shown = json.loads(output(cli("show", "p", "--json")))
 
-    assert "the next sweep writes abandoned" in said
-    assert before is not None
+    assert "the next sweep writes abandoned" in answer
     assert not before.is_terminal
     assert "1 with an abandon request" in waiting
     evidence = shown["process"]["outcome"]["evidence"]
@@ -199,12 +198,12 @@ async def test_an_abandoned_process_is_settled_by_the_next_sweep(cli: Cli, regis
 
 
 async def test_an_abandon_request_on_a_live_lease_waits(cli: Cli, registry: ProcessRegistry) -> None:
-    """It reaches the holder as a wish to stop; of two requests the first stands, and the second learns of it."""
+    """The holder gets it as a cancel. A second request changes nothing, and its answer shows the first one."""
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", ADA)
 
-    first = told(cli("abandon", "p", "--by", "ada", "--reason", "stuck"))
-    second = json.loads(told(cli("abandon", "p", "--by", "bob", "--reason", "me too", "--json")))
+    first = output(cli("abandon", "p", "--by", "ada", "--reason", "stuck"))
+    second = json.loads(output(cli("abandon", "p", "--by", "bob", "--reason", "me too", "--json")))
 
     assert "asked to stop" in first
     assert "once the lease has ended" in first
@@ -213,8 +212,8 @@ async def test_an_abandon_request_on_a_live_lease_waits(cli: Cli, registry: Proc
     assert second["verdict"]["line"] == 4
 
 
-async def test_what_has_nothing_to_abandon_is_refused(cli: Cli, registry: ProcessRegistry) -> None:
-    """Rerunnable work is cancelled instead, and the error says so."""
+async def test_abandoning_rerunnable_work_is_refused(cli: Cli, registry: ProcessRegistry) -> None:
+    """The error names ``cancel`` instead."""
     await registry.register(work("p", RERUNNABLE))
 
     refused = cli("abandon", "p", "--by", "ada", "--reason", "why")
@@ -224,7 +223,7 @@ async def test_what_has_nothing_to_abandon_is_refused(cli: Cli, registry: Proces
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_namespace_that_does_not_exist_is_not_made(registry: ProcessRegistry, url: str) -> None:
+def test_a_command_creates_no_namespace(registry: ProcessRegistry, url: str) -> None:
     """A typing error must not create one."""
     elsewhere = f"{registry.namespace}-typo"
     command = [sys.executable, "-m", "lash_redis", "ps", "--namespace", elsewhere]
@@ -237,8 +236,8 @@ def test_a_namespace_that_does_not_exist_is_not_made(registry: ProcessRegistry, 
         assert elsewhere in ran.stderr
 
 
-async def test_whoever_reads_only_the_head_breaks_nothing(registry: ProcessRegistry, url: str) -> None:
-    """``ps | head -1`` ends without a word on standard error."""
+async def test_a_closed_output_is_no_error(registry: ProcessRegistry, url: str) -> None:
+    """``ps | head -1`` ends without a message on standard error."""
     for number in range(500):
         await registry.register(work(f"{number:03}-{'x' * 200}", RERUNNABLE))
     script = f'"{sys.executable}" -m lash_redis ps --limit 500 --namespace {registry.namespace} | head -1'
@@ -259,8 +258,8 @@ async def _shell(script: str, url: str) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode().split(" ·")[0], err.decode()
 
 
-def test_without_a_url_it_looks_into_the_embedded_server(tmp_path: Path) -> None:
-    """What a program left there is seen without a server being named, and without keeping it running."""
+def test_without_a_url_a_command_uses_the_embedded_server(tmp_path: Path) -> None:
+    """It shows what a program has left there, and does not keep the server running."""
     here = {"LASH_REDIS_URL": "", "LASH_REDIS_DATA": str(tmp_path / "data")}
     program = (
         "from lash_redis import Lash\n"
@@ -277,14 +276,13 @@ def test_without_a_url_it_looks_into_the_embedded_server(tmp_path: Path) -> None
 
 
 async def test_ps_says_that_nobody_sweeps(cli: Cli, registry: ProcessRegistry) -> None:
-    """With no worker left nothing becomes uncertain: what lapsed is counted aloud."""
+    """Without a worker no lapsed lease becomes uncertain. The number of lapsed leases has a line of its own."""
     await registry.register(work("a", OWNER_BOUND))
-    lease = await begun(registry, "a", ADA, 1)
+    await begun(registry, "a", ADA, 1)
 
     async def has_lapsed() -> bool:
         return await registry.lease("a") is None
 
     await wait_until(has_lapsed, "the lease has lapsed")
-    assert lease.expires_at_ms > 0
-    assert "1 with a lapsed lease that no sweep has seen" in told(cli("ps"))
-    assert json.loads(told(cli("ps", "--json")))["lapsed"] == 1
+    assert "1 with a lapsed lease that no sweep has seen" in output(cli("ps"))
+    assert json.loads(output(cli("ps", "--json")))["lapsed"] == 1

@@ -1,4 +1,4 @@
-"""The embedded server with real OS processes: users that come, go, fork and die, and a guardian that may die too."""
+"""The embedded server with real OS processes: users that come, go, fork and die, and a guardian that dies."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a data folder with an awkward name; whoever still serves it is killed at the end."""
+    """Return a data folder with an awkward name; kill its guardians after the test."""
     folder = (tmp_path / 'dätä \'n "more" #1').resolve()
     with tempfile.TemporaryDirectory() as runtime:
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
@@ -67,12 +67,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for guardian in guardians(folder):
             guardian.kill()
         if folder.exists():
-            block_until(lambda: is_free(folder, WRITER), "nobody serves the data")
+            block_until(lambda: is_free(folder, WRITER), "no server has the data")
 
 
 @pytest.fixture
 def start_user(data: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Return what starts an OS process that opens the server, prints its URL, and stays until its input ends."""
+    """Return a function that starts a user: an OS process that opens the server, prints its URL and waits for EOF."""
     users: list[subprocess.Popen[str]] = []
 
     def start(then: str = STAY) -> subprocess.Popen[str]:
@@ -101,14 +101,14 @@ def line_of(user: subprocess.Popen[str]) -> str:
     return user.stdout.readline().strip()
 
 
-def keep(url: str, value: str) -> None:
-    """Store a value that even a killed server finds again: it is synced, which an answer alone does not promise."""
+def store_synced(url: str, value: str) -> None:
+    """Store a value that even a killed server finds again: it waits for the sync, which an answer does not promise."""
     ask(url, "SET", "kept", value)
     assert ask(url, "WAITAOF", 1, 0, 5_000) == [1, 0]
 
 
-def leave(user: subprocess.Popen[str]) -> None:
-    """Let a user end by itself."""
+def end_cleanly(user: subprocess.Popen[str]) -> None:
+    """Close a user's input and wait for its end."""
     user.communicate(timeout=10)
 
 
@@ -118,34 +118,34 @@ def ask(url: str, *command: str | int) -> object:
         return client.execute_command(*command)
 
 
-def eventually(url: str, *command: str) -> Callable[[], object]:
-    """Return the question whether the server answers a command, now that it may be on its way up."""
+def answers(url: str, *command: str) -> Callable[[], object]:
+    """Return a function that asks a server that may be starting; it returns None while the server does not answer."""
 
-    def answer() -> object:
-        with suppress(redis.ConnectionError):  # busy loading is one too
+    def asked() -> object:
+        with suppress(redis.ConnectionError):  # also raised while the server loads its data
             return ask(url, *command)
         return None
 
-    return answer
+    return asked
 
 
 def servers(data: Path) -> list[psutil.Process]:
-    """Return the OS processes that serve the data: they work in its folder."""
-    looks = psutil.process_iter(["cwd", "name"])
-    return [process for process in looks if process.info == {"cwd": str(data), "name": "valkey-server"}]
+    """Return the servers of the data: their working folder is the data folder."""
+    found = psutil.process_iter(["cwd", "name"])
+    return [process for process in found if process.info == {"cwd": str(data), "name": "valkey-server"}]
 
 
 def guardians(data: Path) -> list[psutil.Process]:
-    """Return the guardians of the data: it stands in their command line."""
-    told = {"lash_redis.embedded.guardian", str(data)}
-    return [process for process in psutil.process_iter(["cmdline"]) if told <= set(process.info["cmdline"] or ())]
+    """Return the guardians of the data: the folder stands in their command line."""
+    words = {"lash_redis.embedded.guardian", str(data)}
+    return [process for process in psutil.process_iter(["cmdline"]) if words <= set(process.info["cmdline"] or ())]
 
 
 def is_free(data: Path, name: str) -> bool:
-    """Say whether nobody holds a lock."""
+    """Return whether nobody holds a lock."""
     lock = FileLock(data / name)
     try:
-        return lock.try_alone()
+        return lock.try_exclusive()
     finally:
         lock.close()
 
@@ -153,32 +153,32 @@ def is_free(data: Path, name: str) -> bool:
 def test_two_os_processes_share_one_server(
     server: EmbeddedServer, data: Path, start_user: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    """The second to come connects to what the first one started, and goes without taking it along."""
+    """The second user connects to the server that the first one started. The server outlives the second user."""
     user = start_user()
 
     assert line_of(user) == server.url
-    leave(user)
+    end_cleanly(user)
     assert len(servers(data)) == len(guardians(data)) == 1
     assert ask(server.url, "PING") is True
 
 
 def test_the_server_evicts_nothing_and_logs_every_write(server: EmbeddedServer, data: Path) -> None:
-    """Its settings are those that leases and rows need, whatever the name of the folder."""
-    told = ask(server.url, "CONFIG", "GET", "append*", "save", "dir", "port", "maxmemory-policy", "unixsocketperm")
+    """Its settings are those that leases and rows need, whatever the name of the folder is."""
+    settings = ask(server.url, "CONFIG", "GET", "append*", "save", "dir", "port", "maxmemory-policy", "unixsocketperm")
 
-    assert isinstance(told, dict)
-    assert (told["appendonly"], told["appendfsync"], told["save"]) == ("yes", "everysec", "")
-    assert (told["dir"], told["port"], told["maxmemory-policy"]) == (str(data), "0", "noeviction")
-    assert told["unixsocketperm"] == "700"
+    assert isinstance(settings, dict)
+    assert (settings["appendonly"], settings["appendfsync"], settings["save"]) == ("yes", "everysec", "")
+    assert (settings["dir"], settings["port"], settings["maxmemory-policy"]) == (str(data), "0", "noeviction")
+    assert settings["unixsocketperm"] == "700"
 
 
 def test_the_server_stops_after_its_last_user_and_its_data_stays(data: Path) -> None:
-    """Nobody has to stop it, and the next one to come finds everything."""
+    """Nobody has to stop it, and the next user finds the data."""
     first = open_embedded(data=data)
     ask(first.url, "SET", "kept", "yes")
 
     first.close()
-    block_until(lambda: not servers(data) and not guardians(data), "the server and its guardian have gone")
+    block_until(lambda: not servers(data) and not guardians(data), "the server and its guardian have ended")
     assert not socket_path(data).exists()
 
     second = open_embedded(data=data)
@@ -189,24 +189,24 @@ def test_the_server_stops_after_its_last_user_and_its_data_stays(data: Path) -> 
 def test_an_interrupt_reaches_neither_server_nor_guardian(
     data: Path, start_user: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    """Ctrl-C goes to the whole group of whoever started the server; it stops when that one has left, and no earlier."""
+    """Ctrl-C goes to the whole group of the user that started the server. The server stops only after that user."""
     user = start_user()
     url = line_of(user)
 
     os.killpg(user.pid, signal.SIGINT)
     assert line_of(user) == "interrupted"
     assert ask(url, "SET", "drained", "yes") is True
-    leave(user)
+    end_cleanly(user)
 
-    block_until(lambda: not servers(data), "the server has gone")
+    block_until(lambda: not servers(data), "the server has ended")
     log = (data / "server.log").read_text()
     assert "server has died" not in log
     assert log.index("last user has gone") < log.index("User requested shutdown")
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_guardian_is_deaf(server: EmbeddedServer, data: Path, name: str) -> None:
-    """A service manager signals every OS process of a service at once, and the users still have to drain."""
+def test_a_guardian_ignores_the_signals_of_its_users(server: EmbeddedServer, data: Path, name: str) -> None:
+    """A service manager signals every OS process of a service at once, while the users still have to drain."""
     (guardian,) = guardians(data)
 
     guardian.send_signal(getattr(signal, name))
@@ -217,7 +217,7 @@ def test_a_guardian_is_deaf(server: EmbeddedServer, data: Path, name: str) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the blocked signals from /proc")
 def test_a_user_that_blocks_signals_does_not_make_its_server_block_them(data: Path) -> None:
-    """A supervisor blocks signals while it starts others; a server that inherited that could not be stopped."""
+    """A supervisor blocks signals while it starts OS processes. A server with that mask could not be stopped."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         server = open_embedded(data=data)
@@ -230,54 +230,54 @@ def test_a_user_that_blocks_signals_does_not_make_its_server_block_them(data: Pa
 
 
 def test_a_server_that_is_killed_is_started_again(server: EmbeddedServer, data: Path) -> None:
-    """Users see a short outage, and what it had synced is there."""
-    keep(server.url, "yes")
+    """Its users see a short outage, and synced data is there."""
+    store_synced(server.url, "yes")
     (killed,) = servers(data)
 
     killed.kill()
 
-    block_until(eventually(server.url, "GET", "kept"), "the server answers again")
+    block_until(answers(server.url, "GET", "kept"), "the server answers again")
     assert servers(data) != [killed]
 
 
 def test_a_server_that_is_asked_to_end_is_started_again(server: EmbeddedServer, data: Path) -> None:
-    """The same for a clean end that its guardian did not want."""
+    """The same holds for a clean end that its guardian did not ask for."""
     (ended,) = servers(data)
 
     ended.terminate()
 
     block_until(lambda: servers(data) not in ([], [ended]), "another server runs")
-    block_until(eventually(server.url, "PING"), "the server answers again")
+    block_until(answers(server.url, "PING"), "the server answers again")
 
 
-def test_a_newcomer_after_a_killed_guardian_finds_the_data(server: EmbeddedServer, data: Path) -> None:
-    """The server goes with its guardian, and the next to come brings both back, for those who were there too."""
+def test_a_new_user_after_a_killed_guardian_finds_the_data(server: EmbeddedServer, data: Path) -> None:
+    """The server ends with its guardian. The next user starts both again, also for the users that were there before."""
     ask(server.url, "SET", "kept", "yes")
     killed = guardians(data)
 
     killed[0].kill()
     block_until(lambda: is_free(data, SERVER), "the guardian has died")
-    newcomer = open_embedded(data=data)
+    new_user = open_embedded(data=data)
 
-    assert ask(server.url, "GET", "kept") == ask(newcomer.url, "GET", "kept") == "yes"
+    assert ask(server.url, "GET", "kept") == ask(new_user.url, "GET", "kept") == "yes"
     assert len(servers(data)) == len(guardians(data)) == 1
     assert guardians(data) != killed
-    newcomer.close()
+    new_user.close()
 
 
-def test_a_user_can_bring_the_server_back(server: EmbeddedServer, data: Path) -> None:
-    """Those who outlive a guardian need not wait for somebody to come."""
+def test_a_user_can_start_the_server_again(server: EmbeddedServer, data: Path) -> None:
+    """A user that outlives a guardian need not wait for a new user."""
     ask(server.url, "SET", "kept", "yes")
 
     guardians(data)[0].kill()
-    block_until(lambda: not servers(data), "the server has gone too")
+    block_until(lambda: not servers(data), "the server has ended too")
     server.ensure_answering()
 
     assert ask(server.url, "GET", "kept") == "yes"
 
 
 def test_no_second_server_starts_before_an_orphan_has_ended(server: EmbeddedServer, data: Path) -> None:
-    """Two servers on one append-only file would ruin it, so that the next guardian waits for the orphan's end."""
+    """Two servers would ruin one append-only file, so that the next guardian waits for the end of the orphan."""
     ask(server.url, "SET", "kept", "yes")
     (orphan,), (killed,) = servers(data), guardians(data)
     orphan.suspend()
@@ -294,28 +294,28 @@ def test_no_second_server_starts_before_an_orphan_has_ended(server: EmbeddedServ
     assert orphan not in servers(data)
 
 
-def test_an_orphan_that_no_kernel_ends_is_asked_to(data: Path) -> None:
-    """On macOS a server outlives its guardian, and makes room for the next one's all the same."""
+def test_an_orphan_that_the_kernel_does_not_end_is_shut_down(data: Path) -> None:
+    """On macOS a server outlives its guardian. The next guardian shuts it down."""
     prepare(data)
     writer = FileLock(data / WRITER)
-    assert writer.try_alone()
+    assert writer.try_exclusive()
     orphan = Server(data, socket_path(data), server_binary(), writer)
     writer.close()
     url = f"unix://{quote(str(socket_path(data)))}"
-    block_until(eventually(url, "SET", "kept", "yes"), "the orphan serves")
+    block_until(answers(url, "SET", "kept", "yes"), "the orphan answers")
 
-    newcomer = open_embedded(data=data)
+    new_user = open_embedded(data=data)
 
     assert orphan.has_died()
     assert len(servers(data)) == 1
-    assert ask(newcomer.url, "GET", "kept") == "yes"
-    newcomer.close()
+    assert ask(new_user.url, "GET", "kept") == "yes"
+    new_user.close()
 
 
 def test_ten_that_start_at_once_end_up_with_one_server(
     data: Path, start_user: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    """Whoever does not get the lock connects to the server of the one who got it."""
+    """A user whose guardian does not get the lock connects to the server of the one that got it."""
     users = [start_user() for _ in range(10)]
 
     urls = {line_of(user) for user in users}
@@ -326,7 +326,7 @@ def test_ten_that_start_at_once_end_up_with_one_server(
 
 
 def test_a_stale_socket_is_no_obstacle(data: Path) -> None:
-    """A machine that lost power leaves a socket that nobody listens at."""
+    """After a power loss there is a socket file at which no server listens."""
     prepare(data)
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(socket_path(data)))
@@ -338,24 +338,24 @@ def test_a_stale_socket_is_no_obstacle(data: Path) -> None:
 
 
 def test_a_deleted_data_folder_ends_its_server(server: EmbeddedServer, data: Path) -> None:
-    """Whoever deletes the data to start afresh does start afresh."""
-    keep(server.url, "yes")
+    """A user who deletes the data begins with empty data."""
+    store_synced(server.url, "yes")
     (orphan,) = servers(data)
 
     shutil.rmtree(data)
-    afresh = open_embedded(data=data)
+    empty = open_embedded(data=data)
 
-    assert ask(afresh.url, "GET", "kept") is None
-    block_until(lambda: not orphan.is_running(), "the server of the old data has gone")
-    assert ask(afresh.url, "PING") is True
-    afresh.close()
+    assert ask(empty.url, "GET", "kept") is None
+    block_until(lambda: not orphan.is_running(), "the server of the old data has ended")
+    assert ask(empty.url, "PING") is True
+    empty.close()
 
 
 @pytest.mark.parametrize("then", [FORK, SPAWN], ids=["forked", "spawned"])
 def test_a_child_of_a_user_does_not_keep_the_server(
     data: Path, start_user: Callable[..., subprocess.Popen[str]], then: str
 ) -> None:
-    """What a task started may outlive its worker process, and is no user."""
+    """An OS process that a task started may outlive its worker process. It is no user."""
     user = start_user(then)
     line_of(user)
     child = psutil.Process(int(line_of(user)))
@@ -363,13 +363,13 @@ def test_a_child_of_a_user_does_not_keep_the_server(
 
     user.kill()
 
-    block_until(lambda: is_free(data, USERS), "nobody counts as a user")
+    block_until(lambda: is_free(data, USERS), "there is no user")
     assert child.is_running()
     child.kill()
 
 
-def test_an_os_process_is_a_user_until_its_last_opening_is_closed(server: EmbeddedServer, data: Path) -> None:
-    """Each opening counts for itself, and closing twice takes nothing from the others."""
+def test_an_os_process_is_a_user_until_it_has_closed_every_use(server: EmbeddedServer, data: Path) -> None:
+    """Each use counts by itself, and closing one twice does not end another."""
     second = open_embedded(data=data)
     assert second.url == server.url
 
@@ -383,7 +383,7 @@ def test_an_os_process_is_a_user_until_its_last_opening_is_closed(server: Embedd
 
 
 def test_a_server_that_cannot_start_is_shown_with_its_log(data: Path) -> None:
-    """The message holds what the server said about it, and comes well before patience ends."""
+    """The message holds the reason from the log, and comes long before the timeout."""
     (data / "appendonlydir").mkdir(parents=True)
     (data / "appendonlydir" / "appendonly.aof.manifest").write_text("this is no manifest\n")
 

@@ -1,4 +1,4 @@
-"""A server that hangs instead of refusing: each call then waits for its timeout, and a drain must not add them up."""
+"""A server that hangs instead of refusing. Each call then waits for its timeout, and a drain must not add them up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.system
 
 
 async def test_a_drain_ends_within_its_time_and_reports_although_the_server_hangs() -> None:
-    """What it stopped is named as deferred: nobody answers who could say more."""
+    """The work that it stopped is reported as deferred, since nothing could be written about it."""
     bench = Bench()
     with Server("valkey") as server:
         registry = ProcessRegistry(server.url, namespace="hanging", partitions=4)
@@ -44,7 +44,7 @@ async def test_a_drain_ends_within_its_time_and_reports_although_the_server_hang
 
 
 async def test_a_drain_before_the_server_was_ever_reached_ends_within_its_time() -> None:
-    """It holds nothing, and has nothing to report."""
+    """The worker holds nothing and has nothing to report."""
     with Server("valkey") as server:
         os.kill(server.pid, signal.SIGSTOP)
         registry = ProcessRegistry(server.url, namespace="hanging")

@@ -1,4 +1,4 @@
-"""The drain of a real pool: signals, grace, exit codes, and threads that will not stop (design, section 5)."""
+"""The drain of a real pool: signals, grace, exit codes, and threads that do not stop (rules 7.1 to 7.5)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from lash_redis.core.model import AbandonEvidence, AbandonWriter, Phase, ProcessStatus
 from lash_redis.registry.registry import ProcessRegistry
 from tests.servers import Server
+from tests.services.look import evidence
 from tests.support import block_until
 from tests.system.conftest import StartPool
-from tests.system.pools import Work, evidence_of, owner_of, pass_time
+from tests.system.pools import RunningPool, Work, owner_of, pass_time
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform == "win32", reason="the pool needs POSIX")]
 
@@ -27,10 +28,30 @@ LONG = ("--grace", "60")
 SHORT = ("--grace", "0.2", "--cancel", "0.5", "--drain", "1")
 
 
+async def drain_while_running(pool: RunningPool, work: Work, rerunnable: str, owner_bound: str) -> AbandonEvidence:
+    """Drain a pool while one task of each kind runs and does not end; return the evidence of the owner-bound one.
+
+    The rerunnable one must be queued again without a loss, the owner-bound one abandoned, and the report must say so.
+    """
+    for task in (rerunnable, owner_bound):
+        pool.until_begun(await work.submit(task, task))
+
+    pool.signal()
+
+    assert pool.exit_code() == 0
+    released = await work.record(rerunnable)
+    assert (released.phase, released.losses) == (Phase.QUEUED, 0)
+    assert pool.report() == {"abandoned": [owner_bound], "deferred": [], "released": 1, "finished": 0}
+    found = evidence(await work.record(owner_bound))
+    assert (found.writer, found.proof) == (AbandonWriter.OWNER_DRAIN, "ended_here")
+    assert owner_of(found) == f"{pool.name}/1"
+    return found
+
+
 async def test_sigterm_lets_running_work_finish(start_pool: StartPool, work: Work) -> None:
-    """Within the grace both kinds of work end as if nobody had asked, nothing new is begun, and the exit code is 0."""
+    """Within the grace both kinds of work end as usual, nothing new is begun, and the exit code is 0."""
     pool = start_pool("--workers", "2", *LONG)
-    pool.until_ready(2)  # one that has not claimed yet leaves without a drain
+    pool.until_ready(2)  # a worker process that is not ready yet would leave without a drain
     for task in ("measure", "pay"):
         pool.until_begun(await work.submit(task, task))
 
@@ -46,25 +67,13 @@ async def test_sigterm_lets_running_work_finish(start_pool: StartPool, work: Wor
     assert pool.report() == {"abandoned": [], "deferred": [], "released": 0, "finished": 2}
 
 
-async def test_what_outlasts_the_grace_is_given_back_or_abandoned(start_pool: StartPool, work: Work) -> None:
-    """Rerunnable work goes back to its lane without a loss; started owner-bound work is abandoned, and reported."""
-    pool = start_pool(*SHORT)
-    for task in ("measure", "pay"):
-        pool.until_begun(await work.submit(task, task))
-
-    pool.signal()
-
-    assert pool.exit_code() == 0
-    given_back = await work.record("measure")
-    assert (given_back.phase, given_back.losses) == (Phase.QUEUED, 0)
-    evidence = evidence_of(await work.record("pay"))
-    assert (evidence.writer, evidence.proof) == (AbandonWriter.OWNER_DRAIN, "ended_here")
-    assert owner_of(evidence) == f"{pool.name}/1"
-    assert pool.report() == {"abandoned": ["pay"], "deferred": [], "released": 1, "finished": 0}
+async def test_work_that_outlasts_the_grace_is_released_or_abandoned(start_pool: StartPool, work: Work) -> None:
+    """Rerunnable work goes back to its lane without a loss. Started owner-bound work is abandoned and reported."""
+    await drain_while_running(start_pool(*SHORT), work, "measure", "pay")
 
 
 async def test_a_second_signal_shortens_the_grace_and_still_drains(start_pool: StartPool, work: Work) -> None:
-    """A second or more after the first, another signal ends the grace; what is left is settled all the same."""
+    """A second or more after the first, another signal ends the grace. What is left is settled all the same."""
     pool = start_pool(*LONG, "--cancel", "1", "--drain", "1")
     for task in ("measure", "pay"):
         pool.until_begun(await work.submit(task, task))
@@ -76,11 +85,11 @@ async def test_a_second_signal_shortens_the_grace_and_still_drains(start_pool: S
 
     assert pool.exit_code() == 0
     assert (await work.record("measure")).phase is Phase.QUEUED
-    assert evidence_of(await work.record("pay")).writer is AbandonWriter.OWNER_DRAIN
+    assert evidence(await work.record("pay")).writer is AbandonWriter.OWNER_DRAIN
 
 
 async def test_signals_less_than_a_second_apart_count_once(start_pool: StartPool, work: Work) -> None:
-    """An init shim and a group kill may both send one: the grace stays whole."""
+    """An init shim and a group kill may both send one. The grace stays whole."""
     pool = start_pool(*LONG)
     pool.until_begun(await work.submit("measure", "measure"))
 
@@ -95,17 +104,17 @@ async def test_signals_less_than_a_second_apart_count_once(start_pool: StartPool
 
 
 async def test_ctrl_c_at_a_terminal_drains(start_pool: StartPool, work: Work) -> None:
-    """The terminal sends SIGINT to its whole foreground group; no worker process is killed by it."""
+    """The terminal sends SIGINT to its whole foreground group. It kills no worker process."""
     ours, theirs = pty.openpty()
     pool = start_pool(
         *LONG,
         stdin=theirs,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # the terminal becomes that of its session
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # it becomes the terminal of the pool's session
     )
     os.close(theirs)
     try:
         worker = pool.until_begun(await work.submit("pay", "pay"))
-        assert os.getsid(worker) == worker, "it does not lead a session of its own"
+        assert os.getsid(worker) == worker, "the worker process does not lead a session of its own"
 
         os.write(ours, b"\x03")
         pool.until_logged("signal=SIGINT")
@@ -118,7 +127,7 @@ async def test_ctrl_c_at_a_terminal_drains(start_pool: StartPool, work: Work) ->
 
 
 async def test_a_signal_to_everything_drains_once(start_pool: StartPool, work: Work) -> None:
-    """A service manager may signal each OS process of the unit: that is one drain, and no crash."""
+    """A service manager may signal each OS process of the unit. That is one drain, and no crash."""
     pool = start_pool("--workers", "2", *LONG)
     pool.until_ready(2)
     pool.until_begun(await work.submit("measure", "measure"))
@@ -133,8 +142,8 @@ async def test_a_signal_to_everything_drains_once(start_pool: StartPool, work: W
     assert (await work.record("measure")).status is ProcessStatus.COMPLETED
 
 
-async def test_one_worker_process_can_be_asked_to_leave(start_pool: StartPool, work: Work) -> None:
-    """SIGTERM to one worker process lets that one drain; the pool goes on and fills its slot again."""
+async def test_one_worker_process_can_be_asked_to_drain(start_pool: StartPool, work: Work) -> None:
+    """SIGTERM to one worker process makes it drain. The pool goes on and fills its slot again."""
     pool = start_pool(*LONG)
     pool.until_begun(await work.submit("measure", "first"))
     (leaving,) = pool.workers
@@ -150,7 +159,7 @@ async def test_one_worker_process_can_be_asked_to_leave(start_pool: StartPool, w
 
 
 async def test_a_signal_while_user_code_is_imported_ends_the_pool(start_pool: StartPool, tmp_path: Path) -> None:
-    """Nothing was claimed yet, so nothing is waited for."""
+    """Nothing is claimed yet, so that the pool waits for nothing."""
     (tmp_path / "slow.py").write_text(
         "import time, pathlib\npathlib.Path('importing').touch()\nwhile True: time.sleep(1)\n"
     )
@@ -163,29 +172,20 @@ async def test_a_signal_while_user_code_is_imported_ends_the_pool(start_pool: St
     assert pool.report() == {"abandoned": [], "deferred": [], "released": 0, "finished": 0}
 
 
-async def test_a_thread_that_will_not_stop_is_ended_and_its_drain_finished(start_pool: StartPool, work: Work) -> None:
-    """The supervisor ends the worker process, sees it ended, and settles in its name, its status as evidence."""
+async def test_a_thread_that_does_not_stop_is_killed_and_its_drain_finished(start_pool: StartPool, work: Work) -> None:
+    """The supervisor kills the worker process, sees it ended, and settles in its name, with its status as evidence."""
     pool = start_pool(*SHORT)
-    for task in ("measure_deaf", "pay_deaf"):
-        pool.until_begun(await work.submit(task, task))
 
-    pool.signal()
+    found = await drain_while_running(pool, work, "measure_stubborn", "pay_stubborn")
 
-    assert pool.exit_code() == 0
-    assert pool.begun("pay_deaf.asked"), "it was never asked to stop"
-    given_back = await work.record("measure_deaf")
-    assert (given_back.phase, given_back.losses) == (Phase.QUEUED, 0)
-    evidence = evidence_of(await work.record("pay_deaf"))
-    assert (evidence.writer, evidence.proof) == (AbandonWriter.OWNER_DRAIN, "ended_here")
-    assert evidence.detail == "killed by SIGKILL after the drain: a thread would not stop"
-    assert owner_of(evidence) == f"{pool.name}/1"
-    assert pool.report() == {"abandoned": ["pay_deaf"], "deferred": [], "released": 1, "finished": 0}
+    assert pool.begun("pay_stubborn.asked"), "it was never asked to stop"
+    assert found.detail == "killed by SIGKILL after the drain: a thread would not stop"
 
 
-async def test_a_worker_process_stuck_in_a_c_call_is_ended_at_the_end_of_its_time(
+async def test_a_worker_process_stuck_in_a_c_call_is_killed_at_the_end_of_its_time(
     start_pool: StartPool, work: Work
 ) -> None:
-    """It cannot even hear that it is to drain: its supervisor does it all, and in time."""
+    """It cannot even read that it is to drain. Its supervisor does the whole drain, and in time."""
     pool = start_pool(*SHORT)
     pool.until_begun(await work.submit("pay", "pay"))
     pool.until_begun(await work.submit("match", "match", 60))
@@ -195,11 +195,11 @@ async def test_a_worker_process_stuck_in_a_c_call_is_ended_at_the_end_of_its_tim
     assert pool.exit_code(1.7 + 3 + 1) == 0
     assert (await work.record("match")).losses == 0
     assert (await work.record("match")).phase is Phase.QUEUED
-    assert evidence_of(await work.record("pay")).writer is AbandonWriter.OWNER_DRAIN
+    assert evidence(await work.record("pay")).writer is AbandonWriter.OWNER_DRAIN
 
 
 async def test_what_cannot_be_written_is_deferred(start_pool: StartPool, namespace: str) -> None:
-    """Without a server the drain still ends in time; it says that something is left, and the exit code is 4."""
+    """Without a server the drain still ends in time. It reports that something is left, and the exit code is 4."""
     with Server("valkey") as server:
         pool = start_pool("--workers", "2", *SHORT, url=server.url)
         pool.until_ready(2)
@@ -212,13 +212,13 @@ async def test_what_cannot_be_written_is_deferred(start_pool: StartPool, namespa
     assert pool.report()["deferred"]
 
 
-async def test_a_server_that_hangs_does_not_hold_the_drain(start_pool: StartPool, namespace: str) -> None:
-    """It ends within what it asks to be allowed, and names what it knows to be left."""
+async def test_a_server_that_hangs_does_not_delay_the_drain(start_pool: StartPool, namespace: str) -> None:
+    """The drain ends within the time for which the pool asks, and reports the ids that it knows to be left."""
     with Server("valkey") as server:
         async with contextlib.aclosing(ProcessRegistry(server.url, namespace)) as registry:
             work, pool = Work(registry), start_pool("--workers", "2", *SHORT, url=server.url)
             pool.until_ready(2)
-            for task in ("measure", "pay_deaf"):
+            for task in ("measure", "pay_stubborn"):
                 pool.until_begun(await work.submit(task, task))
             os.kill(server.pid, signal.SIGSTOP)
             try:
@@ -226,11 +226,11 @@ async def test_a_server_that_hangs_does_not_hold_the_drain(start_pool: StartPool
                 assert pool.exit_code(5) == 4
             finally:
                 os.kill(server.pid, signal.SIGCONT)
-    assert {"measure", "pay_deaf"} <= {left["process_id"] for left in pool.report()["deferred"]}
+    assert {"measure", "pay_stubborn"} <= {left["process_id"] for left in pool.report()["deferred"]}
 
 
 def test_a_drained_pool_leaves_nothing_behind(start_pool: StartPool) -> None:
-    """When the supervisor has gone, so have its worker processes."""
+    """The worker processes end before the supervisor does."""
     pool = start_pool("--workers", "2")
     pool.until_ready(2)
     workers = pool.workers
@@ -241,13 +241,13 @@ def test_a_drained_pool_leaves_nothing_behind(start_pool: StartPool) -> None:
     assert not any(psutil.pid_exists(each.pid) for each in workers)
 
 
-async def test_sigquit_shows_where_everybody_is_and_drains_at_once(start_pool: StartPool, work: Work) -> None:
-    """The stacks of the supervisor and of each worker process are written, whatever those are doing."""
+async def test_sigquit_shows_all_stacks_and_drains_at_once(start_pool: StartPool, work: Work) -> None:
+    """The supervisor and each worker process write their stacks, whatever they are doing."""
     pool = start_pool(*LONG, "--cancel", "1", "--drain", "1")
-    pool.until_begun(await work.submit("measure_deaf", "measure_deaf"))
+    pool.until_begun(await work.submit("measure_stubborn", "measure_stubborn"))
 
     pool.signal(signal.SIGQUIT)
 
     assert pool.exit_code() == 0
-    assert "in never_stop" in pool.log
-    assert (await work.record("measure_deaf")).losses == 0
+    assert "in refuse_to_stop" in pool.log
+    assert (await work.record("measure_stubborn")).losses == 0

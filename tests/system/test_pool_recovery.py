@@ -1,4 +1,4 @@
-"""What a pool does when OS processes die, hang or lose their supervisor (design, sections 3 and 4)."""
+"""What a pool does when OS processes die, hang or lose their supervisor (rules 2.5, 6.3 and 6.6)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ import pytest
 import redis.asyncio
 
 from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from tests.services.look import evidence
 from tests.soundness import assert_sound
 from tests.support import block_until, wait_until
 from tests.system.conftest import StartPool
-from tests.system.pools import Work, command_of, evidence_of, owner_of, pass_time
+from tests.system.pools import Work, command_of, owner_of, pass_time
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="proof of death needs Linux")]
 
 SHORT_LEASE = ("--lease-ttl", "1")
 
 
-async def test_a_killed_worker_process_is_proof_at_once(start_pool: StartPool, work: Work) -> None:
-    """Long before its lease lapses rerunnable work runs again, and owner-bound work is abandoned."""
+async def test_the_death_of_a_killed_worker_process_is_proven_at_once(start_pool: StartPool, work: Work) -> None:
+    """Long before the lease lapses, rerunnable work runs again and owner-bound work is abandoned."""
     pool = start_pool("--grace", "1")
     pool.go("measure.again")
     first = pool.until_begun(await work.submit("measure", "measure"))
@@ -35,10 +36,10 @@ async def test_a_killed_worker_process_is_proof_at_once(start_pool: StartPool, w
 
     os.kill(first, signal.SIGKILL)
 
-    evidence = evidence_of(await work.end_of("pay", 5))
-    assert (evidence.writer, evidence.proof) == (AbandonWriter.SWEEP, "reaped")
-    assert evidence.detail == f"killed by SIGKILL, reaped by {pool.name}/supervisor"
-    assert owner_of(evidence) == f"{pool.name}/1"
+    found = evidence(await work.end_of("pay", 5))
+    assert (found.writer, found.proof) == (AbandonWriter.SWEEP, "reaped")
+    assert found.detail == f"killed by SIGKILL, reaped by {pool.name}/supervisor"
+    assert owner_of(found) == f"{pool.name}/1"
     second = pool.until_begun("measure", 2)
     pool.go("measure")
     measured = await work.end_of("measure")
@@ -46,7 +47,7 @@ async def test_a_killed_worker_process_is_proof_at_once(start_pool: StartPool, w
     assert pool.begun("pay") == [first]
 
 
-async def test_what_was_never_started_outlives_any_worker_process(start_pool: StartPool, work: Work) -> None:
+async def test_work_that_was_never_started_outlives_any_worker_process(start_pool: StartPool, work: Work) -> None:
     """Owner-bound work that no owner has started stays in its lane, and runs once."""
     pool = start_pool("--concurrency", "1")
     first = pool.until_begun(await work.submit("measure", "measure"))
@@ -61,13 +62,13 @@ async def test_what_was_never_started_outlives_any_worker_process(start_pool: St
 
 
 async def test_a_crash_loop_slows_down(start_pool: StartPool, work: Work) -> None:
-    """One that dies young is started again at once, then after 0.5 s, doubling; a loss limit ends the work."""
+    """One that dies early is started again at once, then after 0.5 s, doubling. The loss limit ends the work."""
     pool = start_pool()
     await work.submit("crash", "crash")
 
     record = await work.end_of("crash")
 
-    assert evidence_of(record).writer is AbandonWriter.LOSS_LIMIT
+    assert evidence(record).writer is AbandonWriter.LOSS_LIMIT
     assert pool.log.count("status=exit 7") >= 5
     began = pool.spawned_at_s("1")[:4]
     waits = [later - earlier for earlier, later in itertools.pairwise(began)]
@@ -76,8 +77,8 @@ async def test_a_crash_loop_slows_down(start_pool: StartPool, work: Work) -> Non
     assert waits[2] >= 1.0
 
 
-async def test_one_that_crashes_does_not_hold_up_its_neighbour(start_pool: StartPool, work: Work) -> None:
-    """Each slot waits for itself alone."""
+async def test_a_worker_process_that_crashes_does_not_delay_its_neighbour(start_pool: StartPool, work: Work) -> None:
+    """The delay before a restart belongs to one slot."""
     pool = start_pool("--workers", "2", "--concurrency", "1")
     steady = pool.until_begun(await work.submit("measure", "measure"))
     await work.submit("crash", "crash")
@@ -92,7 +93,7 @@ async def test_one_that_crashes_does_not_hold_up_its_neighbour(start_pool: Start
 async def test_random_kills_lose_nothing_and_pay_nothing_twice(
     start_pool: StartPool, work: Work, url: str, namespace: str
 ) -> None:
-    """Whatever moment a worker process is killed in: all is measured, no ledger line is double, no row is left over."""
+    """At whatever moment a worker process is killed: all is measured, nothing is paid twice, and no row is left."""
     pool = start_pool("--workers", "3", "--concurrency", "8", "--grace", "5")
     names = await work.submit_in_turn(1000, "measure_briefly", "pay_briefly")
     pool.until_ready(3)
@@ -115,7 +116,7 @@ async def test_random_kills_lose_nothing_and_pay_nothing_twice(
     assert {ends[name].status for name in names if name not in paid} == {ProcessStatus.COMPLETED}
     for name in paid:
         if ends[name].status is ProcessStatus.ABANDONED:
-            assert evidence_of(ends[name]).proof == "reaped"
+            assert evidence(ends[name]).proof == "reaped"
         else:
             assert (ends[name].status, name in lines) == (ProcessStatus.COMPLETED, True)
     assert any(ends[name].status is ProcessStatus.ABANDONED for name in paid), "no kill has hit"
@@ -126,7 +127,7 @@ async def test_random_kills_lose_nothing_and_pay_nothing_twice(
 
 
 async def test_a_call_that_holds_the_gil_for_three_leases_keeps_them(start_pool: StartPool, work: Work) -> None:
-    """The supervisor renews from another OS process: nobody takes the work of one that is stuck in a C call."""
+    """The supervisor renews from another OS process, so that nobody takes the work of one in a long C call."""
     pool = start_pool(*SHORT_LEASE)
     stuck = pool.until_begun(await work.submit("match", "match", 4))
     other = start_pool(*SHORT_LEASE)
@@ -141,7 +142,7 @@ async def test_a_call_that_holds_the_gil_for_three_leases_keeps_them(start_pool:
 
 
 async def test_a_stopped_supervisor_renews_nothing(start_pool: StartPool, work: Work) -> None:
-    """The counter-proof: leases live by the supervisor's renewals alone."""
+    """The counter-proof: only the supervisor's renewals keep the leases."""
     pool = start_pool(*SHORT_LEASE)
     pool.until_begun(await work.submit("measure", "measure"))
 
@@ -155,8 +156,8 @@ async def test_a_stopped_supervisor_renews_nothing(start_pool: StartPool, work: 
     pool.signal(signal.SIGCONT)
 
 
-async def test_orphaned_worker_processes_drain_and_go(start_pool: StartPool, work: Work) -> None:
-    """Without their supervisor they renew by themselves, let work finish, and leave."""
+async def test_orphaned_worker_processes_drain_and_exit(start_pool: StartPool, work: Work) -> None:
+    """Without their supervisor they renew by themselves, let work finish, and exit."""
     pool = start_pool("--workers", "2", "--grace", "60", "--lease-ttl", "2")
     pool.until_ready(2)
     begun = pool.until_begun(await work.submit("pay", "pay"))
@@ -175,13 +176,13 @@ async def test_orphaned_worker_processes_drain_and_go(start_pool: StartPool, wor
         record = await work.end_of(name)
         assert (record.status, record.losses) == (ProcessStatus.COMPLETED, 0)
     assert pool.begun("pay") == [begun]
-    block_until(lambda: not any(each.is_running() and each.status() != "zombie" for each in workers), "they have gone")
+    block_until(lambda: not any(each.is_running() and each.status() != "zombie" for each in workers), "they have ended")
 
 
-async def test_what_a_worker_process_started_in_its_group_dies_with_it(
+async def test_os_processes_in_the_group_of_a_worker_process_die_with_it(
     start_pool: StartPool, work: Work, tmp_path: Path
 ) -> None:
-    """Its group is ended before its death is recorded, so that nothing of the work outlives the proof."""
+    """Its group is killed before its death is recorded, so that no part of the work outlives the proof."""
     pool = start_pool()
     parent = pool.until_begun(await work.submit("spawn", "spawn"))
     child = psutil.Process(int((tmp_path / "spawn.child").read_text()))
@@ -192,8 +193,8 @@ async def test_what_a_worker_process_started_in_its_group_dies_with_it(
     block_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child has ended")
 
 
-async def test_an_outage_at_a_death_holds_up_nobody_else(start_pool: StartPool, work: Work, url: str) -> None:
-    """The dead one's slot waits until its death is recorded; its neighbour goes on, and all is settled afterwards."""
+async def test_an_outage_at_a_death_delays_no_other_slot(start_pool: StartPool, work: Work, url: str) -> None:
+    """The slot of the dead one waits until its death is recorded. Its neighbour goes on. All is settled afterwards."""
     pool = start_pool("--workers", "2")
     pool.until_ready(2)
     killed = pool.until_begun(await work.submit("pay", "pay"))
@@ -205,7 +206,7 @@ async def test_an_outage_at_a_death_holds_up_nobody_else(start_pool: StartPool, 
     finally:
         frozen.send_signal(signal.SIGCONT)
 
-    assert evidence_of(await work.end_of("pay")).proof == "reaped"
+    assert evidence(await work.end_of("pay")).proof == "reaped"
     pool.until_ready(3)
 
 
@@ -219,7 +220,7 @@ def _server_of(url: str) -> psutil.Process:
 
 @pytest.fixture
 def as_pid_1() -> list[str]:
-    """Return what runs a command as pid 1 of a namespace of its own; skip where that is not permitted."""
+    """Return the command that runs another as pid 1 of a new pid namespace; skip where that is not permitted."""
     command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if (
         shutil.which("unshare") is None
@@ -230,7 +231,7 @@ def as_pid_1() -> list[str]:
 
 
 async def test_a_pool_as_pid_1_drains_and_reaps_orphans(start_pool: StartPool, work: Work, as_pid_1: list[str]) -> None:
-    """As pid 1 a signal without a handler is lost and orphans are its children: neither goes wrong."""
+    """Pid 1 loses signals without a handler and inherits orphans. The pool handles both."""
     pool = start_pool("--grace", "60", before=as_pid_1)
     await work.submit("orphan", "orphan")
     await work.end_of("orphan")

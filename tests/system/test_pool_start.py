@@ -1,4 +1,4 @@
-"""Starting a pool: what it says, and how it refuses what cannot be started."""
+"""Starting a pool: what it announces, and how it refuses what cannot start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ lash = Lash(fakeredis.FakeAsyncRedis())
 
 
 @pytest.mark.parametrize(
-    ("module", "target", "said"),
+    ("module", "target", "text"),
     [
         ("", "nowhere:lash", "no module named 'nowhere'"),
         ("", "app.tasks:lash", "no module named 'app.tasks'"),
@@ -46,22 +46,21 @@ lash = Lash(fakeredis.FakeAsyncRedis())
         ("", "app", "expected what to run as MODULE:ATTR"),
     ],
 )
-def test_what_cannot_be_run_is_refused_in_clear_words(
-    start_pool: StartPool, tmp_path: Path, module: str, target: str, said: str
+def test_a_target_that_cannot_run_is_refused_in_clear_words(
+    start_pool: StartPool, tmp_path: Path, module: str, target: str, text: str
 ) -> None:
-    """Exit code 2 and the reason, once and without our own frames: trying again would not help."""
+    """The exit code is 2, since trying again would not help. The reason stands there once, without our own frames."""
     (tmp_path / "app.py").write_text(module)
     pool = start_pool("--workers", "2", target=target)
 
     assert pool.exit_code() == 2
-    told = pool.log[pool.log.index("lash-redis: ") :]
-    assert said in told
-    assert told.count(said) == 1
-    assert "lash_redis/pool" not in told
+    message = pool.log[pool.log.index("lash-redis: ") :]
+    assert message.count(text) == 1
+    assert "lash_redis/pool" not in message
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "text"),
     [
         (("--workers", "0"), "expected workers to be an integer from 1 to 512, got 0"),
         (("--concurrency", "0"), "expected concurrency to be"),
@@ -74,20 +73,20 @@ def test_what_cannot_be_run_is_refused_in_clear_words(
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_started(
-    start_pool: StartPool, option: tuple[str, str], said: str
+    start_pool: StartPool, option: tuple[str, str], text: str
 ) -> None:
     """The message names the value and what is allowed."""
     pool = start_pool(*option)
 
     assert pool.exit_code() == 2
-    assert said in pool.log
+    assert text in pool.log
     assert "pool.spawned" not in pool.log
 
 
 async def test_a_namespace_with_another_partition_count_is_refused(
     start_pool: StartPool, tmp_path: Path, work: Work
 ) -> None:
-    """Trying again would not help: exit code 2, and the message names both counts."""
+    """The exit code is 2, since trying again would not help, and the message names both counts."""
     await work.registry.open()
     (tmp_path / "app.py").write_text(
         "import os\nfrom lash_redis import Lash\nlash = Lash(namespace=os.environ['POOL_NAMESPACE'], partitions=2)\n"
@@ -98,8 +97,8 @@ async def test_a_namespace_with_another_partition_count_is_refused(
     assert "expected partitions to be 1" in pool.log
 
 
-def test_a_url_that_makes_no_sense_is_refused(start_pool: StartPool) -> None:
-    """Also where it is redis-py that does not understand it."""
+def test_a_bad_url_is_refused(start_pool: StartPool) -> None:
+    """Also a URL that only redis-py refuses."""
     pool = start_pool(url="redis://127.0.0.1:1/0?no_such_option=1")
 
     assert pool.exit_code() in (1, 2)
@@ -107,7 +106,7 @@ def test_a_url_that_makes_no_sense_is_refused(start_pool: StartPool) -> None:
 
 
 def test_a_server_that_does_not_answer_is_a_fault(start_pool: StartPool, tmp_path: Path) -> None:
-    """Exit code 1: whoever runs the pool may try again."""
+    """The exit code is 1: a service manager may try again."""
     pool = start_pool(url=f"unix://{tmp_path}/nothing")
 
     assert pool.exit_code() == 1
@@ -115,8 +114,8 @@ def test_a_server_that_does_not_answer_is_a_fault(start_pool: StartPool, tmp_pat
     assert "unavailable" in pool.log
 
 
-def test_a_pool_says_what_its_stop_needs_and_how_durable_its_server_is(start_pool: StartPool) -> None:
-    """One line for whoever writes the unit file: all phases of the drain and a margin."""
+def test_a_pool_announces_how_long_its_stop_takes_and_how_durable_its_server_is(start_pool: StartPool) -> None:
+    """The seconds are all phases of the drain and a margin; a unit file needs them."""
     pool = start_pool("--workers", "2", "--grace", "20", "--queues", "a,b")
     pool.until_ready(2)
 
@@ -126,7 +125,7 @@ def test_a_pool_says_what_its_stop_needs_and_how_durable_its_server_is(start_poo
 
 
 def test_no_password_is_in_an_argument_list_or_a_log(start_pool: StartPool, url: str) -> None:
-    """Whoever can see a list of OS processes, or read a log, learns no secret."""
+    """A list of OS processes and a log show no secret."""
     pool = start_pool(url=f"{url}?password=s3cr3t&username=default")
     pool.until_ready()
     (worker,) = pool.workers
@@ -137,13 +136,13 @@ def test_no_password_is_in_an_argument_list_or_a_log(start_pool: StartPool, url:
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Return how to start a pool on an embedded server of the test's own."""
+    """Return the arguments that start a pool on an embedded server of the test's own."""
     with tempfile.TemporaryDirectory() as runtime:
         yield {"url": None, "environment": {"XDG_RUNTIME_DIR": runtime, "LASH_REDIS_DATA": str(tmp_path / "data")}}
 
 
 def guardian_of(data: Path) -> psutil.Process | None:
-    """Return who guards the server of a data folder."""
+    """Return the guardian of a data folder, None if there is none."""
     for each in psutil.process_iter():
         try:
             command = each.cmdline()
@@ -157,7 +156,7 @@ def guardian_of(data: Path) -> psutil.Process | None:
 def test_several_pools_share_the_embedded_server_and_end_it(
     start_pool: StartPool, tmp_path: Path, embedded: dict[str, Any]
 ) -> None:
-    """Without a URL the project's own server is used, as long as any supervisor lives; then it is stopped."""
+    """Without a URL they use the project's own server. It stops after the last supervisor has ended."""
     one, two = start_pool(**embedded), start_pool("--workers", "2", **embedded)
     one.until_ready()
     two.until_ready(2)
@@ -177,18 +176,18 @@ def test_several_pools_share_the_embedded_server_and_end_it(
 async def test_an_embedded_server_whose_guardian_was_killed_comes_back(
     start_pool: StartPool, tmp_path: Path, namespace: str, embedded: dict[str, Any]
 ) -> None:
-    """The supervisor, which outlives it, starts another one, and the pool works on."""
+    """The supervisor starts another guardian, and the pool works on."""
     pool = start_pool("--lease-ttl", "2", **embedded)
     pool.until_ready()
     killed = guardian_of(tmp_path / "data")
     assert killed is not None
 
-    (place,) = re.findall(r" on (unix://\S+)", pool.log)
+    (server_url,) = re.findall(r" on (unix://\S+)", pool.log)
     killed.kill()
-    block_until(lambda: guardian_of(tmp_path / "data") not in (None, killed), "another one guards", 20)
-    block_until(lambda: ping(Path(place.removeprefix("unix://"))) == READY, "its server answers", 20)
+    block_until(lambda: guardian_of(tmp_path / "data") not in (None, killed), "there is another guardian", 20)
+    block_until(lambda: ping(Path(server_url.removeprefix("unix://"))) == READY, "its server answers", 20)
 
-    registry = ProcessRegistry(place, namespace=namespace)
+    registry = ProcessRegistry(server_url, namespace=namespace)
     pool.go("measure")
     done = await Work(registry).end_of(await Work(registry).submit("measure", "measure"))
     await registry.aclose()

@@ -1,7 +1,7 @@
-"""Proof of death on real OS processes: children, threads, zombies, users, pid and time namespaces (design, section 3).
+"""Proof of death on real OS processes: children, threads, zombies, users, pid and time namespaces (rules 2.1 to 2.3).
 
-A false proof is the one bug that must never ship. So each test that expects *no proof* first makes sure that the
-tempting evidence is really there.
+A false proof is the worst bug that this project could have. So each test that expects *no proof* first checks that the
+misleading evidence really exists.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ import pytest
 
 from lash_redis.core import liveness
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
+from tests.support import block_until, process_state
 
 pytestmark = [
     pytest.mark.system,
@@ -37,30 +37,17 @@ IS_ROOT = os.geteuid() == 0
 NOBODY = 65534
 
 
-# What the tests stand on
-
-
-def wait_until(fact: Callable[[], bool], description: str, seconds: float = 10) -> None:
-    """Wait for a fact of the machine, and fail by its name."""
-    until = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < until, f"not within {seconds} s: {description}"
-        threading.Event().wait(0.005)
+# Children and owners
 
 
 def started(pid: int) -> str:
-    """Read a start the plain way, for processes whose name holds no blank."""
+    """Return the start time of an OS process, in clock ticks. Only for processes whose name has no blank."""
     return Path(f"/proc/{pid}/stat").read_text().split()[21]
-
-
-def state(pid: int) -> str:
-    """Read the state of a process whose name holds no blank."""
-    return Path(f"/proc/{pid}/stat").read_text().split()[2]
 
 
 @contextlib.contextmanager
 def running(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a child for as long as the block, and leave nothing of it."""
+    """Run a child for the duration of the block, then kill it."""
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield child
@@ -70,7 +57,7 @@ def running(*command: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def sleeper() -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
-    """Run a child that only exists."""
+    """Run a child that does nothing."""
     return running("sleep", "60")
 
 
@@ -84,7 +71,7 @@ def claimant() -> LeaseOwner:
 
 
 def neighbour(claimant: LeaseOwner, pid: int, start: str) -> LeaseOwner:
-    """Return an owner in the same place as the claimant, under this pid and start."""
+    """Return an owner on the same host and boot as the claimant, with this pid and start."""
     assert isinstance(claimant.liveness, LocalProcess)
     return LeaseOwner(
         "holder",
@@ -94,7 +81,7 @@ def neighbour(claimant: LeaseOwner, pid: int, start: str) -> LeaseOwner:
 
 
 def of_child(claimant: LeaseOwner, child: subprocess.Popen[str]) -> LeaseOwner:
-    """Return the child as an owner, as it would have named itself."""
+    """Return the owner that this child would be."""
     return neighbour(claimant, child.pid, started(child.pid))
 
 
@@ -102,7 +89,7 @@ def of_child(claimant: LeaseOwner, child: subprocess.Popen[str]) -> LeaseOwner:
 
 
 def test_a_living_child_is_not_dead_and_a_reaped_one_is_gone(claimant: LeaseOwner) -> None:
-    """SIGKILL alone is no proof: that the pid is gone is one."""
+    """SIGKILL alone is no proof. A pid that is gone is one."""
     with sleeper() as child:
         owner = of_child(claimant, child)
         assert owner.proof_of_death(claimant) is None
@@ -113,45 +100,45 @@ def test_a_living_child_is_not_dead_and_a_reaped_one_is_gone(claimant: LeaseOwne
 
 
 def test_a_zombie_is_not_proof_of_death(claimant: LeaseOwner) -> None:
-    """A zombie keeps its pid and its start until it is reaped: its reaper is the one with evidence."""
+    """A zombie keeps its pid and its start until it is reaped. Only its reaper has evidence."""
     with sleeper() as child:
         owner = of_child(claimant, child)
         child.kill()
-        wait_until(lambda: state(child.pid) == "Z", "the child is a zombie")
+        block_until(lambda: process_state(child.pid) == "Z", "the child is a zombie")
         assert owner.proof_of_death(claimant) is None
         child.wait()
         assert owner.proof_of_death(claimant) == "gone"
 
 
 def test_a_stopped_process_is_not_dead(claimant: LeaseOwner) -> None:
-    """A suspended owner is silent, and may wake at any time."""
+    """A suspended owner is silent, and may go on at any time."""
     with sleeper() as child:
         owner = of_child(claimant, child)
         child.send_signal(signal.SIGSTOP)
-        wait_until(lambda: state(child.pid) == "T", "the child is stopped")
+        block_until(lambda: process_state(child.pid) == "T", "the child is stopped")
         assert owner.proof_of_death(claimant) is None
 
 
 def test_a_process_that_became_another_program_is_not_dead(claimant: LeaseOwner) -> None:
-    """``exec`` changes the program and not the process."""
+    """``exec`` changes the program, not the process."""
     with running("sh", "-c", "read go; exec sleep 60") as child:
         owner = of_child(claimant, child)
         assert child.stdin is not None
         child.stdin.write("go\n")
         child.stdin.flush()
-        wait_until(lambda: "sleep" in Path(f"/proc/{child.pid}/comm").read_text(), "the child runs another program")
+        block_until(lambda: "sleep" in Path(f"/proc/{child.pid}/comm").read_text(), "the child runs another program")
         assert owner.proof_of_death(claimant) is None
 
 
 def test_a_pid_that_another_process_has_now_is_replaced(claimant: LeaseOwner) -> None:
-    """The same pid with another start is another process."""
+    """The same pid with another start time is another process."""
     with sleeper() as child:
         assert neighbour(claimant, child.pid, "1").proof_of_death(claimant) == "replaced"
         assert neighbour(claimant, os.getpid(), "1").proof_of_death(claimant) == "replaced"
 
 
 def test_a_thread_that_has_the_number_proves_the_process_gone(claimant: LeaseOwner) -> None:
-    """A thread id answers a signal, and its thread group says that no process has this pid."""
+    """A thread id answers a signal, but its thread group shows that no process has this pid."""
     done = threading.Event()
     thread = threading.Thread(target=done.wait)
     thread.start()
@@ -167,7 +154,7 @@ def test_a_thread_that_has_the_number_proves_the_process_gone(claimant: LeaseOwn
 
 
 def test_a_process_whose_main_thread_has_ended_is_not_dead(claimant: LeaseOwner) -> None:
-    """Its leader is a zombie, and its other threads run on."""
+    """Its main thread is a zombie, and its other threads run on."""
     code = (
         "import ctypes, platform, threading, time\n"
         "threading.Thread(target=time.sleep, args=(60,)).start()\n"
@@ -177,7 +164,7 @@ def test_a_process_whose_main_thread_has_ended_is_not_dead(claimant: LeaseOwner)
         pytest.skip("the number of exit(2) is known for x86-64 and arm64 only")
     with running(sys.executable, "-c", code) as child:
         owner = of_child(claimant, child)
-        wait_until(lambda: state(child.pid) == "Z", "the main thread has ended")
+        block_until(lambda: process_state(child.pid) == "Z", "the main thread has ended")
         assert child.poll() is None
         assert owner.proof_of_death(claimant) is None
 
@@ -195,7 +182,7 @@ HOSTILE_NAMES = [
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
 def test_a_process_cannot_be_mistaken_for_dead_by_its_name(claimant: LeaseOwner, name: bytes) -> None:
-    """A worker may be called anything, also parentheses, line ends and what looks like a thread group."""
+    """The name of a process may hold anything: parentheses, line ends, and text that looks like a thread group."""
     code = (
         f"import ctypes; ctypes.CDLL(None).prctl(15, {name!r}, 0, 0, 0)\n"
         "print('renamed', flush=True)\n"
@@ -213,8 +200,8 @@ def test_a_process_cannot_be_mistaken_for_dead_by_its_name(claimant: LeaseOwner,
 SIGNALS = {"stop": signal.SIGSTOP, "continue": signal.SIGCONT, "kill": signal.SIGKILL}
 
 
-def test_no_life_taken_at_random_gives_a_false_proof(claimant: LeaseOwner) -> None:
-    """Over many children in random states a proof means that the child was reaped, and the reaped are all proven."""
+def test_children_in_random_states_give_no_false_proof(claimant: LeaseOwner) -> None:
+    """A child is proven dead if and only if it was reaped."""
     chance = random.Random(20)
     proven = 0
     for _ in range(60):
@@ -260,20 +247,20 @@ def answer(**values):
 
 
 def command(script: str, *within: str) -> list[str]:
-    """Return the command that runs a script in namespaces of its own, where they can be made."""
+    """Return the command that runs a script, behind the command ``within`` that makes namespaces."""
     return [*within, sys.executable, "-c", f"import sys; sys.path.insert(0, {str(CODE)!r}){PRELUDE}{script}"]
 
 
 def answer_of(script: str, *within: str) -> dict[str, Any]:
-    """Run a script to its end and return what it answered."""
+    """Run a script to its end and return its answer."""
     ran = subprocess.run(command(script, *within), capture_output=True, text=True, timeout=30, check=False)
     assert ran.returncode == 0, ran.stderr
-    said: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return said
+    answer: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return answer
 
 
-def test_after_a_fork_the_parents_name_proves_nothing() -> None:
-    """The child is not the claimant that it was copied from."""
+def test_after_a_fork_the_parents_identity_proves_nothing() -> None:
+    """The child is not the claimant whose memory it inherited."""
     script = """
 ended = subprocess.Popen(["true"])
 ended.wait()
@@ -288,8 +275,8 @@ os.wait()
 
 
 @functools.cache
-def made(*flags: str) -> list[str]:
-    """Return the command that makes namespaces, or skip the test where there are none to be had."""
+def namespaces(*flags: str) -> list[str]:
+    """Return the command that makes namespaces; skip the test where they cannot be made."""
     as_root = [] if IS_ROOT else ["--user", "--map-root-user"]
     within = ["unshare", "--fork", "--kill-child", *as_root, *flags]
     if (
@@ -305,7 +292,7 @@ needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can become anothe
 
 @needs_root
 def test_another_users_process_is_not_dead(claimant: LeaseOwner) -> None:
-    """EPERM means that the pid exists: the start decides, as for any other."""
+    """EPERM means that the pid exists. The start time decides, as for any other process."""
     script = f"""
 child = subprocess.Popen(["sleep", "60"])
 start = start_of(child.pid)
@@ -317,13 +304,17 @@ except PermissionError:
     refused = True
 answer(refused=refused, same=fate(child.pid, start), other=fate(child.pid, "1"))
 """
-    # In a pid namespace of its own: there the child ends with the script, which may no longer kill it.
-    assert answer_of(script, *made("--pid", "--mount-proc")) == {"refused": True, "same": None, "other": "replaced"}
+    # The script runs in a pid namespace of its own: the child ends with it, which may no longer kill the child.
+    assert answer_of(script, *namespaces("--pid", "--mount-proc")) == {
+        "refused": True,
+        "same": None,
+        "other": "replaced",
+    }
 
 
 @needs_root
 def test_a_hidden_process_is_not_dead(claimant: LeaseOwner) -> None:
-    """Under ``hidepid`` a living pid is absent from /proc, and still answers a signal."""
+    """Under ``hidepid`` a living pid is absent from /proc and still answers a signal."""
     script = f"""
 subprocess.run(["mount", "-o", "remount,hidepid=2", "/proc"], check=True)
 child = subprocess.Popen(["sleep", "60"])
@@ -337,7 +328,7 @@ answer(
     own=isinstance(LeaseOwner.local_process("owner", "mine").liveness, LocalProcess),
 )
 """
-    assert answer_of(script, *made("--pid", "--mount-proc")) == {
+    assert answer_of(script, *namespaces("--pid", "--mount-proc")) == {
         "hidden": True, "same": None, "other": None, "gone": "gone", "own": True,
     }  # fmt: skip
 
@@ -350,56 +341,56 @@ for line in sys.stdin:
 """
 
 
-def introduced(child: subprocess.Popen[str]) -> LeaseOwner:
-    """Return the owner that a process says it is."""
+def read_owner(child: subprocess.Popen[str]) -> LeaseOwner:
+    """Return the owner as which a child introduces itself."""
     assert child.stdout is not None
     return msgspec.json.decode(child.stdout.readline(), type=LeaseOwner)
 
 
-def asked(child: subprocess.Popen[str], about: LeaseOwner) -> str | None:
-    """Ask a process what it can prove about an owner."""
+def proof_by(child: subprocess.Popen[str], about: LeaseOwner) -> str | None:
+    """Return the proof of an owner's death that a child has, None if it has none."""
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write(msgspec.json.encode(about).decode() + "\n")
     child.stdin.flush()
-    said: str | None = json.loads(child.stdout.readline())
-    return said
+    proof: str | None = json.loads(child.stdout.readline())
+    return proof
 
 
-def test_a_worker_names_itself_as_its_neighbours_see_it(claimant: LeaseOwner) -> None:
-    """What a worker process writes as its own liveness is what proves it alive, and later gone."""
+def test_a_worker_describes_itself_as_its_neighbours_see_it(claimant: LeaseOwner) -> None:
+    """The liveness that a worker process writes about itself shows that it lives, and later that it is gone."""
     with running(*command(INTRODUCE)) as child:
-        owner = introduced(child)
+        owner = read_owner(child)
         assert owner.liveness == of_child(claimant, child).liveness
         assert owner.proof_of_death(claimant) is None
-        assert asked(child, claimant) is None
+        assert proof_by(child, claimant) is None
         child.kill()
         child.wait()
         assert owner.proof_of_death(claimant) == "gone"
 
 
 def test_the_same_pid_in_two_pid_namespaces_proves_nothing(claimant: LeaseOwner) -> None:
-    """Pid 1 exists in every container, on one kernel with one boot id: neither sees the other die."""
-    within = made("--pid", "--mount-proc")
+    """Pid 1 exists in every container, and containers share kernel and boot id. Neither proves the other dead."""
+    within = namespaces("--pid", "--mount-proc")
     with running(*command(INTRODUCE, *within), "one") as first, running(*command(INTRODUCE, *within), "two") as second:
-        one, two = introduced(first), introduced(second)
+        one, two = read_owner(first), read_owner(second)
         assert isinstance(one.liveness, LocalProcess)
         assert isinstance(two.liveness, LocalProcess)
         assert (one.liveness.pid, one.liveness.boot_id) == (two.liveness.pid, two.liveness.boot_id)
         assert one.liveness.host_id != two.liveness.host_id
-        assert asked(second, one) is None
+        assert proof_by(second, one) is None
         assert one.proof_of_death(claimant) is None
         assert neighbour(claimant, 1, one.liveness.process_start).proof_of_death(claimant) == "replaced", (
-            "but for the namespace in the host id, this would have been a false proof"
+            "without the namespace in the host id, this would be a false proof"
         )
         first.kill()
         first.wait()
-        assert asked(second, one) is None
+        assert proof_by(second, one) is None
         assert one.proof_of_death(claimant) is None
 
 
-def test_a_proc_of_the_namespace_around_proves_nothing() -> None:
-    """In a new pid namespace under the old /proc, a pid there is another process: its start is no evidence."""
+def test_the_proc_of_the_outer_namespace_proves_nothing() -> None:
+    """In a new pid namespace with the old /proc, a pid in /proc is another process, whose start is no evidence."""
     script = """
 child = subprocess.Popen(["sleep", "60"])
 answer(
@@ -410,13 +401,13 @@ answer(
     gone=fate(child.pid + 1000, "1"),
 )
 """
-    assert answer_of(script, *made("--pid")) == {
+    assert answer_of(script, *namespaces("--pid")) == {
         "own": True, "foreign": True, "living": None, "itself": None, "gone": "gone",
     }  # fmt: skip
 
 
 def test_a_time_namespace_shifts_starts_and_proves_nothing(claimant: LeaseOwner) -> None:
-    """The same living process has another start there, and another host id."""
+    """Inside it the same living process has another start and another host id."""
     with sleeper() as child:
         owner = of_child(claimant, child)
         script = f"""
@@ -426,17 +417,17 @@ answer(
     start=start_of({child.pid}),
     other_host=me.liveness.host_id != them.liveness.host_id,
     proof=them.proof_of_death(me),
-    tempting=fate({child.pid}, them.liveness.process_start),
+    misleading=fate({child.pid}, them.liveness.process_start),
 )
 """
-        said = answer_of(script, *made("--time", "--boottime", "100000"))
-        assert int(said["start"]) > int(started(child.pid)) + 9_000_000
-        assert (said["other_host"], said["proof"]) == (True, None)
-        assert said["tempting"] == "replaced", "but for the namespace in the host id, a false proof"
+        answer = answer_of(script, *namespaces("--time", "--boottime", "100000"))
+        assert int(answer["start"]) > int(started(child.pid)) + 9_000_000
+        assert (answer["other_host"], answer["proof"]) == (True, None)
+        assert answer["misleading"] == "replaced", "without the namespace in the host id, this would be a false proof"
 
 
-def test_a_pid_given_out_again_is_replaced() -> None:
-    """The kernel gives a dead worker's pid to the next process, whose start tells them apart."""
+def test_a_pid_that_is_used_again_is_replaced() -> None:
+    """The kernel may give a dead worker's pid to another process. The start time tells them apart."""
     script = """
 import time
 first = subprocess.Popen(["sleep", "60"])
@@ -457,7 +448,7 @@ second = subprocess.Popen(["sleep", "60"])
 answer(again=second.pid == first.pid, living=living, gone=gone, replaced=fate(first.pid, start),
        alive=fate(second.pid, start_of(second.pid)))
 """
-    said = answer_of(script, *made("--pid", "--mount-proc"))
-    if "skip" in said:
-        pytest.skip(f"this kernel lets nobody choose the next pid: {said['skip']}")
-    assert said == {"again": True, "living": None, "gone": "gone", "replaced": "replaced", "alive": None}
+    answer = answer_of(script, *namespaces("--pid", "--mount-proc"))
+    if "skip" in answer:
+        pytest.skip(f"this kernel lets nobody choose the next pid: {answer['skip']}")
+    assert answer == {"again": True, "living": None, "gone": "gone", "replaced": "replaced", "alive": None}

@@ -1,4 +1,4 @@
-"""One ``Worker`` in one OS process, without the pool: killed in mid-work, or stopped for longer than its lease."""
+"""One ``Worker`` in one OS process, without a pool: killed while it works, or stopped for longer than its lease."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
 from tests.repo.tree import ROOT
 from tests.services.look import ended, evidence, is_in, record_of
-from tests.support import block_until, wait_until
+from tests.support import block_until, process_state, wait_until
 
 pytestmark = [
     pytest.mark.system,
@@ -80,65 +80,70 @@ class Child:
         self.process.stdout.close()
 
 
-class Stage:
-    """Where children work: a folder of what began and what may end, and a registry to look at it all."""
+class Children:
+    """Programs that run workers; a folder notes which work began and which may end.
+
+    Attributes:
+        registry: for the test to look at the rows.
+    """
 
     def __init__(self, url: str, namespace: str, folder: Path) -> None:
         self.registry = ProcessRegistry(url, namespace)
-        self._where = (url, namespace, folder)
-        self._children: list[Child] = []
+        self._arguments = (url, namespace, folder)
+        self._folder = folder
+        self._started: list[Child] = []
 
-    def child(self, ttl_ms: int = 30_000) -> Child:
+    def start(self, ttl_ms: int = 30_000) -> Child:
         """Start a worker."""
-        self._children.append(Child(*self._where, ttl_ms))
-        return self._children[-1]
+        self._started.append(Child(*self._arguments, ttl_ms))
+        return self._started[-1]
 
     def begun(self, name: str) -> list[str]:
-        """Return by whom work was begun, one incarnation for each run."""
-        path = self._where[2] / f"{name}.begun"
+        """Return the incarnations that began a piece of work, one for each run."""
+        path = self._folder / f"{name}.begun"
         return [line.split()[1] for line in path.read_text().splitlines()] if path.exists() else []
 
-    def let_go(self, name: str) -> None:
-        """Let work end, wherever it runs."""
-        (self._where[2] / f"{name}.go").touch()
+    def let_end(self, name: str) -> None:
+        """Let a piece of work end, wherever it runs."""
+        (self._folder / f"{name}.go").touch()
 
     def end(self) -> None:
-        """End what still runs."""
-        for child in self._children:
+        """Kill what still runs."""
+        for child in self._started:
             child.end()
 
 
 @pytest.fixture
-async def stage(url: str, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    """Return the stage; its children are ended with the test."""
-    stage = Stage(url, namespace, tmp_path)
-    yield stage
-    stage.end()
-    await stage.registry.aclose()
+async def children(url: str, namespace: str, tmp_path: Path) -> AsyncIterator[Children]:
+    """Return what starts children; they are killed after the test."""
+    children = Children(url, namespace, tmp_path)
+    yield children
+    children.end()
+    await children.registry.aclose()
 
 
-async def both_begun(stage: Stage) -> None:
+async def both_begun(children: Children) -> None:
     """Register one piece of work of each kind and wait until both run."""
-    await stage.registry.register_many(
+    await children.registry.register_many(
         [work("again", RERUNNABLE, "again", task="measure"), work("once", OWNER_BOUND, "once", task="pay")]
     )
-    await wait_until(lambda: stage.begun("again") and stage.begun("once"), "both have begun", 20)
+    await wait_until(lambda: children.begun("again") and children.begun("once"), "both have begun", 20)
 
 
-async def test_a_killed_workers_work_is_recovered_by_its_neighbour(stage: Stage) -> None:
-    """Rerunnable work runs again and completes; owner-bound work is abandoned, by sweep, for its starter is gone."""
-    first = stage.child()
-    await both_begun(stage)
-    second = stage.child()
+async def test_the_work_of_a_killed_worker_is_recovered_by_its_neighbour(children: Children) -> None:
+    """Rerunnable work runs again and completes. A sweep abandons owner-bound work, since its starter is gone."""
+    first = children.start()
+    await both_begun(children)
+    second = children.start()
     first.send(signal.SIGKILL)
     first.end()
 
-    await wait_until(lambda: len(stage.begun("again")) == 2, "it runs elsewhere", 20)
-    stage.let_go("again")
-    again, once = await ended(stage.registry, "again"), await ended(stage.registry, "once")
+    await wait_until(lambda: len(children.begun("again")) == 2, "the rerunnable one runs elsewhere", 20)
+    children.let_end("again")
+    again, once = await ended(children.registry, "again"), await ended(children.registry, "once")
 
-    assert stage.begun("again") == [first.incarnation, second.incarnation]
-    assert stage.begun("once") == [first.incarnation]
+    assert children.begun("again") == [first.incarnation, second.incarnation]
+    assert children.begun("once") == [first.incarnation]
     assert (again.status, again.losses) == (ProcessStatus.COMPLETED, 1)
     found = evidence(once)
     assert (found.writer, found.proof) == (AbandonWriter.SWEEP, "gone")
@@ -148,48 +153,44 @@ async def test_a_killed_workers_work_is_recovered_by_its_neighbour(stage: Stage)
     assert found.owner.liveness.pid == first.process.pid
 
 
-async def test_a_killed_worker_is_dead_once_it_is_reaped_and_not_before(stage: Stage) -> None:
-    """A zombie is not proof of death; nothing is settled on it."""
-    child = stage.child()
-    await both_begun(stage)
-    sweep = Sweep(stage.registry, LeaseOwner.local_process("neighbour", "neighbour-1"))
+async def test_a_killed_worker_is_dead_once_it_is_reaped_and_not_before(children: Children) -> None:
+    """A zombie is no proof of death, so that nothing is settled."""
+    child = children.start()
+    await both_begun(children)
+    sweep = Sweep(children.registry, LeaseOwner.local_process("neighbour", "neighbour-1"))
     child.send(signal.SIGKILL)
-    await wait_until(lambda: _state(child.process.pid) == "Z", "it is a zombie")
+    await wait_until(lambda: process_state(child.process.pid) == "Z", "it is a zombie")
 
     assert await sweep.run_once() == SweepReport()
     child.end()
     assert await sweep.run_once() == SweepReport(abandoned=1, requeued=1)
 
 
-async def test_work_of_a_worker_that_was_stopped_for_longer_than_its_lease(stage: Stage) -> None:
-    """SIGSTOP, and SIGCONT after the lapse: the rerunnable work is another's by then; the owner-bound is its own.
+async def test_work_of_a_worker_that_was_stopped_for_longer_than_its_lease(children: Children) -> None:
+    """When it runs again after the lapse, another worker has the rerunnable work, and it has the owner-bound work.
 
-    The revenant claims the one that it started again and writes its result; what it says of the other is refused.
+    The revenant claims the owner-bound work again and writes its result. Its result of the other is refused.
     """
-    first = stage.child(1_000)
-    await both_begun(stage)
+    first = children.start(1_000)
+    await both_begun(children)
     first.send(signal.SIGSTOP)
-    block_until(lambda: _state(first.process.pid) == "T", "it is stopped")
-    second = stage.child(30_000)
-    await wait_until(lambda: len(stage.begun("again")) == 2, "the lapsed one runs elsewhere", 20)
-    await is_in(stage.registry, "once", Phase.UNCERTAIN)
-    assert (await record_of(stage.registry, "again")).losses == 1
+    block_until(lambda: process_state(first.process.pid) == "T", "it is stopped")
+    second = children.start(30_000)
+    await wait_until(lambda: len(children.begun("again")) == 2, "the rerunnable one runs elsewhere", 20)
+    await is_in(children.registry, "once", Phase.UNCERTAIN)
+    assert (await record_of(children.registry, "again")).losses == 1
 
     first.send(signal.SIGCONT)
-    await is_in(stage.registry, "once", Phase.STARTED)
-    stage.let_go("once")
-    once = await ended(stage.registry, "once")
-    lease = await stage.registry.lease("again")
+    await is_in(children.registry, "once", Phase.STARTED)
+    children.let_end("once")
+    once = await ended(children.registry, "once")
+    lease = await children.registry.lease("again")
     assert lease is not None
     assert lease.owner.incarnation_id == second.incarnation
-    stage.let_go("again")
-    again = await ended(stage.registry, "again")
+    children.let_end("again")
+    again = await ended(children.registry, "again")
 
     assert (once.status, getattr(once.outcome, "value", None)) == (ProcessStatus.COMPLETED, first.incarnation)
     assert (again.status, getattr(again.outcome, "value", None)) == (ProcessStatus.COMPLETED, second.incarnation)
-    assert stage.begun("once") == [first.incarnation]
-    assert stage.begun("again") == [first.incarnation, second.incarnation]
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    assert children.begun("once") == [first.incarnation]
+    assert children.begun("again") == [first.incarnation, second.incarnation]

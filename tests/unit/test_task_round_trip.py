@@ -1,4 +1,4 @@
-"""Whatever a task is called with arrives at its function, equal and of the declared type."""
+"""Every argument arrives at the function equal to what was submitted, and of the declared type."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from lash_redis.tasks.declaration import declare
 
 
 class Colour(enum.Enum):
-    """Be one of a few."""
+    """An enum."""
 
     RED = "red"
     BLUE = "blue"
 
 
 class Span(TypedDict):
-    """Be a dict with known keys."""
+    """A dict with known keys."""
 
     start: dt.date
     length: dt.timedelta
 
 
 class Point(NamedTuple):
-    """Be a tuple with names."""
+    """A tuple with names."""
 
     x: int
     name: str
@@ -43,14 +43,14 @@ class Point(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """Be something that a set can hold."""
+    """An object that a set can hold."""
 
     text: str
     colours: frozenset[Colour]
 
 
 class Parcel(msgspec.Struct):
-    """Hold one of everything."""
+    """A struct with a field of every supported kind."""
 
     id: uuid.UUID
     sent: dt.datetime
@@ -69,18 +69,18 @@ class Parcel(msgspec.Struct):
 
 
 def send(parcel: Parcel, labels: set[Label], *more: Point, when: dt.datetime | None = None) -> None:
-    """Stand for a task with every kind of type."""
+    """Take arguments of every supported kind."""
 
 
 def take(*args: Any, **kwargs: Any) -> None:
-    """Stand for a task without annotations."""
+    """Take any plain arguments."""
 
 
 SEND = declare(send, recovery="rerunnable")
 TAKE = declare(take, recovery="rerunnable")
 
-# A loaded machine is no failure.
-patiently = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A slow machine must not fail these tests.
+without_deadline = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 int64 = st.integers(-(2**63), 2**64 - 1)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -108,16 +108,16 @@ plain = st.recursive(
 )
 
 
-def carried(stored: TaskInput) -> TaskInput:
-    """Return the input as a worker reads it."""
+def read_by_worker(stored: TaskInput) -> TaskInput:
+    """Return the input as a worker decodes it."""
     return msgspec.msgpack.decode(msgspec.msgpack.encode(stored), type=TaskInput)
 
 
-@patiently
+@without_deadline
 @given(parcels, st.sets(labels, max_size=3), st.lists(points, max_size=2), moments | st.none())
 def test_typed_arguments_arrive_as_they_were(parcel: Parcel, some: Any, more: Any, when: dt.datetime | None) -> None:
-    """Equal, of the same types, and with the offset of a time."""
-    stored = carried(bind(SEND, (parcel, some, *more), {"when": when}))
+    """They are equal and of the same types, and a time keeps its offset."""
+    stored = read_by_worker(bind(SEND, (parcel, some, *more), {"when": when}))
     args, kwargs = unbind(SEND, stored.args, stored.kwargs)
     assert args == [parcel, some, *more]
     assert kwargs == {"when": when}
@@ -125,27 +125,27 @@ def test_typed_arguments_arrive_as_they_were(parcel: Parcel, some: Any, more: An
     assert type(args[0].buffer) is bytearray
 
 
-@patiently
+@without_deadline
 @given(st.lists(plain, max_size=3), st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), plain, max_size=3))
 def test_plain_arguments_arrive_as_they_were(args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Without annotations too."""
-    stored = carried(bind(TAKE, args, kwargs))
+    """A parameter without annotation takes any plain value."""
+    stored = read_by_worker(bind(TAKE, args, kwargs))
     assert unbind(TAKE, stored.args, stored.kwargs) == (args, kwargs)
 
 
-@patiently
+@without_deadline
 @given(parcels, st.sets(labels, max_size=1))
-def test_what_arrived_is_stored_the_same_again(parcel: Parcel, some: Any) -> None:
-    """The stored form is canonical: a second submit of it is no conflict. Structs in a set have no order."""
+def test_arguments_that_arrived_are_stored_the_same_again(parcel: Parcel, some: Any) -> None:
+    """The stored form is canonical, so that a second submit is no conflict. Structs in a set have no order."""
     stored = bind(SEND, (parcel, some), {})
-    args, kwargs = unbind(SEND, *((read := carried(stored)).args, read.kwargs))
+    args, kwargs = unbind(SEND, *((read := read_by_worker(stored)).args, read.kwargs))
     assert bind(SEND, args, kwargs) == stored
 
 
-@patiently
+@without_deadline
 @given(parcels)
 def test_a_typed_result_arrives_as_it_was(parcel: Parcel) -> None:
-    """Results take the same way."""
+    """Results are converted in the same way."""
 
     def work() -> Parcel: ...  # type: ignore[empty-body]
 
@@ -154,16 +154,16 @@ def test_a_typed_result_arrives_as_it_was(parcel: Parcel) -> None:
     assert decode_result(declared, msgspec.msgpack.decode(payload)) == parcel
 
 
-def test_a_float_that_is_no_number_arrives_as_one() -> None:
-    """NaN is a value like others."""
-    stored = carried(bind(TAKE, (math.nan, math.inf), {}))
+def test_nan_and_infinity_arrive() -> None:
+    """They are floats like others."""
+    stored = read_by_worker(bind(TAKE, (math.nan, math.inf), {}))
     (nan, infinity), _ = unbind(TAKE, stored.args, stored.kwargs)
     assert math.isnan(nan)
     assert infinity == math.inf
 
 
 def test_a_class_of_attrs_arrives_as_it_was() -> None:
-    """Where attrs is installed."""
+    """Msgspec can rebuild classes of attrs."""
     attrs: Any = pytest.importorskip("attrs")
     box: Any = attrs.make_class("Box", {"n": attrs.field(type=int)})
 
@@ -171,5 +171,5 @@ def test_a_class_of_attrs_arrives_as_it_was() -> None:
 
     keep.__annotations__["it"] = box
     declared = declare(keep, recovery="rerunnable", name="keep")
-    stored = carried(bind(declared, (box(3),), {}))
+    stored = read_by_worker(bind(declared, (box(3),), {}))
     assert unbind(declared, stored.args, stored.kwargs) == ([box(3)], {})

@@ -1,4 +1,4 @@
-"""What a function can be called with, and the digests of a rolling deploy."""
+"""Signatures of functions, and their digests during a rolling deploy."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
 
 
 def signature(function: Callable[..., Any]) -> Signature:
-    """Read a signature as a declaration does."""
+    """Return the signature of a function as a declaration reads it."""
     return signature_of(function, "shop.charge")
 
 
 @dataclass
 class Attachment:
-    """Hold what no payload can."""
+    """A class with a field that no payload can hold."""
 
     file: Path
 
 
 class Left(msgspec.Struct):
-    """Look like ``Right`` in a payload."""
+    """A struct that looks like ``Right`` in a payload."""
 
     n: int
 
 
 class Right(msgspec.Struct):
-    """Look like ``Left`` in a payload."""
+    """A struct that looks like ``Left`` in a payload."""
 
     n: int
 
 
 class Tree(msgspec.Struct):
-    """Hold others of its kind."""
+    """A struct that contains others of its type."""
 
     children: list[Tree]
 
 
 def test_a_digest_is_the_same_for_ever() -> None:
-    """Rows are filed under it: a change would leave them behind."""
+    """The lanes of queued rows contain it. A change would leave those rows behind."""
     order_id = b"\x93\xa8order_id\xb5POSITIONAL_OR_KEYWORD\xc2"  # a name, a kind, and that it has no default
     amount = b"\x93\xa6amount\xacKEYWORD_ONLY\xc3"
     written_by_hand = hashlib.sha256(b"\x92" + order_id + amount).hexdigest()[:16]
@@ -59,7 +59,7 @@ def test_a_digest_is_the_same_for_ever() -> None:
 
 
 def test_a_digest_is_sixteen_hex_digits() -> None:
-    """It stands in the name of a lane."""
+    """It is part of the name of a lane."""
     assert re.fullmatch("[0-9a-f]{16}", signature(lambda a: a).digest)
 
 
@@ -76,13 +76,13 @@ def test_a_digest_is_sixteen_hex_digits() -> None:
     ],
     ids=["name", "default", "by name only", "by position only", "one more", "args", "kwargs"],
 )
-def test_a_digest_tells_calls_apart_that_do_not_fit(other: Callable[..., Any]) -> None:
-    """A worker of the other version would call it wrongly."""
+def test_functions_that_need_different_calls_have_different_digests(other: Callable[..., Any]) -> None:
+    """A worker of the other version would call the function wrongly."""
     assert signature(other).digest != signature(lambda a: a).digest
 
 
-def test_a_digest_knows_no_types_and_no_values_of_defaults() -> None:
-    """Types are checked when an argument is decoded; a default belongs to whoever runs the task."""
+def test_a_digest_ignores_types_and_values_of_defaults() -> None:
+    """Types are checked when an argument is decoded. A default is applied where the task runs."""
 
     def before(a: int, b: int = 1) -> int:
         return a + b
@@ -94,12 +94,12 @@ def test_a_digest_knows_no_types_and_no_values_of_defaults() -> None:
 
 
 def test_the_order_of_parameters_counts() -> None:
-    """Arguments by position would be swapped."""
+    """In another order arguments by position would be swapped."""
     assert signature(lambda a, b: (a, b)).digest != signature(lambda b, a: (a, b)).digest
 
 
 def test_a_worker_serves_older_signatures_without_its_trailing_defaults() -> None:
-    """A parameter added with a default leaves what is queued runnable."""
+    """After a parameter with a default was added, queued rows can still run."""
     now = signature(lambda a, b=1, *, c=2: (a, b, c))
     assert now.served == (
         now.digest,
@@ -110,16 +110,16 @@ def test_a_worker_serves_older_signatures_without_its_trailing_defaults() -> Non
 
 
 def test_a_worker_does_not_serve_a_newer_signature() -> None:
-    """It would not know what to do with the added argument."""
+    """It has no parameter for the added argument."""
     assert signature(lambda a, b=1: (a, b)).digest not in signature(lambda a: a).served
 
 
-def test_what_was_registered_without_the_function_is_served_by_all() -> None:
-    """Its digest is empty."""
+def test_rows_registered_without_the_function_are_served_by_all() -> None:
+    """Their digest is empty."""
     assert signature(lambda: None).served[-1] == ""
 
 
-def test_an_annotation_that_is_not_there_at_run_time_is_named() -> None:
+def test_the_error_names_an_annotation_that_is_missing_at_run_time() -> None:
     """The usual cause is an import for the type checker only."""
 
     def charge(order_id: str, amount: Decimal) -> None: ...
@@ -128,8 +128,8 @@ def test_an_annotation_that_is_not_there_at_run_time_is_named() -> None:
         signature(charge)
 
 
-def test_an_unresolved_return_annotation_is_named() -> None:
-    """Results are converted by it."""
+def test_the_error_names_an_unresolved_return_annotation() -> None:
+    """The annotation converts results."""
 
     def charge() -> Decimal:
         raise NotImplementedError
@@ -139,34 +139,34 @@ def test_an_unresolved_return_annotation_is_named() -> None:
 
 
 def send_path(target: Path) -> None:
-    """Ask for what no payload can hold."""
+    """Take a value that no payload can hold."""
 
 
 def send_attachment(target: list[Attachment]) -> None:
-    """Ask for it further inside."""
+    """Take such a value inside another."""
 
 
 def send_either(target: Left | Right) -> None:
-    """Ask for what a payload cannot tell apart."""
+    """Take one of two types that look alike in a payload."""
 
 
 def send_two_texts(target: str | UUID) -> None:
-    """Ask for two types of the same form."""
+    """Take one of two types with the same plain form."""
 
 
 def send_callable(target: Callable[[], int]) -> None:
-    """Ask for code."""
+    """Take a function."""
 
 
 @pytest.mark.parametrize("function", [send_path, send_attachment, send_either, send_two_texts, send_callable])
 def test_a_type_that_no_payload_can_carry_is_refused_at_import(function: Callable[..., Any]) -> None:
-    """Else every submit would fail, or every run."""
+    """Otherwise every submit or every run would fail."""
     with pytest.raises(SettingsError, match=r"task shop\.charge: parameter target: .* cannot be carried"):
         signature(function)
 
 
 def test_a_result_that_no_payload_can_carry_is_refused_at_import() -> None:
-    """Else each run would fail after its work is done."""
+    """Otherwise each run would fail after its work is done."""
 
     def charge() -> Iterator[int]:
         return iter([1])
@@ -175,8 +175,8 @@ def test_a_result_that_no_payload_can_carry_is_refused_at_import() -> None:
         signature(charge)
 
 
-def test_a_type_that_holds_itself_is_fine() -> None:
-    """Looking for what cannot be carried comes to an end."""
+def test_a_type_that_contains_itself_is_accepted() -> None:
+    """The search for unsupported types ends."""
 
     def plant(tree: Tree) -> Tree:
         return tree
@@ -185,7 +185,7 @@ def test_a_type_that_holds_itself_is_fine() -> None:
 
 
 def test_a_task_may_never_return() -> None:
-    """Its result is what a task without annotation returns."""
+    """Its result is converted like that of a task without annotation."""
 
     def run() -> NoReturn:
         raise NotImplementedError
@@ -194,5 +194,5 @@ def test_a_task_may_never_return() -> None:
 
 
 def test_the_text_shows_no_default() -> None:
-    """A default may be a secret, and this text stands in errors."""
+    """A default may be a secret, and this text is part of errors."""
     assert signature(lambda a, /, b="s3cret", *rest, c, **more: None).text == "(a, /, b=..., *rest, c, **more)"
