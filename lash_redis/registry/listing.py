@@ -67,7 +67,14 @@ def _at(stop: int, lane: str = "", start: PageStart = _BEGINNING) -> _Cursor:
 
 
 def list_non_terminal(namespace: Namespace, limit: int, cursor: str | None = None) -> Steps[RecordPage]:
-    """List records partition by partition, place by place; the arguments are those of ``list_by_phase``."""
+    """List what is not terminal, partition by partition and place by place.
+
+    ``limit`` is the records of a page, 1 to 500. ``cursor`` is that of the page before; None: the first page. A row
+    that moves meanwhile may be seen twice or missed.
+
+    Raises:
+        SettingsError: a bad limit, or a cursor that no page gave.
+    """
     order = [
         _Stop(partition, place.index, place.per_lane, place.phases)
         for partition in range(namespace.partitions)
@@ -82,12 +89,8 @@ def list_by_phase(
 ) -> Steps[ListedRows]:
     """List rows phase by phase, each phase over all partitions.
 
-    Args:
-        namespace: which is open.
-        phases: the phases to list, in their order. A cursor is good for this order alone.
-        limit: rows a page, 1 to 500.
-        cursor: that of the page before; None: the first page.
-        only: leave the rows of all other phases out.
+    The phases are listed in the order of ``phases``; a cursor is good for this order alone. ``limit`` and ``cursor``
+    are those of ``list_non_terminal``. With ``only``, the rows of all other phases are left out.
 
     Raises:
         SettingsError: a bad limit, or a cursor that no page gave.

@@ -100,12 +100,12 @@ def renew_owned(_: Namespace, partition: int, owners: Sequence[str], ttl_ms: int
     renewed: list[RenewedRow] = []
     start: OwnedStart | None = ("1", "-inf", "0")
     while start is not None:
-        rows, start = yield from renew_owned_page(partition, owners, ttl_ms, start)
+        rows, start = yield from _renew_owned_page(partition, owners, ttl_ms, start)
         renewed += rows
     return renewed
 
 
-def renew_owned_page(
+def _renew_owned_page(
     partition: int, owners: Sequence[str], ttl_ms: int, start: OwnedStart
 ) -> Call[tuple[list[RenewedRow], OwnedStart | None]]:
     """Renew one page; the answer is its rows, and where the next page begins (None at the end).

@@ -27,10 +27,10 @@ def owner_args(owner: LeaseOwner) -> tuple[str, bytes]:
 def record_death(namespace: Namespace, owner: LeaseOwner, death: Death) -> Steps[None]:
     """Record, in every partition, that this incarnation was seen to end (rule 2.5)."""
     for partition in range(namespace.partitions):
-        yield from death_in(partition, owner, death)
+        yield from _death_in(partition, owner, death)
 
 
-def death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
+def _death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
     """Record a death in one partition; the answer is the death that stands there."""
     args: list[Argument] = [*owner_args(owner), encode_values(death.status, death.by)]
     return Call("record_death", partition, args, lambda reply: Death(*decode_values(reply[1])))

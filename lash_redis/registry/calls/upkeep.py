@@ -50,12 +50,12 @@ def prune(namespace: Namespace, before_ms: int) -> Steps[PruneReport]:
     for partition in range(namespace.partitions):
         pruned = MAX_BATCH
         while pruned == MAX_BATCH:
-            pruned = yield from prune_page(partition, before_ms)
+            pruned = yield from _prune_page(partition, before_ms)
             processes += pruned
     return PruneReport(processes)
 
 
-def prune_page(partition: int, before_ms: int) -> Call[int]:
+def _prune_page(partition: int, before_ms: int) -> Call[int]:
     """Forget one page of a partition's terminal rows; the answer is how many."""
     checked_int("before_ms", before_ms, at_least=0, at_most=2**53)
     return Call("prune", partition, [before_ms, MAX_BATCH], lambda reply: int(reply[1]))
