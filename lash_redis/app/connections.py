@@ -102,13 +102,13 @@ class Connections:
         # Under None: a connection taken before any loop ran, as in ``Worker(lash.registry)``. The next loop gets it.
         self._by_loop: dict[asyncio.AbstractEventLoop | None, AsyncConnection] = {}
 
-    async def here(self) -> AsyncConnection:
+    async def current(self) -> AsyncConnection:
         """Return the running loop's connection, without blocking the loop."""
         if not self._server.is_known:
             await asyncio.to_thread(self._server.get)
-        return self.side()
+        return self.current_or_next()
 
-    def side(self) -> AsyncConnection:
+    def current_or_next(self) -> AsyncConnection:
         """Return the connection of the running loop, or of the next one if none runs.
 
         It blocks while the embedded server starts.
@@ -122,7 +122,7 @@ class Connections:
                 self._by_loop[loop] = connection
             return connection
 
-    def plain(self) -> BlockingConnection:
+    def blocking(self) -> BlockingConnection:
         """Return the blocking connection; block while the embedded server starts."""
         source = self._server.get()
         with self._lock:

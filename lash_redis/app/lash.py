@@ -1,4 +1,4 @@
-"""``Lash``, the app object: one namespace on one server, its tasks, and the work that happens outside."""
+"""``Lash``: one namespace on one server, its tasks, and externally owned work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from lash_redis.app.connections import Connections, ServerSource
-from lash_redis.app.process import Process, Surroundings
+from lash_redis.app.process import AppContext, Process
 from lash_redis.app.task import Task
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
@@ -36,9 +36,9 @@ _SOME_URL = "unix:///"
 class _Handles:
     """What ``Lash`` and ``BlockingLash`` share: handles, which need no I/O."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
-        self._connections = surroundings.connections
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+        self._connections = context.connections
 
     def process(self, process_id: str) -> Process:
         """Return the handle of a process that somebody registered; it is not looked up.
@@ -46,7 +46,7 @@ class _Handles:
         Raises:
             SettingsError: the id is outside what is allowed.
         """
-        return Process(self._surroundings, checked_id("process_id", process_id), known=False)
+        return Process(self._context, checked_id("process_id", process_id), known=False)
 
 
 class Lash(_Handles):
@@ -59,9 +59,10 @@ class Lash(_Handles):
     Args:
         url_or_client: ``redis://…``, ``rediss://…`` or ``unix://…``, or a client, redis.asyncio or fakeredis.
         namespace: 1 to 64 characters of ``[a-z0-9-]``.
-        partitions: how many; for ever the same for one namespace. None: as the namespace, which must exist, says.
+        partitions: their number, which never changes for one namespace. None takes it from the namespace, which must
+            exist then.
         max_payload_bytes: the longest input or outcome, bytes.
-        allow_unsafe_server: let a server pass that evicts keys.
+        allow_unsafe_server: accept a server that evicts keys.
 
     Raises:
         SettingsError: an argument is outside what is allowed.
@@ -87,17 +88,17 @@ class Lash(_Handles):
             _SOME_URL if url_or_client is None else url_or_client
         )  # refuses bad arguments now, not at first use
         connections = Connections(ServerSource(url_or_client), new_registry)
-        super().__init__(Surroundings(connections, {}))
+        super().__init__(AppContext(connections, {}))
         self._tasks: dict[str, Task[..., Any]] = {}
-        self.blocking = BlockingLash(self._surroundings)
+        self.blocking = BlockingLash(self._context)
 
     @property
     def registry(self) -> ProcessRegistry:
-        """The registry underneath: the running event loop's, or that of the loop that will run next.
+        """The registry of the running event loop, or of the next one if none runs.
 
-        It blocks while an embedded server starts; ``await lash.open()`` starts it without blocking.
+        Reading it blocks while the embedded server starts. ``await lash.open()`` starts the server without blocking.
         """
-        return self._connections.side().registry
+        return self._connections.current_or_next().registry
 
     @property
     def tasks(self) -> tuple[Task[..., Any], ...]:
@@ -126,64 +127,66 @@ class Lash(_Handles):
         """
         declaring = partial(declare, recovery=recovery, name=name, **options)
         if bare is not None:
-            raise _refused(bare)
+            raise _bad_decorator_error(bare)
 
         def decorate(function: Callable[P, R]) -> Task[P, R]:
             declaration = declaring(function)
-            task = Task(self._surroundings, declaration, function, declaration.options)
+            task = Task(self._context, declaration, function, declaration.options)
             self._add(task, declaration)
             return task
 
         return decorate
 
     def _add(self, task: Task[..., Any], declaration: Declaration) -> None:
-        known = self._surroundings.declarations.get(task.name)
+        known = self._context.declarations.get(task.name)
         # A module that is reloaded and a notebook's cell that runs again define the same function: the new one stands.
         if known is not None and _definition(known) != _definition(declaration):
             raise SettingsError(
                 f"two tasks are named {task.name!r}, at {known.location} and at {declaration.location}: "
                 "give one of them another name"
             )
-        self._surroundings.declarations[task.name] = declaration
+        self._context.declarations[task.name] = declaration
         self._tasks[task.name] = task
 
     async def open(self) -> None:
-        """Reach the server and open the namespace now, and not at first use.
+        """Connect to the server and open the namespace now, not at first use.
 
         Raises:
             RegistryUnavailable: the server does not answer.
-            UnsafeServerError, NamespaceMismatch: it is not what it should be.
+            UnsafeServerError: the server evicts keys or is too old.
+            NamespaceMismatch: the header of the namespace is gone or has other values than this ``Lash`` expects.
         """
-        await (await self._connections.here()).registry.open()
+        await (await self._connections.current()).registry.open()
 
     async def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> Process:
-        """Register work that happens outside: the pool never runs it, ``complete_external`` ends it.
+        """Register externally owned work. The pool never runs it; ``complete_external`` ends it.
 
         Args:
-            process_id: its id; the same content again gives the same process.
-            grantee: who alone may complete it; None lets any ``ExternalOwner``.
-            metadata: for the outside actor, plain values.
+            process_id: the id. A call with the same id and content gives the same process.
+            grantee: the name of the only ``ExternalOwner`` that may complete it; None allows any.
+            metadata: plain values for the outside actor.
 
         Raises:
             RegistrationConflict: the id is registered with other content.
-            PayloadError: the metadata cannot be carried.
+            PayloadError: no payload can hold the metadata.
         """
-        registration = _expected(process_id, grantee, metadata)
-        side = await self._connections.here()
-        await side.registry.register_many([registration])
-        return Process(self._surroundings, process_id, known=True)
+        registration = _external_registration(process_id, grantee, metadata)
+        connection = await self._connections.current()
+        await connection.registry.register_many([registration])
+        return Process(self._context, process_id, known=True)
 
     async def complete_external(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
-        """Write the outcome of externally owned work; the same again answers the record.
+        """Write the outcome of externally owned work. The same outcome sent again returns the record.
 
         Raises:
-            UnknownProcess, AlreadyTerminal: there is nothing to complete.
-            AuthorityRejected: it is not externally owned, or was granted to somebody else.
+            UnknownProcess: no process has this id.
+            AlreadyTerminal: the process has ended with another outcome.
+            AuthorityRejected: the process is not externally owned, or has another grantee.
         """
-        side = await self._connections.here()
-        return await side.registry.complete_unleased(process_id, outcome, authority)
+        connection = await self._connections.current()
+        return await connection.registry.complete_unleased(process_id, outcome, authority)
 
     async def aclose(self) -> None:
         """Close what was opened for this event loop and for ``blocking``; the next use opens it again."""
@@ -203,18 +206,18 @@ class BlockingLash(_Handles):
     """``Lash`` for code without an event loop: the same names, and each call blocks its thread. Any thread may call."""
 
     def open(self) -> None:
-        """Do as ``Lash.open`` does."""
-        self._connections.plain().registry.open()
+        """Do what ``Lash.open`` does."""
+        self._connections.blocking().registry.open()
 
     def expect(self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None) -> Process:
-        """Do as ``Lash.expect`` does."""
-        registration = _expected(process_id, grantee, metadata)
-        self._connections.plain().registry.register_many([registration])
-        return Process(self._surroundings, process_id, known=True)
+        """Do what ``Lash.expect`` does."""
+        registration = _external_registration(process_id, grantee, metadata)
+        self._connections.blocking().registry.register_many([registration])
+        return Process(self._context, process_id, known=True)
 
     def complete_external(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
-        """Do as ``Lash.complete_external`` does."""
-        return self._connections.plain().registry.complete_unleased(process_id, outcome, authority)
+        """Do what ``Lash.complete_external`` does."""
+        return self._connections.blocking().registry.complete_unleased(process_id, outcome, authority)
 
     def close(self) -> None:
         """Close what was opened for ``blocking``; the next use opens it again."""
@@ -230,7 +233,9 @@ class BlockingLash(_Handles):
         self.close()
 
 
-def _expected(process_id: str, grantee: str | None, metadata: Mapping[str, Any] | None) -> ProcessRegistration:
+def _external_registration(
+    process_id: str, grantee: str | None, metadata: Mapping[str, Any] | None
+) -> ProcessRegistration:
     try:
         plain = plain_value(dict(metadata or {}))
     except InvalidValue as invalid:
@@ -240,7 +245,7 @@ def _expected(process_id: str, grantee: str | None, metadata: Mapping[str, Any] 
     )
 
 
-def _refused(bare: Any) -> SettingsError:
+def _bad_decorator_error(bare: Any) -> SettingsError:
     """Return the error for ``@lash.task`` and for ``@lash.task("rerunnable")``."""
     if callable(bare):
         try:

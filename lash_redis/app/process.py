@@ -18,7 +18,7 @@ _ON_UNCERTAIN: Final = ("wait", "raise")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class AppContext:
     """What all handles and tasks of one ``Lash`` share: its connections, and its declarations by task name."""
 
     connections: Connections
@@ -29,15 +29,15 @@ class _Handle:
     """What both handles share.
 
     Args:
-        surroundings: of its ``Lash``.
+        context: of its ``Lash``.
         id: the process id.
         known: whether the process is known to be registered. If so, a missing row was pruned.
     """
 
-    __slots__ = ("_known", "_surroundings", "id")
+    __slots__ = ("_context", "_known", "id")
 
-    def __init__(self, surroundings: Surroundings, id: str, *, known: bool) -> None:
-        self._surroundings = surroundings
+    def __init__(self, context: AppContext, id: str, *, known: bool) -> None:
+        self._context = context
         self._known = known
         self.id: Final = id
 
@@ -54,7 +54,7 @@ class _Handle:
         outcome = record.outcome
         assert outcome is not None  # noqa: S101 - a wait ends with a terminal record
         if isinstance(outcome, Success) and isinstance(record.input, TaskInput):
-            declaration = self._surroundings.declarations.get(record.input.task)
+            declaration = self._context.declarations.get(record.input.task)
             if declaration is not None:
                 return Success(decode_result(declaration, outcome.value))
         return outcome
@@ -73,7 +73,7 @@ class Process(_Handle):
     @property
     def blocking(self) -> BlockingProcess:
         """The same handle for code without an event loop."""
-        return BlockingProcess(self._surroundings, self.id, known=self._known)
+        return BlockingProcess(self._context, self.id, known=self._known)
 
     async def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
         """Wait until the process has ended and return its outcome, a result as the type that its task declares.
@@ -90,8 +90,8 @@ class Process(_Handle):
             PayloadError: the function returned another type than it declares; ``record`` has the stored result.
         """
         wait = self._wait(timeout, on_uncertain)
-        side = await self._surroundings.connections.here()
-        return self._outcome(await side.waiter.wait_for(wait))
+        connection = await self._context.connections.current()
+        return self._outcome(await connection.waiter.wait_for(wait))
 
     async def record(self) -> ProcessRecord:
         """Return the present record, with payloads as they are stored.
@@ -99,8 +99,8 @@ class Process(_Handle):
         Raises:
             UnknownProcess: no process has this id, or it was pruned.
         """
-        side = await self._surroundings.connections.here()
-        return self._existing(await side.registry.get(self.id))
+        connection = await self._context.connections.current()
+        return self._existing(await connection.registry.get(self.id))
 
     async def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
         """Ask for the work to stop. A process that nobody holds is cancelled at once if recovery could run it again.
@@ -109,8 +109,8 @@ class Process(_Handle):
             UnknownProcess: no process has this id.
             AlreadyTerminal: the process has ended.
         """
-        side = await self._surroundings.connections.here()
-        return await side.registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
+        connection = await self._context.connections.current()
+        return await connection.registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
 
     async def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
         """Record the permission to accept that the result stays unknown. A sweep acts on it.
@@ -120,8 +120,8 @@ class Process(_Handle):
             AlreadyTerminal: the process has ended.
             NothingToAbandon: the process is rerunnable or was never started; cancel it instead.
         """
-        side = await self._surroundings.connections.here()
-        return await side.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
+        connection = await self._context.connections.current()
+        return await connection.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
 
 
 class BlockingProcess(_Handle):
@@ -132,18 +132,18 @@ class BlockingProcess(_Handle):
     def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
         """Do what ``Process.outcome`` does."""
         wait = self._wait(timeout, on_uncertain)
-        return self._outcome(self._surroundings.connections.plain().waiter.wait_for(wait))
+        return self._outcome(self._context.connections.blocking().waiter.wait_for(wait))
 
     def record(self) -> ProcessRecord:
         """Do what ``Process.record`` does."""
-        return self._existing(self._surroundings.connections.plain().registry.get(self.id))
+        return self._existing(self._context.connections.blocking().registry.get(self.id))
 
     def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
         """Do what ``Process.request_cancel`` does."""
-        registry = self._surroundings.connections.plain().registry
+        registry = self._context.connections.blocking().registry
         return registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
 
     def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
         """Do what ``Process.request_abandon`` does."""
-        registry = self._surroundings.connections.plain().registry
+        registry = self._context.connections.blocking().registry
         return registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))

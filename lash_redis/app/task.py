@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 import msgspec
 
-from lash_redis.app.process import Process, Surroundings
+from lash_redis.app.process import AppContext, Process
 from lash_redis.core.checks import MAX_BATCH, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import ProcessRegistration
@@ -26,7 +26,7 @@ class Task(Generic[P, R]):
 
     def __init__(
         self,
-        surroundings: Surroundings,
+        context: AppContext,
         declaration: Declaration,
         function: Callable[P, R],
         options: ProcessOptions,
@@ -34,13 +34,13 @@ class Task(Generic[P, R]):
     ) -> None:
         functools.update_wrapper(self, function)
         self.declaration = declaration
-        self._surroundings = surroundings
+        self._context = context
         self._function = function
         self._options = options
         self._process_id = process_id
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function itself: nothing is registered."""
+        """Call the function itself. Nothing is registered."""
         return self._function(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -48,13 +48,13 @@ class Task(Generic[P, R]):
 
     @property
     def name(self) -> str:
-        """What its rows call it."""
+        """The name of the task in its rows."""
         return self.declaration.name
 
     @property
     def blocking(self) -> BlockingTask[P, R]:
         """The same for code without an event loop."""
-        return BlockingTask(self, self._surroundings)
+        return BlockingTask(self, self._context)
 
     def options(self, *, process_id: str | None = None, **options: Unpack[ChosenOptions]) -> Task[P, R]:
         """Return the task with other options for what is submitted through it.
@@ -69,48 +69,48 @@ class Task(Generic[P, R]):
         """
         given = {name: value for name, value in options.items() if value is not None}
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
-        return Task(self._surroundings, self.declaration, self._function, with_options(self._options, given), chosen_id)
+        return Task(self._context, self.declaration, self._function, with_options(self._options, given), chosen_id)
 
     async def submit(self, *args: P.args, **kwargs: P.kwargs) -> Process:
         """Register one process that calls the function with these arguments, and return its handle.
 
         Raises:
-            PayloadError: an argument is missing, unexpected, of the wrong type or too long; it is named.
+            PayloadError: an argument is missing, unexpected, of the wrong type or too long; the message names it.
             RegistrationConflict: ``process_id`` is registered with other content.
-            RegistryUnavailable: no answer; with a ``process_id`` it can simply be submitted again.
+            RegistryUnavailable: the server does not answer. With a ``process_id`` the same submit may be sent again.
         """
         registration = self.registration(args, kwargs)
-        side = await self._surroundings.connections.here()
-        await side.registry.register_many([registration])
+        connection = await self._context.connections.current()
+        await connection.registry.register_many([registration])
         return self.handle(registration)
 
     async def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process]:
         """Register one process for each tuple of arguments, and return their handles in that order.
 
-        They are sent in batches of 500 while ``calls`` is read. A call that is refused ends it there; a note on the
+        The calls are sent in batches of 500 while ``calls`` is read. A refused call ends the submit; a note on the
         error says how many processes were registered before.
 
         Raises:
-            PayloadError: as ``submit`` says.
+            PayloadError: as for ``submit``.
             SettingsError: an item is no tuple, or the task has a ``process_id``.
-            RegistryUnavailable: no answer.
+            RegistryUnavailable: the server does not answer.
         """
-        side = await self._surroundings.connections.here()
+        connection = await self._context.connections.current()
         handles: list[Process] = []
         for batch in self.batches(calls):
-            await side.registry.register_many(batch)
+            await connection.registry.register_many(batch)
             handles += map(self.handle, batch)
         return handles
 
     def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ProcessRegistration:
-        """Return what a submit registers.
+        """Return the registration of a submit.
 
         Raises:
-            PayloadError: as ``submit`` says.
+            PayloadError: as for ``submit``.
         """
         declaration = self.declaration
         return ProcessRegistration(
-            # Not the bare token: it may begin with a dash, which a command line takes for an option.
+            # The prefix is for command lines: a bare token may begin with a dash and look like an option.
             self._process_id or f"p{random_token()}",
             bind(declaration, args, kwargs),
             declaration.disposition,
@@ -119,7 +119,7 @@ class Task(Generic[P, R]):
         )
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
-        """Yield what ``submit_many`` registers, 500 at a time."""
+        """Yield the registrations of ``submit_many``, 500 at a time."""
         if self._process_id is not None:
             raise SettingsError(f"submit_many registers many processes: they cannot all have id {self._process_id!r}")
         batch: list[ProcessRegistration] = []
@@ -138,26 +138,26 @@ class Task(Generic[P, R]):
             yield batch
 
     def handle(self, registration: ProcessRegistration) -> Process:
-        """Return the handle of what was registered."""
-        return Process(self._surroundings, registration.id, known=True)
+        """Return the handle of a registered process."""
+        return Process(self._context, registration.id, known=True)
 
 
 class BlockingTask(Generic[P, R]):
     """The task for code without an event loop: the same names, and each call blocks its thread."""
 
-    def __init__(self, task: Task[P, R], surroundings: Surroundings) -> None:
+    def __init__(self, task: Task[P, R], context: AppContext) -> None:
         self._task = task
-        self._surroundings = surroundings
+        self._context = context
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Process:
-        """Do as ``Task.submit`` does."""
+        """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
-        self._surroundings.connections.plain().registry.register_many([registration])
+        self._context.connections.blocking().registry.register_many([registration])
         return self._task.handle(registration)
 
     def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process]:
-        """Do as ``Task.submit_many`` does."""
-        registry = self._surroundings.connections.plain().registry
+        """Do what ``Task.submit_many`` does."""
+        registry = self._context.connections.blocking().registry
         handles: list[Process] = []
         for batch in self._task.batches(calls):
             registry.register_many(batch)

@@ -112,13 +112,13 @@ def _default_name(function: Callable[..., Any]) -> str:
 
 
 def _importable_module(function: Callable[..., Any]) -> str:
-    """Return the module's name as a worker would import it, also where it runs as the main program."""
+    """Return the name by which a worker would import the function's module, also if it runs as the main program."""
     if function.__module__ not in ("__main__", "__mp_main__"):
         return function.__module__
     main = function.__globals__
     if (spec := main.get("__spec__")) is not None:
         return str(spec.name)
-    # Typed into an interpreter there is no file: the name then serves a worker in that same interpreter.
+    # An interactive interpreter has no file. The name then serves a worker in the same interpreter.
     return inspect.getmodulename(main.get("__file__", "")) or function.__module__
 
 

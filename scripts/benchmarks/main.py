@@ -1,4 +1,4 @@
-"""Run the measurements that are named, or all of them."""
+"""Run the named measurements, or all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NAMES = ("throughput", "memory", "startup", "recovery")
 
 
 def main(names: list[str]) -> int:
-    """Return the exit code."""
+    """Run the measurements; return the exit code."""
     if names == ["--list"]:
         print("\n".join(NAMES))
         return 0

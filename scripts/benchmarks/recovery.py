@@ -1,4 +1,4 @@
-"""How soon a killed worker process's rerunnable work runs again elsewhere, its supervisor having reaped it."""
+"""How soon the rerunnable work of a killed worker process runs again, after its supervisor has reaped it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def measure() -> None:
                 await registry.register_many([registration])
                 times = []
                 for kill in range(KILLS):
-                    # Both worker processes are there, so that the other one is what is measured, not a start.
+                    # Both worker processes are ready, so that the figure does not include the start of one.
                     await ready.wait_for(2 + kill)
                     times.append(await _kill_and_wait(registry, registration.id))
         finally:

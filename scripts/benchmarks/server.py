@@ -1,4 +1,4 @@
-"""A throw-away Valkey on a unix socket, and what it says of its own work."""
+"""A temporary Valkey server on a unix socket, and the work that it has done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lash_redis.embedded.server import server_binary
 
 @contextmanager
 def fresh_server() -> Iterator[str]:
-    """Start a server, give its URL, and end it."""
+    """Start a server, yield its URL, and stop it."""
     with tempfile.TemporaryDirectory(prefix="lash-bench-") as folder:
         socket = Path(folder) / "s"
         server = subprocess.Popen(
@@ -48,22 +48,22 @@ def _wait_for(url: str) -> None:
 
 
 class Work:
-    """What the server did between two looks: commands, CPU seconds, bytes."""
+    """The work of a server since a moment: commands, CPU seconds, bytes of memory."""
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url)
-        self._before = self._look()
+        self._before = self._read()
 
-    def _look(self) -> tuple[int, float, int]:
+    def _read(self) -> tuple[int, float, int]:
         stats = self._client.info("commandstats")
-        calls = sum(each["calls"] for name, each in stats.items() if name not in _OF_THE_LOOK)
+        calls = sum(each["calls"] for name, each in stats.items() if name not in _OWN_COMMANDS)
         cpu = self._client.info("cpu")
         return calls, cpu["used_cpu_user"] + cpu["used_cpu_sys"], self._client.info("memory")["used_memory"]
 
     def since(self) -> tuple[int, float, int]:
-        """Return commands (those inside scripts too), CPU seconds and bytes since this was made."""
-        after = self._look()
+        """Return the commands (also those inside scripts), CPU seconds and bytes since this object was made."""
+        after = self._read()
         return after[0] - self._before[0], after[1] - self._before[1], after[2] - self._before[2]
 
 
-_OF_THE_LOOK = {"cmdstat_info", "cmdstat_client|setinfo", "cmdstat_hello"}
+_OWN_COMMANDS = {"cmdstat_info", "cmdstat_client|setinfo", "cmdstat_hello"}

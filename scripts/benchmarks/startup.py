@@ -1,4 +1,4 @@
-"""How long until things are there: the import, the command line, a worker process that is ready."""
+"""How long the start takes: of the import, of the command line, of a pool until it is ready."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _median_ms(command: list[str]) -> float:
 
 
 async def measure() -> None:
-    """Print medians of whole OS processes."""
+    """Print the medians of whole OS processes, and the times of one pool."""
     bare = _median_ms([sys.executable, "-c", "pass"])
     imported = _median_ms([sys.executable, "-c", "import lash_redis"])
     helped = _median_ms([sys.executable, "-m", "lash_redis", "--help"])

@@ -1,4 +1,4 @@
-"""The task that does nothing: what remains is what the pool costs."""
+"""Tasks without work of their own, so that only the cost of the pool remains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def nothing(number: int) -> None:
 
 @lash.task(recovery="rerunnable", queue="long")
 async def long(seconds: float) -> None:
-    """Last."""
+    """Last for this time."""
     import asyncio  # noqa: PLC0415 - a task may import what it needs
 
     await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""A drain of no-ops in one worker, beside the bare transitions in batches of 64, on one server in one run."""
+"""How many empty tasks one worker runs in a second, beside the bare transitions in batches of 64."""
 
 from __future__ import annotations
 
@@ -6,17 +6,8 @@ import asyncio
 import time
 
 from benchmarks.server import Work, fresh_server
-from lash_redis import (
-    LeaseOwner,
-    ProcessLease,
-    ProcessRegistration,
-    ProcessRegistry,
-    RecoveryDisposition,
-    Success,
-    TaskInput,
-    Worker,
-)
-from lash_redis.registry.answers import BatchClaim, TerminalFact
+from benchmarks.transitions import claim, complete, registrations
+from lash_redis import ProcessRegistry, Worker
 from lash_redis.tasks.declaration import declare
 
 PROCESSES = 20_000
@@ -32,26 +23,18 @@ NOTHING = declare(nothing, recovery="rerunnable", name="nothing")
 
 async def _register(registry: ProcessRegistry) -> float:
     began = time.perf_counter()
-    await registry.register_many(
-        ProcessRegistration(f"bench-{number:014d}", TaskInput("nothing", (number,)), RecoveryDisposition.RERUNNABLE,
-                            signature=NOTHING.signature.digest)
-        for number in range(PROCESSES)
-    )  # fmt: skip
+    await registry.register_many(registrations(PROCESSES, NOTHING.signature.digest))
     return time.perf_counter() - began
 
 
 async def _bare(registry: ProcessRegistry) -> float:
-    owner = LeaseOwner.opaque("bench", "1")
-    queues = [("default", [f"default|nothing|{NOTHING.signature.digest}"])]
-    state, data = registry.encoded(Success())
     began, number = time.perf_counter(), 0
     while True:
         number += 1
-        batch = await registry.claim_next(BatchClaim(0, owner, number, BATCH, 30_000, queues))
-        if not batch.rows:
+        leases = await claim(registry, number, BATCH, NOTHING.signature.digest)
+        if not leases:
             return time.perf_counter() - began
-        leases = [ProcessLease(row.process_id, owner, row.token, row.fence, 0, 0) for row in batch.rows]
-        await registry.terminalize_many([TerminalFact(lease, state, data) for lease in leases])
+        await complete(registry, leases)
 
 
 async def _worker(registry: ProcessRegistry) -> float:
@@ -67,7 +50,7 @@ async def _worker(registry: ProcessRegistry) -> float:
 
 
 async def measure() -> None:
-    """Print both, and what each cost the server."""
+    """Print both rates, and what each costs the server."""
     rates: dict[str, float] = {}
     for name, drain in (("bare transitions", _bare), ("one worker", _worker)):
         with fresh_server() as url:

@@ -1,4 +1,4 @@
-"""Hearing of wake-ups, in both transports."""
+"""Listening to messages, with and without an event loop."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ from lash_redis.registry.registry import ProcessRegistry
 from tests.support import block_until, wait_until
 
 
-class Heard:
-    """What a listener was told."""
+class Received:
+    """What a listener received.
+
+    Attributes:
+        subscriptions: how often it has subscribed.
+        messages: partition and text of each message.
+    """
 
     def __init__(self) -> None:
-        self.stands = 0
+        self.subscriptions = 0
         self.messages: list[tuple[int, str]] = []
 
     def subscribed(self) -> None:
         """Count a subscription."""
-        self.stands += 1
+        self.subscriptions += 1
 
     def message(self, partition: int, text: str) -> None:
         """Keep a message."""
@@ -34,74 +39,74 @@ class Heard:
 
 
 @pytest.fixture
-async def heard(registry: ProcessRegistry) -> AsyncIterator[Heard]:
+async def received(registry: ProcessRegistry) -> AsyncIterator[Received]:
     """Listen as ``me`` while the test runs."""
-    told = Heard()
-    listener = asyncio.create_task(listen(registry, "me", told.message, told.subscribed))
-    await wait_until(lambda: told.stands, "the subscription stands")
-    yield told
+    received = Received()
+    listener = asyncio.create_task(listen(registry, "me", received.message, received.subscribed))
+    await wait_until(lambda: received.subscriptions, "it has subscribed")
+    yield received
     listener.cancel()
     await asyncio.wait([listener])
 
 
-async def test_every_partition_is_heard(registry: ProcessRegistry, heard: Heard, client: Any) -> None:
-    """One subscription hears all of them, says which it was, and is confirmed once."""
+async def test_every_partition_is_heard(registry: ProcessRegistry, received: Received, client: Any) -> None:
+    """One subscription gets the messages of all partitions with their numbers, and is confirmed once."""
     partitions = list(range(registry.partitions))
     for partition in partitions:
         await client.publish(channel(registry.namespace, partition, "me"), f"lane ä|{partition}|")
 
-    await wait_until(lambda: len(heard.messages) == len(partitions), "all were heard")
+    await wait_until(lambda: len(received.messages) == len(partitions), "all messages have arrived")
 
-    assert sorted(heard.messages) == [(partition, f"lane ä|{partition}|") for partition in partitions]
-    assert heard.stands == 1
+    assert sorted(received.messages) == [(partition, f"lane ä|{partition}|") for partition in partitions]
+    assert received.subscriptions == 1
 
 
-async def test_what_is_said_to_others_is_not_heard(registry: ProcessRegistry, heard: Heard, client: Any) -> None:
-    """A name is a channel of its own."""
+async def test_what_is_said_to_others_is_not_heard(registry: ProcessRegistry, received: Received, client: Any) -> None:
+    """Each name has a channel of its own."""
     await client.publish(channel(registry.namespace, 0, "you"), "ended p")
     await client.publish(channel(registry.namespace, 0, "me"), "ended q")
 
-    await wait_until(lambda: heard.messages, "something was heard")
+    await wait_until(lambda: received.messages, "a message has arrived")
 
-    assert heard.messages == [(0, "ended q")]
+    assert received.messages == [(0, "ended q")]
 
 
 async def test_a_listener_that_is_cancelled_leaves_no_connection(registry: ProcessRegistry, client: Any) -> None:
-    """Nobody listens in its name any more."""
-    told = Heard()
-    listener = asyncio.create_task(listen(registry, "me", told.message, told.subscribed))
-    await wait_until(lambda: told.stands, "the subscription stands")
+    """No subscription is left."""
+    received = Received()
+    listener = asyncio.create_task(listen(registry, "me", received.message, received.subscribed))
+    await wait_until(lambda: received.subscriptions, "it has subscribed")
 
     listener.cancel()
     await asyncio.wait([listener])
 
-    async def is_silent() -> bool:
+    async def no_channel() -> bool:
         return not await client.pubsub_channels(f"{{lash:{registry.namespace}:*")
 
-    await wait_until(is_silent, "nobody listens")
+    await wait_until(no_channel, "no channel has a subscriber")
 
 
 async def test_a_quiet_server_is_asked_and_answers(
     registry: ProcessRegistry, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Silence is no outage: the subscription stands on, and hears what comes later."""
+    """Silence is no outage. The subscription goes on and gets later messages."""
     monkeypatch.setattr(listening, "_QUIET_MS", 20)
-    asked: list[bool] = []
+    pings: list[bool] = []
     needs_ping = listening._Subscription.needs_ping
 
     def counted(subscription: listening._Subscription) -> bool:
-        wants = needs_ping(subscription)
-        asked.extend([wants] * wants)
-        return wants
+        needs = needs_ping(subscription)
+        pings.extend([needs] * needs)
+        return needs
 
     monkeypatch.setattr(listening._Subscription, "needs_ping", counted)
-    told = Heard()
-    listener = asyncio.create_task(listen(registry, "me", told.message, told.subscribed))
-    await wait_until(lambda: len(asked) > 3, "it asked a few times")
+    received = Received()
+    listener = asyncio.create_task(listen(registry, "me", received.message, received.subscribed))
+    await wait_until(lambda: len(pings) > 3, "it has sent a few pings")
     await client.publish(channel(registry.namespace, 0, "me"), "ended p")
-    await wait_until(lambda: told.messages, "something was heard")
+    await wait_until(lambda: received.messages, "a message has arrived")
 
-    assert told.stands == 1
+    assert received.subscriptions == 1
     listener.cancel()
     await asyncio.wait([listener])
 
@@ -109,18 +114,20 @@ async def test_a_quiet_server_is_asked_and_answers(
 def test_a_blocking_listener_hears_and_stops(
     registry: ProcessRegistry, client: Any, event_loop_runner: asyncio.Runner
 ) -> None:
-    """It says when it stands, hears every partition, and ends when it is told to."""
-    told, stopped, blocking = Heard(), threading.Event(), BlockingRegistry(registry)
-    listener = threading.Thread(target=listen_blocking, args=(blocking, "me", told.message, told.subscribed, stopped))
+    """It reports its subscription, gets the messages of every partition, and ends on request."""
+    received, stopped, blocking = Received(), threading.Event(), BlockingRegistry(registry)
+    listener = threading.Thread(
+        target=listen_blocking, args=(blocking, "me", received.message, received.subscribed, stopped)
+    )
     listener.start()
-    block_until(lambda: told.stands, "the subscription stands")
+    block_until(lambda: received.subscriptions, "it has subscribed")
 
     last = registry.partitions - 1
     event_loop_runner.run(client.publish(channel(registry.namespace, last, "me"), "ended p"))
-    block_until(lambda: told.messages, "something was heard")
+    block_until(lambda: received.messages, "a message has arrived")
 
     stopped.set()
     listener.join(5)
     blocking.close()
     assert not listener.is_alive()
-    assert (told.stands, told.messages) == (1, [(last, "ended p")])
+    assert (received.subscriptions, received.messages) == (1, [(last, "ended p")])

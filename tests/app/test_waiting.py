@@ -151,7 +151,7 @@ async def test_a_cancelled_wait_leaves_nothing(lash: Lash, due_in: Task[..., dat
     await finish(lash, process, Failure("no"))
 
     assert await waiter == Failure("no")
-    assert lash._connections.side().waiter._waits == {}
+    assert lash._connections.current_or_next().waiter._waits == {}
 
 
 async def test_a_lost_message_is_made_up_for(
@@ -221,7 +221,7 @@ async def test_a_wait_survives_the_loss_of_its_subscription(
 async def test_a_wait_ends_when_its_lash_is_closed(due_in: Task[..., date], lash: Lash) -> None:
     """No message would reach it any more."""
     waiter = waiting_for(await due_in.submit(1))
-    await wait_until(lambda: lash._connections.side().waiter._waits, "it waits")
+    await wait_until(lambda: lash._connections.current_or_next().waiter._waits, "it waits")
 
     await lash.aclose()
 
@@ -231,7 +231,7 @@ async def test_a_wait_ends_when_its_lash_is_closed(due_in: Task[..., date], lash
 
 def has_waiter(lash: Lash, process: Process) -> bool:
     """Return whether the row notes that a client waits for its end."""
-    row = lash._connections.plain().registry.rows([process.id])[0]
+    row = lash._connections.blocking().registry.rows([process.id])[0]
     return row is not None and b"w" in row.fields
 
 

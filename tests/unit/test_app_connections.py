@@ -112,8 +112,8 @@ def test_both_connections_share_one_use_of_the_embedded_server(embedded: FakeEmb
     lash = Lash()
 
     async def use() -> None:
-        await lash._connections.here()
-        lash._connections.plain()
+        await lash._connections.current()
+        lash._connections.blocking()
         lash.blocking.close()
         assert embedded.closed == 0
         await lash.aclose()
@@ -128,7 +128,7 @@ def test_async_code_does_not_block_while_the_server_starts(embedded: FakeEmbedde
     """The server starts in another thread, while the event loop goes on."""
     lash = Lash()
 
-    asyncio.run(lash._connections.here())
+    asyncio.run(lash._connections.current())
 
     assert embedded.opened_by != [threading.main_thread()]
     lash.blocking.close()
@@ -139,7 +139,7 @@ def test_a_closed_lash_opens_again(embedded: FakeEmbedded) -> None:
     """The next use opens it."""
     lash = Lash()
     for _ in range(2):
-        lash._connections.plain()
+        lash._connections.blocking()
         lash.blocking.close()
 
     assert len(embedded.opened_by) == embedded.closed == 2

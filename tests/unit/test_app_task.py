@@ -1,4 +1,4 @@
-"""``@lash.task``: what it refuses at import, and what it leaves in place of the function."""
+"""``@lash.task``: what it refuses at import, and what it makes of a function."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import RecoveryDisposition
 from lash_redis.tasks.catalogue import Catalogue
 
-NOBODY = "unix:///nowhere/s"  # whatever reached for a server would fail
+NO_SERVER = "unix:///nowhere/s"  # any call to the server would fail
 
 
 @pytest.fixture
 def lash() -> Lash:
-    """Return a Lash whose server is not there."""
-    return Lash(NOBODY)
+    """Return a Lash without a server."""
+    return Lash(NO_SERVER)
 
 
 def charge(order_id: str, amount: int = 1) -> str:
@@ -31,32 +31,32 @@ def refund(order_id: str) -> None:
 
 
 def test_a_missing_recovery_is_an_error_at_import(lash: Lash) -> None:
-    """There is no default; the error lists what there is to choose from."""
+    """There is no default. The error lists the choices."""
     with pytest.raises(SettingsError, match=r"(?s)task charge.*there is no default.*rerunnable.*owner_bound"):
         lash.task()(charge)
 
 
 def test_the_bare_decorator_is_the_same_error(lash: Lash) -> None:
-    """``@lash.task`` without parentheses says nothing of recovery either."""
+    """``@lash.task`` without parentheses declares no recovery either."""
     with pytest.raises(SettingsError, match=r"(?s)task charge.*there is no default.*rerunnable.*owner_bound"):
         lash.task(charge)  # type: ignore[arg-type]
 
 
 def test_a_recovery_by_position_is_refused(lash: Lash) -> None:
-    """The error shows how it is written."""
+    """The error shows the right form."""
     with pytest.raises(SettingsError, match=r"expected @lash\.task\(recovery=.*got @lash\.task\('rerunnable'\)"):
         lash.task("rerunnable")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("recovery", ["retry", "externally_owned", None])
 def test_another_recovery_is_refused(lash: Lash, recovery: Any) -> None:
-    """A function is rerunnable or owner-bound."""
+    """The work of a function is rerunnable or owner-bound."""
     with pytest.raises(SettingsError, match="task charge"):
         lash.task(recovery=recovery)(charge)
 
 
 def test_nothing_is_left_of_a_refused_task(lash: Lash) -> None:
-    """A program that goes on all the same has no such task."""
+    """A program that catches the error has no such task."""
     with pytest.raises(SettingsError):
         lash.task()(charge)
 
@@ -64,14 +64,14 @@ def test_nothing_is_left_of_a_refused_task(lash: Lash) -> None:
 
 
 def test_calling_a_task_calls_the_function(lash: Lash) -> None:
-    """Tests of user code need no server and no worker."""
+    """A test of user code needs no server and no worker."""
     task = lash.task(recovery="owner_bound")(charge)
 
     assert task("o-17", amount=3) == "o-17: 3"
 
 
 async def test_calling_an_async_task_gives_its_coroutine(lash: Lash) -> None:
-    """Await it as before."""
+    """A caller awaits it as before."""
 
     @lash.task(recovery="rerunnable")
     async def double(number: int) -> int:
@@ -81,7 +81,7 @@ async def test_calling_an_async_task_gives_its_coroutine(lash: Lash) -> None:
 
 
 def test_a_task_looks_like_its_function(lash: Lash) -> None:
-    """Documentation tools and debuggers see through it."""
+    """Documentation tools and debuggers find the function."""
     task = lash.task(recovery="owner_bound")(charge)
 
     assert inspect.unwrap(task) is charge
@@ -90,7 +90,7 @@ def test_a_task_looks_like_its_function(lash: Lash) -> None:
 
 
 def test_a_task_carries_its_declaration(lash: Lash) -> None:
-    """It is what a worker is given."""
+    """A worker reads the declaration."""
     task = lash.task(recovery="owner_bound", name="charge", queue="money", loss_limit=2)(charge)
 
     assert task.name == task.declaration.name == "charge"
@@ -100,7 +100,7 @@ def test_a_task_carries_its_declaration(lash: Lash) -> None:
 
 
 def test_tasks_are_listed_in_the_order_of_their_declaration(lash: Lash) -> None:
-    """Options make no tasks of their own."""
+    """``options()`` adds no task to the list."""
     tasks = [lash.task(recovery="rerunnable", name=name)(lambda: None) for name in ("b", "c", "a")]
     tasks[0].options(queue="hurry")
 
@@ -108,7 +108,7 @@ def test_tasks_are_listed_in_the_order_of_their_declaration(lash: Lash) -> None:
 
 
 def test_two_functions_of_one_name_are_refused(lash: Lash) -> None:
-    """A worker could not tell whose work it has; the error says where both are."""
+    """A worker could not know which function to call. The error has the location of both."""
     lash.task(recovery="rerunnable", name="charge")(charge)
 
     with pytest.raises(SettingsError, match=r"two tasks are named 'charge', at .*\.py:\d+ and at .*\.py:\d+"):
@@ -116,7 +116,7 @@ def test_two_functions_of_one_name_are_refused(lash: Lash) -> None:
 
 
 def test_a_function_defined_again_replaces_the_first(lash: Lash) -> None:
-    """As in a module that is reloaded, or a notebook's cell that is run again."""
+    """A reloaded module and a notebook cell that runs again do this."""
 
     def define(result: int) -> Any:
         @lash.task(recovery="rerunnable")
@@ -132,7 +132,7 @@ def test_a_function_defined_again_replaces_the_first(lash: Lash) -> None:
 
 
 def test_a_bad_process_id_is_refused(lash: Lash) -> None:
-    """Where it is given, and not at the submit."""
+    """The error comes from ``options()``, not from the submit."""
     task = lash.task(recovery="rerunnable")(charge)
 
     with pytest.raises(SettingsError, match="process_id"):
@@ -140,7 +140,7 @@ def test_a_bad_process_id_is_refused(lash: Lash) -> None:
 
 
 def test_options_add_up(lash: Lash) -> None:
-    """What is not given stays as it was."""
+    """Options that are not given stay as they were."""
     task = lash.task(recovery="rerunnable", queue="money")(charge)
 
     registration = task.options(process_id="o-17").options(loss_limit=2).registration(("o-17",), {})
@@ -149,7 +149,7 @@ def test_options_add_up(lash: Lash) -> None:
 
 
 async def test_a_wrong_argument_is_refused_before_anything_is_sent(lash: Lash) -> None:
-    """The field is named, in both doors."""
+    """The async and the blocking submit both name the argument."""
     task = lash.task(recovery="rerunnable")(charge)
 
     with pytest.raises(PayloadError, match=r"argument amount: .*`int`"):
@@ -159,7 +159,7 @@ async def test_a_wrong_argument_is_refused_before_anything_is_sent(lash: Lash) -
 
 
 def test_no_random_id_looks_like_an_option_of_a_command(lash: Lash) -> None:
-    """It begins with a letter, and its 128 bits are the task's business as little as the caller's."""
+    """It begins with a letter, which 128 random bits follow."""
     task = lash.task(recovery="rerunnable")(charge)
 
     ids = [task.registration(("o-17",), {}).id for _ in range(500)]

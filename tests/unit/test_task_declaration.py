@@ -1,4 +1,4 @@
-"""What may be a task, and what the errors at import say."""
+"""Which functions can be tasks, and the errors at import."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ name = declare(charge, recovery="rerunnable").name
 
 
 async def charge(order_id: str) -> str:
-    """Stand for a user's task."""
+    """Return the argument."""
     return order_id
 
 
 def measure(path: str) -> int:
-    """Stand for a user's plain task."""
+    """Return the length of the argument."""
     return len(path)
 
 
 def numbers() -> Iterator[int]:
-    """Yield, which no task may."""
+    """Yield a value, which no task may do."""
     yield 1
 
 
 async def letters() -> AsyncIterator[str]:
-    """Yield, which no task may."""
+    """Yield a value, which no task may do."""
     yield "a"
 
 
 class Till:
-    """Have methods, which are no tasks."""
+    """A class with methods, which cannot be tasks."""
 
     def open(self) -> None:
-        """Need an instance."""
+        """Do nothing, with an instance."""
 
     @staticmethod
     def close(drawer: int) -> None:
-        """Need none."""
+        """Do nothing, without an instance."""
 
     def __call__(self) -> None:
-        """Make an instance callable."""
+        """Do nothing; it makes an instance callable."""
 
 
 def test_a_missing_recovery_names_the_function_and_every_choice() -> None:
-    """Who forgot it can choose from the message alone."""
+    """The message alone is enough to choose one."""
     with pytest.raises(SettingsError) as refused:
         declare(charge, recovery=MISSING)
     text = str(refused.value)
@@ -69,7 +69,7 @@ def test_a_missing_recovery_names_the_function_and_every_choice() -> None:
 
 @pytest.mark.parametrize("recovery", ["rerunable", None, 3, []])
 def test_an_unknown_recovery_is_refused_with_what_is_allowed(recovery: Any) -> None:
-    """A misspelled disposition must not become some other one."""
+    """A misspelled disposition must not become another one."""
     with pytest.raises(SettingsError, match=r"task charge .*expected recovery to be one of 'rerunnable'.*got"):
         declare(charge, recovery=recovery)
 
@@ -87,12 +87,12 @@ def test_a_recovery_may_be_given_as_text_or_as_enum(recovery: RecoveryDispositio
 
 
 def test_a_task_is_named_after_its_module_and_function() -> None:
-    """Submitter and worker agree because both import the module under its name."""
+    """Submitter and worker use the same name, because both import the module by its name."""
     assert declare(charge, recovery="rerunnable").name == f"{__name__}.charge"
 
 
 def test_a_function_within_a_function_has_a_name_too() -> None:
-    """The name comes from the source, which is the same in every program."""
+    """The name comes from the source code, which is the same in every program."""
 
     def nested() -> None: ...
 
@@ -108,14 +108,14 @@ def test_a_lambda_needs_a_name() -> None:
 
 
 def test_in_a_script_the_module_is_the_name_of_the_file(tmp_path: Path) -> None:
-    """The worker imports ``shop``; the submitter ran it as ``__main__``."""
+    """The worker imports ``shop``. The submitter runs the file as ``__main__``."""
     script = tmp_path / "shop.py"
     script.write_text(SCRIPT)
     assert runpy.run_path(str(script), run_name="__main__")["name"] == "shop.charge"
 
 
 def test_run_as_a_module_the_module_is_the_one_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``python -m store.shop`` knows its own name."""
+    """With ``python -m store.shop`` the name is in ``__spec__``."""
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "shop.py").write_text(SCRIPT)
     monkeypatch.syspath_prepend(tmp_path)
@@ -130,7 +130,7 @@ def test_in_a_spawned_child_the_main_program_keeps_its_name(tmp_path: Path) -> N
 
 
 def test_without_a_file_the_main_program_is_called_what_it_is() -> None:
-    """In an interpreter one can try things with a worker of the same interpreter."""
+    """So tasks of an interactive interpreter work with a worker in the same interpreter."""
     typed: dict[str, Any] = {"__name__": "__main__"}
     exec(SCRIPT, typed)  # noqa: S102 - as an interpreter does
     assert typed["name"] == "__main__.charge"
@@ -138,7 +138,7 @@ def test_without_a_file_the_main_program_is_called_what_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["", "two words", "a|b", "x" * 201, 7])
 def test_a_name_outside_what_is_allowed_is_refused(name: Any) -> None:
-    """A ``|`` would break the lanes apart."""
+    """A ``|`` would break the name of a lane."""
     with pytest.raises(SettingsError, match="expected task name to be"):
         declare(charge, recovery="rerunnable", name=name)
 
@@ -149,7 +149,7 @@ def test_a_name_outside_what_is_allowed_is_refused(name: Any) -> None:
     ids=["class", "callable object", "bound method", "partial", "builtin", "number"],
 )
 def test_only_a_function_can_be_a_task(not_a_function: Any) -> None:
-    """What has no source of its own has no stable name either."""
+    """An object without source code of its own has no stable name."""
     with pytest.raises(SettingsError, match="expected a task to be a function"):
         declare(not_a_function, recovery="rerunnable")
 
@@ -162,7 +162,7 @@ def test_a_generator_cannot_be_a_task(generator: Any) -> None:
 
 
 def test_a_method_cannot_be_a_task_but_a_static_one_can() -> None:
-    """A worker has no instance to call it on."""
+    """A worker has no instance to call a method on."""
     with pytest.raises(SettingsError, match="no 'self'"):
         declare(Till.open, recovery="rerunnable")
     assert declare(Till.close, recovery="rerunnable").name == f"{__name__}.Till.close"
@@ -170,7 +170,7 @@ def test_a_method_cannot_be_a_task_but_a_static_one_can() -> None:
 
 @pytest.mark.parametrize(("function", "is_async"), [(charge, True), (measure, False)])
 def test_a_declaration_knows_whether_to_await(function: Any, is_async: bool) -> None:
-    """Async tasks run on the loop, plain ones in threads."""
+    """Async tasks run on the event loop, plain ones in threads."""
     assert declare(function, recovery="rerunnable").is_async is is_async
 
 
@@ -181,7 +181,7 @@ def test_a_declaration_carries_its_options_whole() -> None:
 
 
 def test_a_declaration_never_changes() -> None:
-    """A task means the same as long as the program runs."""
+    """A task stays the same as long as the program runs."""
     declared: Declaration = declare(charge, recovery="rerunnable")
     with pytest.raises(AttributeError):
         declared.name = "other"  # type: ignore[misc]
