@@ -280,7 +280,7 @@ async def test_after_a_drain_no_late_copy_of_a_claim_can_lease_anything(registry
 
 async def test_a_drain_settles_more_than_a_page(registry: ProcessRegistry, crew: Crew) -> None:
     """Rows leave the owner's index while its pages are read, and none is passed over."""
-    worker = crew.worker(Bench().task(), registry=registry)
+    worker = crew.worker(Bench().task(), registry=registry, drain_ms=60_000)  # a fake server may be slow
     ids = [f"p{number}" for number in range(1200)]
     await registry.register_many([work(each, OWNER_BOUND) for each in ids])
     for partition in range(registry.partitions):
