@@ -34,7 +34,7 @@ from tests.conformance.actors import (
 
 
 async def test_an_externally_owned_process_is_never_claimed(registry: ProcessRegistry) -> None:
-    """By no door: it stays non-terminal and has no lease."""
+    """In no way: it stays non-terminal and has no lease."""
     await registry.register(outside())
     partition = partition_of("p", registry.partitions)
 

@@ -14,8 +14,8 @@ def test_no_module_outgrows_one_idea() -> None:
     """Modules stay within their limit, but for those that the table excuses and that still need it."""
     too_long = {
         shown(path): lines
-        for room, limit in LIMITS.items()
-        for path in files(".py", ".lua", under=room)
+        for folder, limit in LIMITS.items()
+        for path in files(".py", ".lua", under=folder)
         if (lines := read(path).count("\n")) > limit
     }
 

@@ -105,9 +105,9 @@ async def test_a_bug_of_ours_ends_the_run_in_order_and_is_told(registry: Process
     assert await worker.drain() == DrainReport(abandoned=["p"])
 
 
-@pytest.mark.parametrize("door", ["run", "drive_pending"])
-async def test_a_writer_that_dies_lets_nobody_wait_for_ever(registry: ProcessRegistry, crew: Crew, door: str) -> None:
-    """The results cannot be written any more: the door raises what happened."""
+@pytest.mark.parametrize("method", ["run", "drive_pending"])
+async def test_a_writer_that_dies_lets_nobody_wait_for_ever(registry: ProcessRegistry, crew: Crew, method: str) -> None:
+    """The results cannot be written any more: the method raises what happened."""
     bench = Bench(is_open=True)
     worker = crew.worker(bench.task(), drain_ms=200)
 
@@ -117,7 +117,7 @@ async def test_a_writer_that_dies_lets_nobody_wait_for_ever(registry: ProcessReg
     worker.registry.terminalize_many = broken  # type: ignore[method-assign]
     await registry.register(work("p", RERUNNABLE, "p"))
     with pytest.raises(ScriptError):
-        await asyncio.wait_for(getattr(worker, door)(), 8)
+        await asyncio.wait_for(getattr(worker, method)(), 8)
 
 
 async def test_a_namespace_that_is_gone_stops_the_claims_and_hurries_nobody(

@@ -139,7 +139,7 @@ def test_a_minted_name_is_128_random_bits_that_may_be_an_id(mint: Callable[[], s
     [(-1, 0.0), (0, 0.0), (1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 10.0), (7, 10.0), (10**6, 10.0)],
 )
 def test_backoff_is_at_once_then_doubles_up_to_its_most(failures: int, wait_s: float) -> None:
-    """A crashed worker process restarts at once, then after 0.5 s doubling to 10 s (design, section 10)."""
+    """A crashed worker process restarts at once, then after 0.5 s doubling to 10 s."""
     assert timing.backoff(failures, 0.5, 10.0) == wait_s
 
 
