@@ -1,4 +1,4 @@
-"""Every error that lash-redis raises.
+"""Every error that lash-redis raises to its users.
 
 ::
 

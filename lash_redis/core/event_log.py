@@ -26,6 +26,8 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Log one event."""
+        if not _LOG.isEnabledFor(event.level):
+            return
         fields = msgspec.structs.asdict(event)
         if event.repeats_by:
             what = (event.name, fields[event.repeats_by])
@@ -33,9 +35,8 @@ class EventLog:
                 return
             if repeated := self._skipped.pop(what, 0):
                 fields["repeated"] = repeated
-        if _LOG.isEnabledFor(event.level):
-            text = " ".join(f"{name}={value}" for name, value in fields.items())
-            _LOG.log(event.level, "%s %s", event.name, text, extra={"event": event.name, "fields": fields})
+        text = " ".join(f"{name}={value}" for name, value in fields.items())
+        _LOG.log(event.level, "%s %s", event.name, text, extra={"event": event.name, "fields": fields})
 
     def _is_due(self, what: tuple[str, object]) -> bool:
         now_ms = boottime_ms()

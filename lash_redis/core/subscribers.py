@@ -1,12 +1,10 @@
-"""Who is told of events: the log, and whoever subscribes.
-
-Never emit from inside a signal handler.
-"""
+"""The subscribers of events: the log, and whoever else subscribes. Never emit inside a signal handler."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from lash_redis.core.event_log import EventLog
@@ -14,20 +12,30 @@ from lash_redis.core.events import Event
 
 Subscriber = Callable[[Event], None]
 
-_subscribers: Final[list[Subscriber]] = [EventLog()]
+_LOG: Final = logging.getLogger("lash_redis")
+
+_subscribers: tuple[Subscriber, ...] = (EventLog(),)
 
 
 def emit(event: Event) -> None:
-    """Hand an event to every subscriber, in the order in which they subscribed."""
+    """Hand an event to every subscriber, in the order in which they subscribed; never raises an ``Exception``.
+
+    What a subscriber raises is logged, since a report must not stop the work that it is about.
+    """
     for subscriber in _subscribers:
-        subscriber(event)
+        try:
+            subscriber(event)
+        except Exception:  # noqa: BLE001 - see above
+            with suppress(Exception):  # a log handler may be what failed
+                _LOG.exception("a subscriber failed on %s", event.name)
 
 
 @contextmanager
 def subscribed(subscriber: Subscriber) -> Iterator[None]:
     """Hand events to ``subscriber`` too, until the block ends. It is called in whatever thread emits."""
-    _subscribers.append(subscriber)
+    global _subscribers  # noqa: PLW0603 - replaced as a whole, so that threads that emit see the old or the new one
+    _subscribers = (*_subscribers, subscriber)
     try:
         yield
     finally:
-        _subscribers.remove(subscriber)
+        _subscribers = tuple(each for each in _subscribers if each is not subscriber)

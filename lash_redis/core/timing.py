@@ -1,7 +1,9 @@
-"""Time, waiting and randomness, in the only module that asks the machine for them (rule 11.4).
+"""Time, sleeping and randomness, in the only module that asks the machine for them (rule 11.4).
 
 Every function goes through one clock, which ``use`` replaces whole. Waits are in seconds, as in asyncio. Moments are
 integer milliseconds and are compared only with moments of the same machine: leases live by the server's time.
+
+Timeouts of asyncio count by the clock of the event loop; a simulation replaces that one together with this clock.
 """
 
 from __future__ import annotations
@@ -11,8 +13,11 @@ import base64
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _RANDOM_BYTES = 16  # 128 bits: names minted without asking anybody
 _CLOCK_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
@@ -111,3 +116,21 @@ def backoff(failures: int, first_s: float, most_s: float) -> float:
     if failures <= 0:
         return 0.0
     return float(min(first_s * 2 ** min(failures - 1, _MOST_DOUBLINGS), most_s))
+
+
+async def within(budget_ms: int, work: Coroutine[Any, Any, T]) -> T:
+    """Do ``work`` within ``budget_ms``, so that a server that hangs does not hold up a drain.
+
+    Once its time is over it is cancelled and not waited for: what it may have sent can be sent again (rule 8.4).
+
+    Raises:
+        TimeoutError: it did not end in time.
+    """
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({doing}, timeout=max(budget_ms, 0) / 1000)
+        if not doing.done():
+            raise TimeoutError("the registry did not answer in time")
+        return doing.result()
+    finally:
+        doing.cancel()

@@ -32,6 +32,15 @@ class EvidenceOwner(enum.Enum):
     LAST_HOLDER = "last_holder"
 
 
+class EvidenceProof(enum.Enum):
+    """Which proof the evidence of an ``abandoned`` fact names."""
+
+    REQUEST = "request"  # the abandon request on the row
+    DEATH = "death"  # how the starter's death was proven
+    ENDED_HERE = "ended_here"
+    LOSSES = "losses"
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the verdict looks at. No fact has a default, so that a forgotten one cannot pass for false.
 
@@ -89,6 +98,7 @@ class Verdict(msgspec.Struct, frozen=True):
         text: the reason, one sentence for operators.
         writer: of an ``abandoned`` fact, else None.
         owner: whom the evidence of an ``abandoned`` fact names.
+        proof: which proof that evidence names, else None.
         reason: of a ``cancelled`` fact where no cancel request gives it, else None.
     """
 
@@ -97,6 +107,7 @@ class Verdict(msgspec.Struct, frozen=True):
     text: str
     writer: AbandonWriter | None = None
     owner: EvidenceOwner = EvidenceOwner.NOBODY
+    proof: EvidenceProof | None = None
     reason: str | None = None
 
 
@@ -104,8 +115,8 @@ def _leave(line: int, text: str) -> Verdict:
     return Verdict(line, Action.LEAVE, text)
 
 
-def _abandon(line: int, text: str, writer: AbandonWriter, owner: EvidenceOwner) -> Verdict:
-    return Verdict(line, Action.ABANDON, text, writer, owner)
+def _abandon(line: int, text: str, writer: AbandonWriter, owner: EvidenceOwner, proof: EvidenceProof) -> Verdict:
+    return Verdict(line, Action.ABANDON, text, writer, owner, proof)
 
 
 TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
@@ -120,6 +131,7 @@ TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
             "it happens outside, and an operator accepted that its result may stay unknown",
             AbandonWriter.RECONCILED_REQUEST,
             EvidenceOwner.NOBODY,
+            EvidenceProof.REQUEST,
         ),
     ),
     (
@@ -141,6 +153,7 @@ TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
             "the owner that started it is proven dead: nobody can know its result",
             AbandonWriter.SWEEP,
             EvidenceOwner.STARTER,
+            EvidenceProof.DEATH,
         ),
     ),
     (
@@ -150,6 +163,7 @@ TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
             "this owner started it, and saw its work end without a result",
             AbandonWriter.OWNER_DRAIN,
             EvidenceOwner.STARTER,
+            EvidenceProof.ENDED_HERE,
         ),
     ),
     (
@@ -159,6 +173,7 @@ TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
             "it was started, nobody holds it, and an operator accepted that its result may stay unknown",
             AbandonWriter.RECONCILED_REQUEST,
             EvidenceOwner.STARTER,
+            EvidenceProof.REQUEST,
         ),
     ),
     (
@@ -181,6 +196,7 @@ TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
             "it has lost as many owners as its loss limit allows",
             AbandonWriter.LOSS_LIMIT,
             EvidenceOwner.LAST_HOLDER,
+            EvidenceProof.LOSSES,
         ),
     ),
     (

@@ -17,8 +17,8 @@ from lash_redis.core.events import WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
-from lash_redis.recovery.leftovers import Leftovers, in_time
+from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep, within
+from lash_redis.recovery.leftovers import Leftovers
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import BatchClaim, Death
 from lash_redis.registry.registry import ProcessRegistry
@@ -55,7 +55,7 @@ class Deaths:
         """
         until_ms = boottime_ms() + budget_ms
         try:
-            await in_time(self._retry(lambda: self._make_late_claims_stale(owner)), budget_ms)
+            await within(budget_ms, self._retry(lambda: self._make_late_claims_stale(owner)))
         except (LashError, TimeoutError) as error:
             return DrainReport(deferred=[Deferred(each, f"{owner.owner_id}: {error}") for each in (*known, "*")])
         return await Leftovers(self._registry, owner, expected=known, detail=why).settle(until_ms - boottime_ms())

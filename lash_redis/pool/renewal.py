@@ -61,14 +61,14 @@ class Renewer:
             tick_s = jittered(self._ttl_ms / 3000, 0.1)
             await sleep(min(tick_s, backoff(failures, 0.05, 0.5)) if failures else tick_s)
             try:
-                await self.run_once()
+                await self.step()
                 failures = 0
             except LashError as error:
                 failures += 1
                 emit(WorkerUnavailable(operation="renew", reason=str(error)))
                 await self._on_outage()
 
-    async def run_once(self) -> None:
+    async def step(self) -> None:
         """Renew once in each partition.
 
         Raises:

@@ -29,6 +29,7 @@ from lash_redis.pool.settings import PoolSettings
 from lash_redis.pool.signals import DrainStep, SignalCounter, signals_handled
 from lash_redis.pool.slot import Slot
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.services import Services
 
 _INIT = 1  # the pid that inherits every orphan of its namespace
 
@@ -64,7 +65,7 @@ class Supervisor:
         self._announce = announce
         self._signals = SignalCounter()
         self._slots = [Slot(self, str(number + 1), start) for number in range(settings.workers)]
-        self._renewing: asyncio.Task[None] | None = None
+        self._services = Services(tuple, lambda: None, lambda _fault: self._drain())
         self._fatal: Fatal | None = None
 
     async def run(self) -> PoolEnd:
@@ -79,11 +80,12 @@ class Supervisor:
                 )
             )
             try:
-                end = self._pool_end(await self._run_slots())
+                async with self._services:
+                    end = self._pool_end(await self._run_slots())
             finally:
-                if self._renewing is not None:
-                    self._renewing.cancel()
                 await self.connection.aclose()
+            if self._services.fault is not None:
+                raise self._services.fault
         emit(
             PoolDrained(
                 abandoned=end.report.abandoned,
@@ -123,7 +125,7 @@ class Supervisor:
         """Begin to renew, before any worker process may claim, and announce the pool."""
         worker = self.settings.worker
         renewer = Renewer(registry, self._renewed_lives, worker.lease_ttl_ms, self.connection.revive_server)
-        self._renewing = asyncio.get_running_loop().create_task(renewer.run())
+        self._services.start(renewer.run())
         server = registry.server
         self._announce(
             f"pool {os.getpid()}: {self.settings.workers} worker processes for {','.join(worker.queues)} of namespace "

@@ -6,14 +6,12 @@ A worker calls this once its code has ended. The supervisor calls it in the name
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Collection
 
 from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport, RecoveryDisposition
-from lash_redis.core.timing import backoff, boottime_ms, sleep
+from lash_redis.core.timing import backoff, boottime_ms, sleep, within
 from lash_redis.core.verdict import Action
 from lash_redis.recovery.proofs import no_proof
 from lash_redis.recovery.settling import Judge, carry_out
@@ -22,29 +20,9 @@ from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
-T = TypeVar("T")
-
 STILL_RUNNING = "still running: a thread that will not stop"
 NOT_WRITTEN = "its result could not be written in time"
 _MOST_PASSES = 1000  # each pass moves a page, so only rows that keep changing could reach this
-
-
-async def in_time(work: Coroutine[Any, Any, T], budget_ms: int) -> T:
-    """Do ``work`` within its time, so that a server that hangs does not hold up a drain.
-
-    Once its time is over it is not waited for: what it may have sent can be sent again.
-
-    Raises:
-        TimeoutError: it did not end in time.
-    """
-    doing = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({doing}, timeout=max(budget_ms, 0) / 1000)
-        if not doing.done():
-            raise TimeoutError("the registry did not answer in time")
-        return doing.result()
-    finally:
-        doing.cancel()
 
 
 class _Ended:
@@ -89,7 +67,7 @@ class Leftovers:
         self._abandoned: list[str] = []
         self._released = 0
 
-    async def hand_back(self) -> int:
+    async def release_unstarted(self) -> int:
         """Release what is leased and not started, whether this worker knows of it or not; return how many."""
         before = self._released
         for partition in range(self._registry.partitions):
@@ -102,7 +80,7 @@ class Leftovers:
         deadline, failures, why = boottime_ms() + budget_ms, 0, ""
         while True:
             try:
-                deferred = await in_time(self._settle_once(), deadline - boottime_ms())
+                deferred = await within(deadline - boottime_ms(), self._settle_once())
             except RegistryUnavailable as error:
                 failures, why = failures + 1, str(error)
                 if boottime_ms() >= deadline:

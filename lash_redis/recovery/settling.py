@@ -9,7 +9,7 @@ import msgspec
 from lash_redis.core.events import ProcessAbandoned, ProcessSettled, ProcessUncertain
 from lash_redis.core.model import Abandoned, AbandonEvidence, Phase
 from lash_redis.core.subscribers import emit
-from lash_redis.core.verdict import Action, EvidenceOwner, Facts, Verdict
+from lash_redis.core.verdict import Action, EvidenceOwner, EvidenceProof, Facts, Verdict
 from lash_redis.recovery.facts import LocalKnowledge, explained
 from lash_redis.recovery.proofs import Proof, ProofOf
 from lash_redis.registry.answers import Settlement
@@ -61,16 +61,22 @@ class Judge(msgspec.Struct, frozen=True):
             EvidenceOwner.STARTER: row.starter,
             EvidenceOwner.LAST_HOLDER: row.holder,
         }[verdict.owner]
-        proof = {
-            2: _requested(row),
-            6: self.proof_of(row.starter_digest) or Proof("unknown"),
-            7: Proof("ended_here", self.ended_detail),
-            8: _requested(row),
-            11: Proof("loss_limit", f"{row.losses + row.counts_a_loss} losses, the limit is {row.options.loss_limit}"),
-        }[verdict.line]
-        if verdict.writer is None:
-            raise AssertionError("an abandoned fact has a writer")
+        if verdict.writer is None or verdict.proof is None:
+            raise AssertionError("an abandoned fact has a writer and a proof")
+        proof = self._proof(row, verdict.proof)
         return AbandonEvidence(verdict.writer, owner, 0, proof.kind, proof.detail)
+
+    def _proof(self, row: Row, named: EvidenceProof) -> Proof:
+        match named:
+            case EvidenceProof.REQUEST:
+                return _requested(row)
+            case EvidenceProof.DEATH:
+                return self.proof_of(row.starter_digest) or Proof("unknown")
+            case EvidenceProof.ENDED_HERE:
+                return Proof("ended_here", self.ended_detail)
+            case EvidenceProof.LOSSES:
+                losses = row.losses + row.counts_a_loss
+                return Proof("loss_limit", f"{losses} losses, the limit is {row.options.loss_limit}")
 
 
 class Judged(msgspec.Struct, frozen=True):

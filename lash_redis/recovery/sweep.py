@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.timing import wall_ms
+from lash_redis.core.timing import boottime_ms
 from lash_redis.core.verdict import Action
 from lash_redis.recovery.facts import LocalKnowledge, NothingLocal
 from lash_redis.recovery.proofs import Proof, find_dead, reaped
@@ -60,7 +60,7 @@ class Sweep:
         self._registry = registry
         self._owner = owner
         self._local = local or NothingLocal()
-        self._upkeep_at_ms = wall_ms() + _UPKEEP_EVERY_MS
+        self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
 
     async def run_once(self) -> SweepReport:
         """Make one pass over every partition.
@@ -77,8 +77,8 @@ class Sweep:
                 await self._settle_owned(partition, digest, judge, report)
             await self._settle(self._pages(partition, "leases", upto="now"), judge, report)
             await self._settle(self._pages(partition, "asked"), judge, report)
-        if wall_ms() >= self._upkeep_at_ms:
-            self._upkeep_at_ms = wall_ms() + _UPKEEP_EVERY_MS
+        if boottime_ms() >= self._upkeep_at_ms:
+            self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
             await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)
         return report
 

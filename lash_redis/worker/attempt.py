@@ -1,14 +1,15 @@
-"""One attempt at one process in this worker, and the roster of all of them: line 5 of the verdict asks for it."""
+"""One attempt at one process in this worker: its lease, its trust, and whether it was asked to stop."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import ClaimedRow
+from lash_redis.worker.trust import trusted_until_ms
 
 
 class Stop(enum.Enum):
@@ -18,11 +19,6 @@ class Stop(enum.Enum):
     DRAIN = "drain"
     TRUST = "trust"  # the lease was lost, or could not be renewed in time
     TERMINAL = "terminal"  # the row has its terminal fact: nothing is left to write
-
-
-def margin_ms(ttl_ms: int) -> int:
-    """Return how long before its expiry a lease is no longer trusted: the larger of 10 % and 500 ms."""
-    return max(ttl_ms // 10, 500)
 
 
 class Attempt:
@@ -62,7 +58,7 @@ class Attempt:
 
     def trust(self, sent_at_ms: int, ttl_ms: int) -> None:
         """Trust the lease for as long as a claim or renewal that was sent at that moment allows (rule 6.1)."""
-        self.trusted_until_ms = max(self.trusted_until_ms, sent_at_ms + ttl_ms - margin_ms(ttl_ms))
+        self.trusted_until_ms = max(self.trusted_until_ms, trusted_until_ms(sent_at_ms, ttl_ms))
 
     def claimed_again(self, lease: ProcessLease, sent_at_ms: int, ttl_ms: int) -> None:
         """Go on under a new lease on the same process."""
@@ -83,45 +79,3 @@ class Attempt:
         if self.interrupt is not None:
             self.interrupt()
         return is_first
-
-
-class Roster:
-    """Every attempt of this worker: running, or ended with a result not yet written."""
-
-    def __init__(self) -> None:
-        self._attempts: dict[str, Attempt] = {}
-        self._running = 0
-
-    def __len__(self) -> int:
-        return len(self._attempts)
-
-    def __iter__(self) -> Iterator[Attempt]:
-        return iter(list(self._attempts.values()))
-
-    def __contains__(self, process_id: str) -> bool:
-        return process_id in self._attempts
-
-    @property
-    def running(self) -> int:
-        """How many run. Each takes a slot until its code has ended, whatever became of its lease."""
-        return self._running
-
-    def get(self, process_id: str) -> Attempt | None:
-        """Return the attempt at a process, if there is one here."""
-        return self._attempts.get(process_id)
-
-    def add(self, attempt: Attempt) -> None:
-        """Add an attempt that is about to run."""
-        self._attempts[attempt.process_id] = attempt
-        self._running += 1
-
-    def end(self, attempt: Attempt) -> None:
-        """Note that the code of an attempt has ended."""
-        if not attempt.ended:
-            attempt.ended = True
-            self._running -= 1
-
-    def forget(self, attempt: Attempt) -> None:
-        """Remove an attempt for which nothing is left to do."""
-        if self._attempts.get(attempt.process_id) is attempt:
-            del self._attempts[attempt.process_id]

@@ -1,4 +1,4 @@
-"""The drain of one worker, phase by phase (rules 7.1 to 7.3).
+"""The drain of one worker, step by step (rules 7.1 to 7.3).
 
 1. Stop claiming. Get the answer to the claim on its way and begin what it brings. Make any late copy of it stale.
 2. Hand back what is not started.
@@ -21,8 +21,8 @@ from lash_redis.core.events import WorkerDrained, WorkerDraining, WorkerUnavaila
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms
-from lash_redis.recovery.leftovers import NOT_WRITTEN, STILL_RUNNING, Leftovers, in_time
+from lash_redis.core.timing import backoff, boottime_ms, within
+from lash_redis.recovery.leftovers import NOT_WRITTEN, STILL_RUNNING, Leftovers
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
@@ -32,7 +32,7 @@ _LEAST_MS = 250  # for one round of calls, where the time for them is over alrea
 
 
 class Drain:
-    """One worker's drain. ``hurry`` moves its deadline and skips no phase."""
+    """One worker's drain. ``hurry`` moves its deadline and skips no step."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class Drain:
         if self._grace_ends_at_ms is None:
             self._grace_ends_at_ms = boottime_ms() + self._settings.grace_ms
 
-    async def leave(self) -> DrainReport:
-        """Carry out all phases; return what was abandoned, left and given back."""
+    async def run(self) -> DrainReport:
+        """Carry out all steps; return what was abandoned, left and given back."""
         self.begin()
         roster = self._in_flight.roster
         emit(WorkerDraining(owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms))
         await self._answer_claims()
         await self._close_claims(max(self.grace_left_ms, _LEAST_MS))
-        handed_back = await self._hand_back()
+        released_first = await self._release_unstarted()
         await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, hurried_too=True)
         self._in_flight.stop_all()
         await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms)
@@ -79,7 +79,7 @@ class Drain:
         report = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
         report = msgspec.structs.replace(
             report,
-            released=report.released + handed_back + self._in_flight.outbox.returned,
+            released=report.released + released_first + self._in_flight.outbox.released,
             finished=self._in_flight.outbox.written,
         )
         emit(
@@ -103,7 +103,7 @@ class Drain:
         failures = 0
         while self._in_flight.claimer.unanswered and self.grace_left_ms:
             try:
-                await in_time(self._in_flight.claim(self._in_flight.claimer.unanswered[0]), self.grace_left_ms)
+                await within(self.grace_left_ms, self._in_flight.claim(self._in_flight.claimer.unanswered[0]))
             except RegistryUnavailable as error:
                 failures += 1
                 emit(WorkerUnavailable(operation="claim", reason=str(error)))
@@ -116,17 +116,17 @@ class Drain:
         until = boottime_ms() + budget_ms
         for partition in self._in_flight.claimer.open_partitions(self._registry.partitions):
             try:
-                await in_time(self._in_flight.claimer.close(partition), until - boottime_ms())
+                await within(until - boottime_ms(), self._in_flight.claimer.close(partition))
             except (LashError, TimeoutError) as error:
                 emit(WorkerUnavailable(operation="claim", reason=str(error)))
                 return
 
-    async def _hand_back(self) -> int:
+    async def _release_unstarted(self) -> int:
         """Release at once what is leased and not started; what cannot be reached now the last pass finds again."""
         kept = {each.process_id: "" for each in self._in_flight.roster}
         try:
             leftovers = Leftovers(self._registry, self._owner, kept=kept)
-            return await in_time(leftovers.hand_back(), max(self.grace_left_ms, _LEAST_MS))
+            return await within(max(self.grace_left_ms, _LEAST_MS), leftovers.release_unstarted())
         except (LashError, TimeoutError) as error:
             emit(WorkerUnavailable(operation="release", reason=str(error)))
             return 0

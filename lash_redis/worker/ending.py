@@ -1,6 +1,6 @@
-"""What the end of a run means: one table from how its code ended to what is done (``docs/guarantees.md`` has it too).
+"""What the end of a run means: one table, from how its code ended to what is done. Pure.
 
-Pure. The first line that matches wins.
+The first line that matches wins.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from lash_redis.worker.attempt import Stop
 
 
-class End(enum.Enum):
+class How(enum.Enum):
     """How the code of a run ended."""
 
     RETURNED = "returned"
@@ -21,58 +21,58 @@ class End(enum.Enum):
 
 
 class Ending(enum.Enum):
-    """What is done about it."""
+    """What is done after the end of a run."""
 
     SUCCEED = "write completed"
     FAIL = "write failed"
     CANCEL = "write cancelled"
-    GIVE_BACK = "release the lease"
+    RELEASE = "release the lease"
     SETTLE = "leave it to the drain, which settles it"
     FORGET = "write nothing"
 
 
-_Line = tuple[Callable[[End, Stop | None, bool], bool], Ending, str]
+_Line = tuple[Callable[[How, Stop | None, bool], bool], Ending, str]
 
 TABLE: Final[tuple[_Line, ...]] = (
     (
-        lambda _end, stop, _bound: stop is Stop.TERMINAL,
+        lambda _how, stop, _bound: stop is Stop.TERMINAL,
         Ending.FORGET,
         "the row has its terminal fact already",
     ),
     (
-        lambda end, _stop, _bound: end is End.RETURNED,
+        lambda how, _stop, _bound: how is How.RETURNED,
         Ending.SUCCEED,
         "the code returned: that is its result, whatever was asked of it",
     ),
     (
-        lambda end, stop, _bound: end is End.RAISED or stop is None,
+        lambda how, stop, _bound: how is How.RAISED or stop is None,
         Ending.FAIL,
         "the code raised, or was interrupted by something else than this worker",
     ),
     (
-        lambda _end, stop, _bound: stop is Stop.REQUESTED,
+        lambda _how, stop, _bound: stop is Stop.REQUESTED,
         Ending.CANCEL,
         "a stop was requested and the work stopped",
     ),
     (
-        lambda _end, _stop, bound: bound,
+        lambda _how, _stop, bound: bound,
         Ending.SETTLE,
         "only a drain stops owner-bound work, and it settles what it stopped",
     ),
     (
-        lambda _end, _stop, _bound: True,
-        Ending.GIVE_BACK,
+        lambda _how, _stop, _bound: True,
+        Ending.RELEASE,
         "this worker stopped the work, and any worker may run it again",
     ),
 )
 
 
-def ending_of(end: End, stop: Stop | None, *, bound: bool) -> Ending:
+def ending_of(how: How, stop: Stop | None, *, bound: bool) -> Ending:
     """Return what the end of a run means. Total: the last line of ``TABLE`` always matches.
 
     Args:
-        end: how the code ended.
+        how: the way in which the code ended.
         stop: why it was asked to stop, None if it was not.
         bound: whether it is owner-bound.
     """
-    return next(ending for matches, ending, _ in TABLE if matches(end, stop, bound))
+    return next(ending for matches, ending, _ in TABLE if matches(how, stop, bound))

@@ -20,11 +20,12 @@ from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from lash_redis.tasks.catalogue import Catalogue
-from lash_redis.worker.attempt import Attempt, Roster, Stop
+from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.claimer import Claimed, Claimer
 from lash_redis.worker.ending import Ending, ending_of
 from lash_redis.worker.keeper import Keeper, deliver_row
 from lash_redis.worker.outbox import ClaimedAgain, Outbox
+from lash_redis.worker.roster import Roster
 from lash_redis.worker.runner import RunEnd, Runner
 from lash_redis.worker.settings import WorkerSettings
 
@@ -110,7 +111,7 @@ class InFlight:
 
     def _begin(self, attempt: Attempt) -> None:
         if not attempt.bound and boottime_ms() >= attempt.trusted_until_ms:
-            self.outbox.give_back(attempt.lease)  # a late reply (rule 4.3)
+            self.outbox.release(attempt.lease)  # a late reply (rule 4.3)
             return
         self.roster.add(attempt)
         self.runner.begin(attempt)
@@ -121,14 +122,14 @@ class InFlight:
         if attempt.ended:
             return
         self.roster.end(attempt)
-        match ending_of(end.end, attempt.stop, bound=attempt.bound):
+        match ending_of(end.how, attempt.stop, bound=attempt.bound):
             case Ending.SUCCEED | Ending.FAIL:
-                _report_failure(attempt, end.result)
                 self._write(attempt, end.result)
+                _report_failure(attempt, end.result)
             case Ending.CANCEL:
                 self._write(attempt, Cancelled(attempt.reason))
-            case Ending.GIVE_BACK:
-                self.outbox.give_back(attempt.lease, attempt)
+            case Ending.RELEASE:
+                self.outbox.release(attempt.lease, attempt)
             case Ending.SETTLE:
                 self.stopped_by_drain.append(attempt.process_id)
                 self.roster.forget(attempt)
@@ -154,7 +155,7 @@ class InFlight:
     def stop_all(self) -> None:
         """Ask all that runs to stop, and begin nothing that waited for its end."""
         for attempt in self.waiting.values():
-            self.outbox.give_back(attempt.lease)
+            self.outbox.release(attempt.lease)
         self.waiting.clear()
         for attempt in self.roster:
             attempt.ask_to_stop(Stop.DRAIN)
@@ -182,7 +183,7 @@ class InFlight:
         waiting = self.waiting.get(row.process_id)
         if waiting is None or boottime_ms() >= waiting.trusted_until_ms:
             self.waiting.pop(row.process_id, None)  # the earlier run does not end: let another worker have it
-            self.outbox.give_back(ProcessLease(row.process_id, self._owner, row.token, row.fence, 0, 0))
+            self.outbox.release(ProcessLease(row.process_id, self._owner, row.token, row.fence, 0, 0))
 
     def look_at_request(self, process_id: str) -> None:
         """Read a request that was made of a process held here, and deliver it."""

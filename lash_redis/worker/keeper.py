@@ -15,7 +15,9 @@ from lash_redis.core.timing import boottime_ms, sleep
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.codec import decode_values
 from lash_redis.registry.rows import Row
-from lash_redis.worker.attempt import Attempt, Roster, Stop, margin_ms
+from lash_redis.worker.attempt import Attempt, Stop
+from lash_redis.worker.roster import Roster
+from lash_redis.worker.trust import margin_ms
 
 
 class Renewal(msgspec.Struct, frozen=True):
@@ -83,7 +85,7 @@ class Keeper:
         else:
             attempt.ask_to_stop(Stop.TRUST)
 
-    def stop_untrusted(self) -> None:
+    def step(self) -> None:
         """Stop rerunnable work whose trust has ended."""
         now = boottime_ms()
         for attempt in self._roster:
@@ -99,7 +101,7 @@ class Keeper:
             # After a long C call that held the GIL, the renewals of that time are not applied yet: wait one tick more.
             was_late = not was_late and boottime_ms() - slept_at_ms >= 2 * tick_ms
             if not was_late:
-                self.stop_untrusted()
+                self.step()
 
 
 def deliver_row(attempt: Attempt, row: Row) -> None:

@@ -26,7 +26,8 @@ from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.calls.leases import attempt_of
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.attempt import Attempt, Roster
+from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.roster import Roster
 
 _Name = tuple[str, str, int]
 
@@ -45,7 +46,7 @@ class Outbox:
     Attributes:
         claiming: how many processes are being claimed again now: their leases may be renewed before they are known.
         written: how many outcomes were written.
-        returned: how many leases were released.
+        released: how many leases were released.
     """
 
     def __init__(
@@ -55,14 +56,14 @@ class Outbox:
         self._on_change = on_change
         self._roster = roster
         self._ttl_ms = lease_ttl_ms
-        self._facts: dict[Attempt, tuple[str, bytes]] = {}
-        self._returns: dict[_Name, tuple[ProcessLease, Attempt | None]] = {}
+        self._outcomes: dict[Attempt, tuple[str, bytes]] = {}
+        self._releases: dict[_Name, tuple[ProcessLease, Attempt | None]] = {}
         self._to_do = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self.claiming = 0
         self.written = 0
-        self.returned = 0
+        self.released = 0
 
     def write(self, attempt: Attempt, outcome: Outcome) -> None:
         """Write this outcome under the attempt's lease with the next batch."""
@@ -70,14 +71,14 @@ class Outbox:
             encoded = self._registry.encoded(outcome)
         except PayloadError as error:
             encoded = self._registry.encoded(Failure("lash_redis.PayloadError", str(error)))
-        self._facts[attempt] = encoded
+        self._outcomes[attempt] = encoded
         self._wake()
 
-    def give_back(self, lease: ProcessLease, attempt: Attempt | None = None) -> None:
+    def release(self, lease: ProcessLease, attempt: Attempt | None = None) -> None:
         """Release a lease under which nothing runs with the next batch."""
         name = attempt_of(lease)
-        if attempt is not None or name not in self._returns:  # several renewals may list one unknown lease
-            self._returns[name] = (lease, attempt)
+        if attempt is not None or name not in self._releases:  # several renewals may list one unknown lease
+            self._releases[name] = (lease, attempt)
         self._wake()
 
     def _wake(self) -> None:
@@ -96,7 +97,7 @@ class Outbox:
             await self._to_do.wait()
             self._to_do.clear()
             try:
-                await self._write_once()
+                await self.step()
             except RegistryUnavailable as error:
                 failures += 1
                 emit(WorkerUnavailable(operation=error.operation, reason=str(error)))
@@ -104,14 +105,19 @@ class Outbox:
                 self._to_do.set()
                 continue
             failures = 0
-            if not self._facts and not self._returns:
+            if not self._outcomes and not self._releases:
                 self._idle.set()
             else:
                 self._to_do.set()
             self._on_change()
 
-    async def _write_once(self) -> None:
-        facts = list(self._facts.items())
+    async def step(self) -> None:
+        """Write all outcomes that wait, and release up to 500 leases.
+
+        Raises:
+            RegistryUnavailable: no answer; what was not answered is sent again by the next step.
+        """
+        facts = list(self._outcomes.items())
         if facts:
             batch = [TerminalFact(attempt.lease, *encoded) for attempt, encoded in facts]
             statuses = await self._registry.terminalize_many(batch, attempts=1)
@@ -122,22 +128,22 @@ class Outbox:
                 elif status != "LOST" or await self.claim_again(attempt) is not ClaimedAgain.OURS:
                     emit(ProcessResultRefused(process_id=attempt.process_id, status=status))
                     self._done_with(attempt)
-                    self.give_back(attempt.lease)
-        if self._returns:
-            returns = dict(itertools.islice(self._returns.items(), MAX_BATCH))
-            leases = [lease for lease, _ in returns.values()]
-            self.returned += sum(await self._registry.release_many(leases, attempts=1))
-            for name in returns:
-                _, returned = self._returns.pop(name)
+                    self.release(attempt.lease)
+        if self._releases:
+            releases = dict(itertools.islice(self._releases.items(), MAX_BATCH))
+            leases = [lease for lease, _ in releases.values()]
+            self.released += sum(await self._registry.release_many(leases, attempts=1))
+            for name in releases:
+                _, returned = self._releases.pop(name)
                 if returned is not None:
                     self._done_with(returned)
 
     def _done_with(self, attempt: Attempt) -> None:
-        self._facts.pop(attempt, None)
+        self._outcomes.pop(attempt, None)
         self._roster.forget(attempt)
 
     async def claim_again(self, attempt: Attempt) -> ClaimedAgain:
-        """ClaimedAgain a process whose lease lapsed under this attempt, if it can still be this owner's.
+        """Claim a process again whose lease lapsed under this attempt, if it can still be this owner's.
 
         Raises:
             RegistryUnavailable: no answer.

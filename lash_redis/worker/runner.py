@@ -16,7 +16,7 @@ from lash_redis.tasks.arguments import Undecodable, encode_result, unbind
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.attempt import Attempt
-from lash_redis.worker.ending import End
+from lash_redis.worker.ending import How
 from lash_redis.worker.failures import bounded, failure_of
 from lash_redis.worker.threads import Run, Threads
 
@@ -25,11 +25,11 @@ class RunEnd(msgspec.Struct, frozen=True):
     """How the code of one run ended.
 
     Attributes:
-        end: in one word.
+        how: in one word.
         result: what the code returned, or the failure that its exception is.
     """
 
-    end: End
+    how: How
     result: Success | Failure
 
 
@@ -73,7 +73,7 @@ class Runner:
         self._threads.close()
 
     def _fail(self, attempt: Attempt, code: str, message: str) -> None:
-        self._on_end(attempt, RunEnd(End.RAISED, Failure(code, bounded(message))))
+        self._on_end(attempt, RunEnd(How.RAISED, Failure(code, bounded(message))))
 
     def _begin_async(
         self, attempt: Attempt, declaration: Declaration, args: list[Any], kwargs: Mapping[str, Any]
@@ -116,8 +116,8 @@ def run_end(declaration: Declaration, value: Any, error: BaseException | None) -
     """Return how a run ended; a result that cannot be carried is a failure."""
     if error is None:
         try:
-            return RunEnd(End.RETURNED, Success(encode_result(declaration, value)))
+            return RunEnd(How.RETURNED, Success(encode_result(declaration, value)))
         except PayloadError as refused:
-            return RunEnd(End.RAISED, failure_of(refused))
+            return RunEnd(How.RAISED, failure_of(refused))
     is_interrupted = isinstance(error, (asyncio.CancelledError, StopRequested))
-    return RunEnd(End.INTERRUPTED if is_interrupted else End.RAISED, failure_of(error))
+    return RunEnd(How.INTERRUPTED if is_interrupted else How.RAISED, failure_of(error))

@@ -1,6 +1,7 @@
-"""The asyncio tasks that run beside a worker's work, shared by ``run``, ``drive_pending`` and ``drain``.
+"""Asyncio tasks that run beside the work: those of a worker, and those of a supervisor.
 
-These three may overlap; the first to begin starts what all need, and the last to finish stops it.
+Several users may overlap, as ``run``, ``drive_pending`` and ``drain`` of a worker do. The first starts what all need,
+and the last to finish stops it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _CANCEL_AGAIN_S = 0.25
 
 
 class Services:
-    """Starts and stops one worker's services.
+    """Starts, watches and stops services.
 
     Args:
         shared: makes the services that every user of this needs.

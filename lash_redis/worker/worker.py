@@ -11,8 +11,7 @@ from lash_redis.core.events import WorkerReady
 from lash_redis.core.liveness import LeaseOwner, node_name
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import new_incarnation_id
-from lash_redis.recovery.leftovers import in_time
+from lash_redis.core.timing import new_incarnation_id, within
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.listening import listen
@@ -86,7 +85,7 @@ class Worker:
             Polling(self._in_flight.claimer, self._changes, self.settings.poll_ms),
             Checking(registry, self._claiming),
         )
-        self._drain_phases = Drain(registry, self.owner, self.settings, self._in_flight, self._changes)
+        self._drain_steps = Drain(registry, self.owner, self.settings, self._in_flight, self._changes)
         self._claims: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[DrainReport] | None = None
 
@@ -156,7 +155,7 @@ class Worker:
 
     def hurry(self) -> None:
         """Shorten the grace of a drain to nothing; it is still a drain."""
-        self._drain_phases.hurry()
+        self._drain_steps.hurry()
 
     @property
     def is_draining(self) -> bool:
@@ -182,18 +181,18 @@ class Worker:
         return self._draining
 
     async def _drain(self) -> DrainReport:
-        self._drain_phases.begin()
+        self._drain_steps.begin()
         self._in_flight.claimer.leave()
         try:
-            await in_time(self.registry.open(), max(self._drain_phases.grace_left_ms, _LEAST_OPENING_MS))
+            await within(max(self._drain_steps.grace_left_ms, _LEAST_OPENING_MS), self.registry.open())
         except (LashError, TimeoutError):
             return DrainReport()  # it never reached the server, and so holds nothing
         async with self._services:
             self._changes.notify()
             if self._claims is not None:
-                await asyncio.wait([self._claims], timeout=self._drain_phases.grace_left_ms / 1000)
+                await asyncio.wait([self._claims], timeout=self._drain_steps.grace_left_ms / 1000)
                 self._claims.cancel()  # a server that hangs: the drain asks for the answer to its claim once more
-            return await self._drain_phases.leave()
+            return await self._drain_steps.run()
 
     # ── services ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -12,8 +12,10 @@ from lash_redis.core import timing
 from lash_redis.core.model import ProcessLease
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.codec import encode_values
-from lash_redis.worker.attempt import Attempt, Roster, Stop, margin_ms
+from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.keeper import Keeper, Renewal
+from lash_redis.worker.roster import Roster
+from lash_redis.worker.trust import margin_ms
 from tests.conformance.actors import ADA, claimed_row
 from tests.support import wait_until
 
@@ -124,7 +126,7 @@ def test_rerunnable_work_is_stopped_when_trust_ends(
     """At that millisecond, three seconds before its lease ends."""
     attempt = kept.attempt()
     clock.now_ms += after_ms
-    kept.keeper.stop_untrusted()
+    kept.keeper.step()
     assert (attempt.stop is Stop.TRUST) == stopped
 
 
@@ -132,7 +134,7 @@ def test_owner_bound_work_goes_on_without_trust(kept: Kept, clock: StillClock) -
     """Nobody else may ever run it, so that stopping it only loses."""
     attempt = kept.attempt(bound=True)
     clock.now_ms += 10 * TTL_MS
-    kept.keeper.stop_untrusted()
+    kept.keeper.step()
     assert attempt.stop is None
 
 

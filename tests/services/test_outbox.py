@@ -122,10 +122,10 @@ async def test_what_is_given_back_is_free_at_once(registry: ProcessRegistry, cre
     worker = crew.worker()
     await registry.register(work("p"))
     async with crew.running(worker):
-        worker.probe.in_flight.outbox.give_back(await held(registry, "p", worker.owner))
+        worker.probe.in_flight.outbox.release(await held(registry, "p", worker.owner))
         await wait_until(lambda: worker.probe.in_flight.outbox.is_empty, "it is given back")
         assert (await record_of(registry, "p")).phase is Phase.QUEUED
-    assert worker.probe.in_flight.outbox.returned == 1
+    assert worker.probe.in_flight.outbox.released == 1
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -158,7 +158,7 @@ async def test_a_lease_that_is_given_back_twice_is_given_back_once(registry: Pro
         lease = await held(registry, "unknown", worker.owner)
         faults.lose_requests("release", 1)
         for _ in range(2):
-            worker.probe.in_flight.outbox.give_back(lease)
+            worker.probe.in_flight.outbox.release(lease)
         bench.let_go("here")
         await ended(registry, "here")
         await wait_until(lambda: worker.probe.in_flight.outbox.is_empty, "all is written")

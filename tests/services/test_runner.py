@@ -15,7 +15,7 @@ from lash_redis.core.model import Failure, ProcessLease, Success
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Attempt, Stop
-from lash_redis.worker.ending import End
+from lash_redis.worker.ending import How
 from lash_redis.worker.failures import MAX_TEXT
 from lash_redis.worker.runner import RunEnd, Runner
 from tests.conformance.actors import ADA, claimed_row
@@ -200,7 +200,7 @@ async def test_what_lets_itself_be_stopped_is_interrupted(kind: int, why: Stop) 
     attempt = runs.begin()
     await wait_until(lambda: begun, "it has begun")
     assert attempt.ask_to_stop(why, "enough")
-    assert (await runs.end()).end is End.INTERRUPTED
+    assert (await runs.end()).how is How.INTERRUPTED
 
 
 @BOTH
@@ -210,7 +210,7 @@ async def test_what_was_asked_to_stop_and_returned_all_the_same_is_a_success(kin
     attempt = runs.begin()
     await wait_until(lambda: begun, "it has begun")
     attempt.ask_to_stop(Stop.REQUESTED)
-    assert await runs.end() == RunEnd(End.RETURNED, Success("returned"))
+    assert await runs.end() == RunEnd(How.RETURNED, Success("returned"))
 
 
 @BOTH
@@ -221,7 +221,7 @@ async def test_what_was_asked_to_stop_and_raised_something_else_is_a_failure(kin
     await wait_until(lambda: begun, "it has begun")
     attempt.ask_to_stop(Stop.DRAIN)
     end = await runs.end()
-    assert end.end is End.RAISED
+    assert end.how is How.RAISED
     assert isinstance(end.result, Failure)
     assert end.result.message == "while stopping"
 
@@ -232,7 +232,7 @@ async def test_what_is_stopped_before_its_first_line_never_runs_it(kind: int) ->
     runs, begun = _stoppable(kind)
     attempt = runs.begin()
     attempt.ask_to_stop(Stop.REQUESTED, "enough")
-    assert (await runs.end()).end is End.INTERRUPTED
+    assert (await runs.end()).how is How.INTERRUPTED
     assert kind == 1 or not begun  # a thread may have been quicker
 
 

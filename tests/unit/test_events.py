@@ -25,7 +25,7 @@ class Steered(timing.Clock):
 @pytest.fixture(autouse=True)
 def anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what other tests logged."""
-    monkeypatch.setattr(subscribers, "_subscribers", [EventLog()])
+    monkeypatch.setattr(subscribers, "_subscribers", (EventLog(),))
 
 
 def test_an_event_is_a_line_and_its_fields(caplog: pytest.LogCaptureFixture) -> None:
@@ -69,3 +69,17 @@ def test_every_event_has_a_name_of_its_own_and_says_what_happened() -> None:
     """The table is the reference: a name, a level and one sentence for each."""
     assert len(EVENTS) == len(Event.__subclasses__())
     assert [name for name, kind in EVENTS.items() if not (kind.__doc__ or "").endswith(".") or "." not in name] == []
+
+
+def test_a_subscriber_that_raises_stops_neither_the_others_nor_whoever_emits(caplog: pytest.LogCaptureFixture) -> None:
+    """A report must not stop the work that it is about: the failure is logged and the next subscriber is called."""
+    seen: list[Event] = []
+    event = ProcessSettled(process_id="p", line=14, action="requeue")
+
+    def broken(_event: Event) -> None:
+        raise ZeroDivisionError
+
+    with subscribed(broken), subscribed(seen.append):
+        emit(event)
+    assert seen == [event]
+    assert "a subscriber failed on process.settled" in caplog.text

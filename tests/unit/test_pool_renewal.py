@@ -58,7 +58,7 @@ async def test_one_call_a_partition_renews_for_all_and_each_gets_its_own_rows() 
     registry = Registry({"a": ["1", "2"], "b": ["3"]}, partitions=2)
     before = boottime_ms()
 
-    await renewer(registry, children).run_once()
+    await renewer(registry, children).step()
 
     assert registry.calls == [(partition, ["a", "b", "c"], 30_000) for partition in (0, 1)]
     for child, ids in zip(children, (["1", "2"], ["3"], []), strict=True):
@@ -72,12 +72,12 @@ async def test_nothing_is_renewed_for_the_dead() -> None:
     living = [Child("a"), Child("b")]
     registry = Registry({})
     renewing = renewer(registry, living)
-    await renewing.run_once()
+    await renewing.step()
 
     living.pop()
-    await renewing.run_once()
+    await renewing.step()
     living.pop()
-    await renewing.run_once()
+    await renewing.step()
 
     assert [owners for _, owners, _ in registry.calls] == [["a", "b"], ["a"]]
 
@@ -88,7 +88,7 @@ async def test_renewals_before_an_outage_are_passed_on() -> None:
     registry.fails_in = 1
 
     with pytest.raises(RegistryUnavailable):
-        await renewer(registry, [child]).run_once()
+        await renewer(registry, [child]).step()
 
     assert [renewal.partition for renewal in child.renewals] == [0]
 
