@@ -161,6 +161,8 @@ def test_a_script_touches_one_key_and_what_is_derived_from_it(name: str) -> None
 
     assert set(re.findall(r"KEYS\[(\d+)\]", source)) == {"1"}
     assert len(re.findall(r"\bKEYS\b", re.sub(r"--.*", "", source))) == 1
+    calls = r"redis\.p?call\('[A-Z]+', *|\b(?:index_add|index_remove|store|drop)\("
+    assert re.findall(rf"(?:{calls})(['\"].*)", source) == [], "a key that begins with a text of its own"
 
 
 @EVERY

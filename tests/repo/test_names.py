@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lash_redis
 
-# Other people write code against these names: none of them changes or goes.
+# Other people write code against these names: none of them changes or goes (rule 11.6).
 FIXED = """
     Lash Worker ProcessRegistry
     RecoveryDisposition ProcessRegistration TaskInput ExternalInput ProcessRecord ProcessStatus

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _MADE = {"__pycache__", "build", "dist", "node_modules"}
+_GIT = ".git"  # a file in a worktree, which says where the repository is on this machine
 
 
 def files(*suffixes: str, under: str = "") -> Iterator[Path]:
@@ -15,7 +16,7 @@ def files(*suffixes: str, under: str = "") -> Iterator[Path]:
     for folder, folders, names in os.walk(ROOT / under):
         folders[:] = sorted(name for name in folders if _is_ours(Path(folder, name)))
         for name in sorted(names):
-            if not suffixes or name.endswith(suffixes):
+            if name != _GIT and (not suffixes or name.endswith(suffixes)):
                 yield Path(folder, name)
 
 

@@ -63,6 +63,19 @@ async def test_trust_in_what_a_claim_brings_counts_from_the_call_that_was_answer
     assert before <= (await claimer.claim(0, 1)).sent_at_ms <= boottime_ms()
 
 
+async def test_trust_in_what_a_claim_brings_counts_from_before_it_was_sent(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late its answer arrives."""
+    late = Faults(registry, monkeypatch).delay_reply("claim_next")
+    claim = asyncio.create_task(claimer.claim(0, 1))
+    await wait_until(lambda: late.has_happened, "the rows are handed out")
+    handed_out_by = boottime_ms()
+    await wait_until(lambda: boottime_ms() > handed_out_by, "a millisecond has passed")
+    late.arrive()
+    assert (await claim).sent_at_ms <= handed_out_by
+
+
 async def test_a_partition_that_gave_all_that_was_asked_for_may_have_more(claimer: Claimer) -> None:
     """Then it is hungry; one that gave less is not."""
     await claimer.claim(0, 8)

@@ -75,6 +75,23 @@ async def test_a_drain_gives_back_what_it_holds_and_has_not_started(registry: Pr
     await begun(registry, "bound", ADA)
 
 
+async def test_what_is_not_started_is_given_back_before_the_grace(registry: ProcessRegistry, crew: Crew) -> None:
+    """Another worker can have it while the work of this one is still given time to end."""
+    bench = Bench()
+    worker = crew.worker(bench.task(), grace_ms=60_000)
+    await registry.register(work("runs", RERUNNABLE, "runs"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun == ["runs"], "it runs")
+        crew.faults_of(worker).loses_renewals = True  # which would find that lease too
+        await registry.register(work("bound", OWNER_BOUND, task="unknown"))
+        await held(registry, "bound", worker.owner)
+        draining = asyncio.create_task(worker.drain())
+        await is_in(registry, "bound", Phase.QUEUED)
+        assert worker.probe.running == 1
+        bench.let_go("runs")
+        assert await draining == DrainReport(released=1, finished=1)
+
+
 async def test_a_drain_settles_what_its_owner_started_under_no_lease(registry: ProcessRegistry, crew: Crew) -> None:
     """Uncertain work of this very incarnation: its index finds it, leased or not."""
     worker = crew.worker()

@@ -22,6 +22,7 @@ from tests.conformance.actors import (
     BOB,
     OWNER_BOUND,
     RERUNNABLE,
+    SHORT_MS,
     abandon,
     begun,
     cancel,
@@ -128,13 +129,25 @@ async def test_the_loss_that_a_verdict_would_count_is_counted(registry: ProcessR
 
 
 async def test_a_settlement_trusts_a_live_lease_only_where_the_verdict_rests_on_it(registry: ProcessRegistry) -> None:
-    """A dead or own holder's live lease is no difference; any other that came to life is one."""
+    """A dead or own holder's live lease is no difference."""
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", DEAD)
     row = await row_of(registry)
     (judged,) = Judge(owner_digest(ME), proof_of, NothingLocal()).judged([row])
     assert judged.settlement is not None
     assert judged.settlement.even_if_live
+
+
+async def test_a_settlement_of_a_lapsed_lease_stops_if_that_comes_back_to_life(
+    registry: ProcessRegistry, server: ServerTime
+) -> None:
+    """As after a server's clock has stepped back: its holder is neither dead nor done."""
+    await registry.register(work("p"))
+    await begun(registry, "p", ADA, SHORT_MS)
+    await server.lapse(registry, "p")
+    (judged,) = Judge(owner_digest(ME), proof_of, NothingLocal()).judged([await row_of(registry)])
+    assert judged.settlement is not None
+    assert not judged.settlement.even_if_live
 
 
 Situation = Callable[[ProcessRegistry, ServerTime], Awaitable[object]]

@@ -97,7 +97,7 @@ def kept(clock: StillClock) -> Kept:
 
 @pytest.mark.parametrize(("ttl_ms", "margin"), [(1_000, 500), (5_000, 500), (5_010, 501), (30_000, 3_000)])
 def test_the_margin_is_a_tenth_and_at_least_half_a_second(ttl_ms: int, margin: int) -> None:
-    """The larger of 10 % and 500 ms."""
+    """The larger of 10 % and 500 ms (rule 6.1)."""
     assert margin_ms(ttl_ms) == margin
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lash_redis.core.model import DrainReport, Phase, ProcessStatus, Success
-from lash_redis.registry.keys import partition_of
+from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.answers import RenewedRow
+from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Stop
+from lash_redis.worker.keeper import Renewal
 from tests.conformance.actors import LANE, OWNER_BOUND, RERUNNABLE, abandon, cancel, ids_of, outside, work
 from tests.services.benches import Bench
 from tests.services.conftest import Crew, ServerTime
@@ -151,6 +154,27 @@ async def test_a_lease_that_a_renewal_names_and_nobody_knows_is_given_back(
         assert await registry.lease("p") is not None
         bench.let_go("p")
         await ended(registry, "p")
+
+
+async def test_a_lease_that_an_answer_on_its_way_explains_is_kept(registry: ProcessRegistry, crew: Crew) -> None:
+    """A renewal may name what a claim has handed out before the claim is answered."""
+    bench = Bench()
+    worker = crew.worker(bench.task())
+    faults = crew.faults_of(worker)
+    late = faults.delay_reply("claim_next")
+    (first,) = ids_of(1, 0, registry.partitions)  # in the partition that is claimed from first
+    await registry.register(work(first, RERUNNABLE, first))
+    async with crew.running(worker):
+        await wait_until(lambda: late.has_happened, "it is handed out")
+        lease = await registry.lease(first)
+        assert lease is not None
+        renewed = RenewedRow(owner_digest(worker.owner), first, lease.token, lease.fencing_token)
+        worker.probe.in_flight.keeper.apply(Renewal(0, boottime_ms(), [renewed]))
+        late.arrive()
+        await wait_until(lambda: bench.begun == [first], "it has begun")
+        bench.let_go(first)
+        await ended(registry, first)
+        assert faults.sent["release"] == 0
 
 
 async def test_a_request_reaches_the_work_by_the_renewal_if_it_is_not_heard(

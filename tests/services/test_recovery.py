@@ -37,6 +37,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.services.faults import Faults
 from tests.services.look import evidence, record_of
 
 NOTHING = SweepReport()
@@ -281,3 +282,18 @@ async def test_a_revenant_finds_its_rerunnable_work_taken(registry: ProcessRegis
     await registry.release(old)
     assert await registry.lease("p") == new
     assert not isinstance((await record_of(registry, "p")).outcome, Abandoned)
+
+
+async def test_a_sweep_reads_and_settles_and_holds_nothing(
+    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no lease and no lock: what it sends are reads, and the settling of what it found."""
+    await registry.register_many([work("a"), work("b", OWNER_BOUND), work("c", OWNER_BOUND), outside("d")])
+    await begun_and_lapsed(registry, backend, client, "a", ADA)
+    await begun(registry, "b", dead_owner())
+    await begun(registry, "c", ADA)
+    faults = Faults(registry, monkeypatch)
+
+    assert await sweep.run_once() == SweepReport(requeued=1, abandoned=1)
+
+    assert faults.sent.keys() == {"holders", "page", "settle"}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from lash_redis.core.model import Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import LANE, RERUNNABLE, ids_of, work
+from tests.conftest import Backend
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
 from tests.services.look import ended
@@ -154,6 +158,20 @@ async def test_work_registered_while_nobody_listens_starts_with_the_worker(
         for each in ids:
             await ended(registry, each, AT_ONCE_S)
     assert sorted(bench.begun) == sorted(ids)
+
+
+async def test_work_registered_while_a_subscription_is_broken_starts_once_it_stands_again(
+    registry: ProcessRegistry, crew: Crew, backend: Backend, client: Any
+) -> None:
+    """The worker asks every partition again, since nothing that was published meanwhile has reached it."""
+    if backend.is_fake:
+        pytest.skip("a fake server breaks no connections")
+    bench = Bench(is_open=True)
+    async with crew.running(worker := crew.worker(bench.task())):
+        await crew.at_rest(worker)
+        await client.client_kill_filter(_type="pubsub")
+        await registry.register(work("p", RERUNNABLE, "p"))
+        assert (await ended(registry, "p")).outcome == Success("p done")
 
 
 async def test_a_wake_up_for_a_lane_that_is_empty_by_now_harms_nobody(registry: ProcessRegistry, crew: Crew) -> None:

@@ -176,6 +176,27 @@ async def test_work_is_never_run_twice_at_once_in_one_worker(registry: ProcessRe
     assert bench.begun == ["p"], "what returned all the same is its result: nothing has to run twice"
 
 
+async def test_work_that_does_not_stop_keeps_its_slot(registry: ProcessRegistry, crew: Crew) -> None:
+    """Whatever was asked of it, its code still runs here: the next is begun once it has ended."""
+    bench = Bench()
+    worker = crew.worker(bench.task(), concurrency=1)
+    bench.stays.add("deaf")
+    await registry.register(work("deaf", RERUNNABLE, "deaf"))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun == ["deaf"], "it runs")
+        await registry.register(work("next", RERUNNABLE, "next"))
+        attempt = worker.probe.attempt("deaf")
+        assert attempt is not None
+        attempt.ask_to_stop(Stop.TRUST)
+        await wait_until(lambda: bench.stopped == ["deaf"], "it was asked to stop")
+        running = worker.probe.running
+        bench.let_go("deaf")
+        assert running == 1
+        await wait_until(lambda: bench.begun == ["deaf", "next"], "its slot is free")
+        bench.let_go("next")
+        await ended(registry, "next")
+
+
 async def test_what_came_back_runs_once_its_old_run_was_stopped(registry: ProcessRegistry, crew: Crew) -> None:
     """The old run gave nothing; the new one is begun then."""
     bench = Bench()
