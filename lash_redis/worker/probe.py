@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.loops.claiming import Claiming
 from lash_redis.worker.wakeups import WakeUps
@@ -19,6 +20,7 @@ class Probe:
     claiming: Claiming
     wake_ups: WakeUps
     sweep: Sweep
+    changes: Changes
 
     @property
     def running(self) -> int:

@@ -165,7 +165,7 @@ class Worker:
     @property
     def probe(self) -> Probe:
         """The parts of this worker, for tests and views."""
-        return Probe(self._in_flight, self._claiming, self._wake_ups, self._sweep)
+        return Probe(self._in_flight, self._claiming, self._wake_ups, self._sweep, self._changes)
 
     async def _until_written(self) -> None:
         """Wait until what was begun has ended and is written, or nothing is left that could write it."""
