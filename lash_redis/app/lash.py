@@ -7,8 +7,9 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
-from lash_redis.app.connections import Connections, ServerSource
 from lash_redis.app.process import AppContext, Process
+from lash_redis.app.server_source import ServerSource
+from lash_redis.app.sessions import Sessions
 from lash_redis.app.task import Task
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
@@ -38,7 +39,7 @@ class _Handles:
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
-        self._connections = context.connections
+        self._sessions = context.sessions
 
     def process(self, process_id: str) -> Process:
         """Return the handle of a process that somebody registered; it is not looked up.
@@ -87,8 +88,8 @@ class Lash(_Handles):
         new_registry(
             _SOME_URL if url_or_client is None else url_or_client
         )  # refuses bad arguments now, not at first use
-        connections = Connections(ServerSource(url_or_client), new_registry)
-        super().__init__(AppContext(connections, {}))
+        sessions = Sessions(ServerSource(url_or_client), new_registry)
+        super().__init__(AppContext(sessions, {}))
         self._tasks: dict[str, Task[..., Any]] = {}
         self.blocking = BlockingLash(self._context)
 
@@ -98,7 +99,7 @@ class Lash(_Handles):
 
         Reading it blocks while the embedded server starts. ``await lash.open()`` starts the server without blocking.
         """
-        return self._connections.current_or_next().registry
+        return self._sessions.current_or_next().registry
 
     @property
     def tasks(self) -> tuple[Task[..., Any], ...]:
@@ -156,7 +157,7 @@ class Lash(_Handles):
             UnsafeServerError: the server evicts keys or is too old.
             NamespaceMismatch: the header of the namespace is gone or has other values than this ``Lash`` expects.
         """
-        await (await self._connections.current()).registry.open()
+        await (await self._sessions.current()).registry.open()
 
     async def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None
@@ -173,8 +174,8 @@ class Lash(_Handles):
             PayloadError: no payload can hold the metadata.
         """
         registration = _external_registration(process_id, grantee, metadata)
-        connection = await self._connections.current()
-        await connection.registry.register_many([registration])
+        session = await self._sessions.current()
+        await session.registry.register_many([registration])
         return Process(self._context, process_id, known=True)
 
     async def complete_external(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
@@ -185,12 +186,12 @@ class Lash(_Handles):
             AlreadyTerminal: the process has ended with another outcome.
             AuthorityRejected: the process is not externally owned, or has another grantee.
         """
-        connection = await self._connections.current()
-        return await connection.registry.complete_unleased(process_id, outcome, authority)
+        session = await self._sessions.current()
+        return await session.registry.complete_unleased(process_id, outcome, authority)
 
     async def aclose(self) -> None:
         """Close what was opened for this event loop and for ``blocking``; the next use opens it again."""
-        await self._connections.aclose()
+        await self._sessions.aclose()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -207,21 +208,21 @@ class BlockingLash(_Handles):
 
     def open(self) -> None:
         """Do what ``Lash.open`` does."""
-        self._connections.blocking().registry.open()
+        self._sessions.blocking().registry.open()
 
     def expect(self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None) -> Process:
         """Do what ``Lash.expect`` does."""
         registration = _external_registration(process_id, grantee, metadata)
-        self._connections.blocking().registry.register_many([registration])
+        self._sessions.blocking().registry.register_many([registration])
         return Process(self._context, process_id, known=True)
 
     def complete_external(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
         """Do what ``Lash.complete_external`` does."""
-        return self._connections.blocking().registry.complete_unleased(process_id, outcome, authority)
+        return self._sessions.blocking().registry.complete_unleased(process_id, outcome, authority)
 
     def close(self) -> None:
         """Close what was opened for ``blocking``; the next use opens it again."""
-        self._connections.close()
+        self._sessions.close()
 
     def __enter__(self) -> Self:
         self.open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from lash_redis.app.connections import Connections
+from lash_redis.app.sessions import Sessions
 from lash_redis.app.wait import Wait
 from lash_redis.core.errors import SettingsError, UnknownProcess
 from lash_redis.core.model import AbandonRequest, CancelRequest, Outcome, ProcessRecord, Success, TaskInput
@@ -19,9 +19,9 @@ _ON_UNCERTAIN: Final = ("wait", "raise")
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """What all handles and tasks of one ``Lash`` share: its connections, and its declarations by task name."""
+    """What all handles and tasks of one ``Lash`` share: its sessions, and its declarations by task name."""
 
-    connections: Connections
+    sessions: Sessions
     declarations: dict[str, Declaration]
 
 
@@ -90,8 +90,8 @@ class Process(_Handle):
             PayloadError: the function returned another type than it declares; ``record`` has the stored result.
         """
         wait = self._wait(timeout, on_uncertain)
-        connection = await self._context.connections.current()
-        return self._outcome(await connection.waiter.wait_for(wait))
+        session = await self._context.sessions.current()
+        return self._outcome(await session.waiter.wait_for(wait))
 
     async def record(self) -> ProcessRecord:
         """Return the present record, with payloads as they are stored.
@@ -99,8 +99,8 @@ class Process(_Handle):
         Raises:
             UnknownProcess: no process has this id, or it was pruned.
         """
-        connection = await self._context.connections.current()
-        return self._existing(await connection.registry.get(self.id))
+        session = await self._context.sessions.current()
+        return self._existing(await session.registry.get(self.id))
 
     async def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
         """Ask for the work to stop. A process that nobody holds is cancelled at once if recovery could run it again.
@@ -109,8 +109,8 @@ class Process(_Handle):
             UnknownProcess: no process has this id.
             AlreadyTerminal: the process has ended.
         """
-        connection = await self._context.connections.current()
-        return await connection.registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
+        session = await self._context.sessions.current()
+        return await session.registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
 
     async def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
         """Record the permission to accept that the result stays unknown. A sweep acts on it.
@@ -120,8 +120,8 @@ class Process(_Handle):
             AlreadyTerminal: the process has ended.
             NothingToAbandon: the process is rerunnable or was never started; cancel it instead.
         """
-        connection = await self._context.connections.current()
-        return await connection.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
+        session = await self._context.sessions.current()
+        return await session.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
 
 
 class BlockingProcess(_Handle):
@@ -132,18 +132,18 @@ class BlockingProcess(_Handle):
     def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
         """Do what ``Process.outcome`` does."""
         wait = self._wait(timeout, on_uncertain)
-        return self._outcome(self._context.connections.blocking().waiter.wait_for(wait))
+        return self._outcome(self._context.sessions.blocking().waiter.wait_for(wait))
 
     def record(self) -> ProcessRecord:
         """Do what ``Process.record`` does."""
-        return self._existing(self._context.connections.blocking().registry.get(self.id))
+        return self._existing(self._context.sessions.blocking().registry.get(self.id))
 
     def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
         """Do what ``Process.request_cancel`` does."""
-        registry = self._context.connections.blocking().registry
+        registry = self._context.sessions.blocking().registry
         return registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
 
     def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
         """Do what ``Process.request_abandon`` does."""
-        registry = self._context.connections.blocking().registry
+        registry = self._context.sessions.blocking().registry
         return registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))

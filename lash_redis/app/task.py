@@ -80,8 +80,8 @@ class Task(Generic[P, R]):
             RegistryUnavailable: the server does not answer. With a ``process_id`` the same submit may be sent again.
         """
         registration = self.registration(args, kwargs)
-        connection = await self._context.connections.current()
-        await connection.registry.register_many([registration])
+        session = await self._context.sessions.current()
+        await session.registry.register_many([registration])
         return self.handle(registration)
 
     async def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process]:
@@ -95,10 +95,10 @@ class Task(Generic[P, R]):
             SettingsError: an item is no tuple, or the task has a ``process_id``.
             RegistryUnavailable: the server does not answer.
         """
-        connection = await self._context.connections.current()
+        session = await self._context.sessions.current()
         handles: list[Process] = []
         for batch in self.batches(calls):
-            await connection.registry.register_many(batch)
+            await session.registry.register_many(batch)
             handles += map(self.handle, batch)
         return handles
 
@@ -152,12 +152,12 @@ class BlockingTask(Generic[P, R]):
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Process:
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
-        self._context.connections.blocking().registry.register_many([registration])
+        self._context.sessions.blocking().registry.register_many([registration])
         return self._task.handle(registration)
 
     def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process]:
         """Do what ``Task.submit_many`` does."""
-        registry = self._context.connections.blocking().registry
+        registry = self._context.sessions.blocking().registry
         handles: list[Process] = []
         for batch in self._task.batches(calls):
             registry.register_many(batch)

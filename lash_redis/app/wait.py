@@ -84,7 +84,7 @@ def retry_delay_s(failures: int) -> float:
 
 
 def closed_error() -> LashError:
-    """Return the error for a wait whose connection was closed."""
+    """Return the error for a wait whose session was closed."""
     return LashError("closed while somebody waited for an outcome")
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lash_redis.app.connections import URL_VARIABLE
+from lash_redis.app.server_source import URL_VARIABLE
 from lash_redis.cli.render import printable
 from lash_redis.core.checks import checked_id, checked_namespace
 from lash_redis.core.errors import LashError, SettingsError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.app import waiting
+from lash_redis.app import waiter as waiter_module
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
 from lash_redis.app.task import Task
@@ -151,15 +151,15 @@ async def test_a_cancelled_wait_leaves_nothing(lash: Lash, due_in: Task[..., dat
     await finish(lash, process, Failure("no"))
 
     assert await waiter == Failure("no")
-    assert lash._connections.current_or_next().waiter._waits == {}
+    assert lash._sessions.current_or_next().waiter._waits == {}
 
 
 async def test_a_lost_message_is_made_up_for(
     lash: Lash, due_in: Task[..., date], client: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The slow reads find the end."""
-    monkeypatch.setattr(waiting, "reread_delay_s", lambda: 0.05)
-    monkeypatch.setattr(waiting, "ended_id", lambda _text: "")
+    monkeypatch.setattr(waiter_module, "reread_delay_s", lambda: 0.05)
+    monkeypatch.setattr(waiter_module, "ended_id", lambda _text: "")
     process = await due_in.submit(1)
     waiter = waiting_for(process)
     await until_subscribed(client, namespace)
@@ -173,7 +173,7 @@ async def test_uncertainty_is_waited_out_or_raised(
     lash: Lash, due_in: Task[..., date], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With ``on_uncertain="raise"`` the wait ends with an error, also if the process becomes uncertain later."""
-    monkeypatch.setattr(waiting, "reread_delay_s", lambda: 0.05)
+    monkeypatch.setattr(waiter_module, "reread_delay_s", lambda: 0.05)
     process = await due_in.submit(1)
     patient, other = waiting_for(process), waiting_for(process, on_uncertain="raise")
 
@@ -221,7 +221,7 @@ async def test_a_wait_survives_the_loss_of_its_subscription(
 async def test_a_wait_ends_when_its_lash_is_closed(due_in: Task[..., date], lash: Lash) -> None:
     """No message would reach it any more."""
     waiter = waiting_for(await due_in.submit(1))
-    await wait_until(lambda: lash._connections.current_or_next().waiter._waits, "it waits")
+    await wait_until(lambda: lash._sessions.current_or_next().waiter._waits, "it waits")
 
     await lash.aclose()
 
@@ -231,7 +231,7 @@ async def test_a_wait_ends_when_its_lash_is_closed(due_in: Task[..., date], lash
 
 def has_waiter(lash: Lash, process: Process) -> bool:
     """Return whether the row notes that a client waits for its end."""
-    row = lash._connections.blocking().registry.rows([process.id])[0]
+    row = lash._sessions.blocking().registry.rows([process.id])[0]
     return row is not None and b"w" in row.fields
 
 

@@ -1,4 +1,4 @@
-"""Where a Lash finds its server, and which code uses which connection."""
+"""Where a Lash finds its server, and which code uses which session."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import fakeredis
 import pytest
 
-from lash_redis.app.connections import URL_VARIABLE, ServerSource
 from lash_redis.app.lash import Lash
+from lash_redis.app.server_source import URL_VARIABLE, ServerSource
 from lash_redis.core.errors import SettingsError
 from lash_redis.embedded import connect
 
@@ -107,13 +107,13 @@ def test_an_empty_variable_counts_as_unset(embedded: FakeEmbedded, monkeypatch: 
     assert ServerSource(None).get() == embedded.url
 
 
-def test_both_connections_share_one_use_of_the_embedded_server(embedded: FakeEmbedded) -> None:
+def test_both_sessions_share_one_use_of_the_embedded_server(embedded: FakeEmbedded) -> None:
     """Closing the last one ends the use."""
     lash = Lash()
 
     async def use() -> None:
-        await lash._connections.current()
-        lash._connections.blocking()
+        await lash._sessions.current()
+        lash._sessions.blocking()
         lash.blocking.close()
         assert embedded.closed == 0
         await lash.aclose()
@@ -128,7 +128,7 @@ def test_async_code_does_not_block_while_the_server_starts(embedded: FakeEmbedde
     """The server starts in another thread, while the event loop goes on."""
     lash = Lash()
 
-    asyncio.run(lash._connections.current())
+    asyncio.run(lash._sessions.current())
 
     assert embedded.opened_by != [threading.main_thread()]
     lash.blocking.close()
@@ -139,14 +139,14 @@ def test_a_closed_lash_opens_again(embedded: FakeEmbedded) -> None:
     """The next use opens it."""
     lash = Lash()
     for _ in range(2):
-        lash._connections.blocking()
+        lash._sessions.blocking()
         lash.blocking.close()
 
     assert len(embedded.opened_by) == embedded.closed == 2
 
 
 def test_a_registry_taken_before_a_loop_runs_belongs_to_that_loop() -> None:
-    """In ``asyncio.run(Worker(lash.registry).run())`` tasks that submit use the same connection as the worker."""
+    """In ``asyncio.run(Worker(lash.registry).run())`` tasks that submit use the same session as the worker."""
     lash = Lash(fakeredis.FakeAsyncRedis())
     before = lash.registry
 
@@ -160,7 +160,7 @@ def test_a_registry_taken_before_a_loop_runs_belongs_to_that_loop() -> None:
 
 
 def test_one_lash_serves_one_event_loop_after_another() -> None:
-    """Also if it was not closed: a connection belongs to the loop that opened it."""
+    """Also if it was not closed: a session belongs to the loop that opened it."""
     lash = Lash(fakeredis.FakeAsyncRedis())
     task = lash.task(recovery="rerunnable", name="work")(lambda: None)
 
@@ -172,11 +172,11 @@ def test_one_lash_serves_one_event_loop_after_another() -> None:
     assert len(ids) == 3
     assert all(lash.blocking.process(each).blocking.record().id == each for each in ids)
     lash.blocking.close()
-    assert lash._connections._by_loop == {}
+    assert lash._sessions._by_loop == {}
 
 
 async def test_blocking_and_async_code_use_the_same_fake_server() -> None:
-    """Both connections take the server of a fakeredis client."""
+    """Both sessions take the server of a fakeredis client."""
     async with Lash(fakeredis.FakeAsyncRedis()) as lash:
         step = lash.blocking.expect("approval:1")
 

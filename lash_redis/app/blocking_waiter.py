@@ -1,0 +1,106 @@
+"""Wait for the end of processes in threads, in the way of ``waiter`` (rules 9.3 and 9.5)."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from lash_redis.app.wait import Wait, closed_error, ended_id, reread_delay_s, retry_delay_s
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.model import ProcessRecord
+from lash_redis.core.timing import boottime_ms, random_token
+from lash_redis.registry.blocking import BlockingRegistry
+from lash_redis.registry.listening import listen_blocking
+
+_CLOSE_TIMEOUT_S: Final = 1.0
+
+
+class BlockingWaiter:
+    """All waits of code without an event loop. One thread listens for all; each waiting thread reads its own row.
+
+    If the server hangs, a read may last longer than the wait's timeout, by the registry's attempts and their timeouts.
+    """
+
+    def __init__(self, registry: BlockingRegistry) -> None:
+        self._registry = registry
+        self._name = random_token()
+        self._changing = threading.Condition()
+        self._waits: dict[str, list[threading.Event]] = {}  # set when the row is to be read again
+        self._stopped = threading.Event()
+        self._listener: threading.Thread | None = None
+
+    def wait_for(self, wait: Wait) -> ProcessRecord:
+        """Wait until the process has ended, and return its record; errors as of ``Waiter.wait_for``."""
+        deadline_ms = None if wait.timeout is None else boottime_ms() + wait.timeout * 1000
+        with self._read_again_event(wait.process_id) as read_again:
+            outages: list[RegistryUnavailable] = []
+            while True:
+                read_again.clear()  # before the read: a message during the read asks for another
+                pause_s = reread_delay_s()
+                try:
+                    row = self._registry.watch([wait.process_id], self._name)[0]
+                except RegistryUnavailable as outage:
+                    outages.append(outage)
+                    pause_s = retry_delay_s(len(outages))
+                else:
+                    outages.clear()
+                    record = wait.record_if_ended(row)
+                    if record is not None:
+                        return record
+                    self._listen()
+                if deadline_ms is not None:
+                    left_s = (deadline_ms - boottime_ms()) / 1000
+                    if left_s <= 0:
+                        raise wait.timeout_error(outages)
+                    pause_s = min(pause_s, left_s)
+                read_again.wait(pause_s)
+                if self._stopped.is_set():
+                    raise closed_error()
+
+    def close(self) -> None:
+        """End the subscription, and end every wait with an error."""
+        self._stopped.set()
+        self._on_subscribed()  # wakes every waiting thread
+        with self._changing:  # the connections are closed next, and no thread should be reading then
+            self._changing.wait_for(lambda: not self._waits, _CLOSE_TIMEOUT_S)
+
+    @contextlib.contextmanager
+    def _read_again_event(self, process_id: str) -> Iterator[threading.Event]:
+        read_again = threading.Event()
+        with self._changing:
+            self._waits.setdefault(process_id, []).append(read_again)
+        try:
+            yield read_again
+        finally:
+            with self._changing:
+                waits = self._waits[process_id]
+                waits.remove(read_again)
+                if not waits:
+                    del self._waits[process_id]
+                    self._changing.notify_all()
+
+    def _listen(self) -> None:
+        with self._changing:
+            # A thread does not survive os.fork in the child, so that its presence is no proof that it runs.
+            if self._stopped.is_set() or (self._listener is not None and self._listener.is_alive()):
+                return
+            self._listener = threading.Thread(
+                target=listen_blocking,
+                args=(self._registry, self._name, self._on_message, self._on_subscribed, self._stopped),
+                name="lash-redis-listener",
+                daemon=True,
+            )
+            self._listener.start()
+
+    def _on_message(self, _partition: int, text: str) -> None:
+        with self._changing:
+            for read_again in self._waits.get(ended_id(text), ()):
+                read_again.set()
+
+    def _on_subscribed(self) -> None:
+        with self._changing:
+            for waits in self._waits.values():
+                for read_again in waits:
+                    read_again.set()

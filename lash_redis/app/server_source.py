@@ -1,0 +1,49 @@
+"""Where a ``Lash`` and the operators find the server."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from lash_redis.embedded.connect import EmbeddedServer
+
+URL_VARIABLE: Final = "LASH_REDIS_URL"
+
+
+class ServerSource:
+    """Where the server comes from: what the user gave, else ``$LASH_REDIS_URL``, else the embedded server.
+
+    It is a user of the embedded server from ``get`` to ``release``.
+    """
+
+    def __init__(self, given: Any) -> None:
+        self._given = given
+        self._embedded: EmbeddedServer | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether ``get`` returns at once."""
+        return self._given is not None or self._embedded is not None or bool(os.environ.get(URL_VARIABLE))
+
+    def get(self) -> Any:
+        """Return a URL or a client; block while the embedded server starts."""
+        if self._given is not None:
+            return self._given
+        if url := os.environ.get(URL_VARIABLE):
+            return url
+        from lash_redis.embedded.connect import open_embedded  # noqa: PLC0415 - not needed with a URL
+
+        with self._lock:
+            if self._embedded is None:
+                self._embedded = open_embedded()
+            return self._embedded.url
+
+    def release(self) -> None:
+        """Stop being a user of the embedded server."""
+        with self._lock:
+            embedded, self._embedded = self._embedded, None
+        if embedded is not None:
+            embedded.close()
