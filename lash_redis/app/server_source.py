@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from lash_redis.registry.transport.address import URL_VARIABLE
 
 if TYPE_CHECKING:
     from lash_redis.embedded.connect import EmbeddedServer
-
-URL_VARIABLE: Final = "LASH_REDIS_URL"
 
 
 class ServerSource:

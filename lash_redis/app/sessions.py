@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from lash_redis.app.blocking_waiter import BlockingWaiter
-from lash_redis.app.server_source import URL_VARIABLE, ServerSource
+from lash_redis.app.server_source import ServerSource
 from lash_redis.app.waiter import Waiter
 from lash_redis.core.errors import SettingsError
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.address import URL_VARIABLE
 
 
 class Session:

@@ -11,24 +11,22 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
-from lash_redis.app.server_source import URL_VARIABLE
 from lash_redis.cli.render import printable
 from lash_redis.core.checks import checked_id, checked_namespace
 from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.operate.connect import NoServer, open_registry
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.address import URL_VARIABLE, checked_url
 
 Verb = Callable[[ProcessRegistry, argparse.Namespace], Awaitable[str]]
 
 REFUSED: Final = 1
 INTERRUPTED: Final = 130  # as shells report it: 128 + SIGINT
-_SCHEMES: Final = ("redis", "rediss", "unix")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,24 +60,6 @@ def checked_by(check: Callable[[str], Any]) -> Callable[[str], Any]:
     return checked
 
 
-def checked_url(value: str) -> str:
-    """Return ``value`` if it may be a server's URL. The error does not repeat the value, which may hold a password.
-
-    Raises:
-        SettingsError: another scheme, or a port that is no number.
-    """
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise SettingsError(
-            "expected a URL whose parts can be told apart (in a password, / ? # and @ are percent-encoded)"
-        ) from None
-    if parts.scheme not in _SCHEMES:
-        raise SettingsError("expected a URL that begins with redis://, rediss:// or unix://")
-    return value
-
-
 def answer(args: argparse.Namespace, verb: Verb) -> int:
     """Run a verb on the registry that ``args`` name, print its text, and return the exit code."""
     try:
@@ -110,44 +90,11 @@ def _print(text: str) -> None:
 
 
 async def _asked(args: argparse.Namespace, verb: Verb) -> str:
-    with _server(args.url) as url:
-        registry = ProcessRegistry(url, args.namespace, partitions=None)
-        try:
-            await _open(registry)
-            return await verb(registry, args)
-        finally:
-            await registry.aclose()
-
-
-async def _open(registry: ProcessRegistry) -> None:
     try:
-        await registry.open()
-    except LashError:
-        raise
-    except (TypeError, ValueError):
-        # For an option in the URL that redis-py does not know, its message may quote the URL.
-        raise SettingsError("expected a URL that redis-py can use; one of its parts or options is not") from None
-
-
-@contextmanager
-def _server(url: str | None) -> Iterator[str]:
-    """Yield the server's URL; if it is the embedded server's, keep that server running meanwhile."""
-    given = url or os.environ.get(URL_VARIABLE)
-    if given:
-        yield checked_url(given)
-        return
-    from lash_redis.embedded.connect import open_embedded
-    from lash_redis.embedded.locks import SERVER
-    from lash_redis.embedded.project import data_folder
-
-    data = data_folder()
-    if not (data / SERVER).exists():
+        async with open_registry(args.url, args.namespace) as registry:
+            return await verb(registry, args)
+    except NoServer as error:
         raise SettingsError(
             f"expected --url or ${URL_VARIABLE} to say where the server is, got neither, "
-            f"and no embedded server has left data in {data}"
-        )
-    server = open_embedded(data=data)
-    try:
-        yield server.url
-    finally:
-        server.close()
+            f"and no embedded server has left data in {error.data}"
+        ) from None

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import quote
 
 from lash_redis.core.timing import boottime_ms, pause
+from lash_redis.embedded.folders import data_folder, prepare, server_url
 from lash_redis.embedded.launch import LOADING, READY, server_state, start_guardian, unavailable
 from lash_redis.embedded.locks import USERS, FileLock
-from lash_redis.embedded.project import data_folder, prepare, socket_path
 
 _TIMEOUT_MS = 15_000
 _LAUNCH_EVERY_MS = 1_000
@@ -35,7 +34,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """The URL for redis-py: ``unix:///….sock``, database 0."""
-        return f"unix://{quote(os.fspath(socket_path(self.data)))}"
+        return server_url(self.data)
 
     @property
     def is_open(self) -> bool:

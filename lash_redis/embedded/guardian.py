@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 from lash_redis.core.timing import boottime_ms, pause
+from lash_redis.embedded.folders import record_socket_folder
 from lash_redis.embedded.launch import HELD, STARTED, shut_down
 from lash_redis.embedded.locks import SERVER, USERS, WRITER, FileLock
-from lash_redis.embedded.project import record_socket_folder
 from lash_redis.embedded.server import Server
 
 _POLL_S = 1.0

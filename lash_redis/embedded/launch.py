@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.embedded.folders import socket_path
 from lash_redis.embedded.locks import SERVER, FileLock
-from lash_redis.embedded.project import socket_path
 from lash_redis.embedded.server import server_binary
 
 STARTED, HELD = 0, 3  # exit status of a guardian's start: it became the guardian, or there is one

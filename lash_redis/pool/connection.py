@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
-from lash_redis.embedded.locks import SERVER
-from lash_redis.embedded.project import data_folder, socket_path
+from lash_redis.embedded.folders import data_folder, is_prepared, server_url
 from lash_redis.pool.messages import RegistryLocation
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -33,8 +31,7 @@ def _embedded_data(url: str) -> str | None:
     if not url.startswith("unix:"):
         return None
     data = data_folder()
-    is_embedded = (data / SERVER).exists() and url == f"unix://{quote(str(socket_path(data)))}"
-    return str(data) if is_embedded else None
+    return str(data) if is_prepared(data) and url == server_url(data) else None
 
 
 class PoolConnection:

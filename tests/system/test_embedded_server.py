@@ -20,9 +20,9 @@ import redis
 
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
+from lash_redis.embedded.folders import prepare, socket_path
 from lash_redis.embedded.launch import start_guardian
 from lash_redis.embedded.locks import SERVER, USERS, WRITER, FileLock
-from lash_redis.embedded.project import prepare, socket_path
 from lash_redis.embedded.server import Server, server_binary
 from tests.support import block_until
 

@@ -12,9 +12,10 @@ import fakeredis
 import pytest
 
 from lash_redis.app.lash import Lash
-from lash_redis.app.server_source import URL_VARIABLE, ServerSource
+from lash_redis.app.server_source import ServerSource
 from lash_redis.core.errors import SettingsError
 from lash_redis.embedded import connect
+from lash_redis.registry.transport.address import URL_VARIABLE
 
 
 class FakeEmbedded:

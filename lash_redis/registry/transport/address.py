@@ -17,12 +17,32 @@ if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
+URL_VARIABLE: Final = "LASH_REDIS_URL"
 DEFAULT_TIMEOUT_S: Final = 5.0
+_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+_ANY_SCHEME: Final = "redis://, rediss:// or unix://"
 _OF_THE_OTHER_CLIENT: Final = ("maint_notifications", "orig_", "himport")
 _OURS_TO_SET: Final = (
     "retry", "retry_on_error", "retry_on_timeout", "socket_timeout", "socket_connect_timeout", "health_check_interval",
     "client_class", "connected", "event_dispatcher",
 )  # fmt: skip
+
+
+def checked_url(value: str) -> str:
+    """Return ``value`` if it may be a server's URL. The error does not repeat the value, which may hold a password.
+
+    Raises:
+        SettingsError: another scheme, or a port that is no number.
+    """
+    try:
+        _ = urlsplit(value).port
+    except ValueError:
+        raise SettingsError(
+            "expected a URL whose parts can be told apart (in a password, / ? # and @ are percent-encoded)"
+        ) from None
+    if not value.startswith(_SCHEMES):
+        raise SettingsError(f"expected a URL that begins with {_ANY_SCHEME}")
+    return value
 
 
 class Address:
@@ -47,9 +67,9 @@ class Address:
             self._read_client(source)
 
     def _read_url(self, url: str) -> None:
-        if not url.startswith(("redis://", "rediss://", "unix://")):
+        if not url.startswith(_SCHEMES):
             without_password = url.rpartition("@")[2].partition("?")[0]
-            raise SettingsError(f"expected url to begin with redis://, rediss:// or unix://, got {without_password!r}")
+            raise SettingsError(f"expected url to begin with {_ANY_SCHEME}, got {without_password!r}")
         self.url = url
 
     def _read_client(self, client: Any) -> None:

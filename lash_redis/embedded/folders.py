@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.embedded.locks import SERVER
@@ -73,6 +74,20 @@ def prepare(data: Path) -> None:
             f"expected a data folder that this user can create and write, got {data} ({error}); "
             f"set ${_DATA_VARIABLE} to another one"
         ) from error
+
+
+def is_prepared(data: Path) -> bool:
+    """Return whether ``data`` is a data folder that an embedded server has used or may use."""
+    return (data / SERVER).exists()
+
+
+def server_url(data: Path) -> str:
+    """Return the URL of the server of ``data``, a prepared folder: ``unix:///….sock``, database 0.
+
+    Raises:
+        SettingsError: as for ``socket_path``.
+    """
+    return f"unix://{quote(os.fspath(socket_path(data)))}"
 
 
 def socket_path(data: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lash_redis.core.errors import SettingsError
-from lash_redis.embedded import project
+from lash_redis.embedded import folders
 from lash_redis.embedded.connect import open_embedded
 from lash_redis.embedded.locks import SERVER, FileLock
 from lash_redis.embedded.server import server_binary
@@ -40,7 +40,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def data(tmp_path: Path) -> Path:
     """Return a prepared data folder with a path that is too long for a socket."""
     folder = tmp_path / ("long" * 30) / ".lash-redis"
-    project.prepare(folder)
+    folders.prepare(folder)
     return folder
 
 
@@ -52,23 +52,23 @@ def test_the_project_is_the_nearest_ancestor_with_a_marker(tmp_path: Path, marke
     for folder in (inner, inner.parent):
         (folder / marker).touch()
 
-    assert project.data_folder(inner / "src" / "deep") == inner / ".lash-redis"
-    assert project.data_folder(inner) == inner / ".lash-redis"
-    assert project.data_folder(inner.parent) == inner.parent / ".lash-redis"
+    assert folders.data_folder(inner / "src" / "deep") == inner / ".lash-redis"
+    assert folders.data_folder(inner) == inner / ".lash-redis"
+    assert folders.data_folder(inner.parent) == inner.parent / ".lash-redis"
 
 
 def test_without_a_project_the_folder_itself_is_it() -> None:
     """A folder without a marker in its ancestors is its own project."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as bare:  # noqa: PTH112
-        assert project.project_folder(Path(bare)) == Path(bare)
+        assert folders.project_folder(Path(bare)) == Path(bare)
 
 
 def test_the_environment_overrides_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``$LASH_REDIS_DATA`` names the data folder itself. An argument comes before the variable."""
     monkeypatch.setenv("LASH_REDIS_DATA", str(tmp_path / "variable"))
 
-    assert project.data_folder(tmp_path) == tmp_path / "variable"
-    assert project.data_folder(tmp_path, tmp_path / "argument") == tmp_path / "argument"
+    assert folders.data_folder(tmp_path) == tmp_path / "variable"
+    assert folders.data_folder(tmp_path, tmp_path / "argument") == tmp_path / "argument"
 
 
 def test_one_folder_has_one_path_and_one_socket(tmp_path: Path) -> None:
@@ -76,23 +76,23 @@ def test_one_folder_has_one_path_and_one_socket(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
 
-    straight, linked = (project.data_folder(tmp_path, tmp_path / way) for way in ("real", "link"))
+    straight, linked = (folders.data_folder(tmp_path, tmp_path / way) for way in ("real", "link"))
     for folder in (straight, tmp_path):
-        project.prepare(folder)
+        folders.prepare(folder)
 
     assert straight == linked == tmp_path / "real"
-    assert project.socket_path(straight) != project.socket_path(tmp_path)
+    assert folders.socket_path(straight) != folders.socket_path(tmp_path)
 
 
 def test_data_that_was_created_again_has_another_socket(data: Path) -> None:
     """A user who deleted the data must not use the server that still has it."""
-    before = project.socket_path(data)
+    before = folders.socket_path(data)
     kept_open = FileLock(data / SERVER)
 
     shutil.rmtree(data)
-    project.prepare(data)
+    folders.prepare(data)
 
-    assert project.socket_path(data) != before
+    assert folders.socket_path(data) != before
     kept_open.close()
 
 
@@ -101,14 +101,14 @@ def test_a_deleted_data_folder_is_named_in_the_error(data: Path) -> None:
     shutil.rmtree(data)
 
     with pytest.raises(SettingsError, match=rf"{data}, but it has gone"):
-        project.socket_path(data)
+        folders.socket_path(data)
 
 
 def test_a_new_data_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None:
     """No other user reads the data, and nobody commits it by accident."""
     data = tmp_path / "new" / ".lash-redis"
 
-    project.prepare(data)
+    folders.prepare(data)
 
     assert data.stat().st_mode & 0o777 == 0o700
     assert (data / ".gitignore").read_text() == "*\n"
@@ -116,7 +116,7 @@ def test_a_new_data_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None
 
 def test_an_existing_folder_stays_as_it_is(tmp_path: Path) -> None:
     """Git goes on tracking a folder that somebody else made."""
-    project.prepare(tmp_path)
+    folders.prepare(tmp_path)
 
     assert not (tmp_path / ".gitignore").exists()
 
@@ -124,7 +124,7 @@ def test_an_existing_folder_stays_as_it_is(tmp_path: Path) -> None:
 def test_the_deepest_and_latest_mount_decides_the_file_system() -> None:
     """A local disk below a network mount is local, a later mount hides an earlier one, and names are unescaped."""
     found = {
-        path: project.filesystem_type(Path(path), MOUNTS)
+        path: folders.filesystem_type(Path(path), MOUNTS)
         for path in ("/opt/x", "/srv", "/srv/x", "/srv2/x", "/srv/local disk/x", "/mnt/share/x", "/mnt/far/x")
     }
 
@@ -134,10 +134,10 @@ def test_the_deepest_and_latest_mount_decides_the_file_system() -> None:
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Two machines must not write one append-only file. The message names the folder, the type and what to do."""
-    monkeypatch.setattr(project, "filesystem_type", lambda *_: kind)
+    monkeypatch.setattr(folders, "filesystem_type", lambda *_: kind)
 
     with pytest.raises(SettingsError, match=rf"got {tmp_path}/far.*{kind}.*LASH_REDIS_DATA"):
-        project.prepare(tmp_path / "far")
+        folders.prepare(tmp_path / "far")
     assert not (tmp_path / "far").exists()
 
 
@@ -155,13 +155,13 @@ def test_a_file_is_no_data_folder(tmp_path: Path, data: str) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(SettingsError, match=str(tmp_path / data)):
-        project.prepare(tmp_path / data)
+        folders.prepare(tmp_path / data)
 
 
 def test_the_socket_lies_in_the_runtime_folder(data: Path, runtime: Path) -> None:
     """The socket's path is short, however long the path of the data is."""
-    assert project.socket_path(data).parent == runtime
-    assert len(os.fsencode(project.socket_path(data))) <= project.MAX_SOCKET_BYTES
+    assert folders.socket_path(data).parent == runtime
+    assert len(os.fsencode(folders.socket_path(data))) <= folders.MAX_SOCKET_BYTES
 
 
 @pytest.mark.parametrize("runtime_dir", ["relative", "/nowhere/at/all", "too/" * 30, None])
@@ -178,7 +178,7 @@ def test_without_a_usable_runtime_folder_the_socket_lies_in_a_private_one(
     else:
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime_dir)
 
-    folder = project.socket_path(data).parent
+    folder = folders.socket_path(data).parent
 
     assert folder == runtime / f"lash-redis-{os.getuid()}"
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -190,11 +190,11 @@ def test_a_socket_folder_that_others_can_enter_is_refused(
     """In a folder that another user can write, the socket could belong to that user."""
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setattr(tempfile, "tempdir", str(runtime))
-    folder = project.socket_path(data).parent
+    folder = folders.socket_path(data).parent
     folder.chmod(0o755)
 
     with pytest.raises(SettingsError, match=rf"{folder} .*mode 700"):
-        project.socket_path(data)
+        folders.socket_path(data)
 
 
 def test_a_linked_socket_folder_is_refused(data: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,41 +205,41 @@ def test_a_linked_socket_folder_is_refused(data: Path, runtime: Path, monkeypatc
     (runtime / f"lash-redis-{os.getuid()}").symlink_to("elsewhere")
 
     with pytest.raises(SettingsError, match="mode 700"):
-        project.socket_path(data)
+        folders.socket_path(data)
 
 
 def test_a_socket_path_that_fits_nowhere_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel would cut it off in silence. The message names the limit, the paths and what to do."""
-    monkeypatch.setattr(project, "MAX_SOCKET_BYTES", 20)
+    monkeypatch.setattr(folders, "MAX_SOCKET_BYTES", 20)
 
     with pytest.raises(SettingsError, match=r"at most 20 bytes, got /.*lash-redis-.*XDG_RUNTIME_DIR"):
-        project.socket_path(data)
+        folders.socket_path(data)
 
 
 def test_users_with_other_environments_find_the_recorded_socket(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cron job has no ``$XDG_RUNTIME_DIR``. It uses the folder that the guardian has recorded."""
-    here = project.socket_path(data)
-    project.record_socket_folder(data, here)
+    here = folders.socket_path(data)
+    folders.record_socket_folder(data, here)
     monkeypatch.delenv("XDG_RUNTIME_DIR")
 
-    assert project.socket_path(data) == here
+    assert folders.socket_path(data) == here
 
 
 def test_a_copied_project_does_not_find_the_socket_of_its_original(data: Path, tmp_path: Path) -> None:
     """The copied record holds the folder, and not the name of the socket."""
-    project.record_socket_folder(data, project.socket_path(data))
+    folders.record_socket_folder(data, folders.socket_path(data))
 
     copied = shutil.copytree(data, tmp_path / "copied")
 
-    assert project.socket_path(copied) != project.socket_path(data)
+    assert folders.socket_path(copied) != folders.socket_path(data)
 
 
 def test_a_recorded_folder_that_is_not_private_is_not_used(data: Path, tmp_path: Path, runtime: Path) -> None:
     """After a restart of the machine another user may have made a folder of that name."""
     tmp_path.chmod(0o755)
-    project.record_socket_folder(data, tmp_path / "any.sock")
+    folders.record_socket_folder(data, tmp_path / "any.sock")
 
-    assert project.socket_path(data).parent == runtime
+    assert folders.socket_path(data).parent == runtime
 
 
 def test_a_lock_is_shared_or_exclusive(tmp_path: Path) -> None:

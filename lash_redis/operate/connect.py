@@ -1,0 +1,72 @@
+"""Open the registry that an operator names: at a URL, at ``$LASH_REDIS_URL``, or in the project's embedded server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from lash_redis.app.server_source import ServerSource
+from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.address import URL_VARIABLE, checked_url
+
+
+class NoServer(SettingsError):
+    """Nothing says where the server is. ``data`` is the folder where an embedded server would have left data."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        super().__init__(
+            f"expected a URL or ${URL_VARIABLE} to say where the server is, got neither, "
+            f"and no embedded server has left data in {data}"
+        )
+
+
+@asynccontextmanager
+async def open_registry(url: str | None, namespace: str) -> AsyncIterator[ProcessRegistry]:
+    """Yield the open registry of a namespace that exists; close it afterwards.
+
+    The embedded server is used only if it has left data. It is kept running meanwhile.
+
+    Args:
+        url: of the server; None or empty: ``$LASH_REDIS_URL``, else the project's embedded server.
+        namespace: its name.
+
+    Raises:
+        NoServer: nothing says where the server is.
+        SettingsError: the URL or the namespace's name is outside what is allowed. No message repeats the URL.
+        NamespaceMismatch: the namespace does not exist.
+        RegistryUnavailable, UnsafeServerError: the server cannot be used.
+    """
+    source = ServerSource(url or None)
+    if not source.is_known:
+        _expect_embedded_data()
+    try:
+        registry = ProcessRegistry(checked_url(await asyncio.to_thread(source.get)), namespace, partitions=None)
+        try:
+            await _open(registry)
+            yield registry
+        finally:
+            await registry.aclose()
+    finally:
+        source.release()
+
+
+def _expect_embedded_data() -> None:
+    from lash_redis.embedded.folders import data_folder, is_prepared  # noqa: PLC0415 - not needed with a URL
+
+    data = data_folder()
+    if not is_prepared(data):
+        raise NoServer(data)
+
+
+async def _open(registry: ProcessRegistry) -> None:
+    try:
+        await registry.open()
+    except LashError:
+        raise
+    except (TypeError, ValueError):
+        # For an option in the URL that redis-py does not know, its message may quote the URL.
+        raise SettingsError("expected a URL that redis-py can use; one of its parts or options is not") from None
