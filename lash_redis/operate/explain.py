@@ -30,7 +30,7 @@ _SWEEP: Final = {
 }
 
 
-class Life(enum.Enum):
+class OwnerLife(enum.Enum):
     """Whether an owner lives, as far as that can be proven."""
 
     ALIVE = "alive"
@@ -41,7 +41,7 @@ class Life(enum.Enum):
 class OwnerState(msgspec.Struct, frozen=True):
     """Whether one owner lives, a sentence that says why, and the proof if it is dead."""
 
-    life: Life
+    life: OwnerLife
     text: str
     proof: Proof | None = None
 
@@ -101,26 +101,26 @@ async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str
     if not found or found[0].digest != digest or found[0].death is None:
         return None
     proof = reaped(found[0].death)
-    return OwnerState(Life.DEAD, f"its death was recorded: {proof.detail}", proof)
+    return OwnerState(OwnerLife.DEAD, f"its death was recorded: {proof.detail}", proof)
 
 
 def owner_state(owner: LeaseOwner, me: LeaseOwner) -> OwnerState:
     """Say whether an owner lives as far as this machine can prove it; ``me`` is this OS process."""
     match owner.proof_of_death(me):
         case "gone":
-            return OwnerState(Life.DEAD, "its pid is gone from this machine", Proof("gone"))
+            return OwnerState(OwnerLife.DEAD, "its pid is gone from this machine", Proof("gone"))
         case "replaced":
-            return OwnerState(Life.DEAD, "its pid has another OS process now", Proof("replaced"))
+            return OwnerState(OwnerLife.DEAD, "its pid has another OS process now", Proof("replaced"))
     mine, theirs = me.liveness, owner.liveness
     if not isinstance(theirs, LocalProcess):
-        return OwnerState(Life.UNKNOWN, "it says nothing of itself by which its death could be proven")
+        return OwnerState(OwnerLife.UNKNOWN, "it says nothing of itself by which its death could be proven")
     if not isinstance(mine, LocalProcess):
-        return OwnerState(Life.UNKNOWN, "this machine proves no deaths")
+        return OwnerState(OwnerLife.UNKNOWN, "this machine proves no deaths")
     if (theirs.host_id, theirs.boot_id) != (mine.host_id, mine.boot_id):
-        return OwnerState(Life.UNKNOWN, "it ran on another machine, in another container, or before a reboot")
+        return OwnerState(OwnerLife.UNKNOWN, "it ran on another machine, in another container, or before a reboot")
     if _answers_as_itself(owner, theirs, me):
-        return OwnerState(Life.ALIVE, f"pid {theirs.pid} of this machine is that very OS process")
-    return OwnerState(Life.UNKNOWN, "this machine does not say enough about its pid")
+        return OwnerState(OwnerLife.ALIVE, f"pid {theirs.pid} of this machine is that very OS process")
+    return OwnerState(OwnerLife.UNKNOWN, "this machine does not say enough about its pid")
 
 
 def _answers_as_itself(owner: LeaseOwner, liveness: LocalProcess, me: LeaseOwner) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 from lash_redis.core.model import AbandonRequest, CancelRequest, RecoveryDisposition
 from lash_redis.core.timing import wall_ms
 from lash_redis.core.verdict import Action
-from lash_redis.operate.explain import Explanation, Life, explain
+from lash_redis.operate.explain import Explanation, OwnerLife, explain
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -80,6 +80,6 @@ def _after_abandon(explanation: Explanation) -> str:
         "the next sweep writes abandoned: within seconds, while any worker runs "
         "(if its owner comes back first, it is asked to stop)"
     )
-    if starter is not None and starter.life is Life.ALIVE:
+    if starter is not None and starter.life is OwnerLife.ALIVE:
         return f"{settles}. Mind: its starter is alive ({starter.text}) and may still be running it"
     return settles

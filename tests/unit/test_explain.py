@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
-from lash_redis.operate.explain import Life, owner_state
+from lash_redis.operate.explain import OwnerLife, owner_state
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="proof of death by pid needs Linux")
 
@@ -43,8 +43,8 @@ def test_a_child_is_alive_until_it_is_reaped_and_dead_then(me: LeaseOwner) -> No
     child.communicate()
     after = owner_state(owner, me)
 
-    assert (before.life, before.proof) == (Life.ALIVE, None)
-    assert after.life is Life.DEAD
+    assert (before.life, before.proof) == (OwnerLife.ALIVE, None)
+    assert after.life is OwnerLife.DEAD
     assert after.proof is not None
     assert after.proof.kind == "gone"
 
@@ -53,7 +53,7 @@ def test_a_pid_with_another_start_is_another_process(me: LeaseOwner) -> None:
     """A pid that was used again is a proof of death, and named as such."""
     state = owner_state(changed(me, process_start="1"), me)
 
-    assert state.life is Life.DEAD
+    assert state.life is OwnerLife.DEAD
     assert state.proof is not None
     assert state.proof.kind == "replaced"
 
@@ -63,23 +63,23 @@ def test_a_pid_with_another_start_is_another_process(me: LeaseOwner) -> None:
 )
 def test_what_this_machine_cannot_judge_is_unknown(liveness: dict[str, object], me: LeaseOwner) -> None:
     """Another machine, another boot, a pid that is none: neither dead nor alive."""
-    assert owner_state(changed(me, **liveness), me).life is Life.UNKNOWN
+    assert owner_state(changed(me, **liveness), me).life is OwnerLife.UNKNOWN
 
 
 def test_an_opaque_owner_is_unknown(me: LeaseOwner) -> None:
     """It said nothing of itself by which anything could be proven."""
-    assert owner_state(LeaseOwner.opaque("silent", "silent-1"), me).life is Life.UNKNOWN
+    assert owner_state(LeaseOwner.opaque("silent", "silent-1"), me).life is OwnerLife.UNKNOWN
 
 
 def test_an_opaque_asker_proves_nothing(me: LeaseOwner) -> None:
     """A machine that does not say enough of itself judges nobody."""
     asker = LeaseOwner.opaque("asker", "asker-1")
 
-    assert owner_state(changed(me, pid=2**22 + 1), asker).life is Life.UNKNOWN
+    assert owner_state(changed(me, pid=2**22 + 1), asker).life is OwnerLife.UNKNOWN
 
 
 def test_a_process_that_cannot_be_read_is_not_called_alive(me: LeaseOwner, monkeypatch: pytest.MonkeyPatch) -> None:
     """That a pid exists does not say whose it is: without its start it is unknown."""
     monkeypatch.setattr("lash_redis.core.liveness._start_of", lambda _pid: None)
 
-    assert owner_state(changed(me, pid=os.getpid()), me).life is Life.UNKNOWN
+    assert owner_state(changed(me, pid=os.getpid()), me).life is OwnerLife.UNKNOWN

@@ -15,7 +15,7 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Phase, ProcessStatus, Success
 from lash_redis.core.places import BY_URGENCY
 from lash_redis.operate.counts import count
-from lash_redis.operate.explain import Life, explain
+from lash_redis.operate.explain import OwnerLife, explain
 from lash_redis.operate.requests import RequestReport, abandon, cancel
 from lash_redis.operate.views import explanation_view, namespace_view, request_view
 from lash_redis.registry.registry import ProcessRegistry
@@ -90,7 +90,7 @@ async def test_an_explanation_names_the_line_and_what_a_sweep_does(registry: Pro
 
     assert bound.starter is not None
     assert bound.starter == bound.holder
-    assert (bound.starter.life, bound.verdict.line, bound.sweep_does) == (Life.UNKNOWN, 4, "leaves it as it is")
+    assert (bound.starter.life, bound.verdict.line, bound.sweep_does) == (OwnerLife.UNKNOWN, 4, "leaves it as it is")
     assert (ended.starter, ended.holder, ended.verdict.line) == (None, None, 1)
 
 
