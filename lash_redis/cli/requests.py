@@ -7,9 +7,12 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from lash_redis.cli.connect import add_options, add_process_id, answer, checked_by
 from lash_redis.cli.render import json_text, moment, printable
 from lash_redis.core.checks import checked_text
+from lash_redis.core.verdict import Action
 from lash_redis.operate.requests import RequestReport
 from lash_redis.operate.views import request_view
 from lash_redis.registry.registry import ProcessRegistry
@@ -32,8 +35,15 @@ def _text(name: str, at_most: int) -> Callable[[str], str]:
 
 
 async def _asked(ask: Ask, registry: ProcessRegistry, args: argparse.Namespace) -> str:
-    report = await ask(registry, args.id, args.by, args.reason)
+    report = _with_command(await ask(registry, args.id, args.by, args.reason))
     return json_text(request_view(report)) if args.json else _for_people(args.id, report)
+
+
+def _with_command(report: RequestReport) -> RequestReport:
+    """Name the command that settles what is uncertain."""
+    if report.explanation.verdict.action is not Action.UNCERTAIN:
+        return report
+    return msgspec.structs.replace(report, follows=f"{report.follows}: lash-redis abandon says that you accept it")
 
 
 def _for_people(process_id: str, report: RequestReport) -> str:

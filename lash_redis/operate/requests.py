@@ -17,7 +17,7 @@ class RequestReport(msgspec.Struct, frozen=True):
     Attributes:
         recorded: the request was recorded now (False: an earlier one stands).
         request: the request that stands: the first one that was made.
-        follows: what happens now, one sentence without its end.
+        follows: what happens now, one sentence without its end. A user interface adds how its users make a request.
         explanation: the process as it stands now.
     """
 
@@ -63,7 +63,7 @@ def _after_cancel(explanation: Explanation) -> str:
     if not explanation.facts.takeable and row.holder is not None:
         return f"{row.holder.owner_id} holds it and is told; the work ends as cancelled if it lets itself be stopped"
     if explanation.verdict.action is Action.UNCERTAIN:
-        return "it is uncertain, and a cancel settles no uncertainty: lash-redis abandon says that you accept it"
+        return "it is uncertain, and a cancel settles no uncertainty"
     return f"nobody holds it: the next sweep {explanation.sweep_does}"
 
 

@@ -174,7 +174,9 @@ async def test_cancel_does_not_claim_to_settle_uncertainty(cli: Cli, registry: P
     await registry.register(work("runs", RERUNNABLE))
     await begun(registry, "runs", ADA)
 
-    assert "abandon" in output(cli("cancel", "lost", "--by", "ada", "--reason", "late"))
+    says = "a cancel settles no uncertainty: lash-redis abandon says that you accept it"
+    assert says in output(cli("cancel", "lost", "--by", "ada", "--reason", "late"))
+    assert says in output(cli("cancel", "lost", "--by", "ada", "--reason", "late", "--json"))
     assert "ada holds it and is told" in output(cli("cancel", "runs", "--by", "ada", "--reason", "late"))
 
 

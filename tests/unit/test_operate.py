@@ -54,13 +54,14 @@ async def registry() -> AsyncIterator[ProcessRegistry]:
     ],
 )
 async def test_a_request_says_what_follows(ask: Ask, process_id: str, follows: str, registry: ProcessRegistry) -> None:
-    """In one sentence, which every user interface shows."""
+    """In one sentence, which every user interface shows and which names no command of one of them."""
     report = await ask(registry, process_id, "ops", "enough")
 
     assert report.recorded
     assert report.request is not None
     assert (report.request.requested_by, report.request.reason) == ("ops", "enough")
     assert follows in report.follows
+    assert "lash-redis" not in report.follows
 
 
 @pytest.mark.parametrize("ask", [cancel, abandon])
