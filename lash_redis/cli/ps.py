@@ -10,8 +10,8 @@ from lash_redis.cli.render import ago, duration, json_text, loud, printable, tab
 from lash_redis.core.checks import MAX_BATCH, checked_int
 from lash_redis.core.model import Phase
 from lash_redis.core.places import BY_URGENCY
-from lash_redis.operate.counts import Totals, count
-from lash_redis.operate.views import NamespaceView, namespace_view, row_view
+from lash_redis.operate.counts import NamespaceView, Totals, count, namespace_view
+from lash_redis.operate.row_views import row_view
 from lash_redis.registry.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

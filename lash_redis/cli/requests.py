@@ -13,8 +13,7 @@ from lash_redis.cli.connect import add_options, add_process_id, answer, checked_
 from lash_redis.cli.render import json_text, moment, printable
 from lash_redis.core.checks import checked_text
 from lash_redis.core.verdict import Action
-from lash_redis.operate.requests import RequestReport
-from lash_redis.operate.views import request_view
+from lash_redis.operate.requests import RequestReport, request_view
 from lash_redis.registry.registry import ProcessRegistry
 
 Ask = Callable[[ProcessRegistry, str, str, str], Awaitable[RequestReport]]

@@ -22,8 +22,7 @@ from lash_redis.core.model import (
     TaskInput,
 )
 from lash_redis.core.verdict import Action
-from lash_redis.operate.explain import Explanation, OwnerState, explain
-from lash_redis.operate.views import explanation_view
+from lash_redis.operate.explain import Explanation, OwnerState, explain, explanation_view
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

@@ -1,13 +1,16 @@
-"""Count the processes of a namespace: by phase, by terminal status, and what needs attention."""
+"""Count the processes of a namespace: by phase, by terminal status, and what needs attention. Show the counts."""
 
 from __future__ import annotations
 
 from collections import Counter
+from typing import TypedDict
 
 import msgspec
 
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.places import BY_URGENCY, LEASED
+from lash_redis.operate.row_views import Plain, RowView, row_view
+from lash_redis.registry.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -45,3 +48,33 @@ async def count(registry: ProcessRegistry) -> Totals:
         abandon_requested,
         lapsed,
     )
+
+
+class NamespaceView(TypedDict):
+    """A namespace: its counts, and a page of its processes."""
+
+    namespace: str
+    partitions: int
+    server: Plain | None  # version, durability
+    phases: dict[str, int]
+    states: dict[str, int]
+    abandon_requested: int
+    processes: list[RowView]
+    cursor: str | None  # of the next page
+    lapsed: int
+
+
+def namespace_view(registry: ProcessRegistry, totals: Totals, page: ListedRows) -> NamespaceView:
+    """Return the counts of a namespace, and a page of its processes."""
+    server = registry.server
+    return {
+        "namespace": registry.namespace,
+        "partitions": registry.partitions,
+        "server": {"version": server.version, "durability": server.durability} if server else None,
+        "phases": {phase.value: number for phase, number in totals.phases.items()},
+        "states": {status.value: number for status, number in totals.statuses.items()},
+        "abandon_requested": totals.abandon_requested,
+        "processes": [row_view(row) for row in page.rows],
+        "cursor": page.cursor,
+        "lapsed": totals.lapsed,
+    }

@@ -7,7 +7,7 @@ That an owner is alive changes no verdict. It is shown to the operator who is ab
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import Final, TypedDict
 
 import msgspec
 
@@ -15,6 +15,7 @@ from lash_redis.core.errors import UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
+from lash_redis.operate.row_views import Plain, ProcessView, process_view
 from lash_redis.recovery.facts import NothingLocal, explained
 from lash_redis.recovery.proofs import Proof, reaped
 from lash_redis.registry.keys import owner_digest, partition_of
@@ -131,3 +132,53 @@ def _answers_as_itself(owner: LeaseOwner, liveness: LocalProcess, me: LeaseOwner
     other = msgspec.structs.replace(liveness, process_start=f"not {liveness.process_start}")
     readable = msgspec.structs.replace(owner, liveness=other).proof_of_death(me) == "replaced"
     return readable and owner.proof_of_death(me) is None
+
+
+class OwnerStateView(TypedDict):
+    """Whether an owner lives, as seen from here."""
+
+    life: str  # alive, dead or unknown
+    text: str
+    proof: Plain | None  # kind, detail
+
+
+class VerdictView(TypedDict):
+    """The line of the verdict's table that a process meets."""
+
+    line: int
+    action: str
+    text: str
+    writer: str | None
+    facts: Plain
+
+
+class ExplanationView(TypedDict):
+    """A process, its owners and its verdict."""
+
+    process: ProcessView
+    starter: OwnerStateView | None
+    holder: OwnerStateView | None
+    verdict: VerdictView
+
+
+def explanation_view(explanation: Explanation) -> ExplanationView:
+    """Return a process, its owners and its verdict."""
+    verdict = explanation.verdict
+    return {
+        "process": process_view(explanation.row),
+        "starter": _owner_state_view(explanation.starter),
+        "holder": _owner_state_view(explanation.holder),
+        "verdict": {
+            "line": verdict.line,
+            "action": verdict.action.value,
+            "text": verdict.text,
+            "writer": verdict.writer.value if verdict.writer else None,
+            "facts": msgspec.to_builtins(explanation.facts),
+        },
+    }
+
+
+def _owner_state_view(state: OwnerState | None) -> OwnerStateView | None:
+    if state is None:
+        return None
+    return {"life": state.life.value, "text": state.text, "proof": msgspec.to_builtins(state.proof)}

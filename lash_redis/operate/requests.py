@@ -7,7 +7,14 @@ import msgspec
 from lash_redis.core.model import AbandonRequest, CancelRequest, RecoveryDisposition
 from lash_redis.core.timing import wall_ms
 from lash_redis.core.verdict import Action
-from lash_redis.operate.explain import Explanation, OwnerLife, explain
+from lash_redis.operate.explain import (
+    Explanation,
+    ExplanationView,
+    OwnerLife,
+    explain,
+    explanation_view,
+)
+from lash_redis.operate.row_views import Plain
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -83,3 +90,21 @@ def _after_abandon(explanation: Explanation) -> str:
     if starter is not None and starter.life is OwnerLife.ALIVE:
         return f"{settles}. Mind: its starter is alive ({starter.text}) and may still be running it"
     return settles
+
+
+class RequestView(ExplanationView):
+    """What became of a request, and the process as it stands now."""
+
+    recorded: bool
+    request: Plain | None  # requested_by, requested_at_ms, reason
+    follows: str
+
+
+def request_view(report: RequestReport) -> RequestView:
+    """Return what became of a request, and the process as it stands now."""
+    return {
+        "recorded": report.recorded,
+        "request": msgspec.to_builtins(report.request),
+        "follows": report.follows,
+        **explanation_view(report.explanation),
+    }

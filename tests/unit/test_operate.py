@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import fakeredis
 import msgspec
@@ -13,11 +13,12 @@ import pytest
 from lash_redis.core.errors import NothingToAbandon, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Phase, ProcessStatus, Success
+from lash_redis.core.options import OPTIONS
 from lash_redis.core.places import BY_URGENCY
-from lash_redis.operate.counts import count
-from lash_redis.operate.explain import OwnerLife, explain
-from lash_redis.operate.requests import RequestReport, abandon, cancel
-from lash_redis.operate.views import explanation_view, namespace_view, request_view
+from lash_redis.operate.counts import count, namespace_view
+from lash_redis.operate.explain import OwnerLife, explain, explanation_view
+from lash_redis.operate.requests import RequestReport, abandon, cancel, request_view
+from lash_redis.operate.row_views import RowView, row_view
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, held, outside, work
 
@@ -122,3 +123,15 @@ async def test_views_are_plain_data(registry: ProcessRegistry) -> None:
     assert [json.loads(msgspec.json.encode(view)) for view in views] == views
     assert views[0]["processes"][0]["id"] == "uncertain"
     assert views[2]["process"]["outcome"] == {"status": "completed", "value": {"paid": True}}
+
+
+async def test_a_row_is_shown_with_every_option(registry: ProcessRegistry) -> None:
+    """An option that is added is shown without a change of the view, and a type checker knows its key."""
+    row = await registry.row("queued") or pytest.fail("it is registered")
+    shown: dict[str, Any] = {**row_view(row)}
+
+    assert {name: shown[name] for name in OPTIONS} == msgspec.to_builtins(row.options)
+    assert list(shown.keys() - get_type_hints(RowView).keys()) == []
+    assert {name: get_type_hints(RowView)[name] for name in OPTIONS} == {
+        name: field.type for name, field in OPTIONS.items()
+    }
