@@ -1,0 +1,44 @@
+"""What async code and code without an event loop can call: the same names, written twice."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lash_redis.app.blocking_waiter import BlockingWaiter
+from lash_redis.app.lash import BlockingLash, Lash
+from lash_redis.app.process import BlockingProcess, Process
+from lash_redis.app.sessions import BlockingSession, Session
+from lash_redis.app.task import BlockingTask, Task
+from lash_redis.app.waiter import Waiter
+
+TWINS = [
+    (Lash, BlockingLash),
+    (Process, BlockingProcess),
+    (Task, BlockingTask),
+    (Session, BlockingSession),
+    (Waiter, BlockingWaiter),
+]
+# The same with and without an event loop.
+SAME = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
+
+
+def methods(kind: type, wanted: Callable[[Any], bool]) -> dict[str, inspect.Signature]:
+    """Return the signatures of a class's own methods that others call, by the blocking one's name."""
+    return {
+        SAME.get(name, name): inspect.signature(method)
+        for name, method in vars(kind).items()
+        if wanted(method) and (not name.startswith("_") or name in {*SAME, *SAME.values()})
+    }
+
+
+@pytest.mark.parametrize(("waits", "blocks"), TWINS)
+def test_what_waits_can_be_called_without_an_event_loop(waits: type, blocks: type) -> None:
+    """Every coroutine method has a blocking one with the same parameters and the same result, and there is no other.
+
+    A method that needs no server, such as ``Task.options``, is not there twice.
+    """
+    assert methods(blocks, inspect.isfunction) == methods(waits, inspect.iscoroutinefunction) != {}
