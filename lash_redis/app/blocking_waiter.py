@@ -32,7 +32,7 @@ class BlockingWaiter:
         self._listener: threading.Thread | None = None
 
     def wait_for(self, wait: Wait) -> ProcessRecord:
-        """Wait until the process has ended, and return its record; errors as of ``Waiter.wait_for``."""
+        """Wait until the process has ended, and return its record; raise what ``Waiter.wait_for`` raises."""
         deadline_ms = None if wait.timeout is None else boottime_ms() + wait.timeout * 1000
         with self._read_again_event(wait.process_id) as read_again:
             outages: list[RegistryUnavailable] = []

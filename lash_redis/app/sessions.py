@@ -28,7 +28,7 @@ class Session:
         self.waiter = Waiter(registry)
 
     async def aclose(self) -> None:
-        """Close it, and end its waits with an error."""
+        """Close the session, and end its waits with an error."""
         await self.waiter.aclose()
         await self.registry.aclose()
 
@@ -41,7 +41,7 @@ class BlockingSession:
         self.waiter = BlockingWaiter(self.registry)
 
     def close(self) -> None:
-        """Close it, and end its waits with an error."""
+        """Close the session, and end its waits with an error."""
         self.waiter.close()
         self.registry.close()
 

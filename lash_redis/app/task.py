@@ -53,7 +53,7 @@ class Task(Generic[P, R]):
 
     @property
     def blocking(self) -> BlockingTask[P, R]:
-        """The same for code without an event loop."""
+        """The same task for code without an event loop."""
         return BlockingTask(self, self._context)
 
     def options(self, *, process_id: str | None = None, **options: Unpack[ChosenOptions]) -> Task[P, R]:

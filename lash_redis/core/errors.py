@@ -97,7 +97,7 @@ class NamespaceMismatch(RegistryError):
 
 
 class AlreadyTerminal(RegistryError):
-    """The process has its terminal fact, which never changes. ``record`` is it, if it was read."""
+    """The process has its terminal fact, which never changes. ``record`` is the process's record, if it was read."""
 
     def __init__(self, process_id: str, status: str, record: ProcessRecord | None = None) -> None:
         self.status = status

@@ -1,7 +1,7 @@
-"""Structs whose fields say, beside their types, what they allow and mean. The facts are read once, at import.
+"""Structs whose fields carry check and meaning in ``Annotated``. Both are read once, at import.
 
 The options of a task and the settings of a worker and of a pool are such structs. Checks, command line, row and
-reference are made from what stands there.
+reference are made from them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Place(msgspec.Struct, frozen=True):
         code: the value of the row's field ``ph``.
         index: the index that lists the place's rows. One that ends in a colon exists for each lane: the lane follows.
         phases: the phase of its rows; if there are two, the first is of rows under whose lease no code has begun yet.
-        unbegun_index: of two phases the index that lists the rows of the first alone.
+        unbegun_index: if there are two phases: the index of the rows in the first one.
     """
 
     name: str

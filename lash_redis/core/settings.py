@@ -13,7 +13,8 @@ class Setting:
     """What one setting means, what it may be, and how the command line has it.
 
     Attributes:
-        meaning: for the command line's help and the reference, docs/settings.md; it follows the name of the unit.
+        meaning: for the command line's help and the reference, docs/settings.md. For a time the unit stands before it:
+            *seconds* a lease lasts.
         check: what its values may be.
         flag: what sets it on the command line of ``lash-redis worker``; empty: only a program sets it.
         metavar: what the help shows in place of the value.

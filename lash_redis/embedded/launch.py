@@ -1,4 +1,4 @@
-"""Starting a guardian, and the two commands that are sent to its server without a client library."""
+"""Start a guardian, and send its server commands (PING and SHUTDOWN) without a client library."""
 
 from __future__ import annotations
 

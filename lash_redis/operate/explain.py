@@ -66,7 +66,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
     @property
     def sweep_does(self) -> str:
-        """What a sweep does with it, in words that follow "a sweep"."""
+        """What a sweep does with the process, in words that follow "a sweep"."""
         return _SWEEP[self.verdict.action]
 
 
@@ -74,7 +74,7 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
     """Read a process and explain it.
 
     Raises:
-        UnknownProcess: there is none of this id.
+        UnknownProcess: no process has this id.
     """
     row = await registry.row(process_id)
     if row is None:
@@ -127,7 +127,7 @@ def owner_state(owner: LeaseOwner, me: LeaseOwner) -> OwnerState:
 def _answers_as_itself(owner: LeaseOwner, liveness: LocalProcess, me: LeaseOwner) -> bool:
     """Say whether the start of the owner's pid can be read and is the owner's.
 
-    Where it can be read, the same owner with another start is told to be *replaced*.
+    If it can be read, ``proof_of_death`` calls the same owner with another start *replaced*.
     """
     other = msgspec.structs.replace(liveness, process_start=f"not {liveness.process_start}")
     readable = msgspec.structs.replace(owner, liveness=other).proof_of_death(me) == "replaced"

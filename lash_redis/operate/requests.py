@@ -35,7 +35,7 @@ class RequestReport(msgspec.Struct, frozen=True):
 
 
 async def cancel(registry: ProcessRegistry, process_id: str, by: str, reason: str) -> RequestReport:
-    """Record a wish that the work of a process stop.
+    """Record a cancel request: the work of the process is to stop.
 
     Raises:
         UnknownProcess, AlreadyTerminal: there is nothing to stop.
@@ -48,7 +48,7 @@ async def cancel(registry: ProcessRegistry, process_id: str, by: str, reason: st
 
 
 async def abandon(registry: ProcessRegistry, process_id: str, by: str, reason: str) -> RequestReport:
-    """Record a permission that the result of a process stay unknown.
+    """Record an abandon request: the result of the process may stay unknown.
 
     Raises:
         UnknownProcess, AlreadyTerminal: there is nothing to give up.

@@ -50,8 +50,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         int, Setting("a lease lasts", integer(1_000, MAX_TTL_MS), "--lease-ttl", "S", is_time=True)
     ] = 30_000
     grace_ms: Annotated[int, Setting("that a drain lets work finish", _PHASE, "--grace", "S", is_time=True)] = 20_000
-    cancel_ms: Annotated[int, Setting("that interrupted work has then", _PHASE, "--cancel", "S", is_time=True)] = 3_000
-    drain_ms: Annotated[int, Setting("for the last writes then", _PHASE, "--drain", "S", is_time=True)] = 4_000
+    cancel_ms: Annotated[int, Setting("for interrupted work to end", _PHASE, "--cancel", "S", is_time=True)] = 3_000
+    drain_ms: Annotated[int, Setting("for the last writes of a drain", _PHASE, "--drain", "S", is_time=True)] = 4_000
     sweep_ms: Annotated[int, Setting("between two recovery passes, ± 20 %", _PAUSE, is_time=True)] = 5_000
     poll_ms: Annotated[
         int, Setting("between two claims when nothing wakes the worker, ± 33 %", _PAUSE, is_time=True)
