@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -62,11 +63,6 @@ class Server:
         """Where clients find it."""
         return f"unix://{self.socket}"
 
-    @property
-    def pid(self) -> int:
-        """Its pid."""
-        return self._process.pid
-
     def _answers(self) -> bool:
         assert self._process.poll() is None, (self.folder / "log").read_text("utf-8")
         with redis.Redis(unix_socket_path=str(self.socket)) as client:
@@ -75,10 +71,22 @@ class Server:
             except redis.ConnectionError:
                 return False
 
-    def stop(self) -> None:
-        """End it and see it ended."""
+    def pause(self) -> None:
+        """Let it answer nobody until ``resume``; its connections stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it answer again."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End its OS process and see it ended."""
         self._process.kill()
         self._process.wait()
+
+    def stop(self) -> None:
+        """End it and delete its folder."""
+        self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

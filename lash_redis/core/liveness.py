@@ -177,12 +177,12 @@ def _namespace(kind: str) -> str | None:
 
 
 def _boot_id() -> str | None:
-    text = (_read("/proc/sys/kernel/random/boot_id") or "").strip()
+    text = (file_text("/proc/sys/kernel/random/boot_id") or "").strip()
     return text if _BOOT_ID.fullmatch(text) and text.strip("0-") else None
 
 
 def _machine_id() -> str | None:
-    text = (_read("/etc/machine-id") or "").strip()
+    text = (file_text("/etc/machine-id") or "").strip()
     return text if _MACHINE_ID.fullmatch(text) and text.strip("0") else None
 
 
@@ -209,7 +209,7 @@ def _thread_group_of(pid: int) -> int | None:
 
 def _status_field(process: str, name: str) -> list[str] | None:
     # Not splitlines(): the kernel escapes a newline in a process's name, but not the other line ends of splitlines().
-    for line in (_read(f"/proc/{process}/status") or "").split("\n"):
+    for line in (file_text(f"/proc/{process}/status") or "").split("\n"):
         field, colon, value = line.partition(":")
         if colon and field == name:
             return value.split()
@@ -217,7 +217,7 @@ def _status_field(process: str, name: str) -> list[str] | None:
 
 
 def _start_of(pid: int) -> str | None:
-    text = _read(f"/proc/{pid}/stat") or ""
+    text = file_text(f"/proc/{pid}/stat") or ""
     before, parenthesis, after = text.rpartition(")")  # the name may itself hold parentheses and blanks
     fields = after.split()
     if not parenthesis or not before.startswith(f"{pid} (") or len(fields) <= _START_AFTER_NAME:
@@ -226,7 +226,8 @@ def _start_of(pid: int) -> str | None:
     return start if start.isascii() and start.isdecimal() else None
 
 
-def _read(path: str) -> str | None:
+def file_text(path: str) -> str | None:
+    """Return the text of a file, or None if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read().decode("utf-8", "replace")

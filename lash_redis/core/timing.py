@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _RANDOM_BYTES = 16  # 128 bits: names minted without asking anybody
-_CLOCK_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _MOST_DOUBLINGS = 64  # any wait has reached its maximum by then, and a larger power overflows a float
 
 
@@ -29,9 +29,9 @@ class Clock:
 
     def boottime_ms(self) -> int:
         """Return the time since boot, ms, including the time spent suspended where the platform counts it."""
-        if _CLOCK_BOOTTIME is None:
+        if BOOT_CLOCK is None:
             return time.monotonic_ns() // 1_000_000
-        return time.clock_gettime_ns(_CLOCK_BOOTTIME) // 1_000_000
+        return time.clock_gettime_ns(BOOT_CLOCK) // 1_000_000
 
     def wall_ms(self) -> int:
         """Return the wall clock, ms since 1970."""

@@ -33,6 +33,7 @@ from lash_redis.pool.renewal import PipeRenewal
 from lash_redis.pool.signals import HANDLED, DrainStep, SignalCounter, unblock_signals
 from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.registry.keys import owner_digest
+from lash_redis.worker.renewal import RenewalThread
 from lash_redis.worker.worker import Worker
 
 _EXIT_WITHIN_S = 2.0
@@ -76,7 +77,7 @@ class Child:
         location = location_of(registry)
         owner = LeaseOwner.local_process(start.owner_id, start.incarnation_id)
         ttl_ms = start.settings.lease_ttl_ms
-        self._renewal = PipeRenewal(registry, owner_digest(owner), ttl_ms)
+        self._renewal = PipeRenewal(RenewalThread(registry, owner_digest(owner), ttl_ms))
         self._worker = Worker(
             registry, self._lash.tasks, owner, renewal=self._renewal, **msgspec.structs.asdict(start.settings)
         )
@@ -158,7 +159,7 @@ def main() -> int:
     unblock_signals()
     end = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(end.fileno(), False)  # noqa: FBT003 - positional only
-    start = _read_start(end)
+    start = read_start(end)
     if start is None:
         return 0
     try:
@@ -183,7 +184,7 @@ def _ignore(_number: int, _frame: object) -> None:
     """Do nothing. A handler, because OS processes that tasks start would inherit SIG_IGN."""
 
 
-def _read_start(end: socket.socket) -> messages.Start | None:
+def read_start(end: socket.socket) -> messages.Start | None:
     """Read the first message and nothing behind it, which is for the ``Pipe``. None if the supervisor is gone."""
     frames = messages.FrameReader()
     while received := end.recv(frames.missing_bytes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def location_of(registry: ProcessRegistry) -> RegistryLocation:
     return RegistryLocation(url, registry.namespace, partitions, unsafe, _embedded_data(url))
 
 
+def registry_at(location: RegistryLocation) -> ProcessRegistry:
+    """Return a registry at a location. It is not open yet."""
+    return ProcessRegistry(
+        location.url, location.namespace, location.partitions, allow_unsafe_server=location.allow_unsafe_server
+    )
+
+
 def _embedded_data(url: str) -> str | None:
     if not url.startswith("unix:"):
         return None
@@ -35,9 +43,14 @@ def _embedded_data(url: str) -> str | None:
 
 
 class PoolConnection:
-    """The one registry of a pool. The location that the first worker process reports opens it."""
+    """The one registry of a pool. The location that the first worker process reports opens it.
 
-    def __init__(self) -> None:
+    Args:
+        make_registry: makes the registry at a location; a simulation passes another function.
+    """
+
+    def __init__(self, make_registry: Callable[[RegistryLocation], ProcessRegistry] = registry_at) -> None:
+        self._make_registry = make_registry
         self._location: RegistryLocation | None = None
         self._registry: ProcessRegistry | None = None
         self._embedded: EmbeddedServer | None = None
@@ -71,9 +84,7 @@ class PoolConnection:
                 return False
             if location.embedded is not None and self._embedded is None:
                 self._embedded = await asyncio.to_thread(open_embedded, data=Path(location.embedded))
-            registry = ProcessRegistry(
-                location.url, location.namespace, location.partitions, allow_unsafe_server=location.allow_unsafe_server
-            )
+            registry = self._make_registry(location)
             try:
                 await registry.open()
             except BaseException:

@@ -68,6 +68,11 @@ class Pipe(Generic[T]):
         self._queued[key] = frame(message)
         self._write()
 
+    @property
+    def queued(self) -> int:
+        """How many messages wait until the other end takes them."""
+        return len(self._queued)
+
     async def flush(self) -> None:
         """Wait until every message is sent, or the other end is closed."""
         await self._all_sent.wait()

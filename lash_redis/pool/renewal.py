@@ -18,7 +18,7 @@ from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.keeper import Renewal
-from lash_redis.worker.renewal import RenewalSource, RenewalThread
+from lash_redis.worker.renewal import RenewalSource
 
 
 class LivingWorker(Protocol):
@@ -90,13 +90,11 @@ class PipeRenewal:
     """The worker process's side: passes on what its supervisor renewed, and renews by itself after the supervisor died.
 
     Args:
-        registry: of the worker.
-        digest: of this worker's owner.
-        ttl_ms: of its leases.
+        thread: renews for this worker once its supervisor is dead.
     """
 
-    def __init__(self, registry: ProcessRegistry, digest: str, ttl_ms: int) -> None:
-        self._thread = RenewalThread(registry, digest, ttl_ms)
+    def __init__(self, thread: RenewalSource) -> None:
+        self._thread = thread
         self._apply: Callable[[Renewal], None] | None = None
         self._is_orphaned = False
 

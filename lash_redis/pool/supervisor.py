@@ -48,6 +48,21 @@ class PoolEnd(msgspec.Struct, frozen=True):
     text: str = ""
 
 
+def pool_end(ends: list[LifeEnd], fatal: Fatal | None) -> PoolEnd:
+    """Return how a pool ended.
+
+    Args:
+        ends: how each of its slots ended.
+        fatal: why it could not start, None if it could.
+    """
+    report = merged(*(end.report for end in ends))
+    if fatal is not None:
+        return PoolEnd(fatal.exit_code, report, fatal.text)
+    if any(end.is_fault for end in ends):
+        return PoolEnd(FAULT, report)
+    return PoolEnd(DEFERRED if report.deferred else 0, report)
+
+
 class Supervisor:
     """One pool, from its start to the end of its drain.
 
@@ -81,7 +96,7 @@ class Supervisor:
             )
             try:
                 async with self._services:
-                    end = self._pool_end(await self._run_slots())
+                    end = pool_end(await self._run_slots(), self._fatal)
             finally:
                 await self.connection.aclose()
             if self._services.fault is not None:
@@ -110,14 +125,6 @@ class Supervisor:
         except BaseException:
             self._drain()
             raise
-
-    def _pool_end(self, ends: list[LifeEnd]) -> PoolEnd:
-        report = merged(*(end.report for end in ends))
-        if self._fatal is not None:
-            return PoolEnd(self._fatal.exit_code, report, self._fatal.text)
-        if any(end.is_fault for end in ends):
-            return PoolEnd(FAULT, report)
-        return PoolEnd(DEFERRED if report.deferred else 0, report)
 
     # ── what its worker processes report ───────────────────────────────────────────────────────────────────────────
 

@@ -22,7 +22,7 @@ from lash_redis.registry.registry import ProcessRegistry
 OnMessage = Callable[[int, str], None]
 OnSubscribed = Callable[[], None]
 
-_QUIET_MS: Final = 5_000  # after so long without a message the server is pinged, and has as long to answer
+QUIET_MS: Final = 5_000  # after so long without a message the server is pinged, and has as long to answer
 _TICK_S: Final = 0.25  # how soon a blocking listener sees that it was stopped
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
@@ -61,11 +61,11 @@ class _Subscription:
         """
         now_ms = boottime_ms()
         if self._pinged_ms is None:
-            if now_ms - self._received_ms >= _QUIET_MS:
+            if now_ms - self._received_ms >= QUIET_MS:
                 self._pinged_ms = now_ms
                 return True
-        elif now_ms - self._pinged_ms >= _QUIET_MS:
-            raise ConnectionError(f"no sign of life within {_QUIET_MS} ms")
+        elif now_ms - self._pinged_ms >= QUIET_MS:
+            raise ConnectionError(f"no sign of life within {QUIET_MS} ms")
         return False
 
 
@@ -113,7 +113,7 @@ async def _receive(registry: ProcessRegistry, subscription: _Subscription) -> No
     try:
         await pubsub.subscribe(*subscription.channels)
         while not _is_cancelled():
-            subscription.take(await pubsub.get_message(timeout=_QUIET_MS / 1000))
+            subscription.take(await pubsub.get_message(timeout=QUIET_MS / 1000))
             if subscription.needs_ping():
                 await pubsub.ping()
         raise asyncio.CancelledError

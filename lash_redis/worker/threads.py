@@ -64,19 +64,23 @@ class Run:
 
 
 class Threads:
-    """As many threads as were ever needed at once. An idle one takes the next run."""
+    """As many threads as were ever needed at once. An idle one takes the next run.
+
+    Attributes:
+        idle: how many threads wait for a run.
+    """
 
     def __init__(self) -> None:
         self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._waiting = 0
         self._count = 0
+        self.idle = 0
 
     def submit(self, run: Run) -> None:
         """Execute a run in a thread of its own, at once."""
         with self._lock:
-            if self._waiting > 0:
-                self._waiting -= 1
+            if self.idle > 0:
+                self.idle -= 1
             else:
                 self._count += 1
                 name = f"lash-task-{self._count}"
@@ -88,11 +92,11 @@ class Threads:
         with self._lock:
             for _ in range(self._count):
                 self._runs.put(None)
-            self._runs, self._count, self._waiting = queue.SimpleQueue(), 0, 0
+            self._runs, self._count, self.idle = queue.SimpleQueue(), 0, 0
 
     def _serve(self, runs: queue.SimpleQueue[Run | None]) -> None:
         while (run := runs.get()) is not None:
             run.execute()
             with self._lock:
                 if runs is self._runs:  # the threads were not closed meanwhile
-                    self._waiting += 1
+                    self.idle += 1

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from redis.asyncio.client import PubSub
 
 from lash_redis.registry import listening
 from lash_redis.registry.blocking import BlockingRegistry
@@ -90,16 +91,15 @@ async def test_a_quiet_server_is_asked_and_answers(
     registry: ProcessRegistry, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Silence is no outage. The subscription goes on and gets later messages."""
-    monkeypatch.setattr(listening, "_QUIET_MS", 20)
-    pings: list[bool] = []
-    needs_ping = listening._Subscription.needs_ping
+    monkeypatch.setattr(listening, "QUIET_MS", 20)
+    pings: list[PubSub] = []
+    ping = PubSub.ping
 
-    def counted(subscription: listening._Subscription) -> bool:
-        needs = needs_ping(subscription)
-        pings.extend([needs] * needs)
-        return needs
+    async def counted(pubsub: PubSub) -> None:
+        pings.append(pubsub)
+        await ping(pubsub)
 
-    monkeypatch.setattr(listening._Subscription, "needs_ping", counted)
+    monkeypatch.setattr(PubSub, "ping", counted)
     received = Received()
     listener = asyncio.create_task(listen(registry, "me", received.message, received.subscribed))
     await wait_until(lambda: len(pings) > 3, "it has sent a few pings")

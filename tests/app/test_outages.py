@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -116,7 +114,7 @@ async def test_opening_an_unreachable_server_is_an_error() -> None:
 
 async def test_a_server_that_only_falls_silent_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The listener sends a ping, and subscribes again if there is no answer."""
-    monkeypatch.setattr(listening, "_QUIET_MS", 100)
+    monkeypatch.setattr(listening, "QUIET_MS", 100)
     registry = ProcessRegistry(server.url, "outages", 2, timeout_s=0.3)
     new_client, connections, stands = registry.address.async_client, [], []
 
@@ -129,11 +127,11 @@ async def test_a_server_that_only_falls_silent_is_noticed(server: Server, monkey
     connections.clear()
     listener = asyncio.create_task(listen(registry, "me", lambda *_: None, lambda: stands.append(1)))
     await wait_until(lambda: stands, "the subscription stands")
-    os.kill(server._process.pid, signal.SIGSTOP)
+    server.pause()
     try:
         await wait_until(lambda: len(connections) >= 2, "it connects again")
     finally:
-        os.kill(server._process.pid, signal.SIGCONT)
+        server.resume()
     await wait_until(lambda: len(stands) == 2, "the subscription stands again")
 
     listener.cancel()

@@ -18,7 +18,7 @@ FIXED = """
 
 
 def test_the_package_exports_the_fixed_names_and_no_more() -> None:
-    """``lash_redis.__all__`` is the list of section 10, each name once."""
+    """``lash_redis.__all__`` names exactly what other people import, each name once."""
     assert sorted(lash_redis.__all__) == sorted(FIXED)
 
 

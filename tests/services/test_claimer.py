@@ -10,6 +10,7 @@ import pytest
 
 from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable
 from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.claimer import Claimer
 from tests.conformance.actors import ADA, LANE, LONG_MS, RERUNNABLE, ids_of, work
@@ -100,11 +101,15 @@ async def test_two_that_claim_at_once_get_different_rows(registry: ProcessRegist
     assert claimer.unanswered == []
 
 
-async def test_a_closed_partition_is_stale_to_every_number_before(registry: ProcessRegistry, claimer: Claimer) -> None:
-    """The last, empty claim hands out nothing, and neither does any late copy."""
-    late = claimer._numbered(0, 8)
+async def test_a_late_copy_of_a_claim_is_stale_once_its_partition_is_closed(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last, empty claim hands out nothing, and neither does any late copy of a claim before it."""
+    Faults(registry, monkeypatch).lose_requests("claim_next")
+    with pytest.raises(RegistryUnavailable):
+        await claimer.claim(0, 8)
     await claimer.close(0)
-    assert (await registry.claim_next(late)).stale
+    assert (await registry.claim_next(BatchClaim(0, ADA, 1, 8, LONG_MS, SERVED))).stale
     assert claimer.open_partitions(registry.partitions) == [1]
 
 

@@ -22,12 +22,12 @@ class Ends:
 
     def run(self, call: Callable[[], Any]) -> Run:
         """Return a run whose end is kept."""
+        return Run(call, self.keep)
 
-        def ended(value: Any, error: BaseException | None) -> None:
-            self.threads.append(threading.get_ident())
-            self.all.append((value, error))
-
-        return Run(call, ended)
+    def keep(self, value: Any, error: BaseException | None) -> None:
+        """Keep the end of a run."""
+        self.threads.append(threading.get_ident())
+        self.all.append((value, error))
 
     def wait(self, count: int) -> None:
         """Wait until so many have ended."""
@@ -119,7 +119,7 @@ def test_threads_are_reused_and_as_many_as_are_needed_at_once(threads: Threads) 
     for number in range(1, 6):
         threads.submit(ends.run(lambda: None))
         ends.wait(number)
-        block_until(lambda: threads._waiting == 1, "its thread is idle")
+        block_until(lambda: threads.idle == 1, "its thread is idle")
     assert len(set(ends.threads)) == 1
 
     together = threading.Barrier(3, timeout=10)
@@ -165,10 +165,10 @@ class LateToLeave(Run):
 def test_an_interrupt_between_the_functions_end_and_the_runs_is_survived(threads: Threads) -> None:
     """The end is told all the same, with the value that was returned, and the thread takes the next run."""
     ends = Ends()
-    run = LateToLeave(lambda: "value", ends.run(int)._on_end)
+    run = LateToLeave(lambda: "value", ends.keep)
     threads.submit(run)
     ends.wait(1)
-    block_until(lambda: threads._waiting == 1, "its thread is idle")
+    block_until(lambda: threads.idle == 1, "its thread is idle")
     threads.submit(ends.run(lambda: "next"))
     ends.wait(2)
     assert ends.all == [("value", None), ("next", None)]

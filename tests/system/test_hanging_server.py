@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 
 import pytest
 
@@ -30,12 +28,12 @@ async def test_a_drain_ends_within_its_time_and_reports_although_the_server_hang
         await registry.register(work("a", OWNER_BOUND, "a"))
         await wait_until(lambda: bench.begun == ["a"], "it has begun")
 
-        os.kill(server.pid, signal.SIGSTOP)
+        server.pause()
         began = boottime_ms()
         report = await worker.drain()
         took = boottime_ms() - began
 
-        os.kill(server.pid, signal.SIGCONT)
+        server.resume()
         await running
         await registry.aclose()
     assert bench.stopped == ["a"]
@@ -46,7 +44,7 @@ async def test_a_drain_ends_within_its_time_and_reports_although_the_server_hang
 async def test_a_drain_before_the_server_was_ever_reached_ends_within_its_time() -> None:
     """The worker holds nothing and has nothing to report."""
     with Server("valkey") as server:
-        os.kill(server.pid, signal.SIGSTOP)
+        server.pause()
         registry = ProcessRegistry(server.url, namespace="hanging")
         worker = Worker(registry, grace_ms=100, cancel_ms=100, drain_ms=500)
         began = boottime_ms()
@@ -54,6 +52,6 @@ async def test_a_drain_before_the_server_was_ever_reached_ends_within_its_time()
         report = await worker.drain()
 
         assert boottime_ms() - began < worker.settings.must_allow_s * 1000
-        os.kill(server.pid, signal.SIGCONT)
+        server.resume()
         await registry.aclose()
     assert report == DrainReport()

@@ -203,8 +203,7 @@ async def test_what_cannot_be_written_is_deferred(start_pool: StartPool, namespa
     with Server("valkey") as server:
         pool = start_pool("--workers", "2", *SHORT, url=server.url)
         pool.until_ready(2)
-        server._process.kill()
-        server._process.wait()
+        server.kill()
 
         pool.signal()
 
@@ -220,12 +219,12 @@ async def test_a_server_that_hangs_does_not_delay_the_drain(start_pool: StartPoo
             pool.until_ready(2)
             for task in ("measure", "pay_stubborn"):
                 pool.until_begun(await work.submit(task, task))
-            os.kill(server.pid, signal.SIGSTOP)
+            server.pause()
             try:
                 pool.signal()
                 assert pool.exit_code(5) == 4
             finally:
-                os.kill(server.pid, signal.SIGCONT)
+                server.resume()
     assert {"measure", "pay_stubborn"} <= {left["process_id"] for left in pool.report()["deferred"]}
 
 

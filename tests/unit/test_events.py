@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from lash_redis.core import subscribers, timing
+from lash_redis.core import timing
 from lash_redis.core.event_log import EventLog
 from lash_redis.core.events import EVENTS, Event, ProcessSettled, WorkerUnavailable
 from lash_redis.core.subscribers import emit, subscribed
@@ -22,12 +22,6 @@ class Steered(timing.Clock):
         return self.now_ms
 
 
-@pytest.fixture(autouse=True)
-def anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what other tests logged."""
-    monkeypatch.setattr(subscribers, "_subscribers", (EventLog(),))
-
-
 def test_an_event_is_a_line_and_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     """Those who want JSON find the name and the fields on the log record."""
     with caplog.at_level(logging.INFO, "lash_redis"):
@@ -41,11 +35,12 @@ def test_an_event_is_a_line_and_its_fields(caplog: pytest.LogCaptureFixture) -> 
 def test_an_outage_is_told_every_ten_seconds_with_how_often_it_was(caplog: pytest.LogCaptureFixture) -> None:
     """Each operation for itself."""
     clock = Steered()
+    log = EventLog()
     with timing.use(clock), caplog.at_level(logging.INFO, "lash_redis"):
         for second in range(0, 21, 1):
             clock.now_ms = second * 1000
-            emit(WorkerUnavailable(operation="claim", reason="gone"))
-        emit(WorkerUnavailable(operation="renew", reason="gone"))
+            log(WorkerUnavailable(operation="claim", reason="gone"))
+        log(WorkerUnavailable(operation="renew", reason="gone"))
     assert [record.getMessage().partition(" ")[2] for record in caplog.records] == [
         "operation=claim reason=gone",
         "operation=claim reason=gone repeated=9",

@@ -80,6 +80,6 @@ def test_an_opaque_asker_proves_nothing(me: LeaseOwner) -> None:
 
 def test_a_process_that_cannot_be_read_is_not_called_alive(me: LeaseOwner, monkeypatch: pytest.MonkeyPatch) -> None:
     """That a pid exists does not say whose it is: without its start it is unknown."""
-    monkeypatch.setattr("lash_redis.core.liveness._start_of", lambda _pid: None)
+    monkeypatch.setattr("lash_redis.core.liveness.file_text", lambda _path: None)
 
     assert owner_state(changed(me, pid=os.getpid()), me).life is OwnerLife.UNKNOWN

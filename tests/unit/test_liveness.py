@@ -89,7 +89,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Put a machine made of a table in the place of this one."""
     made_up = Machine()
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(liveness, "_read", made_up.read)
+    monkeypatch.setattr(liveness, "file_text", made_up.read)
     monkeypatch.setattr(os, "readlink", made_up.readlink)
     monkeypatch.setattr(os, "kill", made_up.kill)
     return made_up
@@ -364,7 +364,7 @@ def test_a_start_that_does_not_read_the_same_twice_is_unknown(
     def read(path: str) -> str | None:
         return stat(THEM, next(starts)) if path == f"/proc/{THEM}/stat" else machine.read(path)
 
-    monkeypatch.setattr(liveness, "_read", read)
+    monkeypatch.setattr(liveness, "file_text", read)
     assert holder(start="500").proof_of_death(claimant()) is None
 
 

@@ -84,8 +84,7 @@ class Pool:
         self.settings = PoolSettings(target="a:b", name="pool", worker=settings)
         self.supervisor = LeaseOwner.local_process("pool/supervisor", "supervisors-life")
         self.drain = PoolDrain(self.settings.worker)
-        self.connection = PoolConnection()
-        self.connection._registry, self.connection._location = registry, LOCATION
+        self.connection = PoolConnection(lambda _location: registry)
         self.journal: list[str] = []
         self.processes: list[FakeProcess] = []
         self._lives: list[asyncio.Task[LifeEnd]] = []
@@ -126,9 +125,15 @@ class Pool:
 
 
 @pytest.fixture
-async def registry() -> AsyncIterator[ProcessRegistry]:
-    """Return a registry on a fake server."""
-    made = ProcessRegistry(fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer()))
+def server() -> fakeredis.FakeServer:
+    """Return a fake server."""
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+async def registry(server: fakeredis.FakeServer) -> AsyncIterator[ProcessRegistry]:
+    """Return a registry on the fake server."""
+    made = ProcessRegistry(fakeredis.FakeAsyncRedis(server=server))
     yield made
     await made.aclose()
 
@@ -137,6 +142,7 @@ async def registry() -> AsyncIterator[ProcessRegistry]:
 async def pool(registry: ProcessRegistry) -> AsyncIterator[Pool]:
     """Return a pool whose drain allows no time for its phases."""
     made = Pool(registry, WorkerSettings(grace_ms=0, cancel_ms=0, drain_ms=0))
+    await made.connection.ensure_open(LOCATION)
     yield made
     await made.close()
 
@@ -331,10 +337,12 @@ async def test_a_second_signal_reaches_the_worker_process(pool: Pool) -> None:
     await wait_until(lambda: Hurry() in process.received, "it is told to hurry")
 
 
-async def test_a_server_that_stays_away_does_not_delay_the_pool_for_ever(pool: Pool, registry: ProcessRegistry) -> None:
+async def test_a_server_that_stays_away_does_not_delay_the_pool_for_ever(
+    pool: Pool, server: fakeredis.FakeServer
+) -> None:
     """A death that could not be recorded in the drain's time is reported as deferred, so that the exit code is 4."""
     _life, process, end, _owner = await pool.admitted()
-    registry.address._parameters["server"].connected = False
+    server.connected = False
     process.end("killed by SIGKILL")
     await wait_until(lambda: "reaped" in pool.journal, "it is reaped all the same")
     assert not end.done()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lash_redis.core.errors import LashError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
-from lash_redis.pool.child import _read_start
+from lash_redis.pool.child import read_start
 from lash_redis.pool.messages import (
     Drain,
     Fatal,
@@ -72,7 +72,7 @@ def test_the_start_message_is_read_and_the_next_one_is_left_in_the_pipe(size: in
             ours.send(sent[at : at + size])
         ours.shutdown(socket.SHUT_WR)
 
-        assert _read_start(theirs) == start
+        assert read_start(theirs) == start
         assert theirs.recv(4096) == frame(Drain())
 
 
@@ -116,7 +116,7 @@ async def test_of_messages_that_replace_each_other_only_the_newest_waits(
         for partition in (0, 1):
             sender.pipe.send(Renewed(Renewal(partition, tick, rows)), newest_of=partition)
     sender.pipe.send(Drain())
-    assert len(sender.pipe._queued) <= 3
+    assert sender.pipe.queued <= 3
 
     reader = End(pipe[1])
     await wait_until(lambda: Drain() in reader.received, "the last message has arrived")

@@ -111,11 +111,8 @@ class Thread:
 
 def pipe_renewal() -> tuple[PipeRenewal, Thread]:
     """Return a worker process's renewal, and the thread that it may start."""
-    registry: Any = Registry({})
-    renewal, thread = PipeRenewal(registry, "a", 30_000), Thread()
-    fitting: Any = thread
-    renewal._thread = fitting
-    return renewal, thread
+    thread = Thread()
+    return PipeRenewal(thread), thread
 
 
 def test_renewals_from_the_pipe_are_passed_on_between_start_and_stop() -> None:
