@@ -12,6 +12,7 @@ from lash_redis.app.process import Process
 from lash_redis.app.task import Task
 from lash_redis.core.errors import PayloadError, RegistrationConflict, SettingsError, UnknownProcess
 from lash_redis.core.model import Phase, RecoveryDisposition, TaskInput
+from tests.look import row_of
 
 
 @pytest.fixture
@@ -39,8 +40,7 @@ async def test_the_lane_of_a_registration_has_the_digest_of_the_signature(lash: 
     """During a rolling deploy each worker then gets only rows that its function can run."""
     process = await charge.submit("o-17")
 
-    row = await lash.registry.row(process.id)
-    assert row is not None
+    row = await row_of(lash.registry, process.id)
     assert row.lane == f"money|charge|{charge.declaration.signature.digest}"
 
 

@@ -30,6 +30,7 @@ from lash_redis.registry.calls.call import Call, Operation
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conftest import Backend
+from tests.look import row_of
 
 RERUNNABLE = RecoveryDisposition.RERUNNABLE
 OWNER_BOUND = RecoveryDisposition.OWNER_BOUND
@@ -159,8 +160,7 @@ async def settled(
     even_if_live: bool = False,
 ) -> bool:
     """Settle a process by the facts as they stand now."""
-    row = await registry.row(process_id)
-    assert row is not None
+    row = await row_of(registry, process_id)
     return (await registry.settle_many([Settlement(row, action, outcome, even_if_live)]))[0]
 
 

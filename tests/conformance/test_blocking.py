@@ -14,6 +14,7 @@ from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, abandon, begun, cancel, held, outside, work
+from tests.look import lease_of
 
 
 @pytest.fixture
@@ -70,8 +71,7 @@ async def test_leases_are_renewed_from_a_thread(blocking: BlockingRegistry, regi
         ).result()
 
     assert [(row.process_id, row.token, row.fence) for row in renewed] == [("p", lease.token, lease.fencing_token)]
-    after = await registry.lease("p")
-    assert after is not None
+    after = await lease_of(registry, "p")
     assert after.expires_at_ms > lease.expires_at_ms
 
 

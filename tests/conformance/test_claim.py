@@ -29,6 +29,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import record_of
 from tests.soundness import keyspace
 
 
@@ -45,8 +46,7 @@ async def test_a_free_process_is_granted(registry: ProcessRegistry, backend: Any
     assert lease.expires_at_ms == lease.claimed_at_ms + LONG_MS
     assert lease.fencing_token >= before
     assert await registry.lease("p") == lease
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.first_started) == (Phase.HELD, None)
 
 
@@ -173,8 +173,7 @@ async def test_a_lease_lives_until_its_expiry_and_not_at_it(
     backend.clock.move_to(lease.expires_at_ms + after_ms)
 
     assert (await registry.lease("p") == lease) == is_live
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.lease_lapsed == (not is_live)
     assert isinstance(await registry.claim("p", BOB, 1_000), Busy if is_live else Acquired)
 
@@ -223,8 +222,7 @@ async def test_started_owner_bound_work_is_granted_to_its_starter_alone(
 
     assert again.token == first.token
     assert again.fencing_token > first.fencing_token
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.losses) == (Phase.STARTED, 0)
 
 
@@ -260,8 +258,7 @@ async def test_work_recorded_unleased_may_be_held_by_anyone(registry: ProcessReg
     with pytest.raises(AlreadyStarted) as refusal:
         await registry.start(lease)
     assert refusal.value.starter == ADA
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.phase is Phase.HELD
 
 
@@ -282,8 +279,7 @@ async def test_a_lapse_of_begun_work_is_a_loss(registry: ProcessRegistry, backen
 
     await held(registry, "p", BOB)
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.losses, record.phase) == (1, Phase.HELD)
 
 
@@ -294,8 +290,7 @@ async def test_a_lapse_of_held_work_is_no_loss(registry: ProcessRegistry, backen
 
     await held(registry, "p", BOB)
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.losses == 0
 
 
@@ -306,8 +301,7 @@ async def test_the_return_of_the_last_holder_is_no_loss(registry: ProcessRegistr
 
     await held(registry, "p", ADA)
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.losses == 0
 
 
@@ -320,8 +314,7 @@ async def test_a_claim_at_the_loss_limit_answers_busy_with_the_lapsed_holder(
 
     assert await registry.claim("p", BOB, LONG_MS) == Busy(lease)
     assert await registry.claim("p", BOB, LONG_MS) == Busy(lease)
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.losses, record.lease_lapsed, record.is_terminal) == (0, True, False)
 
 
@@ -349,8 +342,7 @@ async def test_a_row_without_a_limit_of_its_own_has_the_default(
 
     assert await registry.claim("p", CYD, LONG_MS) == Busy(lease)
     assert await registry.reclaim("p", CYD, lease, LONG_MS) == Busy(lease)
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.losses == ProcessOptions().loss_limit - 1
 
 

@@ -29,6 +29,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.look import lease_of, record_of
 from tests.soundness import keyspace
 
 
@@ -50,9 +51,7 @@ async def test_a_batch_is_leased_and_started_in_one_step(
     assert ids(batch) == chosen
     assert batch.expires_at_ms == batch.claimed_at_ms + LONG_MS
     for row in batch.rows:
-        lease, record = await registry.lease(row.process_id), await registry.get(row.process_id)
-        assert lease is not None
-        assert record is not None
+        lease, record = await lease_of(registry, row.process_id), await record_of(registry, row.process_id)
         assert (lease.owner, lease.token, lease.fencing_token) == (ADA, row.token, row.fence)
         assert record.first_started is not None
         assert (record.phase, record.first_started.owner) == (Phase.STARTED, ADA)
@@ -154,8 +153,7 @@ async def test_the_same_number_leaves_out_what_has_ended(registry: ProcessRegist
     call = batch_claim(registry, ADA, count=3)
     await registry.claim_next(call)
     for id_, done in ((ended, True), (returned, False)):
-        lease = await registry.lease(id_)
-        assert lease is not None
+        lease = await lease_of(registry, id_)
         if done:
             await registry.complete(lease, Success())
         else:
@@ -178,8 +176,7 @@ async def test_the_same_number_revives_its_own_lapsed_lease(
     again = await registry.claim_next(call)
 
     assert again.rows == first.rows
-    record = await registry.get(id_)
-    assert record is not None
+    record = await record_of(registry, id_)
     assert (record.losses, record.phase) == (0, Phase.STARTED)
 
 
@@ -218,8 +215,7 @@ async def test_the_same_number_never_shortens_a_lease(registry: ProcessRegistry,
     await registry.register(work(id_))
     call = batch_claim(registry, ADA)
     await registry.claim_next(call)
-    lease = await registry.lease(id_)
-    assert lease is not None
+    lease = await lease_of(registry, id_)
     renewed = await registry.renew(lease, 2 * LONG_MS)
 
     await registry.claim_next(call)
@@ -275,14 +271,12 @@ async def test_a_second_attempt_starts_anew_and_keeps_the_first_start(
     """On rerunnable work each attempt starts anew; ``first_started`` keeps the first."""
     await registry.register(work())
     await begun_and_lapsed(registry, backend, client, "p", ADA)
-    first = await registry.get("p")
+    first = await record_of(registry, "p")
     assert await settled(registry, "p", "queue")
 
     lease = await begun(registry, "p", BOB)
 
-    record = await registry.get("p")
-    assert record is not None
-    assert first is not None
+    record = await record_of(registry, "p")
     assert record.first_started == first.first_started
     assert (record.phase, record.losses, lease.owner) == (Phase.STARTED, 1, BOB)
 
@@ -300,8 +294,7 @@ async def test_a_stale_entry_of_a_lane_is_repaired(
     batch = await registry.claim_next(batch_claim(registry, ADA, count=5))
 
     assert ids(batch) == [real]
-    record = await registry.get(cancelled)
-    assert record is not None
+    record = await record_of(registry, cancelled)
     assert record.status is ProcessStatus.CANCELLED
 
 

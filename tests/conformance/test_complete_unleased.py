@@ -29,6 +29,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import record_of
 from tests.soundness import keyspace
 
 DESK = ExternalOwner("desk")
@@ -62,8 +63,7 @@ async def test_only_the_grantee_may_complete_it(registry: ProcessRegistry) -> No
 
     with pytest.raises(AuthorityRejected):
         await registry.complete_unleased("p", Success(), ExternalOwner("door"))
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.phase is Phase.OUTSIDE
     assert (await registry.complete_unleased("p", Success(), DESK)).is_terminal
 

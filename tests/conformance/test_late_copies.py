@@ -30,6 +30,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.look import lease_of, row_of
 from tests.soundness import keyspace
 
 Make = Callable[[ProcessRegistry, ProcessLease], Awaitable[Call[Any]]]
@@ -57,15 +58,13 @@ async def _terminalize(registry: ProcessRegistry, lease: ProcessLease) -> Call[A
 
 
 async def _settle(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    row = await registry.row("p")
-    assert row is not None
+    row = await row_of(registry, "p")
     settlement = Settlement(row, "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA), even_if_live=True)
     return call_of(registry, settle.settle_many, [settlement])
 
 
 async def _put_back(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
-    row = await registry.row("p")
-    assert row is not None
+    row = await row_of(registry, "p")
     return call_of(registry, settle.settle_many, [Settlement(row, "queue", even_if_live=True)])
 
 
@@ -127,8 +126,7 @@ async def test_a_late_copy_of_a_batch_claim_is_stale_after_an_empty_one(registry
     partition = partition_of("p", registry.partitions)
     late = batch_claim(registry, ADA, number=1, partition=partition)
     await registry.claim_next(late)
-    lease = await registry.lease("p")
-    assert lease is not None
+    lease = await lease_of(registry, "p")
     await registry.claim_next(batch_claim(registry, ADA, number=2, count=0, partition=partition))
     await registry.release(lease)
 

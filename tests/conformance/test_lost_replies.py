@@ -49,6 +49,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import row_of
 from tests.soundness import Keyspace, keyspace
 
 P = ParamSpec("P")
@@ -72,9 +73,7 @@ class World:
 
     async def row(self, process_id: str) -> Any:
         """Return a row that is there."""
-        row = await self.registry.row(process_id)
-        assert row is not None
-        return row
+        return await row_of(self.registry, process_id)
 
 
 def case(prepare: Case) -> Case:

@@ -52,6 +52,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import row_of
 
 DEAD = LeaseOwner.opaque("dead", "dead-1")  # its death is recorded
 OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned(AbandonWriter.SWEEP, ADA))
@@ -221,7 +222,7 @@ class Stage:
                 await step(self._registry, row)
             except LashError:
                 continue  # had it changed the row all the same, the next transition would seem to make an unlisted move
-            after = await self._row(row.process_id)
+            after = await row_of(self._registry, row.process_id)
             self._note(after, row.phase, script)
             if after.fields != row.fields:
                 row = None
@@ -233,11 +234,11 @@ class Stage:
         if situation.disposition is EXTERNALLY_OWNED:
             registration = outside(process_id)
         await self._registry.register_many([registration])
-        row = await self._row(process_id)
+        row = await row_of(self._registry, process_id)
         self._note(row, None, "register")
         for step in situation.steps:
             if step in (start, release):
-                row = await self._row(process_id)  # which names the lease now
+                row = await row_of(self._registry, process_id)  # which names the lease now
             await step(self._registry, row)
         if request is not None:
             with contextlib.suppress(LashError):
@@ -245,16 +246,11 @@ class Stage:
         if lapsed:
             # The lease's key goes, as it does once its time is up.
             await self._client.delete(f"{partition_prefix(self._registry.namespace, 0)}:l:{process_id}")
-        row = await self._row(process_id)
+        row = await row_of(self._registry, process_id)
         stands = row.cancel_request or row.abandon_request
         if request is not None and (row.is_terminal or not stands):
             return None
         assert row.phase is situation.phase
-        return row
-
-    async def _row(self, process_id: str) -> Row:
-        row = await self._registry.row(process_id)
-        assert row is not None
         return row
 
     def _note(self, row: Row, before: Phase | None, script: str) -> None:

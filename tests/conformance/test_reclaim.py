@@ -27,6 +27,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import record_of
 
 
 async def reclaimed(registry: ProcessRegistry, owner: LeaseOwner, observed: ProcessLease) -> ProcessLease:
@@ -154,8 +155,7 @@ async def test_a_reclaim_of_begun_work_is_a_loss(registry: ProcessRegistry) -> N
 
     await reclaimed(registry, local_owner(), lease)
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.losses, record.phase) == (1, Phase.HELD)
 
 

@@ -22,6 +22,7 @@ from tests.conformance.actors import (
     local_owner,
     work,
 )
+from tests.look import record_of
 from tests.soundness import keyspace
 
 DEATH = Death("killed by signal 9", "supervisor")
@@ -115,8 +116,7 @@ async def test_a_row_that_outlives_its_owner_shows_the_digest(
     await backend.pass_time_until(client, now + 10)
     assert await registry.forget_owners(5) == 1
 
-    record = await registry.get("p")
+    record = await record_of(registry, "p")
 
-    assert record is not None
     assert record.first_started is not None
     assert record.first_started.owner.owner_id == owner_digest(ADA)

@@ -24,6 +24,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import record_of, row_of
 from tests.soundness import keyspace
 
 EITHER = pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
@@ -75,8 +76,7 @@ async def test_a_live_lease_of_another_refuses_it(registry: ProcessRegistry, dis
     with pytest.raises(LeaseHeld) as refusal:
         await registry.record_first_started("p", BY_ADA)
     assert refusal.value.holder == lease
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.first_started is None
 
 
@@ -177,8 +177,7 @@ async def test_the_own_start_under_a_lease_is_answered_under_anothers_too(
     await registry.register(work())
     await held(registry, "p", ADA, 1_000 if backend.is_fake else 300)
     started = await registry.record_first_started("p", BY_ADA)
-    row = await registry.row("p")
-    assert row is not None
+    row = await row_of(registry, "p")
     lease = row.lease()
     assert lease is not None
     await lapsed(backend, client, lease)

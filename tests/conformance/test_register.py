@@ -21,6 +21,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import record_of
 from tests.soundness import keyspace
 
 
@@ -156,8 +157,7 @@ async def test_a_long_input_stands_beside_its_row(
     await registry.register(work(id_, RERUNNABLE, text))
 
     assert f"i:{id_}" in (await keyspace(client, namespace))[0]
-    record = await registry.get(id_)
-    assert record is not None
+    record = await record_of(registry, id_)
     assert record.input == TaskInput("work", (text,))
     batch = await registry.claim_next(batch_claim(registry, ADA))
     assert msgspec.msgpack.decode(batch.rows[0].input) == ["work", [text], {}]

@@ -28,6 +28,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.look import record_of
 from tests.soundness import keyspace
 
 
@@ -52,8 +53,7 @@ async def test_begun_rerunnable_work_goes_back_without_a_loss(registry: ProcessR
 
     await registry.release(await begun(registry, "p", ADA))
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.losses) == (Phase.QUEUED, 0)
 
 
@@ -74,8 +74,7 @@ async def test_started_owner_bound_work_becomes_uncertain(registry: ProcessRegis
 
     await registry.release(await begun(registry, "p", ADA))
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.lease_lapsed, record.is_terminal) == (Phase.UNCERTAIN, False, False)
 
 
@@ -86,8 +85,7 @@ async def test_work_started_elsewhere_becomes_uncertain_again(registry: ProcessR
 
     await registry.release(await held(registry, "p", ADA))
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.phase is Phase.UNCERTAIN
 
 
@@ -124,8 +122,7 @@ async def test_a_lapsed_lease_may_still_be_given_back(registry: ProcessRegistry,
     lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
 
     assert await registry.release_many([lease]) == [True]
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.losses) == (Phase.QUEUED, 0)
 
 
@@ -134,14 +131,12 @@ async def test_a_holder_that_returns_takes_its_loss_back(registry: ProcessRegist
     await registry.register(work())
     old = await begun_and_lapsed(registry, backend, client, "p", ADA)
     new = await held(registry, "p", BOB)
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.losses == 1
 
     for _ in range(2):
         assert await registry.release_many([old]) == [False]
-        record = await registry.get("p")
-        assert record is not None
+        record = await record_of(registry, "p")
         assert record.losses == 0
     assert await registry.lease("p") == new
 
@@ -157,8 +152,7 @@ async def test_only_the_last_counted_loss_is_taken_back(registry: ProcessRegistr
     losses = []
     for lease in (first, second, second, first):
         await registry.release(lease)
-        record = await registry.get("p")
-        assert record is not None
+        record = await record_of(registry, "p")
         losses.append(record.losses)
 
     assert losses == [2, 1, 1, 1]
@@ -172,8 +166,7 @@ async def test_a_loss_that_a_sweep_counted_is_taken_back(registry: ProcessRegist
 
     await registry.release(old)
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.losses, record.phase) == (0, Phase.QUEUED)
 
 
@@ -188,8 +181,7 @@ async def test_what_was_to_be_cancelled_is_cancelled_when_it_is_given_back(
 
     await registry.release(lease)
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.status, record.outcome) == (ProcessStatus.CANCELLED, Cancelled("too late"))
 
 
@@ -201,8 +193,7 @@ async def test_a_cancel_does_not_settle_started_owner_bound_work(registry: Proce
 
     await registry.release(lease)
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.phase is Phase.UNCERTAIN
 
 
@@ -259,8 +250,7 @@ async def test_an_old_and_a_new_lease_may_be_given_back_together(
     new = await begun(registry, "p", ADA)
 
     assert await registry.release_many([old, new]) == [False, True]
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.losses) == (Phase.QUEUED, 0)
 
 

@@ -29,6 +29,7 @@ from tests.conformance.actors import (
     lapsed,
     work,
 )
+from tests.look import lease_of
 from tests.soundness import keyspace
 
 
@@ -141,8 +142,7 @@ async def test_all_live_leases_of_owners_are_renewed_by_their_index(
         if id_ != foreign
     }
     for id_ in (one, two):
-        lease = await registry.lease(id_)
-        assert lease is not None
+        lease = await lease_of(registry, id_)
         assert lease.expires_at_ms > leases[id_].expires_at_ms
     assert await registry.lease(foreign) == leases[foreign]
     assert await registry.lease(over) is None
@@ -245,8 +245,7 @@ async def test_rows_that_end_between_two_pages_hide_no_others(
     pages = leases.renew_owned(registry.target.namespace, 0, owners, 2 * LONG_MS)
     first, following = await registry.sender.send(next(pages))
     for row in first[-20:]:
-        lease = await registry.lease(row.process_id)
-        assert lease is not None
+        lease = await lease_of(registry, row.process_id)
         await registry.release(lease)
     second, end = await registry.sender.send(pages.send((first, following)))
 

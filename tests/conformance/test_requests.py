@@ -23,6 +23,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.look import lease_of, record_of
 from tests.soundness import keyspace
 
 EITHER = pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
@@ -105,8 +106,7 @@ async def test_an_abandon_request_is_recorded_and_settles_nothing(
             await begun_and_lapsed(registry, backend, client, "p", ADA)
         case "uncertain":
             await registry.release(await begun(registry, "p", ADA))
-    before = await registry.get("p")
-    assert before is not None
+    before = await record_of(registry, "p")
 
     record = await registry.request_abandon("p", abandon())
 
@@ -123,8 +123,7 @@ async def test_nothing_is_to_abandon_in_rerunnable_work(registry: ProcessRegistr
         await begun(registry, "p", ADA)
         with pytest.raises(NothingToAbandon):
             await registry.request_abandon("p", abandon())
-        lease = await registry.lease("p")
-        assert lease is not None
+        lease = await lease_of(registry, "p")
         await registry.release(lease)
 
 
@@ -136,8 +135,7 @@ async def test_nothing_is_to_abandon_in_work_that_never_started(registry: Proces
     await held(registry, "p", ADA)
     with pytest.raises(NothingToAbandon):
         await registry.request_abandon("p", abandon())
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.abandon_request is None
 
 

@@ -31,6 +31,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.look import record_of
 
 
 async def test_an_externally_owned_process_is_never_claimed(registry: ProcessRegistry) -> None:
@@ -42,8 +43,7 @@ async def test_an_externally_owned_process_is_never_claimed(registry: ProcessReg
         await registry.claim("p", ADA, LONG_MS)
     assert (await registry.claim_next(batch_claim(registry, ADA, count=9, partition=partition))).rows == []
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.is_terminal, await registry.lease("p")) == (Phase.OUTSIDE, False, None)
 
 
@@ -56,13 +56,12 @@ async def test_a_dead_starters_work_is_abandoned_and_its_return_is_refused(regis
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.SWEEP, dead, "replaced"), even_if_live=True)
 
-    record = await registry.get("p")
+    record = await record_of(registry, "p")
     for attempt in (lambda: registry.complete(lease, Success()), lambda: registry.claim("p", dead, LONG_MS)):
         with pytest.raises(AlreadyTerminal):
             await attempt()
     await registry.release(lease)
     assert record == await registry.get("p")
-    assert record is not None
     assert isinstance(record.outcome, Abandoned)
     assert (record.outcome.evidence.writer, record.outcome.evidence.owner) == (AbandonWriter.SWEEP, dead)
 
@@ -81,8 +80,7 @@ async def test_a_silent_starters_work_stays_and_waits_for_a_word(
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, ADA))
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.status is ProcessStatus.ABANDONED
     assert isinstance(record.outcome, Abandoned)
     assert record.outcome.evidence.owner == ADA
@@ -113,16 +111,14 @@ async def test_rerunnable_work_outlives_as_many_owners_as_its_limit_allows(
     for losses, owner in ((1, ADA), (2, BOB)):
         await begun_and_lapsed(registry, backend, client, "p", owner)
         assert await settled(registry, "p", "queue")
-        record = await registry.get("p")
-        assert record is not None
+        record = await record_of(registry, "p")
         assert (record.losses, record.phase) == (losses, Phase.QUEUED)
     last = await begun_and_lapsed(registry, backend, client, "p", CYD)
     assert await registry.claim("p", ADA, LONG_MS) == Busy(last)
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.LOSS_LIMIT, CYD, "loss_limit"))
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.status is ProcessStatus.ABANDONED
 
 

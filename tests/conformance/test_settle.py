@@ -22,7 +22,6 @@ from lash_redis.core.model import (
 )
 from lash_redis.registry.answers import Settlement
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.rows import Row
 from tests.conformance.actors import (
     ADA,
     BOB,
@@ -43,14 +42,8 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.look import lease_of, record_of, row_of
 from tests.soundness import keyspace
-
-
-async def observed(registry: ProcessRegistry, process_id: str = "p") -> Row:
-    """Return the row as a sweep would read it."""
-    row = await registry.row(process_id)
-    assert row is not None
-    return row
 
 
 async def test_a_dead_starters_work_is_abandoned_naming_it(
@@ -64,8 +57,7 @@ async def test_a_dead_starters_work_is_abandoned_naming_it(
 
     assert await settled(registry, "p", "fact", Abandoned(evidence), even_if_live=True)
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert isinstance(record.outcome, Abandoned)
     written = record.outcome.evidence
     assert (written.writer, written.owner, written.proof, written.detail) == (
@@ -83,7 +75,7 @@ async def test_a_fact_raises_the_fence(registry: ProcessRegistry) -> None:
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA), even_if_live=True)
 
-    assert (await observed(registry)).fence > lease.fencing_token
+    assert (await row_of(registry, "p")).fence > lease.fencing_token
 
 
 async def test_a_live_lease_is_a_difference(registry: ProcessRegistry) -> None:
@@ -103,7 +95,7 @@ async def test_a_lease_that_a_clock_revived_is_a_difference(registry: ProcessReg
     await registry.register(work())
     lease = await begun(registry, "p", ADA, 1_000)
     backend.clock.advance(1_000)
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     assert not row.is_live
     backend.clock.advance(-500)
 
@@ -118,8 +110,7 @@ async def test_lapsed_begun_work_is_put_back_with_a_loss(registry: ProcessRegist
 
     assert await settled(registry, "p", "queue")
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.losses, record.lease_lapsed) == (Phase.QUEUED, 1, False)
     assert (await begun(registry, "p", BOB)).owner == BOB
 
@@ -133,8 +124,7 @@ async def test_lapsed_held_work_is_put_back_without_a_loss(
 
     assert await settled(registry, "p", "queue")
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.phase, record.losses) == (Phase.QUEUED, 0)
 
 
@@ -142,15 +132,14 @@ async def test_a_loss_is_counted_once_for_its_token(registry: ProcessRegistry, b
     """Of the sweep and a claim that saw the same lapse, one counts it."""
     await registry.register(work())
     await begun_and_lapsed(registry, backend, client, "p", ADA)
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     lease = await held(registry, "p", BOB, SHORT_MS)
 
     assert await registry.settle_many([Settlement(row, "queue")]) == [False]
     await lapsed(backend, client, lease)
     assert await settled(registry, "p", "queue")
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.losses == 1
 
 
@@ -168,13 +157,12 @@ async def test_lapsed_started_owner_bound_work_becomes_uncertain(
     """Line 9: elapsed time alone never terminalizes; its place says what is known."""
     await registry.register(work("p", OWNER_BOUND))
     await begun_and_lapsed(registry, backend, client, "p", ADA)
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     assert (row.phase, row.record().lease_lapsed) == (Phase.STARTED, True)
 
     for _ in range(3):
         assert await settled(registry, "p", "uncertain")
-        record = await registry.get("p")
-        assert record is not None
+        record = await record_of(registry, "p")
         assert (record.phase, record.is_terminal, record.lease_lapsed) == (Phase.UNCERTAIN, False, False)
         assert record.first_started is not None
         assert record.first_started.owner == ADA
@@ -188,8 +176,7 @@ async def test_uncertain_work_is_abandoned_on_request(registry: ProcessRegistry)
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, ADA))
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert isinstance(record.outcome, Abandoned)
     assert record.outcome.evidence.owner == ADA
     assert record.abandon_request == abandon()
@@ -202,8 +189,7 @@ async def test_externally_owned_work_is_abandoned_on_request_without_an_owner(re
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, None))
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert isinstance(record.outcome, Abandoned)
     assert (record.outcome.evidence.writer, record.outcome.evidence.owner) == (AbandonWriter.RECONCILED_REQUEST, None)
 
@@ -217,8 +203,7 @@ async def test_the_loss_limit_is_written_naming_the_last_holder(
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA, "loss_limit"))
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert isinstance(record.outcome, Abandoned)
     assert record.outcome.evidence.owner == ADA
 
@@ -234,8 +219,7 @@ async def test_a_cancel_that_came_while_it_was_held_is_settled_after_the_lapse(
 
     assert await settled(registry, "p", "fact", Cancelled())
 
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.status, record.outcome) == (ProcessStatus.CANCELLED, Cancelled("late"))
 
 
@@ -245,7 +229,7 @@ async def test_a_settle_whose_fact_stands_is_answered_as_done(
     """Sent again it changes nothing; another fact is a difference."""
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", ADA)
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     mine = Settlement(row, "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA, "ended_here"), even_if_live=True)
     assert await registry.settle_many([mine]) == [True]
     before = await keyspace(client, namespace)
@@ -263,7 +247,7 @@ async def test_what_was_cancelled_meanwhile_is_not_put_back(
     """Only a fact can be found to stand already."""
     await registry.register(work())
     await begun_and_lapsed(registry, backend, client, "p", ADA)
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     await registry.request_cancel("p", cancel())
 
     assert await registry.settle_many([Settlement(row, "queue")]) == [False]
@@ -273,7 +257,7 @@ async def test_a_settle_of_what_is_gone_is_a_difference(registry: ProcessRegistr
     """Pruned between the read and the write."""
     await registry.register(work())
     await registry.request_cancel("p", cancel())
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     await backend.pass_time_until(client, row.now_ms + 2)
     await registry.prune(await backend.now_ms(client))
 
@@ -284,7 +268,7 @@ Change = Callable[[ProcessRegistry, LeaseOwner], Awaitable[object]]
 
 
 async def _released(registry: ProcessRegistry, owner: LeaseOwner) -> None:
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     lease = row.lease()
     assert lease is not None
     await registry.release(lease)
@@ -300,9 +284,8 @@ async def _claimed_again(registry: ProcessRegistry, owner: LeaseOwner) -> None:
 
 async def _completed(registry: ProcessRegistry, owner: LeaseOwner) -> None:
     await _claimed_again(registry, owner)
-    lease = await registry.lease("p")
-    assert lease is not None
-    if not (await observed(registry)).has_begun:
+    lease = await lease_of(registry, "p")
+    if not (await row_of(registry, "p")).has_begun:
         await registry.start(lease)
     await registry.complete(lease, Success())
 
@@ -348,7 +331,7 @@ async def test_any_fact_that_changed_between_stops_the_settle(
     await registry.register(work("p", disposition))
     lease = await (begun if starts else held)(registry, "p", ADA, SHORT_MS)
     await lapsed(backend, client, lease)
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     await change(registry, ADA)
     before = await keyspace(client, namespace)
 
@@ -368,7 +351,7 @@ async def test_each_observed_fact_is_compared_by_itself(
     """One fact read otherwise, and nothing happens; the expiry is no such fact."""
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", ADA)
-    row, before = await observed(registry), await keyspace(client, namespace)
+    row, before = await row_of(registry, "p"), await keyspace(client, namespace)
     row.fields[b"ex"] = b"1"
     row.fields[field.encode()] = row.fields.get(field.encode(), b"") + b"0"
 
@@ -401,9 +384,9 @@ async def test_a_lane_that_one_row_leaves_and_another_enters_stays_listed(
     await registry.register(work("p"))
     await begun_and_lapsed(registry, backend, client, "p", ADA)
     await registry.register(work("p::waits"))
-    ended = Settlement(await observed(registry, "p::waits"), "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA))
+    ended = Settlement(await row_of(registry, "p::waits"), "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA))
 
-    assert await registry.settle_many([Settlement(await observed(registry), "queue"), ended]) == [True, True]
+    assert await registry.settle_many([Settlement(await row_of(registry, "p"), "queue"), ended]) == [True, True]
     assert (await begun(registry, "p", BOB)).owner == BOB
 
 
@@ -411,9 +394,9 @@ async def test_one_process_twice_in_a_batch_is_refused(registry: ProcessRegistry
     """Ids are distinct within a batch."""
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", ADA)
-    row = await observed(registry)
+    row = await row_of(registry, "p")
     both = [Settlement(row, "fact", abandoned(writer, ADA), even_if_live=True) for writer in AbandonWriter][:2]
 
     with pytest.raises(SettingsError, match="'p' twice"):
         await registry.settle_many(both)
-    assert not (await observed(registry)).is_terminal
+    assert not (await row_of(registry, "p")).is_terminal

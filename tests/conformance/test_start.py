@@ -23,6 +23,7 @@ from tests.conformance.actors import (
     lapsed,
     work,
 )
+from tests.look import record_of
 from tests.soundness import keyspace
 
 EITHER = pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
@@ -81,8 +82,7 @@ async def test_a_start_under_a_lapsed_lease_is_refused(
     with pytest.raises(LeaseLost) as refusal:
         await registry.start(lease)
     assert refusal.value.lease == lease
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert record.first_started is None
 
 
@@ -94,8 +94,7 @@ async def test_a_start_needs_owner_token_and_fence(registry: ProcessRegistry, ch
 
     with pytest.raises(LeaseLost):
         await registry.start(msgspec.structs.replace(lease, **change))
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert (record.first_started, record.phase) == (None, Phase.HELD)
 
 
@@ -124,9 +123,8 @@ async def test_a_second_attempt_keeps_the_first_start(registry: ProcessRegistry,
     """On rerunnable work each attempt starts anew; the record keeps the first."""
     await registry.register(work())
     await begun_and_lapsed(registry, backend, client, "p", ADA)
-    first = await registry.get("p")
+    first = await record_of(registry, "p")
     lease = await held(registry, "p", BOB)
-    assert first is not None
 
     record = await registry.start(lease)
 
@@ -141,9 +139,8 @@ async def test_a_starter_that_claims_again_starts_under_its_token(
     """It continues its one attempt: the replay of its start, under a new fence."""
     await registry.register(work("p", OWNER_BOUND))
     await begun_and_lapsed(registry, backend, client, "p", ADA)
-    started = await registry.get("p")
+    started = await record_of(registry, "p")
     again = await held(registry, "p", ADA)
-    assert started is not None
 
     assert (await registry.start(again)).first_started == started.first_started
 

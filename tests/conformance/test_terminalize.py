@@ -40,6 +40,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.look import record_of
 from tests.soundness import keyspace
 
 
@@ -202,8 +203,7 @@ async def test_a_lapsed_lease_writes_nothing(
     with pytest.raises(LeaseLost) as refusal:
         await registry.complete(lease, Success())
     assert refusal.value.lease == lease
-    record = await registry.get("p")
-    assert record is not None
+    record = await record_of(registry, "p")
     assert not record.is_terminal
 
 

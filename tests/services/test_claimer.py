@@ -14,10 +14,10 @@ from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.claimer import Claimer
 from tests.conformance.actors import ADA, LANE, LONG_MS, RERUNNABLE, ids_of, work
+from tests.look import ended
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
 from tests.services.faults import Faults
-from tests.services.look import ended
 from tests.support import wait_until
 
 SERVED: Sequence[tuple[str, Sequence[str]]] = [("default", [LANE])]

@@ -32,9 +32,9 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import evidence, is_in, lease_of, outcomes, record_of
 from tests.services.benches import Bench, PlainBench
 from tests.services.conftest import Crew, ServerTime
-from tests.services.look import evidence, is_in, outcomes, record_of
 from tests.support import wait_until
 
 BOUND = "owner_bound"
@@ -155,8 +155,7 @@ async def test_leases_are_renewed_while_draining(registry: ProcessRegistry, crew
     await registry.register(work("p", RERUNNABLE, "p"))
     async with crew.running(worker):
         await wait_until(lambda: bench.begun, "it has begun")
-        lease = await registry.lease("p")
-        assert lease is not None
+        lease = await lease_of(registry, "p")
         draining = asyncio.create_task(worker.drain())
         await server.pass_until(lease.expires_at_ms + 200)
         bench.let_go("p")
@@ -220,8 +219,7 @@ async def test_a_thread_that_will_not_stop_is_deferred_as_still_running(registry
         await wait_until(lambda: len(plain.begun) == 2, "both have begun")
         report = await worker.drain()
         for each in "ab":
-            lease = await registry.lease(each)
-            assert lease is not None
+            lease = await lease_of(registry, each)
             assert lease.owner == worker.owner
         plain.let_go("a", "b")
 

@@ -32,6 +32,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import row_of
 from tests.services.conftest import ServerTime
 
 ME = local_owner("me")
@@ -58,16 +59,9 @@ class Hands:
         return self._ended
 
 
-async def row_of(registry: ProcessRegistry) -> Row:
-    """Return the row of the only process."""
-    row = await registry.row("p")
-    assert row is not None
-    return row
-
-
 async def facts(registry: ProcessRegistry, local: Any = None) -> Facts:
     """Return the facts as ME sees them."""
-    return facts_of(await row_of(registry), owner_digest(ME), proof_of, local or NothingLocal())
+    return facts_of(await row_of(registry, "p"), owner_digest(ME), proof_of, local or NothingLocal())
 
 
 async def test_a_queued_row_waits_and_is_takeable(registry: ProcessRegistry) -> None:
@@ -132,7 +126,7 @@ async def test_a_settlement_trusts_a_live_lease_only_where_the_verdict_rests_on_
     """A dead or own holder's live lease is no difference."""
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", DEAD)
-    row = await row_of(registry)
+    row = await row_of(registry, "p")
     (judged,) = Judge(owner_digest(ME), proof_of, NothingLocal()).judged([row])
     assert judged.settlement is not None
     assert judged.settlement.even_if_live
@@ -231,7 +225,7 @@ async def test_what_is_explained_is_what_a_sweep_does(
     line, done = SITUATIONS[situation]
     await situation(registry, server)
 
-    _, answer = explained(await row_of(registry), owner_digest(ME), proof_of, NothingLocal())
+    _, answer = explained(await row_of(registry, "p"), owner_digest(ME), proof_of, NothingLocal())
 
     assert answer.line == line
     assert await Sweep(registry, ME).run_once() == done
@@ -245,7 +239,7 @@ async def test_what_a_worker_is_in_flight_is_left_by_its_own_sweep(
     """Line 5: lapsed or not, the worker writes it, having claimed again."""
     await registry.register(work("p", OWNER_BOUND))
     await server.pass_until((await begun(registry, "p", ME, 80)).expires_at_ms)
-    row = await row_of(registry)
+    row = await row_of(registry, "p")
 
     assert explained(row, owner_digest(ME), proof_of, Hands(in_flight=True))[1].line == 5
     assert await Sweep(registry, ME, Hands(in_flight=True)).run_once() == SweepReport()

@@ -18,9 +18,9 @@ from lash_redis.core.model import (
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
 from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, begun, held, work
+from tests.look import ended, is_in, outcomes, record_of
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
-from tests.services.look import ended, is_in, outcomes, record_of
 from tests.support import wait_until
 
 

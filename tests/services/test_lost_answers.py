@@ -12,9 +12,9 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.keeper import Renewal
 from tests.conformance.actors import LANE, OWNER_BOUND, RERUNNABLE, abandon, cancel, ids_of, outside, work
+from tests.look import ended, is_in, outcomes, record_of
 from tests.services.benches import Bench
 from tests.services.conftest import Crew, ServerTime
-from tests.services.look import ended, is_in, outcomes, record_of
 from tests.support import wait_until
 
 BOUND = "owner_bound"

@@ -13,9 +13,9 @@ from lash_redis.recovery.leftovers import NOT_WRITTEN
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, abandon, begun, held, work
+from tests.look import ended, is_in, lease_of, outcomes, record_of
 from tests.services.benches import Bench
 from tests.services.conftest import Crew, ServerTime
-from tests.services.look import ended, is_in, outcomes, record_of
 from tests.support import wait_until
 
 BOUND = "owner_bound"
@@ -98,8 +98,7 @@ async def test_owner_bound_work_whose_lease_lapsed_is_claimed_again_under_its_to
             await registry.claim("p", BOB, LONG_MS)
         faults.come_back()
         await is_in(registry, "p", Phase.STARTED)
-        new = await registry.lease("p")
-        assert new is not None
+        new = await lease_of(registry, "p")
         assert (new.owner, new.token) == (worker.owner, old.token)
         assert new.fencing_token > old.fencing_token
         with pytest.raises(LeaseLost):

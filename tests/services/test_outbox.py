@@ -11,9 +11,9 @@ from lash_redis.core.model import Failure, Phase, ProcessStatus, Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
 from tests.conformance.actors import BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, held, work
+from tests.look import ended, outcomes, record_of
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
-from tests.services.look import ended, outcomes, record_of
 from tests.support import wait_until
 
 

@@ -37,8 +37,8 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.look import evidence, record_of
 from tests.services.faults import Faults
-from tests.services.look import evidence, record_of
 
 NOTHING = SweepReport()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lash_redis.core.model import Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
+from tests.look import outcomes
 from tests.services.benches import Bench, PlainBench
 from tests.services.conftest import Crew
-from tests.services.look import outcomes
 
 
 async def test_async_and_plain_work_runs_and_its_result_is_written(registry: ProcessRegistry, crew: Crew) -> None:

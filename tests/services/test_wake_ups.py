@@ -11,9 +11,9 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import LANE, RERUNNABLE, ids_of, work
 from tests.conftest import Backend
+from tests.look import ended
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
-from tests.services.look import ended
 from tests.support import wait_until
 
 AT_ONCE_S = 5  # far below any poll

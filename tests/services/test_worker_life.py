@@ -16,9 +16,9 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, begun, dead_owner, ids_of, work
+from tests.look import ended, is_in, outcomes, record_of
 from tests.services.benches import Bench, PlainBench
 from tests.services.conftest import Crew
-from tests.services.look import ended, is_in, outcomes, record_of
 from tests.support import wait_until
 
 BOUND = "owner_bound"

@@ -16,8 +16,8 @@ import psutil
 
 from lash_redis.core.model import AbandonEvidence, ProcessRecord, ProcessRegistration, RecoveryDisposition, TaskInput
 from lash_redis.registry.registry import ProcessRegistry
+from tests.look import ended, record_of
 from tests.repo.tree import ROOT
-from tests.services.look import ended, record_of
 from tests.support import block_until
 
 # Each task writes the pid of its OS process into NAME.begun when it begins, and ends once the file NAME.go exists.

@@ -19,8 +19,8 @@ from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, dead_owner, held, outside, work
+from tests.look import record_of
 from tests.repo.tree import ROOT
-from tests.services.look import record_of
 from tests.support import wait_until
 
 pytestmark = pytest.mark.system

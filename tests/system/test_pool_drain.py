@@ -16,8 +16,8 @@ import pytest
 
 from lash_redis.core.model import AbandonEvidence, AbandonWriter, Phase, ProcessStatus
 from lash_redis.registry.registry import ProcessRegistry
+from tests.look import evidence
 from tests.servers import Server
-from tests.services.look import evidence
 from tests.support import block_until
 from tests.system.conftest import StartPool
 from tests.system.pools import RunningPool, Work, owner_of, pass_time

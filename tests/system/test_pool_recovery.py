@@ -16,7 +16,7 @@ import pytest
 import redis.asyncio
 
 from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
-from tests.services.look import evidence
+from tests.look import evidence
 from tests.soundness import assert_sound
 from tests.support import block_until, wait_until
 from tests.system.conftest import StartPool

@@ -20,7 +20,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
-from tests.services.look import evidence
+from tests.look import evidence
 from tests.soundness import assert_sound
 from tests.support import wait_until
 from tests.system.conftest import StartPool

@@ -16,8 +16,8 @@ from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
+from tests.look import ended, evidence, is_in, lease_of, record_of
 from tests.repo.tree import ROOT
-from tests.services.look import ended, evidence, is_in, record_of
 from tests.support import block_until, process_state, wait_until
 
 pytestmark = [
@@ -184,8 +184,7 @@ async def test_work_of_a_worker_that_was_stopped_for_longer_than_its_lease(child
     await is_in(children.registry, "once", Phase.STARTED)
     children.let_end("once")
     once = await ended(children.registry, "once")
-    lease = await children.registry.lease("again")
-    assert lease is not None
+    lease = await lease_of(children.registry, "again")
     assert lease.owner.incarnation_id == second.incarnation
     children.let_end("again")
     again = await ended(children.registry, "again")

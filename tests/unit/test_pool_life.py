@@ -32,7 +32,7 @@ from lash_redis.pool.settings import PoolSettings
 from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.settings import WorkerSettings
-from tests.services.look import evidence, record_of
+from tests.look import evidence, record_of
 from tests.support import wait_until
 
 LOCATION = RegistryLocation("unix:///nowhere", "lash", 1)

@@ -1,11 +1,12 @@
-"""Short questions to the registry, asked until the answer is the one that a test waits for."""
+"""What tests of every kind read from a registry: what must be there, and what they wait for."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lash_redis.core.model import Abandoned, AbandonEvidence, Phase, ProcessRecord
+from lash_redis.core.model import Abandoned, AbandonEvidence, Phase, ProcessLease, ProcessRecord
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.rows import Row
 from tests.support import wait_until
 
 
@@ -14,6 +15,20 @@ async def record_of(registry: ProcessRegistry, process_id: str) -> ProcessRecord
     record = await registry.get(process_id)
     assert record is not None, process_id
     return record
+
+
+async def row_of(registry: ProcessRegistry, process_id: str) -> Row:
+    """Return the row of a process that must be there, as a sweep would read it."""
+    row = await registry.row(process_id)
+    assert row is not None, process_id
+    return row
+
+
+async def lease_of(registry: ProcessRegistry, process_id: str) -> ProcessLease:
+    """Return the live lease on a process that must be held."""
+    lease = await registry.lease(process_id)
+    assert lease is not None, process_id
+    return lease
 
 
 async def ended(registry: ProcessRegistry, process_id: str, at_most_s: float = 10) -> ProcessRecord:
