@@ -11,7 +11,9 @@ import fakeredis
 import pytest
 import redis.asyncio
 
+from lash_redis.core.model import ProcessLease
 from lash_redis.registry.registry import ProcessRegistry
+from tests.look import lease_of
 from tests.servers import KINDS, Servers
 from tests.support import ManualClock, wait_until
 
@@ -40,20 +42,36 @@ class Backend:
             return fakeredis.FakeAsyncRedis(server=self._server)
         return redis.asyncio.Redis.from_url(self.url)
 
-    async def now_ms(self, client: Any) -> int:
-        """Return the server's time, ms."""
-        seconds, microseconds = await client.time()
+
+class ServerTime:
+    """The time of the server, which decides about leases."""
+
+    def __init__(self, backend: Backend, client: Any) -> None:
+        self.is_fake = backend.is_fake
+        self._clock = backend.clock
+        self._client = client
+
+    async def now_ms(self) -> int:
+        """Return it, ms."""
+        seconds, microseconds = await self._client.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    async def pass_time_until(self, client: Any, moment_ms: int) -> None:
-        """Let the server's time come to a moment: on a fake server it is moved there, on a real one we wait."""
-        if self.clock is not None:
-            self.clock.move_to(moment_ms)
+    async def pass_until(self, moment_ms: int) -> None:
+        """Let it come to a moment: on a fake server it is moved there, on a real one we wait."""
+        if self._clock is not None:
+            self._clock.move_to(moment_ms)
 
         async def has_come() -> bool:
-            return await self.now_ms(client) >= moment_ms
+            return await self.now_ms() >= moment_ms
 
         await wait_until(has_come, f"the server's time is {moment_ms}")
+
+    async def lapse(self, registry: ProcessRegistry, *process_ids: str) -> list[ProcessLease]:
+        """Let the leases on processes run out; return what they were."""
+        leases = [await lease_of(registry, each) for each in process_ids]
+        await self.pass_until(max(lease.expires_at_ms for lease in leases))
+        assert [await registry.lease(each) for each in process_ids] == [None] * len(process_ids)
+        return leases
 
 
 async def delete_namespace(client: Any, namespace: str) -> None:
@@ -104,8 +122,14 @@ async def client(backend: Backend, namespace: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
+def server(backend: Backend, client: Any) -> ServerTime:
+    """Return the server's time."""
+    return ServerTime(backend, client)
+
+
+@pytest.fixture
 async def make_registry(backend: Backend, client: Any, partitions: int, namespace: str) -> AsyncIterator[RegistryMaker]:
-    """Return what makes a registry on this backend, in this namespace unless told otherwise; all are closed."""
+    """Return what makes a registry on this backend, in this namespace unless the test names another; all are closed."""
     made: list[ProcessRegistry] = []
 
     def make(**options: Any) -> ProcessRegistry:

@@ -1,4 +1,4 @@
-"""What tests of every kind need: waiting for facts, and a clock that moves when told.
+"""What tests of every kind need: waiting for facts, and a clock that a test moves.
 
 A test never sleeps: it waits until something is so, and fails with the name of what did not come about.
 """

@@ -50,7 +50,9 @@ async def received(registry: ProcessRegistry) -> AsyncIterator[Received]:
     await asyncio.wait([listener])
 
 
-async def test_every_partition_is_heard(registry: ProcessRegistry, received: Received, client: Any) -> None:
+async def test_messages_of_every_partition_are_received(
+    registry: ProcessRegistry, received: Received, client: Any
+) -> None:
     """One subscription gets the messages of all partitions with their numbers, and is confirmed once."""
     partitions = list(range(registry.partitions))
     for partition in partitions:
@@ -62,7 +64,7 @@ async def test_every_partition_is_heard(registry: ProcessRegistry, received: Rec
     assert received.subscriptions == 1
 
 
-async def test_what_is_said_to_others_is_not_heard(registry: ProcessRegistry, received: Received, client: Any) -> None:
+async def test_messages_to_others_are_not_received(registry: ProcessRegistry, received: Received, client: Any) -> None:
     """Each name has a channel of its own."""
     await client.publish(channel(registry.namespace, 0, "you"), "ended p")
     await client.publish(channel(registry.namespace, 0, "me"), "ended q")
@@ -111,7 +113,7 @@ async def test_a_quiet_server_is_asked_and_answers(
     await asyncio.wait([listener])
 
 
-def test_a_blocking_listener_hears_and_stops(
+def test_a_blocking_listener_receives_and_stops(
     registry: ProcessRegistry, client: Any, event_loop_runner: asyncio.Runner
 ) -> None:
     """It reports its subscription, gets the messages of every partition, and ends on request."""

@@ -18,6 +18,7 @@ from lash_redis.core.errors import LashError, OutcomePruned, OutcomeUncertain, P
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessStarted, Success
 from tests.app.working import SOMEBODY, begin, finish, until_subscribed
+from tests.conftest import ServerTime
 from tests.support import block_until, wait_until
 
 
@@ -203,10 +204,10 @@ async def test_a_pruned_outcome_is_an_error(lash: Lash, due_in: Task[..., date])
 
 
 async def test_a_wait_survives_the_loss_of_its_subscription(
-    lash: Lash, due_in: Task[..., date], client: Any, namespace: str, backend: Any
+    lash: Lash, due_in: Task[..., date], client: Any, namespace: str, server: ServerTime
 ) -> None:
     """It subscribes again and reads, since the end may have come in between."""
-    if backend.is_fake:
+    if server.is_fake:
         pytest.skip("a fake server cuts no connection")
     process = await due_in.submit(1)
     waiter = waiting_for(process)

@@ -29,7 +29,7 @@ from lash_redis.registry.answers import BatchClaim, ClaimedRow, Settlement
 from lash_redis.registry.calls.call import Call, Operation
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conftest import Backend
+from tests.conftest import ServerTime
 from tests.look import row_of
 
 RERUNNABLE = RecoveryDisposition.RERUNNABLE
@@ -138,17 +138,17 @@ async def begun(registry: ProcessRegistry, process_id: str, owner: LeaseOwner, t
     return ProcessLease(process_id, owner, row.token, row.fence, batch.claimed_at_ms, batch.expires_at_ms)
 
 
-async def lapsed(backend: Backend, client: Any, lease: ProcessLease) -> ProcessLease:
+async def lapsed(server: ServerTime, lease: ProcessLease) -> ProcessLease:
     """Let a lease's time run out."""
-    await backend.pass_time_until(client, lease.expires_at_ms)
+    await server.pass_until(lease.expires_at_ms)
     return lease
 
 
 async def begun_and_lapsed(
-    registry: ProcessRegistry, backend: Backend, client: Any, process_id: str, owner: LeaseOwner
+    registry: ProcessRegistry, server: ServerTime, process_id: str, owner: LeaseOwner
 ) -> ProcessLease:
     """Claim and start a process, and let the lease's time run out."""
-    return await lapsed(backend, client, await begun(registry, process_id, owner, SHORT_MS))
+    return await lapsed(server, await begun(registry, process_id, owner, SHORT_MS))
 
 
 async def settled(

@@ -49,7 +49,7 @@ async def one(fake: Any) -> AsyncIterator[ProcessRegistry]:
 
 
 @pytest.mark.parametrize("id_", BAD_IDS, ids=repr)
-async def test_a_bad_process_id_is_refused_at_every_door(one: ProcessRegistry, id_: Any) -> None:
+async def test_a_bad_process_id_is_refused_by_every_operation(one: ProcessRegistry, id_: Any) -> None:
     """Registering, reading, claiming, asking and completing alike."""
     with pytest.raises(SettingsError, match="expected process id to be 1 to 256 characters"):
         work(id_)
@@ -102,7 +102,7 @@ def test_a_bad_queue_is_refused(queue: Any) -> None:
 
 @pytest.mark.parametrize("task", ["", "a b", "a|b", "x" * 201, None])
 def test_a_bad_task_name_is_refused(task: Any) -> None:
-    """A lane's text has no room for a bar."""
+    """A bar separates the parts of a lane's text."""
     with pytest.raises(SettingsError, match="expected task name to be"):
         TaskInput(task)
 
@@ -122,7 +122,7 @@ def test_a_bad_partition_count_is_refused(fake: Any, partitions: Any) -> None:
 
 
 @pytest.mark.parametrize("ttl_ms", BAD_TTLS, ids=repr)
-async def test_a_bad_ttl_is_refused_at_every_door(one: ProcessRegistry, ttl_ms: Any) -> None:
+async def test_a_bad_ttl_is_refused_by_every_operation(one: ProcessRegistry, ttl_ms: Any) -> None:
     """Milliseconds, at least one, at most seven days."""
     for call in (
         lambda: one.claim("p", ADA, ttl_ms),
@@ -236,10 +236,10 @@ async def test_a_result_that_cannot_be_carried_is_refused(fake: Any) -> None:
 async def test_a_payload_over_the_limit_is_refused_with_both_numbers(fake: Any) -> None:
     """1 MiB unless set; at the limit it is carried."""
     registry = ProcessRegistry(fake, "good")
-    room = (1 << 20) - len(b"\x93\xa4work\x91\xdb____\x80")
+    most = (1 << 20) - len(b"\x93\xa4work\x91\xdb____\x80")
     with pytest.raises(PayloadError, match="at most 1048576 bytes once encoded, got 1048577"):
-        await registry.register(work("p", RERUNNABLE, "x" * (room + 1)))
-    assert await registry.register(work("p", RERUNNABLE, "x" * room)) is not None
+        await registry.register(work("p", RERUNNABLE, "x" * (most + 1)))
+    assert await registry.register(work("p", RERUNNABLE, "x" * most)) is not None
     await registry.aclose()
     await fake.flushall()
 

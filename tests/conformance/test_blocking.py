@@ -54,7 +54,7 @@ def test_requests_and_outside_work_are_written(blocking: BlockingRegistry) -> No
     assert blocking.request_cancel("p", cancel()).status is ProcessStatus.CANCELLED
     assert blocking.request_abandon("y", abandon()).abandon_request == abandon()
     with pytest.raises(AuthorityRejected):
-        blocking.complete_unleased("x", Success(), ExternalOwner("door"))
+        blocking.complete_unleased("x", Success(), ExternalOwner("office"))
     assert blocking.complete_unleased("x", Success(1), ExternalOwner("desk")).outcome == Success(1)
     with pytest.raises(UnknownProcess):
         blocking.request_cancel("nobody", cancel())

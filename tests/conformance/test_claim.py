@@ -29,20 +29,21 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
 
 
-async def test_a_free_process_is_granted(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_free_process_is_granted(registry: ProcessRegistry, server: ServerTime) -> None:
     """The lease names owner, token, fence and the server's times; nothing has begun."""
     await registry.register(work())
-    before = await backend.now_ms(client)
+    before = await server.now_ms()
 
     lease = await held(registry, "p", ADA)
 
     assert (lease.process_id, lease.owner) == ("p", ADA)
     assert lease.token
-    assert before <= lease.claimed_at_ms <= await backend.now_ms(client)
+    assert before <= lease.claimed_at_ms <= await server.now_ms()
     assert lease.expires_at_ms == lease.claimed_at_ms + LONG_MS
     assert lease.fencing_token >= before
     assert await registry.lease("p") == lease
@@ -106,12 +107,10 @@ async def test_of_an_owners_livenesses_the_first_stands(registry: ProcessRegistr
     assert (await held(registry, "p", other)).owner == ADA
 
 
-async def test_a_lapsed_lease_is_granted_with_a_higher_fence(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_a_lapsed_lease_is_granted_with_a_higher_fence(registry: ProcessRegistry, server: ServerTime) -> None:
     """The next holder has a token and a fence of its own."""
     await registry.register(work())
-    old = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    old = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
 
     new = await held(registry, "p", BOB)
 
@@ -120,10 +119,10 @@ async def test_a_lapsed_lease_is_granted_with_a_higher_fence(
     assert await registry.lease("p") == new
 
 
-async def test_the_own_lapsed_lease_is_a_new_grant(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_the_own_lapsed_lease_is_a_new_grant(registry: ProcessRegistry, server: ServerTime) -> None:
     """Once lapsed there is nothing to re-enter: rerunnable work gets a new token and a higher fence."""
     await registry.register(work())
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
 
     new = await held(registry, "p", ADA)
 
@@ -131,7 +130,7 @@ async def test_the_own_lapsed_lease_is_a_new_grant(registry: ProcessRegistry, ba
     assert new.fencing_token > old.fencing_token
 
 
-async def test_the_fence_grows_over_release_and_lapse(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_the_fence_grows_over_release_and_lapse(registry: ProcessRegistry, server: ServerTime) -> None:
     """Each grant on a row raises the fence above all before it, and at least to the server's time."""
     await registry.register(work())
     fences = []
@@ -140,15 +139,13 @@ async def test_the_fence_grows_over_release_and_lapse(registry: ProcessRegistry,
         assert lease.fencing_token >= lease.claimed_at_ms
         fences.append(lease.fencing_token)
         await registry.release(lease)
-    last = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    last = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
     fences += [last.fencing_token, (await held(registry, "p", BOB)).fencing_token]
 
     assert fences == sorted(set(fences))
 
 
-async def test_the_fence_grows_by_one_when_the_clock_stands(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_the_fence_grows_by_one_when_the_clock_stands(registry: ProcessRegistry, backend: Any) -> None:
     """It is max(previous + 1, now): it never depends on the clock alone."""
     if not backend.is_fake:
         pytest.skip("only a fake server's clock can be stopped")
@@ -190,14 +187,14 @@ async def test_a_row_whose_lease_key_was_evicted_is_not_live(registry: ProcessRe
 
 
 async def test_a_lease_key_that_outlives_its_row_is_not_live(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime, client: Any
 ) -> None:
     """The key alone makes nobody a holder either: to the millisecond, the row's expiry ends it for every script."""
     await registry.register(work())
     lease = await held(registry, "p", ADA, SHORT_MS)
     partition = partition_of("p", registry.partitions)
     await client.persist(f"{{lash:{registry.namespace}:{partition}}}:l:p")
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
 
     assert await registry.lease("p") is None
     assert await registry.renew_owned(partition, [owner_digest(ADA)], LONG_MS) == []
@@ -209,11 +206,11 @@ async def test_a_lease_key_that_outlives_its_row_is_not_live(
 
 
 async def test_started_owner_bound_work_is_granted_to_its_starter_alone(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """Lapsed, it continues the attempt: the token of the first start, a new fence; anyone else learns who it was."""
     await registry.register(work("p", OWNER_BOUND))
-    first = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    first = await begun_and_lapsed(registry, server, "p", ADA)
 
     with pytest.raises(AlreadyStarted) as refusal:
         await registry.claim("p", BOB, LONG_MS)
@@ -263,19 +260,19 @@ async def test_work_recorded_unleased_may_be_held_by_anyone(registry: ProcessReg
 
 
 async def test_unstarted_owner_bound_work_passes_from_a_silent_holder(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """It binds at the first start and not at a claim."""
     await registry.register(work("p", OWNER_BOUND))
-    await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
 
     assert (await held(registry, "p", BOB)).owner == BOB
 
 
-async def test_a_lapse_of_begun_work_is_a_loss(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_lapse_of_begun_work_is_a_loss(registry: ProcessRegistry, server: ServerTime) -> None:
     """Code had begun under the lease, and it ended without its holder."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
 
     await held(registry, "p", BOB)
 
@@ -283,10 +280,10 @@ async def test_a_lapse_of_begun_work_is_a_loss(registry: ProcessRegistry, backen
     assert (record.losses, record.phase) == (1, Phase.HELD)
 
 
-async def test_a_lapse_of_held_work_is_no_loss(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_lapse_of_held_work_is_no_loss(registry: ProcessRegistry, server: ServerTime) -> None:
     """Nothing had begun under it."""
     await registry.register(work())
-    await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
 
     await held(registry, "p", BOB)
 
@@ -294,10 +291,10 @@ async def test_a_lapse_of_held_work_is_no_loss(registry: ProcessRegistry, backen
     assert record.losses == 0
 
 
-async def test_the_return_of_the_last_holder_is_no_loss(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_the_return_of_the_last_holder_is_no_loss(registry: ProcessRegistry, server: ServerTime) -> None:
     """A lease replaced by its own last holder lost nobody."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
 
     await held(registry, "p", ADA)
 
@@ -306,11 +303,11 @@ async def test_the_return_of_the_last_holder_is_no_loss(registry: ProcessRegistr
 
 
 async def test_a_claim_at_the_loss_limit_answers_busy_with_the_lapsed_holder(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """The loss that would reach the limit is not taken by a claim: a sweep settles the row."""
     await registry.register(work("p", RERUNNABLE, loss_limit=1))
-    lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    lease = await begun_and_lapsed(registry, server, "p", ADA)
 
     assert await registry.claim("p", BOB, LONG_MS) == Busy(lease)
     assert await registry.claim("p", BOB, LONG_MS) == Busy(lease)
@@ -318,27 +315,25 @@ async def test_a_claim_at_the_loss_limit_answers_busy_with_the_lapsed_holder(
     assert (record.losses, record.lease_lapsed, record.is_terminal) == (0, True, False)
 
 
-async def test_losses_below_the_limit_let_it_run_again(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_losses_below_the_limit_let_it_run_again(registry: ProcessRegistry, server: ServerTime) -> None:
     """A limit of two allows one loss."""
     await registry.register(work("p", RERUNNABLE, loss_limit=2))
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     second = await held(registry, "p", BOB, SHORT_MS)
     await registry.release(second)
-    third = await begun_and_lapsed(registry, backend, client, "p", CYD)
+    third = await begun_and_lapsed(registry, server, "p", CYD)
 
     assert await registry.claim("p", BOB, LONG_MS) == Busy(third)
 
 
-async def test_a_row_without_a_limit_of_its_own_has_the_default(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_a_row_without_a_limit_of_its_own_has_the_default(registry: ProcessRegistry, server: ServerTime) -> None:
     """The claim brings it: four losses let the work run again, the fifth would reach the limit."""
     await registry.register(work("p", RERUNNABLE))
-    lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    lease = await begun_and_lapsed(registry, server, "p", ADA)
     for loss in range(1, ProcessOptions().loss_limit):
         lease = await held(registry, "p", (ADA, BOB)[loss % 2], SHORT_MS)
         await registry.start(lease)
-        await lapsed(backend, client, lease)
+        await lapsed(server, lease)
 
     assert await registry.claim("p", CYD, LONG_MS) == Busy(lease)
     assert await registry.reclaim("p", CYD, lease, LONG_MS) == Busy(lease)

@@ -9,7 +9,7 @@ import pytest
 
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition, Success
-from lash_redis.registry.answers import Death
+from lash_redis.registry.answers import BatchClaim, ClaimedBatch, Death
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -29,6 +29,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import lease_of, record_of
 from tests.soundness import keyspace
 
@@ -162,15 +163,23 @@ async def test_the_same_number_leaves_out_what_has_ended(registry: ProcessRegist
     assert ids(await registry.claim_next(call)) == [kept]
 
 
+async def answered_and_lapsed(
+    registry: ProcessRegistry, server: ServerTime, process_id: str
+) -> tuple[BatchClaim, ClaimedBatch]:
+    """Let ADA claim and start a process, and let the lease run out; return the claim and its answer."""
+    await registry.register(work(process_id))
+    call = batch_claim(registry, ADA, ttl_ms=SHORT_MS)
+    answer = await registry.claim_next(call)
+    await server.pass_until(answer.expires_at_ms)
+    return call, answer
+
+
 async def test_the_same_number_revives_its_own_lapsed_lease(
-    registry: ProcessRegistry, backend: Any, client: Any, partitions: int
+    registry: ProcessRegistry, server: ServerTime, partitions: int
 ) -> None:
     """Leased anew under the same token and fence, as nobody took it since."""
     (id_,) = ids_of(1, 0, partitions)
-    await registry.register(work(id_))
-    call = batch_claim(registry, ADA, ttl_ms=SHORT_MS)
-    first = await registry.claim_next(call)
-    await backend.pass_time_until(client, first.expires_at_ms)
+    call, first = await answered_and_lapsed(registry, server, id_)
     assert await registry.lease(id_) is None
 
     again = await registry.claim_next(call)
@@ -181,14 +190,11 @@ async def test_the_same_number_revives_its_own_lapsed_lease(
 
 
 async def test_the_same_number_does_not_disturb_a_newer_holder(
-    registry: ProcessRegistry, backend: Any, client: Any, partitions: int
+    registry: ProcessRegistry, server: ServerTime, partitions: int
 ) -> None:
     """What another took since the lapse is the other's."""
     (id_,) = ids_of(1, 0, partitions)
-    await registry.register(work(id_))
-    call = batch_claim(registry, ADA, ttl_ms=SHORT_MS)
-    first = await registry.claim_next(call)
-    await backend.pass_time_until(client, first.expires_at_ms)
+    call, _ = await answered_and_lapsed(registry, server, id_)
     lease = await held(registry, id_, BOB)
 
     assert ids(await registry.claim_next(call)) == []
@@ -196,14 +202,11 @@ async def test_the_same_number_does_not_disturb_a_newer_holder(
 
 
 async def test_the_same_number_hands_out_nothing_that_was_put_back(
-    registry: ProcessRegistry, backend: Any, client: Any, partitions: int
+    registry: ProcessRegistry, server: ServerTime, partitions: int
 ) -> None:
     """A sweep that put the lapsed row back into its lane has ended that attempt."""
     (id_,) = ids_of(1, 0, partitions)
-    await registry.register(work(id_))
-    call = batch_claim(registry, ADA, ttl_ms=SHORT_MS)
-    first = await registry.claim_next(call)
-    await backend.pass_time_until(client, first.expires_at_ms)
+    call, _ = await answered_and_lapsed(registry, server, id_)
     assert await settled(registry, id_, "queue")
 
     assert ids(await registry.claim_next(call)) == []
@@ -266,11 +269,11 @@ async def test_an_owner_recorded_dead_gets_nothing(registry: ProcessRegistry, pa
 
 
 async def test_a_second_attempt_starts_anew_and_keeps_the_first_start(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """On rerunnable work each attempt starts anew; ``first_started`` keeps the first."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     first = await record_of(registry, "p")
     assert await settled(registry, "p", "queue")
 
@@ -319,10 +322,10 @@ async def test_five_hundred_rows_over_five_hundred_lanes_are_one_call(
     assert sum((await registry.counts(0)).lanes.values()) == 100
 
 
-async def test_a_worker_that_got_less_than_it_wanted_waits_to_be_told(
+async def test_a_worker_that_got_less_than_it_asked_for_is_listed_as_idle(
     registry: ProcessRegistry, client: Any, namespace: str, partitions: int
 ) -> None:
-    """It stands in the index of idle workers until it leaves or has its hands full."""
+    """It stands in the index of idle workers until it leaves or gets all that it asks for."""
     idle = "idle:default"
     await registry.claim_next(batch_claim(registry, ADA))
     assert list((await keyspace(client, namespace))[0][idle].value) == [owner_digest(ADA)]
@@ -331,13 +334,13 @@ async def test_a_worker_that_got_less_than_it_wanted_waits_to_be_told(
     assert idle not in (await keyspace(client, namespace))[0]
 
 
-async def test_a_worker_with_its_hands_full_is_not_idle(
+async def test_a_worker_that_got_all_that_it_asked_for_is_not_idle(
     registry: ProcessRegistry, client: Any, namespace: str, partitions: int
 ) -> None:
     """A wake-up sent to it would be lost on another that could run the work."""
     (id_,) = ids_of(1, 0, partitions)
     await registry.claim_next(batch_claim(registry, ADA))
-    await client.delete(f"{{lash:{namespace}:0}}:idle:default")  # as if told of something else
+    await client.delete(f"{{lash:{namespace}:0}}:idle:default")  # as if another wake-up had removed it
     await registry.register(work(id_))
     await client.zadd(f"{{lash:{namespace}:0}}:idle:default", {owner_digest(ADA): 1})
 

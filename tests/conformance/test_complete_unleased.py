@@ -29,6 +29,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
 
@@ -62,7 +63,7 @@ async def test_only_the_grantee_may_complete_it(registry: ProcessRegistry) -> No
     await registry.register(outside(granted_to="desk"))
 
     with pytest.raises(AuthorityRejected):
-        await registry.complete_unleased("p", Success(), ExternalOwner("door"))
+        await registry.complete_unleased("p", Success(), ExternalOwner("office"))
     record = await record_of(registry, "p")
     assert record.phase is Phase.OUTSIDE
     assert (await registry.complete_unleased("p", Success(), DESK)).is_terminal
@@ -125,7 +126,7 @@ async def test_the_same_completion_again_answers_the_record(
 
 @pytest.mark.parametrize(
     ("outcome", "authority"),
-    [(Success(2), DESK), (Success("x" * 500), DESK), (Failure("X"), DESK), (Success(1), ExternalOwner("door"))],
+    [(Success(2), DESK), (Success("x" * 500), DESK), (Failure("X"), DESK), (Success(1), ExternalOwner("office"))],
     ids=["value", "long value", "state", "authority"],
 )
 async def test_any_other_completion_is_refused(
@@ -141,13 +142,13 @@ async def test_any_other_completion_is_refused(
 
 
 async def test_an_authority_is_judged_by_the_registration_that_stands(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """Completed, pruned and registered anew with another disposition: the old authority is no right."""
     await registry.register(outside())
     ended = await registry.complete_unleased("p", Success(1), DESK)
-    await backend.pass_time_until(client, (ended.ended_at_ms or 0) + 1)
-    await registry.prune(await backend.now_ms(client))
+    await server.pass_until((ended.ended_at_ms or 0) + 1)
+    await registry.prune(await server.now_ms())
     await registry.register(work())
 
     with pytest.raises(AuthorityRejected):
@@ -172,4 +173,4 @@ async def test_unknown_before_terminal_before_authority(registry: ProcessRegistr
     with pytest.raises(UnknownProcess):
         await registry.complete_unleased("nobody", Success(), DESK)
     with pytest.raises(AlreadyTerminal):
-        await registry.complete_unleased("p", Success(), ExternalOwner("door"))
+        await registry.complete_unleased("p", Success(), ExternalOwner("office"))

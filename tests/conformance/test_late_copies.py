@@ -30,6 +30,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import lease_of, row_of
 from tests.soundness import keyspace
 
@@ -83,14 +84,14 @@ MUTATIONS: list[Make] = [_renew, _release, _start, _complete, _terminalize, _set
 @pytest.mark.parametrize("ended", [False, True], ids=["newer holder", "terminal"])
 async def test_a_late_copy_disturbs_nobody(
     registry: ProcessRegistry,
-    backend: Any,
+    server: ServerTime,
     client: Any,
     make: Make,
     ended: bool,
 ) -> None:
     """Sent under a lease that has lapsed, after another took the work, or even ended it."""
     await registry.register(work())
-    old = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    old = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
     late = await make(registry, old)
     new = await begun(registry, "p", BOB) if await settled(registry, "p", "queue") else old
     record = await registry.complete(new, Success("new")) if ended else None

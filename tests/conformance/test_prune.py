@@ -7,11 +7,12 @@ from typing import Any
 from lash_redis.core.model import ExternalOwner, ProcessStatus, Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, abandon, begun, cancel, held, outside, work
+from tests.conftest import ServerTime
 from tests.soundness import keyspace
 
 
 async def test_what_ended_before_a_time_is_forgotten_whole(
-    registry: ProcessRegistry, backend: Any, client: Any, namespace: str
+    registry: ProcessRegistry, server: ServerTime, client: Any, namespace: str
 ) -> None:
     """Row, long payloads, indexes and counts: the namespace is as it was at the start."""
     before = await keyspace(client, namespace)
@@ -21,9 +22,9 @@ async def test_what_ended_before_a_time_is_forgotten_whole(
     await registry.request_cancel("q", cancel())
     await registry.request_abandon("x", abandon())
     last = await registry.complete_unleased("x", Success(text), ExternalOwner("desk"))
-    await backend.pass_time_until(client, (last.ended_at_ms or 0) + 30)
+    await server.pass_until((last.ended_at_ms or 0) + 30)
 
-    assert (await registry.prune(await backend.now_ms(client))).processes == 3
+    assert (await registry.prune(await server.now_ms())).processes == 3
     assert await registry.forget_owners(0) == 1
 
     after = await keyspace(client, namespace)
@@ -32,7 +33,7 @@ async def test_what_ended_before_a_time_is_forgotten_whole(
     assert after == before
 
 
-async def test_what_ended_later_or_not_at_all_stays(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_what_ended_later_or_not_at_all_stays(registry: ProcessRegistry) -> None:
     """Before means before: what ended at that very millisecond stays."""
     await registry.register_many([work("p"), work("q", OWNER_BOUND)])
     ended = await registry.request_cancel("p", cancel())
@@ -45,20 +46,20 @@ async def test_what_ended_later_or_not_at_all_stays(registry: ProcessRegistry, b
     assert await registry.get("q") is not None
 
 
-async def test_more_than_a_page_is_pruned(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_more_than_a_page_is_pruned(registry: ProcessRegistry, server: ServerTime) -> None:
     """Page by page, over all partitions."""
     ids = [f"p{number}" for number in range(1_100)]
     await registry.register_many([work(id_) for id_ in ids])
     for id_ in ids:
         await registry.request_cancel(id_, cancel())
-    now = await backend.now_ms(client)
-    await backend.pass_time_until(client, now + 1)
+    now = await server.now_ms()
+    await server.pass_until(now + 1)
 
     assert (await registry.prune(now + 1)).processes == len(ids)
     assert (await registry.prune(now + 1)).processes == 0
 
 
-async def test_a_pruned_id_may_be_registered_anew(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_pruned_id_may_be_registered_anew(registry: ProcessRegistry) -> None:
     """With other content, since nothing of the old one is left."""
     await registry.register(work())
     ended = await registry.complete(await begun(registry, "p", ADA), Success())

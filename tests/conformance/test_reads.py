@@ -28,6 +28,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.soundness import keyspace
 
 
@@ -74,12 +75,12 @@ async def test_an_unknown_process_has_no_record_and_no_lease(registry: ProcessRe
     assert await registry.lease("p") is None
 
 
-async def test_the_lease_is_the_live_one(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_the_lease_is_the_live_one(registry: ProcessRegistry, server: ServerTime) -> None:
     """None while nobody holds it, once lapsed, once given back, once terminal."""
     await registry.register(work())
     assert await registry.lease("p") is None
     lease = await held(registry, "p", ADA, SHORT_MS)
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
     assert await registry.lease("p") is None
     lease = await held(registry, "p", ADA)
     assert await registry.lease("p") == lease
@@ -90,13 +91,11 @@ async def test_the_lease_is_the_live_one(registry: ProcessRegistry, backend: Any
     assert await registry.lease("p") is None
 
 
-async def test_a_lapsed_row_keeps_its_phase_until_it_is_seen(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_a_lapsed_row_keeps_its_phase_until_it_is_seen(registry: ProcessRegistry, server: ServerTime) -> None:
     """With ``lease_lapsed`` true."""
     await registry.register_many([work("p"), work("q", OWNER_BOUND, task="other")])
-    await lapsed(backend, client, await begun(registry, "p", ADA, SHORT_MS))
-    await lapsed(backend, client, await held(registry, "q", ADA, SHORT_MS))
+    await lapsed(server, await begun(registry, "p", ADA, SHORT_MS))
+    await lapsed(server, await held(registry, "q", ADA, SHORT_MS))
 
     records = [row.record() for row in await registry.rows(["p", "q"]) if row]
 
@@ -150,7 +149,7 @@ async def test_hundreds_of_lanes_are_listed(registry: ProcessRegistry, partition
     assert len({record.id for record in await listed(registry, 100)}) == count
 
 
-async def test_many_rows_of_one_score_are_listed(registry: ProcessRegistry, backend: Any, partitions: int) -> None:
+async def test_many_rows_of_one_score_are_listed(registry: ProcessRegistry, partitions: int) -> None:
     """Rows that came to a place in the same millisecond do not hide each other behind a page's end."""
     ids = ids_of(40, 0, partitions)
     await registry.register_many([outside(id_) for id_ in ids])
@@ -232,12 +231,12 @@ async def test_counts_of_many_lanes_are_whole(registry: ProcessRegistry, partiti
 
 
 async def test_recovery_finds_its_candidates_by_index(
-    registry: ProcessRegistry, backend: Any, client: Any, partitions: int
+    registry: ProcessRegistry, server: ServerTime, partitions: int
 ) -> None:
     """Leases up to now, asked, and an owner's rows: each costs what it finds, not what there is."""
     over, live, asked, queued = ids_of(4, 0, partitions)
     await registry.register_many([work(id_, OWNER_BOUND, task=id_) for id_ in (over, live, asked, queued)])
-    await lapsed(backend, client, await held(registry, over, ADA, SHORT_MS))
+    await lapsed(server, await held(registry, over, ADA, SHORT_MS))
     await held(registry, live, ADA)
     lease = await held(registry, asked, BOB)
     await registry.start(lease)

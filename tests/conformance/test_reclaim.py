@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 
@@ -27,6 +25,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 
 
@@ -120,10 +119,10 @@ async def test_a_recorded_death_is_proof_for_anyone(registry: ProcessRegistry) -
     assert (await reclaimed(registry, BOB, lease)).owner == BOB
 
 
-async def test_on_a_lapsed_lease_it_is_a_claim(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_on_a_lapsed_lease_it_is_a_claim(registry: ProcessRegistry, server: ServerTime) -> None:
     """No proof is needed once time has run out."""
     await registry.register(work())
-    lease = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    lease = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
 
     assert (await reclaimed(registry, BOB, lease)).owner == BOB
 

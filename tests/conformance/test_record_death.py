@@ -22,6 +22,7 @@ from tests.conformance.actors import (
     local_owner,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
 
@@ -84,7 +85,7 @@ async def test_owners_come_by_pages(registry: ProcessRegistry, partitions: int) 
 
 
 async def test_an_owner_without_rows_is_forgotten_after_its_time(
-    registry: ProcessRegistry, backend: Any, client: Any, namespace: str, partitions: int
+    registry: ProcessRegistry, server: ServerTime, client: Any, namespace: str, partitions: int
 ) -> None:
     """Owner, claim number and death go; what is younger, or still has rows, stays."""
     (id_,) = ids_of(1, 0, partitions)
@@ -92,8 +93,8 @@ async def test_an_owner_without_rows_is_forgotten_after_its_time(
     await registry.release(await begun(registry, id_, BOB))
     await registry.claim_next(batch_claim(registry, ADA))
     await registry.record_death(CYD, DEATH)
-    now = await backend.now_ms(client)
-    await backend.pass_time_until(client, now + 40)
+    now = await server.now_ms()
+    await server.pass_until(now + 40)
 
     assert await registry.forget_owners(3_600_000) == 0
     assert await registry.forget_owners(20) == 1 + partitions
@@ -106,14 +107,12 @@ async def test_an_owner_without_rows_is_forgotten_after_its_time(
     assert "dead" not in keys
 
 
-async def test_a_row_that_outlives_its_owner_shows_the_digest(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_a_row_that_outlives_its_owner_shows_the_digest(registry: ProcessRegistry, server: ServerTime) -> None:
     """The owner with its liveness is kept for a while only."""
     await registry.register(work())
     await registry.complete(await begun(registry, "p", ADA), Success())
-    now = await backend.now_ms(client)
-    await backend.pass_time_until(client, now + 10)
+    now = await server.now_ms()
+    await server.pass_until(now + 10)
     assert await registry.forget_owners(5) == 1
 
     record = await record_of(registry, "p")

@@ -24,6 +24,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of, row_of
 from tests.soundness import keyspace
 
@@ -111,12 +112,10 @@ async def test_under_the_own_begun_lease_it_changes_nothing(
     assert await keyspace(client, namespace) == before
 
 
-async def test_a_second_attempt_begins_under_its_own_lease(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_a_second_attempt_begins_under_its_own_lease(registry: ProcessRegistry, server: ServerTime) -> None:
     """Rerunnable work that another began first: the record keeps the first start, the attempt is begun."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", BOB)
+    await begun_and_lapsed(registry, server, "p", BOB)
     lease = await held(registry, "p", ADA)
 
     record = await registry.record_first_started("p", BY_ADA)
@@ -138,22 +137,20 @@ async def test_under_the_own_lease_what_was_recorded_unleased_stays_so(registry:
 
 
 @pytest.mark.parametrize("holder", [ADA, BOB], ids=["own", "another's"])
-async def test_a_lapsed_lease_is_ended_by_it(registry: ProcessRegistry, backend: Any, client: Any, holder: Any) -> None:
+async def test_a_lapsed_lease_is_ended_by_it(registry: ProcessRegistry, server: ServerTime, holder: Any) -> None:
     """With no live lease owner-bound work becomes uncertain, whoever held it last."""
     await registry.register(work("p", OWNER_BOUND))
-    await lapsed(backend, client, await held(registry, "p", holder, SHORT_MS))
+    await lapsed(server, await held(registry, "p", holder, SHORT_MS))
 
     record = await registry.record_first_started("p", BY_ADA)
 
     assert (record.phase, record.first_started) == (Phase.UNCERTAIN, BY_ADA)
 
 
-async def test_of_lapsed_rerunnable_work_it_is_only_recorded(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_of_lapsed_rerunnable_work_it_is_only_recorded(registry: ProcessRegistry, server: ServerTime) -> None:
     """The row keeps its place until a sweep or a claim has seen it."""
     await registry.register(work())
-    await lapsed(backend, client, await held(registry, "p", BOB, SHORT_MS))
+    await lapsed(server, await held(registry, "p", BOB, SHORT_MS))
 
     record = await registry.record_first_started("p", BY_ADA)
 
@@ -171,16 +168,16 @@ async def test_the_own_record_is_answered_under_anothers_lease(registry: Process
 
 
 async def test_the_own_start_under_a_lease_is_answered_under_anothers_too(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """Although the time on the record is the server's and not the caller's."""
     await registry.register(work())
-    await held(registry, "p", ADA, 1_000 if backend.is_fake else 300)
+    await held(registry, "p", ADA, 1_000 if server.is_fake else 300)
     started = await registry.record_first_started("p", BY_ADA)
     row = await row_of(registry, "p")
     lease = row.lease()
     assert lease is not None
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
     await held(registry, "p", BOB)
 
     record = await registry.record_first_started("p", BY_ADA)

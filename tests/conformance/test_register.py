@@ -21,6 +21,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
 
@@ -79,7 +80,7 @@ async def test_other_content_under_the_same_id_is_a_conflict(
 
 
 async def test_the_metadata_of_external_work_is_content(registry: ProcessRegistry) -> None:
-    """What the outside actor is told is part of what was registered."""
+    """What the outside actor reads is part of what was registered."""
     await registry.register(outside())
 
     with pytest.raises(RegistrationConflict):
@@ -173,9 +174,9 @@ async def test_no_length_of_input_is_lost_between_row_and_key(registry: ProcessR
     assert record.input == TaskInput("work", (text,))
 
 
-async def test_rows_name_no_client_clock(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_rows_name_no_client_clock(registry: ProcessRegistry, server: ServerTime) -> None:
     """When something was registered is the server's word."""
-    before = await backend.now_ms(client)
+    before = await server.now_ms()
     record = await registry.register(work())
 
-    assert before <= record.registered_at_ms <= await backend.now_ms(client)
+    assert before <= record.registered_at_ms <= await server.now_ms()

@@ -28,6 +28,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
 
@@ -105,31 +106,31 @@ async def test_a_stale_release_changes_nothing(
 
 
 async def test_a_release_of_a_superseded_lease_leaves_the_successor(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """It never disturbs a newer holder."""
     await registry.register(work())
-    old = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    old = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
     new = await held(registry, "p", BOB)
 
     assert await registry.release_many([old]) == [False]
     assert await registry.renew(new, 1) == new
 
 
-async def test_a_lapsed_lease_may_still_be_given_back(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_lapsed_lease_may_still_be_given_back(registry: ProcessRegistry, server: ServerTime) -> None:
     """Nobody took it since: the work goes back, and the lapse was no loss."""
     await registry.register(work())
-    lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    lease = await begun_and_lapsed(registry, server, "p", ADA)
 
     assert await registry.release_many([lease]) == [True]
     record = await record_of(registry, "p")
     assert (record.phase, record.losses) == (Phase.QUEUED, 0)
 
 
-async def test_a_holder_that_returns_takes_its_loss_back(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_holder_that_returns_takes_its_loss_back(registry: ProcessRegistry, server: ServerTime) -> None:
     """It gave the work up after all; the newer holder is not disturbed, and a second release takes nothing more."""
     await registry.register(work())
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
     new = await held(registry, "p", BOB)
     record = await record_of(registry, "p")
     assert record.losses == 1
@@ -141,12 +142,12 @@ async def test_a_holder_that_returns_takes_its_loss_back(registry: ProcessRegist
     assert await registry.lease("p") == new
 
 
-async def test_only_the_last_counted_loss_is_taken_back(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_only_the_last_counted_loss_is_taken_back(registry: ProcessRegistry, server: ServerTime) -> None:
     """An earlier one stands."""
     await registry.register(work())
-    first = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    first = await begun_and_lapsed(registry, server, "p", ADA)
     assert await settled(registry, "p", "queue")
-    second = await begun_and_lapsed(registry, backend, client, "p", BOB)
+    second = await begun_and_lapsed(registry, server, "p", BOB)
     await held(registry, "p", CYD)
 
     losses = []
@@ -158,10 +159,10 @@ async def test_only_the_last_counted_loss_is_taken_back(registry: ProcessRegistr
     assert losses == [2, 1, 1, 1]
 
 
-async def test_a_loss_that_a_sweep_counted_is_taken_back(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_loss_that_a_sweep_counted_is_taken_back(registry: ProcessRegistry, server: ServerTime) -> None:
     """Whichever script counted it."""
     await registry.register(work())
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
     assert await settled(registry, "p", "queue")
 
     await registry.release(old)
@@ -198,7 +199,7 @@ async def test_a_cancel_does_not_settle_started_owner_bound_work(registry: Proce
 
 
 async def test_a_terminal_or_pruned_row_is_no_error(
-    registry: ProcessRegistry, client: Any, namespace: str, backend: Any
+    registry: ProcessRegistry, client: Any, namespace: str, server: ServerTime
 ) -> None:
     """A release raises for nothing that has gone."""
     await registry.register(work())
@@ -209,18 +210,18 @@ async def test_a_terminal_or_pruned_row_is_no_error(
     await registry.release(lease)
     assert await keyspace(client, namespace) == before
     assert await registry.get("p") == ended
-    await backend.pass_time_until(client, (ended.ended_at_ms or 0) + 1)
-    assert (await registry.prune(await backend.now_ms(client))).processes == 1
+    await server.pass_until((ended.ended_at_ms or 0) + 1)
+    assert (await registry.prune(await server.now_ms())).processes == 1
     await registry.release(lease)
     assert await registry.get("p") is None
 
 
 async def test_a_holder_that_returns_too_late_changes_no_terminal_row(
-    registry: ProcessRegistry, backend: Any, client: Any, namespace: str
+    registry: ProcessRegistry, server: ServerTime, client: Any, namespace: str
 ) -> None:
     """Not even the losses that stood when it ended."""
     await registry.register(work())
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
     await registry.complete(await held(registry, "p", BOB), Success())
     before = await keyspace(client, namespace)
 
@@ -240,12 +241,10 @@ async def test_many_are_given_back_in_one_batch(registry: ProcessRegistry) -> No
     assert {row.record().phase for row in await registry.rows(ids) if row} == {Phase.QUEUED}
 
 
-async def test_an_old_and_a_new_lease_may_be_given_back_together(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_an_old_and_a_new_lease_may_be_given_back_together(registry: ProcessRegistry, server: ServerTime) -> None:
     """Of two leases on one process at most one is current; the other takes its loss back."""
     await registry.register(work())
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
     await registry.release(await held(registry, "p", BOB))
     new = await begun(registry, "p", ADA)
 

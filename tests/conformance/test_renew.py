@@ -29,6 +29,7 @@ from tests.conformance.actors import (
     lapsed,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import lease_of
 from tests.soundness import keyspace
 
@@ -53,20 +54,20 @@ async def test_a_renewal_never_shortens(registry: ProcessRegistry) -> None:
     assert await registry.renew(lease, 1) == lease
 
 
-async def test_a_renewed_lease_outlives_its_first_end(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_renewed_lease_outlives_its_first_end(registry: ProcessRegistry, server: ServerTime) -> None:
     """The key in Redis lives on as the row says."""
     await registry.register(work())
     lease = await held(registry, "p", ADA, 200)
     renewed = await registry.renew(lease, LONG_MS)
-    await backend.pass_time_until(client, lease.expires_at_ms + 1)
+    await server.pass_until(lease.expires_at_ms + 1)
 
     assert await registry.lease("p") == renewed
 
 
-async def test_a_lapsed_lease_is_lost(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_lapsed_lease_is_lost(registry: ProcessRegistry, server: ServerTime) -> None:
     """Even if nobody took it since."""
     await registry.register(work())
-    lease = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    lease = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
 
     with pytest.raises(LeaseLost) as refusal:
         await registry.renew(lease, LONG_MS)
@@ -85,12 +86,10 @@ async def test_a_renewal_needs_owner_token_and_fence(registry: ProcessRegistry, 
     assert await registry.lease("p") == lease
 
 
-async def test_the_old_fence_is_lost_although_the_token_is_kept(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_the_old_fence_is_lost_although_the_token_is_kept(registry: ProcessRegistry, server: ServerTime) -> None:
     """A starter that claimed again has a new fence; its old lease is none."""
     await registry.register(work("p", OWNER_BOUND))
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
     new = await held(registry, "p", ADA)
 
     with pytest.raises(LeaseLost):
@@ -123,12 +122,12 @@ async def test_many_are_answered_each_in_its_place(registry: ProcessRegistry) ->
 
 
 async def test_all_live_leases_of_owners_are_renewed_by_their_index(
-    registry: ProcessRegistry, backend: Any, client: Any, partitions: int
+    registry: ProcessRegistry, server: ServerTime, partitions: int
 ) -> None:
     """One call renews what these owners hold, and lists exactly that."""
     one, two, foreign, over, given, done = ids_of(6, 0, partitions)
     await registry.register_many([work(id_) for id_ in (one, two, foreign, over, given, done)])
-    await lapsed(backend, client, await held(registry, over, ADA, SHORT_MS))
+    await lapsed(server, await held(registry, over, ADA, SHORT_MS))
     leases = {id_: await held(registry, id_, owner) for id_, owner in ((one, ADA), (two, BOB), (foreign, CYD))}
     await registry.release(await held(registry, given, ADA))
     ended = await held(registry, done, ADA)
@@ -195,7 +194,7 @@ async def test_one_call_renews_no_more_than_a_page_of_all_its_owners(
     assert (len(first[0]), len(second), end) == (500, 100, None)
 
 
-async def test_a_renewal_by_owner_tells_what_was_requested(registry: ProcessRegistry, partitions: int) -> None:
+async def test_a_renewal_by_owner_returns_what_was_requested(registry: ProcessRegistry, partitions: int) -> None:
     """The holder learns of a cancel or an abandon request with its next renewal."""
     cancelled, abandoned, left = ids_of(3, 0, partitions)
     for id_ in (cancelled, abandoned, left):

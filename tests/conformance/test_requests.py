@@ -23,6 +23,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import lease_of, record_of
 from tests.soundness import keyspace
 
@@ -52,11 +53,11 @@ async def test_a_cancel_without_a_reason_is_one(registry: ProcessRegistry) -> No
 
 
 async def test_a_cancel_of_lapsed_rerunnable_work_settles_it_at_once(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """A lapsed lease holds nobody back."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
 
     assert (await registry.request_cancel("p", cancel())).status is ProcessStatus.CANCELLED
 
@@ -95,7 +96,7 @@ async def test_a_cancel_settles_rerunnable_work_that_was_recorded_started_elsewh
 
 @pytest.mark.parametrize("state", ["held", "lapsed", "uncertain", "outside"])
 async def test_an_abandon_request_is_recorded_and_settles_nothing(
-    registry: ProcessRegistry, backend: Any, client: Any, state: str
+    registry: ProcessRegistry, server: ServerTime, state: str
 ) -> None:
     """A sweep acts on it, never this call."""
     await registry.register(outside() if state == "outside" else work("p", OWNER_BOUND))
@@ -103,7 +104,7 @@ async def test_an_abandon_request_is_recorded_and_settles_nothing(
         case "held":
             await begun(registry, "p", ADA)
         case "lapsed":
-            await begun_and_lapsed(registry, backend, client, "p", ADA)
+            await begun_and_lapsed(registry, server, "p", ADA)
         case "uncertain":
             await registry.release(await begun(registry, "p", ADA))
     before = await record_of(registry, "p")
@@ -200,10 +201,10 @@ async def test_unknown_and_terminal_are_said_first(registry: ProcessRegistry, ki
         await ask("p")
 
 
-async def test_a_request_survives_what_happens_to_the_row(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_request_survives_what_happens_to_the_row(registry: ProcessRegistry, server: ServerTime) -> None:
     """Lapse, uncertainty and the starter's return leave it on the record."""
     await registry.register(work("p", OWNER_BOUND))
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     await registry.request_abandon("p", abandon())
     assert await settled(registry, "p", "uncertain")
     lease = await held(registry, "p", ADA)

@@ -1,8 +1,6 @@
-"""Whole stories that need no worker: what recovery may do with each disposition, told on the registry alone."""
+"""Whole stories that need no worker: what recovery may do with each disposition, on the registry alone."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
@@ -31,6 +29,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 
 
@@ -66,14 +65,12 @@ async def test_a_dead_starters_work_is_abandoned_and_its_return_is_refused(regis
     assert (record.outcome.evidence.writer, record.outcome.evidence.owner) == (AbandonWriter.SWEEP, dead)
 
 
-async def test_a_silent_starters_work_stays_and_waits_for_a_word(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_a_silent_starters_work_stays_and_waits_for_a_word(registry: ProcessRegistry, server: ServerTime) -> None:
     """Before and after its lease lapses it is not terminal; an abandon request then names who first started it."""
     await registry.register(work("p", OWNER_BOUND))
-    lease = await begun(registry, "p", ADA, 1_000 if backend.is_fake else 300)
+    lease = await begun(registry, "p", ADA, 1_000 if server.is_fake else 300)
     assert not await settled(registry, "p", "uncertain")
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
     assert await settled(registry, "p", "uncertain")
     assert await settled(registry, "p", "uncertain")
     await registry.request_abandon("p", abandon())
@@ -86,10 +83,10 @@ async def test_a_silent_starters_work_stays_and_waits_for_a_word(
     assert record.outcome.evidence.owner == ADA
 
 
-async def test_the_starter_claims_again_and_nobody_else(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_the_starter_claims_again_and_nobody_else(registry: ProcessRegistry, server: ServerTime) -> None:
     """Under the same token and a new fence; a write under the old fence is refused."""
     await registry.register(work("p", OWNER_BOUND))
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
     for other in (BOB, CYD):
         with pytest.raises(AlreadyStarted):
             await registry.claim("p", other, LONG_MS)
@@ -104,16 +101,16 @@ async def test_the_starter_claims_again_and_nobody_else(registry: ProcessRegistr
 
 
 async def test_rerunnable_work_outlives_as_many_owners_as_its_limit_allows(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """Each lapse is a loss, counted once; the one that reaches the limit abandons it, naming the last holder."""
     await registry.register(work("p", RERUNNABLE, loss_limit=3))
     for losses, owner in ((1, ADA), (2, BOB)):
-        await begun_and_lapsed(registry, backend, client, "p", owner)
+        await begun_and_lapsed(registry, server, "p", owner)
         assert await settled(registry, "p", "queue")
         record = await record_of(registry, "p")
         assert (record.losses, record.phase) == (losses, Phase.QUEUED)
-    last = await begun_and_lapsed(registry, backend, client, "p", CYD)
+    last = await begun_and_lapsed(registry, server, "p", CYD)
     assert await registry.claim("p", ADA, LONG_MS) == Busy(last)
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.LOSS_LIMIT, CYD, "loss_limit"))
@@ -122,12 +119,12 @@ async def test_rerunnable_work_outlives_as_many_owners_as_its_limit_allows(
     assert record.status is ProcessStatus.ABANDONED
 
 
-async def test_an_owner_finds_all_that_it_must_answer_for(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_an_owner_finds_all_that_it_must_answer_for(registry: ProcessRegistry, server: ServerTime) -> None:
     """What it holds, and the owner-bound work that it started and that is not settled, leased or not."""
     names = ("holds", "begun", "given", "lapsed", "done", "unstarted", "foreign")
     await registry.register_many([work(f"o::{name}", OWNER_BOUND, task=name) for name in names])
     partition = partition_of("o::", registry.partitions)
-    await lapsed(backend, client, await held(registry, "o::lapsed", ADA, SHORT_MS))
+    await lapsed(server, await held(registry, "o::lapsed", ADA, SHORT_MS))
     await held(registry, "o::holds", ADA)
     await registry.start(await held(registry, "o::begun", ADA))
     for name in ("given", "done"):

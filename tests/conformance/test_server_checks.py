@@ -91,7 +91,7 @@ async def test_a_server_that_begins_to_evict_is_noticed_when_it_is_checked_again
         await mine.check_server()
 
 
-async def test_the_durability_of_the_server_is_told(mine: ProcessRegistry, raw: Any) -> None:
+async def test_the_durability_of_the_server_is_reported(mine: ProcessRegistry, raw: Any) -> None:
     """Nothing is kept here; append-only once switched on."""
     assert (await mine.open()).durability == "none"
     await raw.config_set("appendonly", "yes")
@@ -177,7 +177,7 @@ async def test_a_server_that_comes_back_is_used_again(server: Server, mine: Proc
         ("Multiple keys request during rehashing of slot", "TRYAGAIN"),
     ],
 )
-def test_not_now_is_told_from_no(text: str, code: str | None) -> None:
+def test_a_refusal_that_time_cures_is_an_unavailable_registry(text: str, code: str | None) -> None:
     """Such an answer changed nothing, and asking again later may help."""
     error = translated("claim", redis.exceptions.ResponseError(text, status_code=code))
 

@@ -42,13 +42,12 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import lease_of, record_of, row_of
 from tests.soundness import keyspace
 
 
-async def test_a_dead_starters_work_is_abandoned_naming_it(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_a_dead_starters_work_is_abandoned_naming_it(registry: ProcessRegistry, server: ServerTime) -> None:
     """Line 6, under a live lease too: the fact carries the owner whole, and the server's time."""
     dead = dead_owner()
     await registry.register(work("p", OWNER_BOUND))
@@ -63,7 +62,8 @@ async def test_a_dead_starters_work_is_abandoned_naming_it(
     assert (written.writer, written.owner, written.proof, written.detail) == (
         AbandonWriter.SWEEP, dead, "replaced", "another start time",
     )  # fmt: skip
-    assert lease.claimed_at_ms <= written.epoch_ms == record.ended_at_ms <= await backend.now_ms(client)
+    assert written.epoch_ms == record.ended_at_ms
+    assert lease.claimed_at_ms <= written.epoch_ms <= await server.now_ms()
     assert record.status is ProcessStatus.ABANDONED
     assert await registry.lease("p") is None
 
@@ -91,7 +91,7 @@ async def test_a_live_lease_is_a_difference(registry: ProcessRegistry) -> None:
 async def test_a_lease_that_a_clock_revived_is_a_difference(registry: ProcessRegistry, backend: Any) -> None:
     """What was lapsed when it was read lives again: nothing happens."""
     if not backend.is_fake:
-        pytest.skip("only a fake server's clock steps back when told")
+        pytest.skip("only a fake server's clock can be set back")
     await registry.register(work())
     lease = await begun(registry, "p", ADA, 1_000)
     backend.clock.advance(1_000)
@@ -103,10 +103,10 @@ async def test_a_lease_that_a_clock_revived_is_a_difference(registry: ProcessReg
     assert await registry.lease("p") == lease
 
 
-async def test_lapsed_begun_work_is_put_back_with_a_loss(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_lapsed_begun_work_is_put_back_with_a_loss(registry: ProcessRegistry, server: ServerTime) -> None:
     """Line 14: into its lane, at its place, to run through the ordinary claim."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
 
     assert await settled(registry, "p", "queue")
 
@@ -115,12 +115,10 @@ async def test_lapsed_begun_work_is_put_back_with_a_loss(registry: ProcessRegist
     assert (await begun(registry, "p", BOB)).owner == BOB
 
 
-async def test_lapsed_held_work_is_put_back_without_a_loss(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_lapsed_held_work_is_put_back_without_a_loss(registry: ProcessRegistry, server: ServerTime) -> None:
     """Nothing had begun."""
     await registry.register(work("p", OWNER_BOUND))
-    await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
 
     assert await settled(registry, "p", "queue")
 
@@ -128,15 +126,15 @@ async def test_lapsed_held_work_is_put_back_without_a_loss(
     assert (record.phase, record.losses) == (Phase.QUEUED, 0)
 
 
-async def test_a_loss_is_counted_once_for_its_token(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_loss_is_counted_once_for_its_token(registry: ProcessRegistry, server: ServerTime) -> None:
     """Of the sweep and a claim that saw the same lapse, one counts it."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     row = await row_of(registry, "p")
     lease = await held(registry, "p", BOB, SHORT_MS)
 
     assert await registry.settle_many([Settlement(row, "queue")]) == [False]
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
     assert await settled(registry, "p", "queue")
 
     record = await record_of(registry, "p")
@@ -151,12 +149,10 @@ async def test_what_stands_in_its_lane_stays_there(registry: ProcessRegistry) ->
     assert await registry.get("p") == registered
 
 
-async def test_lapsed_started_owner_bound_work_becomes_uncertain(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_lapsed_started_owner_bound_work_becomes_uncertain(registry: ProcessRegistry, server: ServerTime) -> None:
     """Line 9: elapsed time alone never terminalizes; its place says what is known."""
     await registry.register(work("p", OWNER_BOUND))
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     row = await row_of(registry, "p")
     assert (row.phase, row.record().lease_lapsed) == (Phase.STARTED, True)
 
@@ -194,12 +190,10 @@ async def test_externally_owned_work_is_abandoned_on_request_without_an_owner(re
     assert (record.outcome.evidence.writer, record.outcome.evidence.owner) == (AbandonWriter.RECONCILED_REQUEST, None)
 
 
-async def test_the_loss_limit_is_written_naming_the_last_holder(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_the_loss_limit_is_written_naming_the_last_holder(registry: ProcessRegistry, server: ServerTime) -> None:
     """Line 11."""
     await registry.register(work("p", RERUNNABLE, loss_limit=1))
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
 
     assert await settled(registry, "p", "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA, "loss_limit"))
 
@@ -209,13 +203,13 @@ async def test_the_loss_limit_is_written_naming_the_last_holder(
 
 
 async def test_a_cancel_that_came_while_it_was_held_is_settled_after_the_lapse(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """Line 10: cancelled, for the reason that the request gives."""
     await registry.register(work())
     lease = await begun(registry, "p", ADA, SHORT_MS)
     await registry.request_cancel("p", cancel(reason="late"))
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
 
     assert await settled(registry, "p", "fact", Cancelled())
 
@@ -241,25 +235,23 @@ async def test_a_settle_whose_fact_stands_is_answered_as_done(
     assert await keyspace(client, namespace) == before
 
 
-async def test_what_was_cancelled_meanwhile_is_not_put_back(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_what_was_cancelled_meanwhile_is_not_put_back(registry: ProcessRegistry, server: ServerTime) -> None:
     """Only a fact can be found to stand already."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     row = await row_of(registry, "p")
     await registry.request_cancel("p", cancel())
 
     assert await registry.settle_many([Settlement(row, "queue")]) == [False]
 
 
-async def test_a_settle_of_what_is_gone_is_a_difference(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_settle_of_what_is_gone_is_a_difference(registry: ProcessRegistry, server: ServerTime) -> None:
     """Pruned between the read and the write."""
     await registry.register(work())
     await registry.request_cancel("p", cancel())
     row = await row_of(registry, "p")
-    await backend.pass_time_until(client, row.now_ms + 2)
-    await registry.prune(await backend.now_ms(client))
+    await server.pass_until(row.now_ms + 2)
+    await registry.prune(await server.now_ms())
 
     assert await registry.settle_many([Settlement(row, "fact", Cancelled())]) == [False]
 
@@ -324,13 +316,13 @@ BETWEEN: list[Between] = [
 
 @pytest.mark.parametrize("between", BETWEEN, ids=[f"{d.value}-{s}{c.__name__}" for d, s, c in BETWEEN])
 async def test_any_fact_that_changed_between_stops_the_settle(
-    registry: ProcessRegistry, backend: Any, client: Any, namespace: str, between: Between
+    registry: ProcessRegistry, server: ServerTime, client: Any, namespace: str, between: Between
 ) -> None:
     """It compares holder, token, fence, start, requests, losses and place: of any difference nothing happens."""
     disposition, starts, change = between
     await registry.register(work("p", disposition))
     lease = await (begun if starts else held)(registry, "p", ADA, SHORT_MS)
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
     row = await row_of(registry, "p")
     await change(registry, ADA)
     before = await keyspace(client, namespace)
@@ -378,11 +370,11 @@ async def test_many_are_settled_each_by_its_own_facts(registry: ProcessRegistry)
 
 
 async def test_a_lane_that_one_row_leaves_and_another_enters_stays_listed(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """In one batch: the claim still finds what was put back."""
     await registry.register(work("p"))
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     await registry.register(work("p::waits"))
     ended = Settlement(await row_of(registry, "p::waits"), "fact", abandoned(AbandonWriter.LOSS_LIMIT, ADA))
 

@@ -23,6 +23,7 @@ from tests.conformance.actors import (
     lapsed,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
 
@@ -31,7 +32,7 @@ EITHER = pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
 
 @EITHER
 async def test_a_start_is_on_the_record(
-    registry: ProcessRegistry, backend: Any, client: Any, disposition: RecoveryDisposition
+    registry: ProcessRegistry, server: ServerTime, disposition: RecoveryDisposition
 ) -> None:
     """Owner and server time of the first start, before the first line of user code."""
     await registry.register(work("p", disposition))
@@ -41,7 +42,7 @@ async def test_a_start_is_on_the_record(
 
     assert record.first_started is not None
     assert record.first_started.owner == ADA
-    assert lease.claimed_at_ms <= record.first_started.started_at_ms <= await backend.now_ms(client)
+    assert lease.claimed_at_ms <= record.first_started.started_at_ms <= await server.now_ms()
     assert record.phase is Phase.STARTED
     assert record == await registry.get("p")
 
@@ -73,11 +74,11 @@ async def test_what_a_batch_claim_started_is_answered_as_started(
 
 @EITHER
 async def test_a_start_under_a_lapsed_lease_is_refused(
-    registry: ProcessRegistry, backend: Any, client: Any, disposition: RecoveryDisposition
+    registry: ProcessRegistry, server: ServerTime, disposition: RecoveryDisposition
 ) -> None:
     """Nothing has started, and the row still binds nobody."""
     await registry.register(work("p", disposition))
-    lease = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    lease = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
 
     with pytest.raises(LeaseLost) as refusal:
         await registry.start(lease)
@@ -108,10 +109,10 @@ async def test_a_start_after_a_release_is_refused(registry: ProcessRegistry) -> 
         await registry.start(lease)
 
 
-async def test_a_start_of_a_superseded_lease_is_refused(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_start_of_a_superseded_lease_is_refused(registry: ProcessRegistry, server: ServerTime) -> None:
     """The newer holder is not disturbed."""
     await registry.register(work())
-    old = await lapsed(backend, client, await held(registry, "p", ADA, SHORT_MS))
+    old = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
     new = await held(registry, "p", BOB)
 
     with pytest.raises(LeaseLost):
@@ -119,10 +120,10 @@ async def test_a_start_of_a_superseded_lease_is_refused(registry: ProcessRegistr
     assert await registry.lease("p") == new
 
 
-async def test_a_second_attempt_keeps_the_first_start(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_second_attempt_keeps_the_first_start(registry: ProcessRegistry, server: ServerTime) -> None:
     """On rerunnable work each attempt starts anew; the record keeps the first."""
     await registry.register(work())
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     first = await record_of(registry, "p")
     lease = await held(registry, "p", BOB)
 
@@ -134,11 +135,11 @@ async def test_a_second_attempt_keeps_the_first_start(registry: ProcessRegistry,
 
 
 async def test_a_starter_that_claims_again_starts_under_its_token(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """It continues its one attempt: the replay of its start, under a new fence."""
     await registry.register(work("p", OWNER_BOUND))
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     started = await record_of(registry, "p")
     again = await held(registry, "p", ADA)
 
@@ -186,12 +187,10 @@ async def test_the_own_start_is_answered_on_a_terminal_row(registry: ProcessRegi
         await registry.start(msgspec.structs.replace(lease, token="another"))
 
 
-async def test_the_own_start_is_answered_under_anothers_lease(
-    registry: ProcessRegistry, backend: Any, client: Any
-) -> None:
+async def test_the_own_start_is_answered_under_anothers_lease(registry: ProcessRegistry, server: ServerTime) -> None:
     """What was recorded was recorded; the lease that it had is lost all the same."""
     await registry.register(work())
-    lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    lease = await begun_and_lapsed(registry, server, "p", ADA)
     newer = await held(registry, "p", BOB)
 
     record = await registry.start(lease)

@@ -40,6 +40,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
 
@@ -61,8 +62,7 @@ ENDINGS = [
 @pytest.mark.parametrize("ending", ENDINGS, ids=["success", "nothing", "failure"])
 async def test_the_holder_writes_what_became_of_its_work(
     registry: ProcessRegistry,
-    backend: Any,
-    client: Any,
+    server: ServerTime,
     disposition: RecoveryDisposition,
     ending: tuple[Outcome, ProcessStatus],
 ) -> None:
@@ -75,7 +75,7 @@ async def test_the_holder_writes_what_became_of_its_work(
 
     assert (record.status, record.outcome, record.phase) == (status, outcome, None)
     assert record.is_terminal
-    assert lease.claimed_at_ms <= (record.ended_at_ms or 0) <= await backend.now_ms(client)
+    assert lease.claimed_at_ms <= (record.ended_at_ms or 0) <= await server.now_ms()
     assert await registry.lease("p") is None
     assert record == await registry.get("p")
 
@@ -194,11 +194,11 @@ async def test_a_cancel_request_does_not_forbid_a_result(
 
 @EITHER
 async def test_a_lapsed_lease_writes_nothing(
-    registry: ProcessRegistry, backend: Any, client: Any, disposition: RecoveryDisposition
+    registry: ProcessRegistry, server: ServerTime, disposition: RecoveryDisposition
 ) -> None:
     """Expiry is checked in the same step as the write."""
     await registry.register(work("p", disposition))
-    lease = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    lease = await begun_and_lapsed(registry, server, "p", ADA)
 
     with pytest.raises(LeaseLost) as refusal:
         await registry.complete(lease, Success())
@@ -207,10 +207,10 @@ async def test_a_lapsed_lease_writes_nothing(
     assert not record.is_terminal
 
 
-async def test_a_superseded_lease_writes_nothing(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_superseded_lease_writes_nothing(registry: ProcessRegistry, server: ServerTime) -> None:
     """The successor is the single writer."""
     await registry.register(work())
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
     new = await held(registry, "p", BOB)
 
     with pytest.raises(LeaseLost):
@@ -218,10 +218,10 @@ async def test_a_superseded_lease_writes_nothing(registry: ProcessRegistry, back
     assert (await registry.complete(new, Success("new"))).outcome == Success("new")
 
 
-async def test_a_write_under_the_old_fence_is_refused(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_write_under_the_old_fence_is_refused(registry: ProcessRegistry, server: ServerTime) -> None:
     """The starter that claimed again writes under its new fence, although the token is the same."""
     await registry.register(work("p", OWNER_BOUND))
-    old = await begun_and_lapsed(registry, backend, client, "p", ADA)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
     new = await held(registry, "p", ADA)
     assert new.token == old.token
 
@@ -311,13 +311,13 @@ async def test_externally_owned_work_is_not_ended_under_a_lease(registry: Proces
 
 
 async def test_unknown_is_said_before_terminal_before_authority_before_lease(
-    registry: ProcessRegistry, backend: Any, client: Any
+    registry: ProcessRegistry, server: ServerTime
 ) -> None:
     """A call raises the first that fails."""
     await registry.register_many([work("done"), work("bound", OWNER_BOUND, task="other")])
     done = await begun(registry, "done", ADA)
     await registry.complete(done, Success())
-    unstarted = await lapsed(backend, client, await held(registry, "bound", ADA, SHORT_MS))
+    unstarted = await lapsed(server, await held(registry, "bound", ADA, SHORT_MS))
     forbidden = abandoned(AbandonWriter.SWEEP, ADA)
 
     with pytest.raises(UnknownProcess):
@@ -339,13 +339,13 @@ async def test_no_length_of_result_is_lost_between_row_and_key(registry: Process
     assert record.outcome == outcome
 
 
-async def test_a_batch_answers_a_status_for_each(registry: ProcessRegistry, backend: Any, client: Any) -> None:
+async def test_a_batch_answers_a_status_for_each(registry: ProcessRegistry, server: ServerTime) -> None:
     """What one of them may not write keeps nothing from the others."""
     names = ("good", "bad", "late", "done", "free")
     await registry.register_many(
         [work(name, OWNER_BOUND if name == "free" else RERUNNABLE, task=name) for name in names]
     )
-    late = await lapsed(backend, client, await held(registry, "late", ADA, SHORT_MS))
+    late = await lapsed(server, await held(registry, "late", ADA, SHORT_MS))
     good, bad, done, free = [await held(registry, name, ADA) for name in ("good", "bad", "done", "free")]
     await registry.complete(done, Success())
     gone = msgspec.structs.replace(good, process_id="gone")

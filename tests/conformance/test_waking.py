@@ -28,19 +28,20 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.support import wait_until
 
 
-class Ears:
-    """Listens as several names in partition 0, and keeps what each was told."""
+class Subscriber:
+    """Subscribes to the channels of several names in partition 0, and keeps what each received."""
 
     def __init__(self, backend: Any, namespace: str) -> None:
         self._client, self._namespace = backend.client(), namespace
         self._pubsub = self._client.pubsub()
-        self.heard: list[tuple[str, str]] = []
+        self._received: list[tuple[str, str]] = []
 
-    async def listen(self, *names: str) -> None:
-        """Listen as these, and see it confirmed."""
+    async def subscribe(self, *names: str) -> None:
+        """Subscribe to the channels of these names, and see each subscription confirmed."""
         for name in names:
             await self._pubsub.subscribe(channel(self._namespace, 0, name))
             await self._next("subscribe")
@@ -61,30 +62,30 @@ class Ears:
     def _keep(self, messages: list[dict[str, Any]]) -> None:
         for each in messages:
             if each["type"] == "message":
-                self.heard.append((each["channel"].decode().rpartition(":to:")[2], each["data"].decode()))
+                self._received.append((each["channel"].decode().rpartition(":to:")[2], each["data"].decode()))
 
-    async def all_heard(self) -> list[tuple[str, str]]:
-        """Return who was told what up to now: a last word to ourselves says that nothing is on its way."""
-        await self.listen("me")
+    async def received(self) -> list[tuple[str, str]]:
+        """Return the names and messages since the last call. A message to itself shows that no other is on its way."""
+        await self.subscribe("me")
         await self._client.publish(channel(self._namespace, 0, "me"), "last")
-        while ("me", "last") not in self.heard:
+        while ("me", "last") not in self._received:
             self._keep([await self._next("message")])
-        heard = [each for each in self.heard if each[0] != "me"]
-        self.heard.clear()
-        return heard
+        received = [each for each in self._received if each[0] != "me"]
+        self._received.clear()
+        return received
 
     async def aclose(self) -> None:
-        """Stop listening."""
+        """End the subscriptions."""
         await self._pubsub.aclose()
         await self._client.aclose()
 
 
 @pytest.fixture
-async def ears(backend: Any, client: Any, namespace: str) -> AsyncIterator[Ears]:
-    """Return somebody who listens."""
-    listening = Ears(backend, namespace)
-    yield listening
-    await listening.aclose()
+async def subscriber(backend: Any, client: Any, namespace: str) -> AsyncIterator[Subscriber]:
+    """Return a subscriber."""
+    made = Subscriber(backend, namespace)
+    yield made
+    await made.aclose()
 
 
 async def idle(registry: ProcessRegistry, *owners: LeaseOwner) -> None:
@@ -97,183 +98,193 @@ A, B = owner_digest(ADA), owner_digest(BOB)
 
 
 async def test_a_registration_wakes_one_idle_worker_and_names_the_lane(
-    registry: ProcessRegistry, ears: Ears, partitions: int
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
 ) -> None:
     """The one that waits longest, and not all."""
     one, two, three = ids_of(3, 0, partitions)
-    await ears.listen(A, B)
+    await subscriber.subscribe(A, B)
     await idle(registry, ADA)
-    await ears.all_heard()
+    await subscriber.received()
     await idle(registry, BOB)
 
     await registry.register(work(one))
-    assert len(await ears.all_heard()) == 1
+    assert len(await subscriber.received()) == 1
     await registry.register(work(two))
-    assert len(await ears.all_heard()) == 1
+    assert len(await subscriber.received()) == 1
     await registry.register(work(three))
-    assert await ears.all_heard() == []
+    assert await subscriber.received() == []
 
 
-async def test_a_batch_for_one_lane_wakes_one_worker(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+async def test_a_batch_for_one_lane_wakes_one_worker(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
     """Who was woken and leaves work behind wakes the next."""
-    await ears.listen(A, B)
+    await subscriber.subscribe(A, B)
     await idle(registry, ADA, BOB)
 
     await registry.register_many([work(id_) for id_ in ids_of(20, 0, partitions)])
 
-    heard = await ears.all_heard()
-    assert [message for _, message in heard] == [f"lane {LANE}"]
+    received = await subscriber.received()
+    assert [message for _, message in received] == [f"lane {LANE}"]
 
 
-async def test_known_work_wakes_nobody(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+async def test_known_work_wakes_nobody(registry: ProcessRegistry, subscriber: Subscriber, partitions: int) -> None:
     """Registering it again made none."""
     (id_,) = ids_of(1, 0, partitions)
     await registry.register(work(id_))
-    await ears.listen(A)
+    await subscriber.subscribe(A)
     batch = await registry.claim_next(batch_claim(registry, ADA, count=2))
     assert len(batch.rows) == 1
 
     await registry.register(work(id_))
-    assert await ears.all_heard() == []
+    assert await subscriber.received() == []
 
 
-async def test_a_worker_of_another_queue_is_not_woken(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+async def test_a_worker_of_another_queue_is_not_woken(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
     """Idle workers wait by queue."""
     one, two = ids_of(2, 0, partitions)
-    await ears.listen(A)
+    await subscriber.subscribe(A)
     await idle(registry, ADA)
 
     await registry.register_many([work(one, queue="elsewhere"), outside(two)])
 
-    assert await ears.all_heard() == []
+    assert await subscriber.received() == []
 
 
-async def test_a_worker_that_has_gone_is_passed_over(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+async def test_a_worker_that_has_gone_is_passed_over(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
     """A publish that reaches nobody tries the next one."""
     (id_,) = ids_of(1, 0, partitions)
     await idle(registry, *[LeaseOwner.opaque(f"gone{number}", "1") for number in range(15)], ADA)
-    await ears.listen(A)
+    await subscriber.subscribe(A)
 
     await registry.register(work(id_))
 
-    assert await ears.all_heard() == [(A, f"lane {LANE}")]
+    assert await subscriber.received() == [(A, f"lane {LANE}")]
 
 
-async def test_at_most_sixteen_are_tried(registry: ProcessRegistry, ears: Ears, client: Any, partitions: int) -> None:
+async def test_at_most_sixteen_are_tried(
+    registry: ProcessRegistry, subscriber: Subscriber, client: Any, partitions: int
+) -> None:
     """No script walks an unbounded set; the slow poll finds what is left."""
     one, two = ids_of(2, 0, partitions)
     key = f"{{lash:{registry.namespace}:0}}:idle:default"
     await client.zadd(key, {f"gone{number:02}": number for number in range(20)})
     await client.zadd(key, {A: 99})
-    await ears.listen(A)
+    await subscriber.subscribe(A)
 
     await registry.register(work(one))
-    assert await ears.all_heard() == []
+    assert await subscriber.received() == []
     assert await client.zcard(key) == 5
     await registry.register(work(two))
-    assert await ears.all_heard() == [(A, f"lane {LANE}")]
+    assert await subscriber.received() == [(A, f"lane {LANE}")]
 
 
 async def test_a_full_claim_that_leaves_rows_behind_wakes_the_next(
-    registry: ProcessRegistry, ears: Ears, partitions: int
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
 ) -> None:
     """So that one registration of many reaches as many workers as it needs."""
-    await ears.listen(B)
+    await subscriber.subscribe(B)
     await idle(registry, BOB)
     await registry.register_many([work(id_) for id_ in ids_of(3, 0, partitions)])
-    assert await ears.all_heard() == [(B, f"lane {LANE}")]
-    await ears.listen(owner_digest(LeaseOwner.opaque("cyd", "cyd-1")))
+    assert await subscriber.received() == [(B, f"lane {LANE}")]
+    await subscriber.subscribe(owner_digest(LeaseOwner.opaque("cyd", "cyd-1")))
     await registry.claim_next(batch_claim(registry, LeaseOwner.opaque("cyd", "cyd-1"), served=(("default", ()),)))
 
     await registry.claim_next(batch_claim(registry, ADA, count=2))
 
-    assert [message for _, message in await ears.all_heard()] == [f"lane {LANE}"]
+    assert [message for _, message in await subscriber.received()] == [f"lane {LANE}"]
 
 
 @pytest.mark.parametrize("queue", ["default", "second"])
 async def test_a_full_claim_that_leaves_another_lane_behind_wakes_the_next(
-    registry: ProcessRegistry, ears: Ears, partitions: int, queue: str
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int, queue: str
 ) -> None:
     """Of the same queue or of one after it: to whoever waits for that queue, naming the lane."""
     one, two = ids_of(2, 0, partitions)
     await registry.register_many([work(one), work(two, task="other", queue=queue)])
     left = f"{queue}|other|"
-    await ears.listen(B)
+    await subscriber.subscribe(B)
     await registry.claim_next(batch_claim(registry, BOB, served=((queue, ()),)))
     served = (("default", (LANE, left)),) if queue == "default" else (("default", (LANE,)), (queue, (left,)))
 
     await registry.claim_next(batch_claim(registry, ADA, count=1, served=served))
 
-    assert await ears.all_heard() == [(B, f"lane {left}")]
+    assert await subscriber.received() == [(B, f"lane {left}")]
 
 
 async def test_a_claim_that_leaves_nothing_behind_wakes_nobody(
-    registry: ProcessRegistry, ears: Ears, partitions: int
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
 ) -> None:
     """However full it is."""
     ids = ids_of(2, 0, partitions)
     await registry.register_many([work(id_) for id_ in ids])
-    await ears.listen(B)
+    await subscriber.subscribe(B)
     await registry.claim_next(batch_claim(registry, BOB, served=(("default", ()),)))
 
     await registry.claim_next(batch_claim(registry, ADA, count=2))
 
-    assert await ears.all_heard() == []
+    assert await subscriber.received() == []
 
 
 @pytest.mark.parametrize("how", ["release", "settle"])
 async def test_what_is_put_back_wakes_a_worker(
-    registry: ProcessRegistry, backend: Any, client: Any, ears: Ears, how: str
+    registry: ProcessRegistry, server: ServerTime, subscriber: Subscriber, how: str
 ) -> None:
     """It is runnable again."""
     (id_,) = ids_of(1, 0, registry.partitions)
     await registry.register(work(id_))
-    await ears.listen(B)
+    await subscriber.subscribe(B)
     if how == "release":
         lease = await begun(registry, id_, ADA)
         await idle(registry, BOB)
         await registry.release(lease)
     else:
-        await begun_and_lapsed(registry, backend, client, id_, ADA)
+        await begun_and_lapsed(registry, server, id_, ADA)
         await idle(registry, BOB)
         assert await settled(registry, id_, "queue")
 
-    assert await ears.all_heard() == [(B, f"lane {LANE}")]
+    assert await subscriber.received() == [(B, f"lane {LANE}")]
 
 
-async def test_what_becomes_uncertain_wakes_nobody(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+async def test_what_becomes_uncertain_wakes_nobody(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
     """Nobody may run it."""
     (id_,) = ids_of(1, 0, partitions)
     await registry.register(work(id_, OWNER_BOUND))
     lease = await begun(registry, id_, ADA)
-    await ears.listen(B)
+    await subscriber.subscribe(B)
     await idle(registry, BOB)
 
     await registry.release(lease)
 
-    assert await ears.all_heard() == []
+    assert await subscriber.received() == []
 
 
-async def test_a_wake_up_is_passed_on(registry: ProcessRegistry, ears: Ears) -> None:
+async def test_a_wake_up_is_passed_on(registry: ProcessRegistry, subscriber: Subscriber) -> None:
     """By a worker that does not serve the lane, to the next that waits."""
-    await ears.listen(A, B)
+    await subscriber.subscribe(A, B)
     await idle(registry, ADA, BOB)
 
     await registry.wake(0, LANE)
     await registry.wake(0, LANE)
 
-    assert sorted(await ears.all_heard()) == sorted([(A, f"lane {LANE}"), (B, f"lane {LANE}")])
+    assert sorted(await subscriber.received()) == sorted([(A, f"lane {LANE}"), (B, f"lane {LANE}")])
 
 
 @pytest.mark.parametrize("kind", ["cancel", "abandon"])
-async def test_a_request_is_told_to_the_live_holder(
-    registry: ProcessRegistry, ears: Ears, partitions: int, kind: str
+async def test_a_request_is_published_to_the_live_holder(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int, kind: str
 ) -> None:
     """To it alone, and once."""
     (id_,) = ids_of(1, 0, partitions)
     await registry.register(work(id_, OWNER_BOUND))
     await begun(registry, id_, ADA)
-    await ears.listen(A, B)
+    await subscriber.subscribe(A, B)
 
     for _ in range(2):
         if kind == "cancel":
@@ -281,30 +292,30 @@ async def test_a_request_is_told_to_the_live_holder(
         else:
             await registry.request_abandon(id_, abandon())
 
-    assert await ears.all_heard() == [(A, f"request {id_}")]
+    assert await subscriber.received() == [(A, f"request {id_}")]
 
 
-async def test_a_request_on_work_that_nobody_holds_is_told_to_nobody(
-    registry: ProcessRegistry, ears: Ears, partitions: int
+async def test_a_request_on_work_that_nobody_holds_is_published_to_nobody(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
 ) -> None:
     """A sweep reads it."""
     (id_,) = ids_of(1, 0, partitions)
     await registry.register(work(id_, OWNER_BOUND))
     await registry.release(await begun(registry, id_, ADA))
-    await ears.listen(A)
+    await subscriber.subscribe(A)
 
     await registry.request_abandon(id_, abandon())
 
-    assert await ears.all_heard() == []
+    assert await subscriber.received() == []
 
 
-async def test_the_end_is_told_to_those_who_said_that_they_wait(
-    registry: ProcessRegistry, ears: Ears, partitions: int
+async def test_the_end_is_published_to_those_who_noted_that_they_wait(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
 ) -> None:
     """By the read that found the row unfinished; to nobody else, and once."""
     watched, other = ids_of(2, 0, partitions)
     await registry.register_many([work(watched), work(other, task="other")])
-    await ears.listen("desk", "des", "door")
+    await subscriber.subscribe("desk", "des", "office")
     for name in ("desk", "des", "desk"):
         (row,) = await registry.watch([watched], name)
         assert row is not None
@@ -313,25 +324,27 @@ async def test_the_end_is_told_to_those_who_said_that_they_wait(
     await registry.complete(await held(registry, watched, ADA), Success())
     await registry.complete(await held(registry, other, ADA), Success())
 
-    assert sorted(await ears.all_heard()) == [("des", f"ended {watched}"), ("desk", f"ended {watched}")]
+    assert sorted(await subscriber.received()) == [("des", f"ended {watched}"), ("desk", f"ended {watched}")]
 
 
-async def test_every_way_to_end_tells_who_waits(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+async def test_every_way_to_end_is_published_to_those_who_wait(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
     """A cancel at once, a settle, an authority."""
     one, two, three = ids_of(3, 0, partitions)
     await registry.register_many([work(one, task="a"), work(two, OWNER_BOUND), outside(three)])
     await begun(registry, two, ADA)
-    await ears.listen("desk")
+    await subscriber.subscribe("desk")
     await registry.watch([one, two, three], "desk")
 
     await registry.request_cancel(one, cancel())
     await settled(registry, two, "fact", abandoned(AbandonWriter.OWNER_DRAIN, ADA), even_if_live=True)
     await registry.complete_unleased(three, Success(), ExternalOwner("x"))
 
-    assert await ears.all_heard() == [("desk", f"ended {id_}") for id_ in (one, two, three)]
+    assert await subscriber.received() == [("desk", f"ended {id_}") for id_ in (one, two, three)]
 
 
-async def test_a_watch_of_what_has_ended_notes_nobody(registry: ProcessRegistry, client: Any, namespace: str) -> None:
+async def test_a_watch_of_what_has_ended_notes_nobody(registry: ProcessRegistry) -> None:
     """The read itself brings the outcome."""
     await registry.register(work())
     ended = await registry.request_cancel("p", cancel())
@@ -341,26 +354,28 @@ async def test_a_watch_of_what_has_ended_notes_nobody(registry: ProcessRegistry,
     assert [row.record() if row else None for row in rows] == [ended, None]
 
 
-async def test_only_so_many_are_noted_on_a_row(registry: ProcessRegistry, ears: Ears, partitions: int) -> None:
+async def test_only_so_many_are_noted_on_a_row(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
     """The latest, as earlier ones may be long gone; a row does not grow without bound."""
     (id_,) = ids_of(1, 0, partitions)
     await registry.register(work(id_))
     names = [f"client-{number:03}" for number in range(40)]
-    await ears.listen(*names)
+    await subscriber.subscribe(*names)
     for name in names:
         await registry.watch([id_], name)
 
     await registry.request_cancel(id_, cancel())
 
-    assert sorted(await ears.all_heard()) == [(name, f"ended {id_}") for name in names[8:]]
+    assert sorted(await subscriber.received()) == [(name, f"ended {id_}") for name in names[8:]]
 
 
 async def test_an_old_entry_of_an_idle_worker_goes(
-    registry: ProcessRegistry, backend: Any, client: Any, namespace: str
+    registry: ProcessRegistry, server: ServerTime, client: Any, namespace: str
 ) -> None:
     """A worker says so again with every slow poll, so an old entry is one that has gone."""
     key = f"{{lash:{namespace}:0}}:idle:default"
-    now = await backend.now_ms(client)
+    now = await server.now_ms()
     await client.zadd(key, {"old": now - 61_000, "young": now - 1_000})
 
     await idle(registry, ADA)

@@ -70,7 +70,7 @@ def test_the_page_of_events_lists_the_events() -> None:
 
 
 def test_no_page_names_an_event_that_does_not_exist() -> None:
-    """What an operator is told to look for can be seen."""
+    """What the pages tell an operator to look for exists."""
     named = {
         (shown(page), name)
         for page in files(".md")

@@ -1,4 +1,4 @@
-"""Work under a test's control: it notes that it began, and ends when it is let go, told to fail or made to stop."""
+"""Work under a test's control: it notes that it began, and ends when it is let go or made to stop."""
 
 from __future__ import annotations
 

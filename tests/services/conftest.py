@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from lash_redis.core.model import RecoveryDisposition
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.worker import Worker
+from tests.conformance.actors import work
 from tests.conformance.conftest import leaves_it_sound
-from tests.conftest import Backend
+from tests.services.benches import RERUNNABLE, Bench
 from tests.services.faults import Faults
 from tests.support import wait_until
 
@@ -34,12 +36,24 @@ class Crew:
         self._monkeypatch = monkeypatch
 
     def worker(self, *tasks: Declaration, registry: ProcessRegistry | None = None, **options: Any) -> Worker:
-        """Return a worker with a registry of its own, which sweeps and polls only when told."""
+        """Return a worker with a registry of its own, which sweeps and polls only when a test asks for it."""
         return Worker(registry or self._make_registry(), tasks, **(QUICK | options))
 
     def faults_of(self, worker: Worker) -> Faults:
         """Put faults between a worker and the server."""
         return Faults(worker.registry, self._monkeypatch)
+
+    def wake_ups_of(self, worker: Worker) -> list[str]:
+        """Return the list that fills with the texts of the wake-ups that a worker receives."""
+        texts: list[str] = []
+        receive = worker.probe.wake_ups.received
+
+        def received(partition: int, text: str) -> None:
+            texts.append(text)
+            receive(partition, text)
+
+        self._monkeypatch.setattr(worker.probe.wake_ups, "received", received)
+        return texts
 
     @asynccontextmanager
     async def running(self, worker: Worker) -> AsyncIterator[Worker]:
@@ -53,6 +67,15 @@ class Crew:
                 await worker.drain()
             finally:
                 await run
+
+    @asynccontextmanager
+    async def at_work(self, bench: Bench, recovery: str = RERUNNABLE, **options: Any) -> AsyncIterator[Worker]:
+        """Run a worker of the bench's task until the block ends. One process ``p`` of that task has begun."""
+        worker = self.worker(bench.task(recovery), **options)
+        await worker.registry.register(work("p", RecoveryDisposition(recovery), "p"))
+        async with self.running(worker):
+            await wait_until(lambda: bench.begun, "its work has begun")
+            yield worker
 
     async def at_rest(self, *workers: Worker) -> None:
         """Wait until each listens, has asked every partition and found no more."""
@@ -72,33 +95,6 @@ async def crew(make_registry: Callable[..., ProcessRegistry], monkeypatch: pytes
 
 def _threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("lash-")]
-
-
-class ServerTime:
-    """The time of the server, which decides about leases."""
-
-    def __init__(self, backend: Backend, client: Any) -> None:
-        self.is_fake = backend.is_fake
-        self._backend = backend
-        self._client = client
-
-    async def pass_until(self, moment_ms: int) -> None:
-        """Let it come to a moment: at once on a fake server, by waiting on a real one."""
-        await self._backend.pass_time_until(self._client, moment_ms)
-
-    async def lapse(self, registry: ProcessRegistry, *process_ids: str) -> list[Any]:
-        """Let the leases on processes run out; return what they were."""
-        leases = [lease for each in process_ids if (lease := await registry.lease(each)) is not None]
-        assert len(leases) == len(process_ids)
-        await self.pass_until(max(lease.expires_at_ms for lease in leases))
-        assert [await registry.lease(each) for each in process_ids] == [None] * len(process_ids)
-        return leases
-
-
-@pytest.fixture
-def server(backend: Backend, client: Any) -> ServerTime:
-    """Return the server's time."""
-    return ServerTime(backend, client)
 
 
 @pytest.fixture

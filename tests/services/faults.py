@@ -81,7 +81,7 @@ class Faults:
         self._chance, self._share = chance, share
 
     def delay_reply(self, script: str) -> Late:
-        """Let the next call of a script happen, and its answer arrive when told."""
+        """Let the next call of a script happen, and its answer arrive when the test lets it."""
         self._late[script] = Late()
         return self._late[script]
 

@@ -1,4 +1,4 @@
-"""Batch claims: one number until it is answered, partitions in turn, room for what there is."""
+"""Batch claims: one number until it is answered, partitions in turn."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def claimer(registry: ProcessRegistry) -> Claimer:
 async def test_the_same_number_is_sent_until_it_is_answered(
     registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch, what_is_lost: str
 ) -> None:
-    """It hands out the same rows as the first time, whatever room there is by then; nothing is handed out twice."""
+    """It hands out the same rows as the first time, however many are asked for by then; nothing is handed out twice."""
     faults = Faults(registry, monkeypatch)
     getattr(faults, what_is_lost)("claim_next", 3)
     for _ in range(3):
@@ -78,7 +78,7 @@ async def test_trust_in_what_a_claim_brings_counts_from_before_it_was_sent(
 
 
 async def test_a_partition_that_gave_all_that_was_asked_for_may_have_more(claimer: Claimer) -> None:
-    """Then it is hungry; one that gave less is not."""
+    """One that gave less has no more."""
     await claimer.claim(0, 8)
     assert claimer.may_have_more == {0}
     assert (await claimer.claim(0, 8)).rows == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -20,6 +22,7 @@ from lash_redis.core.model import (
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.worker import Worker
 from tests.conformance.actors import (
     ADA,
     LONG_MS,
@@ -32,12 +35,15 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import evidence, is_in, lease_of, outcomes, record_of
 from tests.services.benches import Bench, PlainBench
-from tests.services.conftest import Crew, ServerTime
+from tests.services.conftest import Crew
 from tests.support import wait_until
 
 BOUND = "owner_bound"
+
+Draining = tuple[Worker, asyncio.Task[DrainReport]]
 
 
 async def test_a_drain_terminalizes_exactly_what_this_owner_started(registry: ProcessRegistry, crew: Crew) -> None:
@@ -126,15 +132,22 @@ async def test_another_incarnation_of_the_same_name_is_left_alone(registry: Proc
     assert await registry.lease("p") == lease
 
 
-async def test_work_finishes_within_the_grace(registry: ProcessRegistry, crew: Crew) -> None:
-    """What ends by itself in time is written as what it is; nothing new is begun."""
-    bench, bound = Bench(), Bench()
+@asynccontextmanager
+async def both_draining(registry: ProcessRegistry, crew: Crew, bench: Bench, bound: Bench) -> AsyncIterator[Draining]:
+    """Begin rerunnable ``a`` and owner-bound ``b`` on one worker, and its drain, whose grace is a minute."""
     worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=60_000)
     await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
     async with crew.running(worker):
         await wait_until(lambda: len(bench.begun + bound.begun) == 2, "both have begun")
         draining = asyncio.create_task(worker.drain())
         await wait_until(lambda: worker.is_draining, "it drains")
+        yield worker, draining
+
+
+async def test_work_finishes_within_the_grace(registry: ProcessRegistry, crew: Crew) -> None:
+    """What ends by itself in time is written as what it is; nothing new is begun."""
+    bench, bound = Bench(), Bench()
+    async with both_draining(registry, crew, bench, bound) as (_, draining):
         await registry.register(work("new", RERUNNABLE, "new"))
         bench.let_go("a")
         bound.let_go("b")
@@ -151,10 +164,7 @@ async def test_leases_are_renewed_while_draining(registry: ProcessRegistry, crew
     if server.is_fake:
         pytest.skip("needs time that passes")
     bench = Bench()
-    worker = crew.worker(bench.task(), lease_ttl_ms=1_000, grace_ms=60_000)
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it has begun")
+    async with crew.at_work(bench, lease_ttl_ms=1_000, grace_ms=60_000) as worker:
         lease = await lease_of(registry, "p")
         draining = asyncio.create_task(worker.drain())
         await server.pass_until(lease.expires_at_ms + 200)
@@ -167,10 +177,7 @@ async def test_what_a_cancelled_task_says_in_the_end_is_its_result(registry: Pro
     """Interrupted at the end of the grace it returned all the same: completed, not abandoned."""
     bound = Bench()
     bound.stays.add("p")
-    worker = crew.worker(bound.task(BOUND))
-    await registry.register(work("p", OWNER_BOUND, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bound.begun, "it has begun")
+    async with crew.at_work(bound, BOUND) as worker:
         draining = asyncio.create_task(worker.drain())
         await wait_until(lambda: bound.stopped, "it was interrupted")
         bound.let_go("p")
@@ -184,10 +191,7 @@ async def test_work_that_ignored_a_cancel_request_is_interrupted_again_by_the_dr
     """It went on after the first wish to stop; the drain still ends it, and it was cancelled as requested."""
     bench = Bench()
     bench.stays.add("p")
-    worker = crew.worker(bench.task())
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it has begun")
+    async with crew.at_work(bench) as worker:
         await registry.request_cancel("p", cancel())
         await wait_until(lambda: bench.stopped, "the request reached it")
         bench.stays.clear()
@@ -232,10 +236,7 @@ async def test_a_thread_that_will_not_stop_is_deferred_as_still_running(registry
 async def test_a_second_drain_is_the_same_drain(registry: ProcessRegistry, crew: Crew) -> None:
     """It reports the same, at once or later, and begins nothing anew."""
     bound = Bench()
-    worker = crew.worker(bound.task(BOUND))
-    await registry.register(work("p", OWNER_BOUND, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bound.begun, "it has begun")
+    async with crew.at_work(bound, BOUND) as worker:
         one, two = await asyncio.gather(worker.drain(), worker.drain())
         assert one is two
         assert await worker.drain() is one
@@ -245,12 +246,7 @@ async def test_a_second_drain_is_the_same_drain(registry: ProcessRegistry, crew:
 async def test_hurry_shortens_the_grace_to_nothing_and_still_drains(registry: ProcessRegistry, crew: Crew) -> None:
     """A second signal moves the deadline, never the path."""
     bench, bound = Bench(), Bench()
-    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=60_000)
-    await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
-    async with crew.running(worker):
-        await wait_until(lambda: len(bench.begun + bound.begun) == 2, "both have begun")
-        draining = asyncio.create_task(worker.drain())
-        await wait_until(lambda: worker.is_draining, "it drains")
+    async with both_draining(registry, crew, bench, bound) as (worker, draining):
         began = boottime_ms()
         worker.hurry()
         report = await draining
@@ -262,10 +258,7 @@ async def test_hurry_shortens_the_grace_to_nothing_and_still_drains(registry: Pr
 async def test_a_drain_that_is_given_up_by_its_caller_goes_on(registry: ProcessRegistry, crew: Crew) -> None:
     """Whoever waits for it may be cancelled; the drain is not."""
     bound = Bench()
-    worker = crew.worker(bound.task(BOUND))
-    await registry.register(work("p", OWNER_BOUND, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bound.begun, "it has begun")
+    async with crew.at_work(bound, BOUND) as worker:
         caller = asyncio.create_task(worker.drain())
         await wait_until(lambda: worker.is_draining, "it drains")
         caller.cancel()

@@ -32,8 +32,8 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import row_of
-from tests.services.conftest import ServerTime
 
 ME = local_owner("me")
 DEAD = dead_owner()
@@ -139,7 +139,7 @@ async def test_a_settlement_of_a_lapsed_lease_stops_if_that_comes_back_to_life(
     await registry.register(work("p"))
     await begun(registry, "p", ADA, SHORT_MS)
     await server.lapse(registry, "p")
-    (judged,) = Judge(owner_digest(ME), proof_of, NothingLocal()).judged([await row_of(registry)])
+    (judged,) = Judge(owner_digest(ME), proof_of, NothingLocal()).judged([await row_of(registry, "p")])
     assert judged.settlement is not None
     assert not judged.settlement.even_if_live
 

@@ -174,7 +174,7 @@ def test_a_request_in_a_renewal_reaches_the_work(kept: Kept, kind: str) -> None:
     assert (attempt.stop, attempt.reason, len(stops)) == (Stop.REQUESTED, "enough", 1)
 
 
-def test_a_lease_that_is_not_known_here_is_told_of(kept: Kept) -> None:
+def test_a_lease_that_is_not_known_here_is_reported(kept: Kept) -> None:
     """Unknown is another token too: a copy of a claim made it, and would be renewed for ever."""
     attempt = kept.attempt("p0")
     kept.renewed("q0", sent_at_ms=1_000_000)

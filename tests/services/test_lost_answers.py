@@ -12,9 +12,10 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.keeper import Renewal
 from tests.conformance.actors import LANE, OWNER_BOUND, RERUNNABLE, abandon, cancel, ids_of, outside, work
-from tests.look import ended, is_in, outcomes, record_of
+from tests.conftest import ServerTime
+from tests.look import ended, is_in, lease_of, outcomes, record_of
 from tests.services.benches import Bench
-from tests.services.conftest import Crew, ServerTime
+from tests.services.conftest import Crew
 from tests.support import wait_until
 
 BOUND = "owner_bound"
@@ -144,10 +145,7 @@ async def test_a_lease_that_a_renewal_names_and_nobody_knows_is_given_back(
 ) -> None:
     """A late copy of a claim made it; it would be renewed for ever."""
     bench = Bench()
-    worker = crew.worker(bench.task(), lease_ttl_ms=1_000, registry=registry)
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it has begun")
+    async with crew.at_work(bench, lease_ttl_ms=1_000, registry=registry) as worker:
         await registry.register(work("lost", RERUNNABLE, "lost", task="unknown"))
         await registry.claim("lost", worker.owner, 60_000)
         await is_in(registry, "lost", Phase.QUEUED)
@@ -166,8 +164,7 @@ async def test_a_lease_that_an_answer_on_its_way_explains_is_kept(registry: Proc
     await registry.register(work(first, RERUNNABLE, first))
     async with crew.running(worker):
         await wait_until(lambda: late.has_happened, "it is handed out")
-        lease = await registry.lease(first)
-        assert lease is not None
+        lease = await lease_of(registry, first)
         renewed = RenewedRow(owner_digest(worker.owner), first, lease.token, lease.fencing_token)
         worker.probe.in_flight.keeper.apply(Renewal(0, boottime_ms(), [renewed]))
         late.arrive()
@@ -177,28 +174,22 @@ async def test_a_lease_that_an_answer_on_its_way_explains_is_kept(registry: Proc
         assert faults.sent["release"] == 0
 
 
-async def test_a_request_reaches_the_work_by_the_renewal_if_it_is_not_heard(
+async def test_a_request_reaches_the_work_by_the_renewal_if_its_message_is_lost(
     registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A publish is a hint: the renewal brings the request all the same."""
     bench = Bench()
-    worker = crew.worker(bench.task(), lease_ttl_ms=1_000)
-    monkeypatch.setattr(worker.probe.in_flight, "look_at_request", lambda _id: None)
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it has begun")
+    async with crew.at_work(bench, lease_ttl_ms=1_000) as worker:
+        monkeypatch.setattr(worker.probe.in_flight, "look_at_request", lambda _id: None)
         await registry.request_cancel("p", cancel())
         assert (await ended(registry, "p")).status is ProcessStatus.CANCELLED
     assert bench.stopped == ["p"]
 
 
-async def test_a_request_that_is_heard_reaches_the_work_at_once(registry: ProcessRegistry, crew: Crew) -> None:
+async def test_a_request_whose_message_arrives_reaches_the_work_at_once(registry: ProcessRegistry, crew: Crew) -> None:
     """No renewal is due for ten seconds, and none is waited for."""
     bench = Bench()
-    worker = crew.worker(bench.task())
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it has begun")
+    async with crew.at_work(bench):
         await registry.request_cancel("p", cancel())
         assert (await ended(registry, "p", at_most_s=5)).status is ProcessStatus.CANCELLED
 
@@ -206,36 +197,26 @@ async def test_a_request_that_is_heard_reaches_the_work_at_once(registry: Proces
 async def test_an_abandon_request_reaches_its_holder_as_a_cancel(registry: ProcessRegistry, crew: Crew) -> None:
     """On a live lease it waits, and its work is asked to stop; having stopped, it was cancelled and not abandoned."""
     bound = Bench()
-    worker = crew.worker(bound.task(BOUND))
-    await registry.register(work("p", OWNER_BOUND, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bound.begun, "it has begun")
+    async with crew.at_work(bound, BOUND):
         await registry.request_abandon("p", abandon())
         assert (await ended(registry, "p", at_most_s=5)).status is ProcessStatus.CANCELLED
 
 
 async def test_a_wake_up_that_overtakes_the_answer_of_a_claim_is_not_lost(
-    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+    registry: ProcessRegistry, crew: Crew
 ) -> None:
     """The claim found nothing; what was registered after it and before its answer arrived runs at once."""
     bench = Bench(is_open=True)
     worker = crew.worker(bench.task())
     faults = crew.faults_of(worker)
-    heard: list[str] = []
-    told = worker.probe.wake_ups.received
-
-    def hear(partition: int, text: str) -> None:
-        told(partition, text)
-        heard.append(text)
-
-    monkeypatch.setattr(worker.probe.wake_ups, "received", hear)
+    received = crew.wake_ups_of(worker)
     async with crew.running(worker):
         await crew.at_rest(worker)
         late = faults.delay_reply("claim_next")
-        told(partition_of("p", registry.partitions), f"lane {LANE}")
+        worker.probe.wake_ups.received(partition_of("p", registry.partitions), f"lane {LANE}")
         await wait_until(lambda: late.has_happened, "it has looked again")
         await registry.register(work("p", RERUNNABLE, "p"))
-        await wait_until(lambda: heard, "the wake-up is heard")
+        await wait_until(lambda: len(received) == 2, "the wake-up of the registration has come")
         late.arrive()
         await ended(registry, "p", at_most_s=5)
     assert bench.begun == ["p"]
@@ -246,11 +227,8 @@ async def test_a_row_that_comes_back_before_its_release_is_answered_is_begun_at_
 ) -> None:
     """The release was applied and its answer lost; the row is claimed again here, and must not wait for a renewal."""
     bench = Bench()
-    worker = crew.worker(bench.task())
-    faults = crew.faults_of(worker)
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun == ["p"], "it runs")
+    async with crew.at_work(bench) as worker:
+        faults = crew.faults_of(worker)
         faults.lose_replies("release", 2)
         attempt = worker.probe.attempt("p")
         assert attempt is not None

@@ -13,9 +13,10 @@ from lash_redis.recovery.leftovers import NOT_WRITTEN
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, abandon, begun, held, work
+from tests.conftest import ServerTime
 from tests.look import ended, is_in, lease_of, outcomes, record_of
 from tests.services.benches import Bench
-from tests.services.conftest import Crew, ServerTime
+from tests.services.conftest import Crew
 from tests.support import wait_until
 
 BOUND = "owner_bound"
@@ -59,11 +60,8 @@ async def test_a_loss_is_taken_back_when_its_holder_returns(
 ) -> None:
     """A sweep saw the lapse and counted it; the returning holder gives the work up, so that it was none."""
     bench = Bench()
-    worker = crew.worker(bench.task(), lease_ttl_ms=TTL_MS)
-    faults = crew.faults_of(worker)
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it has begun")
+    async with crew.at_work(bench, lease_ttl_ms=TTL_MS) as worker:
+        faults = crew.faults_of(worker)
         faults.go_away()
         await server.lapse(registry, "p")
         assert await Sweep(registry, ADA).run_once() == SweepReport(requeued=1)
@@ -84,11 +82,8 @@ async def test_owner_bound_work_whose_lease_lapsed_is_claimed_again_under_its_to
 ) -> None:
     """While it still runs, the renewal says that the lease is gone: the starter claims again, and nobody else can."""
     bound = Bench()
-    worker = crew.worker(bound.task(BOUND), lease_ttl_ms=TTL_MS)
-    faults = crew.faults_of(worker)
-    await registry.register(work("p", OWNER_BOUND, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bound.begun, "it has begun")
+    async with crew.at_work(bound, BOUND, lease_ttl_ms=TTL_MS) as worker:
+        faults = crew.faults_of(worker)
         faults.go_away()
         (old,) = await server.lapse(registry, "p")
         with pytest.raises(AlreadyStarted):
@@ -114,11 +109,8 @@ async def test_a_result_is_not_written_under_another_owners_lease(
     """Rerunnable work that returned after its lapse, and that another owner holds now: the fence refuses."""
     bench = Bench()
     bench.stays.add("p")
-    worker = crew.worker(bench.task(), lease_ttl_ms=TTL_MS)
-    faults = crew.faults_of(worker)
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it has begun")
+    async with crew.at_work(bench, lease_ttl_ms=TTL_MS) as worker:
+        faults = crew.faults_of(worker)
         faults.go_away()
         await server.lapse(registry, "p")
         theirs = await held(registry, "p", BOB)
@@ -135,11 +127,8 @@ async def test_a_result_of_rerunnable_work_that_nobody_took_is_written_after_the
 ) -> None:
     """It ended before its trust did; that the lease lapsed meanwhile costs no second run."""
     bench = Bench()
-    worker = crew.worker(bench.task(), lease_ttl_ms=TTL_MS)
-    faults = crew.faults_of(worker)
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it has begun")
+    async with crew.at_work(bench, lease_ttl_ms=TTL_MS) as worker:
+        faults = crew.faults_of(worker)
         faults.go_away()
         bench.let_go("p")
         await server.lapse(registry, "p")
@@ -181,11 +170,8 @@ async def test_a_cancelled_row_stops_owner_bound_work_whose_lease_lapsed(
 ) -> None:
     """Its row has a terminal fact: claiming again says so, and the work is stopped, for nothing is left to write."""
     bound = Bench()
-    worker = crew.worker(bound.task(BOUND), lease_ttl_ms=TTL_MS)
-    faults = crew.faults_of(worker)
-    await registry.register(work("p", OWNER_BOUND, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bound.begun, "it has begun")
+    async with crew.at_work(bound, BOUND, lease_ttl_ms=TTL_MS) as worker:
+        faults = crew.faults_of(worker)
         faults.go_away()
         await server.lapse(registry, "p")
         await registry.request_abandon("p", abandon())
@@ -229,11 +215,8 @@ async def test_a_drain_while_redis_is_away_ends_within_its_budget_and_reports(
 async def test_a_drain_goes_on_where_redis_comes_back_in_time(registry: ProcessRegistry, crew: Crew) -> None:
     """An outage that ends within the budget costs nothing but time."""
     bound = Bench()
-    worker = crew.worker(bound.task(BOUND), grace_ms=0, drain_ms=10_000)
-    faults = crew.faults_of(worker)
-    await registry.register(work("p", OWNER_BOUND, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bound.begun, "it has begun")
+    async with crew.at_work(bound, BOUND, grace_ms=0, drain_ms=10_000) as worker:
+        faults = crew.faults_of(worker)
         faults.go_away()
         draining = asyncio.create_task(worker.drain())
         await wait_until(lambda: bound.stopped, "it is stopped")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import PayloadError
+from lash_redis.core.errors import LashError, PayloadError
 from lash_redis.core.model import Failure, Phase, ProcessStatus, Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
@@ -42,11 +42,8 @@ async def test_what_ends_while_one_write_is_under_way_is_written_by_the_next(
 async def test_a_result_is_written_once_redis_answers_again(registry: ProcessRegistry, crew: Crew) -> None:
     """Sent until it is answered; the worker has it in hand until then."""
     bench = Bench()
-    worker = crew.worker(bench.task())
-    faults = crew.faults_of(worker)
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it runs")
+    async with crew.at_work(bench) as worker:
+        faults = crew.faults_of(worker)
         faults.lose_requests("terminalize", 2)
         faults.lose_replies("terminalize", 2)
         bench.let_go("p")
@@ -58,13 +55,11 @@ async def test_a_result_is_written_once_redis_answers_again(registry: ProcessReg
 async def test_a_refused_result_leaves_the_row_to_its_holder(registry: ProcessRegistry, crew: Crew) -> None:
     """The lease was given back under the run, and another owner has it: refused, forgotten, and nobody disturbed."""
     bench = Bench()
-    worker = crew.worker(bench.task())
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun, "it runs")
+    async with crew.at_work(bench) as worker:
         attempt = worker.probe.attempt("p")
         assert attempt is not None
-        worker.probe.in_flight.claimer.leave()  # it claims nothing new, so that the row is Bob's
+        await crew.at_rest(worker)
+        worker.probe.claiming.pause(LashError("a test keeps the row for Bob"))
         await registry.release(attempt.lease)
         await held(registry, "p", BOB, LONG_MS)
         lease = await registry.lease("p")

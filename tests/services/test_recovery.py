@@ -37,6 +37,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import evidence, record_of
 from tests.services.faults import Faults
 
@@ -84,7 +85,7 @@ async def test_a_sweep_reconciles_an_abandon_request_on_externally_owned_work(
 
 @pytest.mark.parametrize("has_lapsed", [False, True])
 async def test_started_owner_bound_work_of_a_dead_starter_is_abandoned(
-    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any, has_lapsed: bool
+    registry: ProcessRegistry, sweep: Sweep, server: ServerTime, has_lapsed: bool
 ) -> None:
     """Line 6: same host and boot, a pid that now has another start: writer sweep, naming that owner.
 
@@ -94,7 +95,7 @@ async def test_started_owner_bound_work_of_a_dead_starter_is_abandoned(
     await registry.register(work("p", OWNER_BOUND))
     lease = await begun(registry, "p", dead, SHORT_MS if has_lapsed else 60_000)
     if has_lapsed:
-        await lapsed(backend, client, lease)
+        await lapsed(server, lease)
 
     assert await sweep.run_once() == SweepReport(abandoned=1)
     record = await record_of(registry, "p")
@@ -108,7 +109,7 @@ async def test_started_owner_bound_work_of_a_dead_starter_is_abandoned(
 
 
 async def test_started_owner_bound_work_of_a_silent_holder_stays(
-    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any
+    registry: ProcessRegistry, sweep: Sweep, server: ServerTime
 ) -> None:
     """Line 9: sweep after sweep, before and after its lease lapses, elapsed time alone terminalizes nothing."""
     await registry.register(work("p", OWNER_BOUND))
@@ -117,7 +118,7 @@ async def test_started_owner_bound_work_of_a_silent_holder_stays(
     assert [await sweep.run_once() for _ in range(3)] == [NOTHING] * 3
     assert await registry.lease("p") == lease
 
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
     assert [await sweep.run_once() for _ in range(3)] == [SweepReport(uncertain=1), NOTHING, NOTHING]
     record = await record_of(registry, "p")
     assert (record.status, record.phase) == (ProcessStatus.RUNNING, Phase.UNCERTAIN)
@@ -126,11 +127,11 @@ async def test_started_owner_bound_work_of_a_silent_holder_stays(
 
 
 async def test_a_cancel_request_never_settles_uncertain_work(
-    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any
+    registry: ProcessRegistry, sweep: Sweep, server: ServerTime
 ) -> None:
     """A wish to stop is no permission to accept uncertainty."""
     await registry.register(work("p", OWNER_BOUND))
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     await registry.request_cancel("p", cancel())
 
     assert [await sweep.run_once() for _ in range(2)] == [SweepReport(uncertain=1), NOTHING]
@@ -138,7 +139,7 @@ async def test_a_cancel_request_never_settles_uncertain_work(
 
 
 async def test_a_dead_holder_that_is_not_the_starter_proves_nothing_about_the_work(
-    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any
+    registry: ProcessRegistry, sweep: Sweep, server: ServerTime
 ) -> None:
     """Work that ADA started elsewhere and a dead owner held last may still be running: never abandoned on that."""
     await registry.register(work("p", OWNER_BOUND))
@@ -146,17 +147,17 @@ async def test_a_dead_holder_that_is_not_the_starter_proves_nothing_about_the_wo
     lease = await held(registry, "p", dead_owner(), 500)
 
     assert [await sweep.run_once() for _ in range(2)] == [NOTHING] * 2
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
     assert [await sweep.run_once() for _ in range(2)] == [SweepReport(uncertain=1), NOTHING]
     assert (await record_of(registry, "p")).phase is Phase.UNCERTAIN
 
 
 async def test_an_abandon_request_settles_lapsed_started_owner_bound_work(
-    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any
+    registry: ProcessRegistry, sweep: Sweep, server: ServerTime
 ) -> None:
     """Line 8: abandoned, writer reconciled_request, naming who first started it."""
     await registry.register(work("p", OWNER_BOUND))
-    await begun_and_lapsed(registry, backend, client, "p", ADA)
+    await begun_and_lapsed(registry, server, "p", ADA)
     await registry.request_abandon("p", abandon())
 
     assert await sweep.run_once() == SweepReport(abandoned=1)
@@ -165,7 +166,7 @@ async def test_an_abandon_request_settles_lapsed_started_owner_bound_work(
 
 
 async def test_an_abandon_request_waits_for_a_live_lease(
-    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any
+    registry: ProcessRegistry, sweep: Sweep, server: ServerTime
 ) -> None:
     """Line 4: while the holder lives it is a wish; once the lease has lapsed it decides."""
     await registry.register(work("p", OWNER_BOUND))
@@ -173,7 +174,7 @@ async def test_an_abandon_request_waits_for_a_live_lease(
     await registry.request_abandon("p", abandon())
 
     assert await sweep.run_once() == NOTHING
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
     assert await sweep.run_once() == SweepReport(abandoned=1)
 
 
@@ -225,14 +226,14 @@ async def test_rerunnable_work_is_abandoned_at_its_loss_limit(registry: ProcessR
 
 
 async def test_lapsed_rerunnable_work_with_a_cancel_request_is_cancelled(
-    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any
+    registry: ProcessRegistry, sweep: Sweep, server: ServerTime
 ) -> None:
     """Line 10: someone asked for a stop, and nobody runs it any more."""
     await registry.register(work())
     lease = await begun(registry, "p", ADA, 500)
     await registry.request_cancel("p", cancel())
     assert await sweep.run_once() == NOTHING
-    await lapsed(backend, client, lease)
+    await lapsed(server, lease)
 
     assert await sweep.run_once() == SweepReport(cancelled=1)
     assert (await record_of(registry, "p")).outcome == Cancelled("enough")
@@ -285,11 +286,11 @@ async def test_a_revenant_finds_its_rerunnable_work_taken(registry: ProcessRegis
 
 
 async def test_a_sweep_reads_and_settles_and_holds_nothing(
-    registry: ProcessRegistry, sweep: Sweep, backend: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+    registry: ProcessRegistry, sweep: Sweep, server: ServerTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes no lease and no lock: what it sends are reads, and the settling of what it found."""
     await registry.register_many([work("a"), work("b", OWNER_BOUND), work("c", OWNER_BOUND), outside("d")])
-    await begun_and_lapsed(registry, backend, client, "a", ADA)
+    await begun_and_lapsed(registry, server, "a", ADA)
     await begun(registry, "b", dead_owner())
     await begun(registry, "c", ADA)
     faults = Faults(registry, monkeypatch)

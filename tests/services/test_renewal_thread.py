@@ -12,8 +12,8 @@ from lash_redis.registry.keys import partition_of, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
 from tests.conformance.actors import RERUNNABLE, work
+from tests.look import ended
 from tests.services.conftest import Crew
-from tests.services.look import ended
 from tests.support import block_until
 
 

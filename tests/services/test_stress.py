@@ -14,8 +14,9 @@ from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import Declaration, declare
 from tests.conformance.actors import BOB, OWNER_BOUND, RERUNNABLE, outside, work
+from tests.conftest import ServerTime
 from tests.look import record_of
-from tests.services.conftest import Crew, ServerTime
+from tests.services.conftest import Crew
 from tests.support import wait_until
 
 EACH = 100

@@ -163,7 +163,7 @@ class LateToLeave(Run):
 
 
 def test_an_interrupt_between_the_functions_end_and_the_runs_is_survived(threads: Threads) -> None:
-    """The end is told all the same, with the value that was returned, and the thread takes the next run."""
+    """The end is reported all the same, with the value that was returned, and the thread takes the next run."""
     ends = Ends()
     run = LateToLeave(lambda: "value", ends.keep)
     threads.submit(run)

@@ -8,7 +8,6 @@ import pytest
 
 from lash_redis.core.model import Success
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.worker import Worker
 from tests.conformance.actors import LANE, RERUNNABLE, ids_of, work
 from tests.conftest import Backend
 from tests.look import ended
@@ -17,19 +16,6 @@ from tests.services.conftest import Crew
 from tests.support import wait_until
 
 AT_ONCE_S = 5  # far below any poll
-
-
-def told(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the list that fills with what a worker is told."""
-    heard: list[str] = []
-    tell = worker.probe.wake_ups.received
-
-    def hear(partition: int, text: str) -> None:
-        heard.append(text)
-        tell(partition, text)
-
-    monkeypatch.setattr(worker.probe.wake_ups, "received", hear)
-    return heard
 
 
 async def test_registered_work_starts_at_once(registry: ProcessRegistry, crew: Crew) -> None:
@@ -42,24 +28,22 @@ async def test_registered_work_starts_at_once(registry: ProcessRegistry, crew: C
             await ended(registry, f"p{number}", AT_ONCE_S)
 
 
-async def test_one_idle_worker_of_three_is_woken(
-    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_idle_worker_of_three_is_woken(registry: ProcessRegistry, crew: Crew) -> None:
     """No thundering herd: one registration, one wake-up."""
     bench = Bench(is_open=True)
     workers = [crew.worker(bench.task()) for _ in range(3)]
-    heard = [told(worker, monkeypatch) for worker in workers]
+    received = [crew.wake_ups_of(worker) for worker in workers]
     async with crew.running(workers[0]), crew.running(workers[1]), crew.running(workers[2]):
         await crew.at_rest(*workers)
         await registry.register(work("p", RERUNNABLE, "p"))
         await ended(registry, "p", AT_ONCE_S)
-    assert sorted(len(each) for each in heard) == [0, 0, 1]
+    assert sorted(len(each) for each in received) == [0, 0, 1]
 
 
 async def test_a_worker_that_does_not_know_the_task_passes_the_wake_up_on(
     registry: ProcessRegistry, crew: Crew
 ) -> None:
-    """It waited longest, so that it is told first; the one that knows the task begins at once all the same."""
+    """It waited longest, so the wake-up goes to it first; the one that knows the task still begins at once."""
     bench = Bench(is_open=True)
     stranger, knows = crew.worker(Bench().task(name="other")), crew.worker(bench.task())
     async with crew.running(stranger):
@@ -91,7 +75,7 @@ async def test_a_full_worker_passes_the_wake_up_on(registry: ProcessRegistry, cr
 async def test_a_full_worker_remembers_what_nobody_else_was_there_to_take(
     registry: ProcessRegistry, crew: Crew
 ) -> None:
-    """The only worker was told while it had no slot free: it looks as soon as it has one, and not at the next poll."""
+    """The wake-up came while the only worker had no free slot: it claims once it has one, before the next poll."""
     bench = Bench()
     here, there = ids_of(1, 0, registry.partitions)[0], ids_of(1, 1, registry.partitions)[0]
     worker = crew.worker(bench.task(), concurrency=1)
@@ -185,7 +169,9 @@ async def test_a_wake_up_for_a_lane_that_is_empty_by_now_harms_nobody(registry: 
         await ended(registry, "p", AT_ONCE_S)
 
 
-async def test_workers_that_know_other_tasks_pass_on_and_are_told_again(registry: ProcessRegistry, crew: Crew) -> None:
+async def test_workers_that_know_other_tasks_pass_wake_ups_on_and_get_later_ones(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
     """A rolling deploy: whoever passed a wake-up on is among the idle again long before its next poll."""
     work_bench, other_bench = Bench(is_open=True), Bench(is_open=True)
     one, two = crew.worker(work_bench.task()), crew.worker(other_bench.task(name="other"))

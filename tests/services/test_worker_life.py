@@ -13,7 +13,7 @@ from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable, Scrip
 from lash_redis.core.model import DrainReport, Phase, Success
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.attempt import Stop
+from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, begun, dead_owner, ids_of, work
 from tests.look import ended, is_in, outcomes, record_of
@@ -88,7 +88,7 @@ async def test_what_was_claimed_has_ended_when_driving_fails(registry: ProcessRe
     assert (await record_of(registry, here)).outcome == Success(f"{here} done")
 
 
-async def test_a_bug_of_ours_ends_the_run_in_order_and_is_told(registry: ProcessRegistry, crew: Crew) -> None:
+async def test_a_bug_of_ours_ends_the_run_in_order_and_is_raised(registry: ProcessRegistry, crew: Crew) -> None:
     """A service that dies of what it did not expect: the worker drains, and ``run`` raises it."""
     bound = Bench()
     worker = crew.worker(bound.task(BOUND), sweep_ms=50)
@@ -164,12 +164,8 @@ async def test_work_is_never_run_twice_at_once_in_one_worker(registry: ProcessRe
     """A row that comes back while its old run has not ended waits for that end."""
     bench = Bench()
     bench.stays.add("p")
-    worker = crew.worker(bench.task())
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun == ["p"], "it runs")
-        await _lose_the_lease(registry, worker, "p")
-        await wait_until(lambda: worker.probe.in_flight.waiting, "it came back")
+    async with crew.at_work(bench) as worker:
+        await _come_back(registry, worker)
         assert bench.begun == ["p"]
         bench.let_go("p")
         assert await outcomes(registry, "p") == [Success("p done")]
@@ -201,14 +197,8 @@ async def test_what_came_back_runs_once_its_old_run_was_stopped(registry: Proces
     """The old run gave nothing; the new one is begun then."""
     bench = Bench()
     bench.stays.add("p")
-    worker = crew.worker(bench.task())
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun == ["p"], "it runs")
-        attempt = worker.probe.attempt("p")
-        assert attempt is not None
-        await _lose_the_lease(registry, worker, "p")
-        await wait_until(lambda: worker.probe.in_flight.waiting, "it came back")
+    async with crew.at_work(bench) as worker:
+        attempt = await _come_back(registry, worker)
         bench.stays.clear()
         assert attempt.interrupt is not None
         attempt.interrupt()
@@ -221,12 +211,8 @@ async def test_a_drain_begins_nothing_after_its_grace(registry: ProcessRegistry,
     """What came back and waits for its old run to end is given back when the drain stops that one."""
     bench = Bench()
     bench.stays.add("p")
-    worker = crew.worker(bench.task())
-    await registry.register(work("p", RERUNNABLE, "p"))
-    async with crew.running(worker):
-        await wait_until(lambda: bench.begun == ["p"], "it runs")
-        await _lose_the_lease(registry, worker, "p")
-        await wait_until(lambda: worker.probe.in_flight.waiting, "it came back")
+    async with crew.at_work(bench) as worker:
+        await _come_back(registry, worker)
         bench.stays.clear()
         report = await worker.drain()
     assert report.deferred == []
@@ -234,12 +220,14 @@ async def test_a_drain_begins_nothing_after_its_grace(registry: ProcessRegistry,
     await is_in(registry, "p", Phase.QUEUED)
 
 
-async def _lose_the_lease(registry: ProcessRegistry, worker: Worker, process_id: str) -> None:
-    """Let the lease end under a run that does not stop, as an outage does, and the row go back into its lane."""
-    attempt = worker.probe.attempt(process_id)
+async def _come_back(registry: ProcessRegistry, worker: Worker) -> Attempt:
+    """Let the lease of ``p`` end under a run that does not stop, as an outage does, and its worker claim it again."""
+    attempt = worker.probe.attempt("p")
     assert attempt is not None
     attempt.ask_to_stop(Stop.TRUST)
     await registry.release(attempt.lease)
+    await wait_until(lambda: worker.probe.in_flight.waiting, "it came back")
+    return attempt
 
 
 async def test_a_run_that_is_cancelled_leaves_no_work_running(registry: ProcessRegistry, crew: Crew) -> None:
@@ -256,7 +244,7 @@ async def test_a_run_that_is_cancelled_leaves_no_work_running(registry: ProcessR
 
 
 async def test_drive_pending_begins_nothing_once_a_drain_began(registry: ProcessRegistry, crew: Crew) -> None:
-    """It waits for room when the drain comes: the drain ends what runs, and nothing that it did not see is begun."""
+    """It waits for a free slot when the drain begins: the drain ends what runs, and nothing else is begun."""
     bound = Bench()
     worker = crew.worker(bound.task("owner_bound"), concurrency=1)
     first, second = (ids_of(1, partition, registry.partitions)[0] for partition in range(2))

@@ -13,8 +13,10 @@ import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.app.server_source import ServerSource
+from lash_redis.app.sessions import Sessions
 from lash_redis.core.errors import SettingsError
 from lash_redis.embedded import connect
+from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.address import URL_VARIABLE
 
 
@@ -110,14 +112,14 @@ def test_an_empty_variable_counts_as_unset(embedded: FakeEmbedded, monkeypatch: 
 
 def test_both_sessions_share_one_use_of_the_embedded_server(embedded: FakeEmbedded) -> None:
     """Closing the last one ends the use."""
-    lash = Lash()
+    sessions = Sessions(ServerSource(None), ProcessRegistry)
 
     async def use() -> None:
-        await lash._sessions.current()
-        lash._sessions.blocking()
-        lash.blocking.close()
+        await sessions.current()
+        sessions.blocking()
+        sessions.close()
         assert embedded.closed == 0
-        await lash.aclose()
+        await sessions.aclose()
 
     asyncio.run(use())
 
@@ -127,21 +129,21 @@ def test_both_sessions_share_one_use_of_the_embedded_server(embedded: FakeEmbedd
 
 def test_async_code_does_not_block_while_the_server_starts(embedded: FakeEmbedded) -> None:
     """The server starts in another thread, while the event loop goes on."""
-    lash = Lash()
+    sessions = Sessions(ServerSource(None), ProcessRegistry)
 
-    asyncio.run(lash._sessions.current())
+    asyncio.run(sessions.current())
 
     assert embedded.opened_by != [threading.main_thread()]
-    lash.blocking.close()
+    sessions.close()
     assert embedded.closed == 1
 
 
-def test_a_closed_lash_opens_again(embedded: FakeEmbedded) -> None:
-    """The next use opens it."""
-    lash = Lash()
+def test_closed_sessions_open_again(embedded: FakeEmbedded) -> None:
+    """The next use opens one."""
+    sessions = Sessions(ServerSource(None), ProcessRegistry)
     for _ in range(2):
-        lash._sessions.blocking()
-        lash.blocking.close()
+        sessions.blocking()
+        sessions.close()
 
     assert len(embedded.opened_by) == embedded.closed == 2
 
@@ -173,7 +175,17 @@ def test_one_lash_serves_one_event_loop_after_another() -> None:
     assert len(ids) == 3
     assert all(lash.blocking.process(each).blocking.record().id == each for each in ids)
     lash.blocking.close()
-    assert lash._sessions._by_loop == {}
+
+
+def test_the_session_of_a_loop_that_was_closed_keeps_no_server(embedded: FakeEmbedded) -> None:
+    """Loops end without closing their sessions; closing the blocking one still releases the embedded server."""
+    sessions = Sessions(ServerSource(None), ProcessRegistry)
+    for _ in range(3):
+        asyncio.run(sessions.current())
+
+    sessions.close()
+
+    assert (len(embedded.opened_by), embedded.closed) == (1, 1)
 
 
 async def test_blocking_and_async_code_use_the_same_fake_server() -> None:

@@ -111,7 +111,7 @@ def test_a_wrong_command_is_a_usage_error(argv: list[str], about: str, capsys: p
     assert "\x1b" not in said
 
 
-def test_a_password_that_splits_the_url_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_that_splits_the_url_is_recognized(capsys: pytest.CaptureFixture[str]) -> None:
     """A slash in a password ends the host: the error says what to do, before a server is asked."""
     said = refused(["ps", "--url", f"redis://:{PASSWORD}/x@127.0.0.1:1/0"], capsys, 2)
 

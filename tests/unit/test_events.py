@@ -32,7 +32,7 @@ def test_an_event_is_a_line_and_its_fields(caplog: pytest.LogCaptureFixture) -> 
     assert record.levelno == EVENTS["process.settled"].level
 
 
-def test_an_outage_is_told_every_ten_seconds_with_how_often_it_was(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_logged_every_ten_seconds_with_how_often_it_was(caplog: pytest.LogCaptureFixture) -> None:
     """Each operation for itself."""
     clock = Steered()
     log = EventLog()

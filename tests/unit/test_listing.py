@@ -56,7 +56,7 @@ async def test_the_uncertain_come_first_and_the_queued_last(registry: ProcessReg
 
 @pytest.mark.parametrize("phase", [Phase.UNCERTAIN, Phase.STARTED, Phase.HELD, Phase.OUTSIDE, Phase.QUEUED])
 async def test_one_phase_lists_that_phase_alone(phase: Phase, registry: ProcessRegistry) -> None:
-    """Held and started rows stand in one index, and are told apart."""
+    """Held and started rows stand in one index, and the listing distinguishes them."""
     (ids,) = await pages(registry, phase, 500)
 
     assert {process_id[0] for process_id in ids} == {phase.value[0]}

@@ -31,7 +31,7 @@ def holder(pid: Any = THEM, start: Any = "500", *, host: Any = "host", boot: Any
 
 
 def claimant(*, host: Any = "host", boot: Any = "boot", pid: int = ME) -> LeaseOwner:
-    """Return the owner who asks: this OS process, unless told otherwise."""
+    """Return the owner who asks: this OS process, unless a test names another."""
     return LeaseOwner("pod-1", "incarnation-1", LocalProcess(host, boot, pid, "900"))
 
 

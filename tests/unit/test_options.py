@@ -43,7 +43,7 @@ def test_registration_and_record_have_every_option(struct: type[ProcessOptions])
     assert set(OPTIONS) <= set(struct.__struct_fields__)
 
 
-def test_a_default_takes_no_room_in_the_row() -> None:
+def test_a_default_takes_no_space_in_the_row() -> None:
     """A million plain rows keep no option."""
     assert row_fields(ProcessOptions()) == []
     assert row_fields(registered()) == []

@@ -68,7 +68,7 @@ def test_a_life_of_five_seconds_resets_the_delay() -> None:
 
 
 async def test_no_worker_process_is_started_if_the_drain_begins_as_the_delay_ends() -> None:
-    """It would never be told to drain: it did not exist when the pool told the others."""
+    """It would never drain: it did not exist when the pool sent the message to the others."""
     drain, loop, lives = PoolDrain(WorkerSettings()), asyncio.get_running_loop(), 0
 
     class Pool:

@@ -110,7 +110,7 @@ class Pool:
         assert isinstance(start, Start)
         owner = LeaseOwner.opaque(start.owner_id, start.incarnation_id)
         process.pipe.send(Hello(owner, LOCATION))
-        await wait_until(lambda: Go() in process.received, "it is told that it may claim")
+        await wait_until(lambda: Go() in process.received, "it has received that it may claim")
         process.pipe.send(Ready())
         await wait_until(lambda: life.is_ready, "the supervisor knows that it is ready")
         return life, process, end, owner
@@ -222,7 +222,7 @@ async def test_no_worker_process_may_claim_once_the_pool_drains(pool: Pool) -> N
     life.drain()
 
     process.pipe.send(Hello(LeaseOwner.opaque("pool/1", "i"), LOCATION))
-    await wait_until(lambda: Drain() in process.received, "it is told to drain")
+    await wait_until(lambda: Drain() in process.received, "the drain has reached it")
     process.end("exit 0")
 
     assert not (await end).is_fault
@@ -328,13 +328,13 @@ async def test_the_last_messages_of_a_dead_one_are_read(pool: Pool) -> None:
 
 
 async def test_a_second_signal_reaches_the_worker_process(pool: Pool) -> None:
-    """The worker process is told to hurry, and still drains."""
+    """The worker process gets the message to hurry, and still drains."""
     life, process, _, _ = await pool.admitted()
 
     pool.drain.hurry()
     life.drain()
 
-    await wait_until(lambda: Hurry() in process.received, "it is told to hurry")
+    await wait_until(lambda: Hurry() in process.received, "the message has reached it")
 
 
 async def test_a_server_that_stays_away_does_not_delay_the_pool_for_ever(

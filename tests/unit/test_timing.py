@@ -13,7 +13,7 @@ from lash_redis.core import timing
 
 
 class SteeredClock(timing.Clock):
-    """A clock that moves only when somebody waits, and draws what it is told."""
+    """A clock that moves only when somebody waits, and draws what the test sets."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
