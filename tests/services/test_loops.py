@@ -16,6 +16,7 @@ from lash_redis.worker.loops.loop import repeat
 from lash_redis.worker.loops.polling import Polling
 from lash_redis.worker.loops.sweeping import Sweeping
 from tests.conformance.actors import OWNER_BOUND, begun, dead_owner, local_owner, work
+from tests.look import record_of
 from tests.services.conftest import Crew
 from tests.support import wait_until
 
@@ -25,9 +26,7 @@ async def test_a_step_of_sweeping_is_one_pass(registry: ProcessRegistry) -> None
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", dead_owner())
     await Sweeping(Sweep(registry, local_owner()), 1_000).step()
-    record = await registry.get("p")
-    assert record is not None
-    assert record.is_terminal
+    assert (await record_of(registry, "p")).is_terminal
 
 
 async def test_a_step_of_polling_asks_every_partition_again(registry: ProcessRegistry, crew: Crew) -> None:
