@@ -7,6 +7,7 @@
 -- reply   COUNTS leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
 -- bound   lanes <= 500
 --- @include "partition"
+--- @include "row"
 --- @include "names_after"
 local after, limit = ARGV[1], ARGV[2]
 
@@ -16,7 +17,7 @@ for _, lane in ipairs(names_after(K .. 'lanes', after, limit)) do
   lanes[#lanes + 1] = int(redis.call('ZCARD', K .. 'q:' .. lane))
 end
 local reply = { 'COUNTS' }
-for _, index in ipairs({ 'leases', 'held', 'uncertain', 'outside', 'asked' }) do
+for _, index in ipairs({ INDEX[LEASED], UNBEGUN_INDEX, INDEX[UNCERTAIN], INDEX[OUTSIDE], 'asked' }) do
   reply[#reply + 1] = int(redis.call('ZCARD', K .. index))
 end
 reply[#reply + 1] = redis.call('HGETALL', K .. 'counts')

@@ -11,6 +11,7 @@
 --- @include "row"
 --- @include "plan"
 --- @include "namespace_is"
+--- @include "place_index"
 --- @include "store_payload"
 --- @include "wake"
 local uuid = ARGV[1]
@@ -32,14 +33,13 @@ while at < #ARGV do
   reply[#reply + 1] = known and '0' or '1'
   if not known then
     sequence = sequence + 1
-    local place = QUEUED
+    local place, score = QUEUED, int(sequence)
     if disposition == EXTERNALLY_OWNED then
-      place = OUTSIDE
-      index_add(K .. 'outside', now_text, id)
+      place, score = OUTSIDE, now_text
     else
-      index_add(lane_set(lane), int(sequence), id)
       lanes[lane] = true
     end
+    index_add(place_index({ lane = lane }, place), score, id)
     write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'sq', int(sequence),
       'in', store_payload(K .. 'i:' .. id, input), 'cd', content, 'at', now_text)
     if following > first then
