@@ -16,7 +16,7 @@ from lash_redis.core.model import Abandoned, Cancelled, ExternalInput, Failure, 
 from lash_redis.operate.counts import Totals
 from lash_redis.operate.explain import Explanation, OwnerState
 from lash_redis.operate.requests import RequestReport
-from lash_redis.registry.listing import ListedRows
+from lash_redis.registry.calls.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

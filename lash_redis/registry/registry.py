@@ -6,10 +6,10 @@ from typing import Any
 
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_int, checked_partitions
 from lash_redis.core.model import Outcome
-from lash_redis.registry import listing
 from lash_redis.registry.calls import (
     batch_claims,
     leases,
+    listing,
     owners,
     reads,
     registration,

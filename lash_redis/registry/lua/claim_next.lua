@@ -1,7 +1,7 @@
 -- claim_next: hand out up to count queued processes of the lanes named, and start them in the same step.
 -- needs:  the namespace's header  twice: the same number hands out the same rows, a lower one is stale
 -- flags   none
--- line    claim
+-- connections claim
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 claim number   ARGV 5 count
 -- ARGV 6  ttl, ms   ARGV 7 token stem (a row's token is the stem and the row's number in the batch)
@@ -10,7 +10,7 @@
 -- bound   count <= 500, lanes <= 500
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "namespace_is"
 --- @include "extend_lease"
 --- @include "take_lease"

@@ -1,18 +1,18 @@
 -- counts: count the rows of each place, and the terminal facts by task and state.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  lane after which the page of lanes begins ('' at first)   ARGV 2 limit
 -- reply   COUNTS leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
 -- bound   lanes <= 500
 --- @include "partition"
 --- @include "row"
---- @include "names_after"
+--- @include "page_of_names"
 local after, limit = ARGV[1], ARGV[2]
 
 local lanes = {}
-for _, lane in ipairs(names_after(K .. 'lanes', after, limit)) do
+for _, lane in ipairs(page_of_names(K .. 'lanes', after, limit)) do
   lanes[#lanes + 1] = lane
   lanes[#lanes + 1] = int(redis.call('ZCARD', K .. 'q:' .. lane))
 end

@@ -1,7 +1,7 @@
 -- register: write new processes into their lanes (or outside), all of the batch or none.
 -- needs:  the namespace's header  twice: the same content answers as known, other content is a conflict
 -- flags   none
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, number of further fields,
 --         (field, value) x further fields) x rows
@@ -9,7 +9,7 @@
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "namespace_is"
 --- @include "place_index"
 --- @include "store_payload"

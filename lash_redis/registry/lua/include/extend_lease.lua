@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 -- Move a lease's expiry, never nearer. Needs the row's id, token and expiry, no more.
 local function extend_lease(row, ttl)
   row.expires = int(math.max(tonumber(row.expires), now + ttl))

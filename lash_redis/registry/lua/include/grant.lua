@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "starter_reply"
 --- @include "count_loss"
 --- @include "holder_reply"

@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "place_index"
 -- Take a row out of the place in which it was read. Whoever calls this puts it into another one, or ends it: a
 -- non-terminal row stands in exactly one place (rule 8.7).

@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 -- Record that user code begins under the row's lease. The first start stands for ever (rule 5.5); a later one has a
 -- field of its own. A row that was read outside *leased* is not in the
 -- index of leased rows without a start.

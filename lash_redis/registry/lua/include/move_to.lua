@@ -1,4 +1,4 @@
---- @include "plan"
+--- @include "planned_writes"
 --- @include "leave_place"
 --- @include "disown_holder"
 --- @include "place_index"

@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 -- The key of the index that lists a row while it stands in a place.
 local function place_index(row, place)
   if place == QUEUED then
