@@ -74,6 +74,14 @@ class ProcessRegistry:
         """How many partitions the namespace has (with ``partitions=None`` known once it is open)."""
         return self.target.namespace.partitions
 
+    def partition_of(self, process_id: str) -> int:
+        """Return the partition of a process, once the namespace is open.
+
+        Raises:
+            SettingsError: the text is no process id.
+        """
+        return self.target.namespace.partition_of(process_id)
+
     @property
     def address(self) -> Address:
         """Where the server is."""
@@ -141,6 +149,7 @@ class ProcessRegistry:
 
     record_death = operation(owners.record_death)
     holders = operation(owners.holders)
+    holder = operation(owners.holder)
     forget_owners = operation(owners.forget_owners)
 
     counts = operation(upkeep.counts)
