@@ -35,7 +35,7 @@ local function renew(me, ids)
   end
 end
 
-local left = 500
+local left = MAX_BATCH
 while ARGV[4 + number] do
   local me = ARGV[4 + number]
   local ids, next_score, next_skip = page_of(K .. 'of:' .. me, score, skip, '+inf', left)
