@@ -15,6 +15,7 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.model import Phase, ProcessRecord
 from lash_redis.core.timing import backoff, jittered
+from lash_redis.registry.messages import Ended, read_message
 from lash_redis.registry.rows import Row
 
 _REREAD_S: Final = 7.5
@@ -69,8 +70,8 @@ class Wait:
 
 def ended_id(text: str) -> str:
     """Return the process id in a message that a process has ended; empty for any other message."""
-    kind, _, process_id = text.partition(" ")
-    return process_id if kind == "ended" else ""
+    message = read_message(text)
+    return message.process_id if isinstance(message, Ended) else ""
 
 
 def reread_delay_s() -> float:

@@ -12,7 +12,7 @@ from lash_redis.core.model import Phase
 from lash_redis.core.places import BY_URGENCY
 from lash_redis.operate.counts import NamespaceView, Totals, count, namespace_view
 from lash_redis.operate.row_views import row_view
-from lash_redis.registry.listing import ListedRows
+from lash_redis.registry.calls.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

@@ -10,7 +10,7 @@ import msgspec
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.places import BY_URGENCY, LEASED
 from lash_redis.operate.row_views import Plain, RowView, row_view
-from lash_redis.registry.listing import ListedRows
+from lash_redis.registry.calls.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
 
 

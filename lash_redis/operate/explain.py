@@ -18,7 +18,7 @@ from lash_redis.core.verdict import Action, Facts, Verdict
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
 from lash_redis.recovery.facts import NothingLocal, explained
 from lash_redis.recovery.proofs import Proof, reaped
-from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
@@ -80,7 +80,7 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
     if row is None:
         raise UnknownProcess(process_id)
     me = LeaseOwner.local_process("lash-redis", new_incarnation_id())
-    partition = partition_of(process_id, registry.partitions)
+    partition = registry.partition_of(process_id)
     owners = {} if row.is_terminal else {row.starter_digest: row.starter, row.holder_digest: row.holder}
     states = {
         digest: await _recorded_death(registry, partition, digest) or owner_state(owner, me)
@@ -96,12 +96,10 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
 
 
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
-    # A page of owners begins after a digest. All digests are equally long, so none lies between this text and ours.
-    before = digest[:-1] + chr(ord(digest[-1]) - 1)
-    found = await registry.holders(partition, before, limit=1)
-    if not found or found[0].digest != digest or found[0].death is None:
+    holder = await registry.holder(partition, digest)
+    if holder is None or holder.death is None:
         return None
-    proof = reaped(found[0].death)
+    proof = reaped(holder.death)
     return OwnerState(OwnerLife.DEAD, f"its death was recorded: {proof.detail}", proof)
 
 

@@ -16,7 +16,7 @@ from lash_redis.core.verdict import Action
 from lash_redis.recovery.proofs import no_proof
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.registry.answers import PageStart
-from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.keys import owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
@@ -119,7 +119,7 @@ class Leftovers:
     async def _owned(self, partition: int) -> AsyncIterator[list[Row]]:
         start: PageStart | None = PageStart()
         while start is not None:
-            page = await self._registry.page(partition, f"of:{self._me}", start)
+            page = await self._registry.page(partition, owned_index(self._me), start)
             yield [row for row in page.rows if row.process_id not in self._kept]
             start = page.next
 

@@ -16,7 +16,7 @@ from lash_redis.recovery.facts import LocalKnowledge, NothingLocal
 from lash_redis.recovery.proofs import Proof, find_dead, reaped
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.registry.answers import Death, PageStart
-from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
@@ -75,8 +75,8 @@ class Sweep:
         for partition in range(self._registry.partitions):
             for digest in dead:
                 await self._settle_owned(partition, digest, judge, report)
-            await self._settle(self._pages(partition, "leases", upto="now"), judge, report)
-            await self._settle(self._pages(partition, "asked"), judge, report)
+            await self._settle(self._pages(partition, LEASES, upto="now"), judge, report)
+            await self._settle(self._pages(partition, ASKED), judge, report)
         if boottime_ms() >= self._upkeep_at_ms:
             self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
             await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)
@@ -103,7 +103,7 @@ class Sweep:
 
     async def _settle_owned(self, partition: int, digest: str, judge: Judge, report: SweepReport) -> None:
         """Settle all rows of one dead owner. Rows leave its index while pages are read, so until nothing moves."""
-        while await self._settle(self._pages(partition, f"of:{digest}"), judge, report):
+        while await self._settle(self._pages(partition, owned_index(digest)), judge, report):
             pass
 
     async def _settle(self, pages: AsyncIterator[list[Row]], judge: Judge, report: SweepReport) -> int:

@@ -1,1 +1,4 @@
-"""The Redis-backed store of processes and leases. Only this package speaks to Redis, but for ``embedded``'s pings."""
+"""The Redis-backed store of processes and leases.
+
+Only this package speaks to Redis, except that ``embedded`` sends PING and SHUTDOWN to its own server.
+"""

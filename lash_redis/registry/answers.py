@@ -1,9 +1,9 @@
-"""What the registry is given and what it answers, where the public model has no word for it: structs."""
+"""Structs that the registry takes and returns and that are not in the public model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import msgspec
 
@@ -11,10 +11,20 @@ from lash_redis.core.checks import MAX_BATCH, checked_int, checked_ttl
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import MAX_LANES
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Outcome, Phase, ProcessLease
+from lash_redis.core.model import (
+    AbandonRequest,
+    CancelRequest,
+    Outcome,
+    Phase,
+    ProcessLease,
+    RecoveryDisposition,
+)
 from lash_redis.core.places import PLACES
 from lash_redis.core.timing import random_token
+from lash_redis.registry.codec import DISPOSITIONS, decode_abandon_request, decode_cancel_request
 from lash_redis.registry.rows import Row
+
+SettleAction: TypeAlias = Literal["fact", "queue", "uncertain"]
 
 
 class BatchClaim(msgspec.Struct, frozen=True):
@@ -51,7 +61,7 @@ class BatchClaim(msgspec.Struct, frozen=True):
 
 
 class ClaimedRow(msgspec.Struct, frozen=True):
-    """One process that a batch claim handed out, leased and started. Its fields stand as the script answers them."""
+    """One process that a batch claim handed out, leased and started; ``disposition`` and ``input`` are encoded."""
 
     process_id: str
     token: str
@@ -66,6 +76,11 @@ class ClaimedRow(msgspec.Struct, frozen=True):
         process_id, token, fence, lane, disposition, content = values
         return cls(process_id.decode(), token.decode(), int(fence), lane.decode(), disposition, content)
 
+    @property
+    def is_owner_bound(self) -> bool:
+        """No other owner may ever run it."""
+        return DISPOSITIONS[self.disposition] is RecoveryDisposition.OWNER_BOUND
+
 
 class ClaimedBatch(msgspec.Struct, frozen=True):
     """What a batch claim handed out; ``stale``: a higher number was sent, or the owner is recorded dead."""
@@ -77,7 +92,7 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
 
 
 class RenewedRow(msgspec.Struct, frozen=True):
-    """One lease that was renewed, and whether a stop was requested of its work."""
+    """One lease that was renewed, and the requests that its work stop, encoded (empty: none)."""
 
     owner: str
     process_id: str
@@ -85,6 +100,17 @@ class RenewedRow(msgspec.Struct, frozen=True):
     fence: int
     cancel_request: bytes = b""
     abandon_request: bytes = b""
+
+    @classmethod
+    def read(cls, values: list[Any]) -> Self:
+        """Return the row of which the script answered these values."""
+        owner, process_id, token, fence, cancel_request, abandon_request = values
+        return cls(owner.decode(), process_id.decode(), token.decode(), int(fence), cancel_request, abandon_request)
+
+    @property
+    def request(self) -> CancelRequest | AbandonRequest | None:
+        """The request that the work stop, if there is one: of both the cancel."""
+        return decode_cancel_request(self.cancel_request) or decode_abandon_request(self.abandon_request)
 
 
 class PageStart(msgspec.Struct, frozen=True):
@@ -160,7 +186,7 @@ class Settlement(msgspec.Struct, frozen=True):
     """
 
     row: Row
-    action: str
+    action: SettleAction
     outcome: Outcome | None = None
     even_if_live: bool = False
 

@@ -16,8 +16,10 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     Abandoned,
     AbandonEvidence,
+    AbandonRequest,
     AbandonWriter,
     Cancelled,
+    CancelRequest,
     ExternalInput,
     Failure,
     Outcome,
@@ -41,12 +43,13 @@ DISPOSITION_CODES = {
 }
 DISPOSITIONS = {code.encode(): disposition for disposition, code in DISPOSITION_CODES.items()}
 
-STATUSES = {
-    b"c": ProcessStatus.COMPLETED,
-    b"f": ProcessStatus.FAILED,
-    b"k": ProcessStatus.CANCELLED,
-    b"a": ProcessStatus.ABANDONED,
+STATUS_CODES = {
+    ProcessStatus.COMPLETED: "c",
+    ProcessStatus.FAILED: "f",
+    ProcessStatus.CANCELLED: "k",
+    ProcessStatus.ABANDONED: "a",
 }
+STATUSES = {code.encode(): status for status, code in STATUS_CODES.items()}
 
 
 def _encoded(what: str, value: Any, at_most: int) -> bytes:
@@ -112,25 +115,26 @@ def encode_outcome(outcome: Outcome, at_most: int) -> tuple[str, bytes]:
     """
     match outcome:
         case Success(value):
-            return "c", _encoded("the result", [value], at_most)
+            return STATUS_CODES[ProcessStatus.COMPLETED], _encoded("the result", [value], at_most)
         case Failure(code, message, traceback):
-            return "f", _encoded("the failure", [code, message, traceback], at_most)
+            return STATUS_CODES[ProcessStatus.FAILED], _encoded("the failure", [code, message, traceback], at_most)
         case Cancelled(reason):
-            return "k", _encoded("the cancel's reason", [reason], at_most)
+            return STATUS_CODES[ProcessStatus.CANCELLED], _encoded("the cancel's reason", [reason], at_most)
         case Abandoned(evidence):
             parts = [evidence.writer.value, evidence.owner, evidence.proof, evidence.detail]
-            return "a", _encoded("the evidence", parts, at_most)
+            return STATUS_CODES[ProcessStatus.ABANDONED], _encoded("the evidence", parts, at_most)
     raise PayloadError(f"expected an outcome (Success, Failure, Cancelled or Abandoned), got {outcome!r}")
 
 
 def decode_outcome(state: bytes, data: bytes, ended_at_ms: int, cancel_reason: str | None) -> Outcome:
     """Return the outcome that a terminal row holds."""
-    if state == b"k":
+    status = STATUSES[state]
+    if status is ProcessStatus.CANCELLED:
         return Cancelled(_decode(data)[0] if data else cancel_reason)
     value = _decode(data)
-    if state == b"c":
+    if status is ProcessStatus.COMPLETED:
         return Success(value[0])
-    if state == b"f":
+    if status is ProcessStatus.FAILED:
         return Failure(*value)
     writer, owner, proof, detail = value
     named = msgspec.convert(owner, LeaseOwner) if owner is not None else None
@@ -153,6 +157,16 @@ def decode_owner(digest: bytes, data: bytes) -> LeaseOwner:
 def encode_values(*values: str | int | None) -> bytes:
     """Return a few plain values (of a request, of a death) as bytes."""
     return _encoder.encode(values)
+
+
+def decode_abandon_request(data: bytes | None) -> AbandonRequest | None:
+    """Return the abandon request that ``data`` holds, None if it is empty."""
+    return AbandonRequest(*decode_values(data)) if data else None
+
+
+def decode_cancel_request(data: bytes | None) -> CancelRequest | None:
+    """Return the cancel request that ``data`` holds, None if it is empty."""
+    return CancelRequest(*decode_values(data)) if data else None
 
 
 def decode_values(data: bytes) -> list[Any]:

@@ -18,8 +18,8 @@ key                       type        content
 ``K:uncertain``           zset        ids by since when
 ``K:outside``             zset        externally owned ids by since when
 ``K:asked``               zset        ids with an abandon request, by when it came
-``K:of:<owner>``          zset        what this owner holds, or started owner-bound and is not settled: by claim number
-                                      times 1000 and place in the batch, or else by its sequence below zero
+``K:of:<owner>``          zset        ids that this owner holds, and owner-bound ids that it started and that have not
+                                      ended. Score: claim number x 1000 + number in the batch, else minus the sequence
 ``K:holders``             zset        owners whose ``K:of:`` is not empty, by digest
 ``K:owners``              hash        owner digest to owner with liveness
 ``K:claims``              hash        owner digest to its last claim number
@@ -38,13 +38,21 @@ from __future__ import annotations
 import functools
 import zlib
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any, Final
 
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import OPTIONS
-from lash_redis.core.places import INDEXES, PLACES
+from lash_redis.core.places import INDEXES, LEASED, PLACES
+from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
 
 SCHEMA_VERSION = 1
+
+# Indexes by which a page of rows is read; ``owned_index`` names one more.
+LEASES: Final = LEASED.index
+ASKED: Final = "asked"
+_OWNED: Final = "of:"
 
 # What follows "K:" up to a name, the Redis type, and whether the key must have a TTL.
 DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
@@ -55,8 +63,8 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "l:": ("string", True),
     "lanes": ("zset", False),
     **dict.fromkeys(INDEXES, ("zset", False)),
-    "asked": ("zset", False),
-    "of:": ("zset", False),
+    ASKED: ("zset", False),
+    _OWNED: ("zset", False),
     "holders": ("zset", False),
     "owners": ("hash", False),
     "claims": ("hash", False),
@@ -67,8 +75,13 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "idle:": ("zset", False),
 }
 
+
+def _listed(codes: Mapping[Any, str]) -> str:
+    return ", ".join(f"{code} {meaning.value}" for meaning, code in codes.items())
+
+
 ROW_FIELDS: dict[str, str] = {
-    "d": "disposition: r rerunnable, o owner-bound, e externally owned",
+    "d": f"disposition: {_listed(DISPOSITION_CODES)}",
     "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
     "ln": "lane: queue|task|digest",
     "sq": "sequence, its place in the lane",
@@ -90,7 +103,7 @@ ROW_FIELDS: dict[str, str] = {
     "ar": "abandon request",
     "cr": "cancel request",
     "w": "channels of the clients that wait for the end, separated by spaces",
-    "ts": "terminal state: c completed, f failed, k cancelled, a abandoned",
+    "ts": f"terminal state: {_listed(STATUS_CODES)}",
     "ta": "ended at, ms",
     "oc": "outcome; empty if it stands in K:o:, or is a cancel for the reason that the request gives",
     "by": "the authority that completed externally owned work",
@@ -122,6 +135,11 @@ def _digest(owner_id: str, incarnation_id: str) -> str:
 def owner_digest(owner: LeaseOwner) -> str:
     """Return the short name of an owner in rows: 96 bits of SHA-256 over owner id and incarnation, 16 characters."""
     return _digest(owner.owner_id, owner.incarnation_id)
+
+
+def owned_index(digest: str) -> str:
+    """Return the index of what an owner holds, and of owner-bound work that it started and that has not ended."""
+    return f"{_OWNED}{digest}"
 
 
 def channel(namespace: str, partition: int, name: str) -> str:

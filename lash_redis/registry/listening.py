@@ -1,7 +1,7 @@
 """Subscriptions to wake-ups: one for each client, in all partitions, made again after each loss.
 
-A wake-up is a hint (rule 9.3). Nothing published before the subscription stands is heard, so whoever listens reads the
-rows each time that it stands, and every few seconds besides.
+A wake-up is a hint (rule 9.3). A message published before the subscription is confirmed is lost. So the listener reads
+the rows after each confirmation, and every few seconds besides.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Subscription:
 
     def __init__(self, channels: dict[str, int], on_message: OnMessage, on_subscribed: OnSubscribed) -> None:
         self.channels = channels
-        self.stands = False
+        self.is_confirmed = False
         self._unconfirmed = set(channels)
         self._on_message = on_message
         self._on_subscribed = on_subscribed
@@ -50,7 +50,7 @@ class _Subscription:
         elif message["type"] == "subscribe":
             self._unconfirmed.discard(_text(message["channel"]))
             if not self._unconfirmed:
-                self.stands = True
+                self.is_confirmed = True
                 self._on_subscribed()
 
     def needs_ping(self) -> bool:
@@ -76,8 +76,8 @@ class _Failures:
         self._in_a_row = 0
 
     def pause_s(self, ended: _Subscription | None) -> float:
-        """Count one more, or the first if the subscription that ended had stood; return how long to wait, s."""
-        self._in_a_row = 1 if ended is not None and ended.stands else self._in_a_row + 1
+        """Count one more, or the first if the subscription that ended was confirmed; return how long to wait, s."""
+        self._in_a_row = 1 if ended is not None and ended.is_confirmed else self._in_a_row + 1
         return jittered(backoff(self._in_a_row, _FIRST_PAUSE_S, _LONGEST_PAUSE_S), 0.2)
 
 
@@ -88,7 +88,7 @@ async def listen(registry: ProcessRegistry, name: str, on_message: OnMessage, on
         registry: names the namespace and the server; the connection is the listener's own.
         name: an owner's digest, or a token of the client's own.
         on_message: called with the partition and the text of each message.
-        on_subscribed: called each time that the subscription stands, again after each loss of it.
+        on_subscribed: called after each confirmation of the subscription, so again after each loss of it.
 
     Raises:
         LashError: the namespace cannot be opened, for a reason that time does not cure.
@@ -118,7 +118,7 @@ async def _receive(registry: ProcessRegistry, subscription: _Subscription) -> No
                 await pubsub.ping()
         raise asyncio.CancelledError
     finally:
-        if subscription.stands and _is_cancelled():
+        if subscription.is_confirmed and _is_cancelled():
             with contextlib.suppress(Exception):
                 await pubsub.unsubscribe()  # fakeredis goes on publishing to a connection that was closed
         await pubsub.aclose()  # type: ignore[no-untyped-call]

@@ -2,7 +2,7 @@
 
     request_abandon = operation(requests.request_abandon)
 
-The method has the operation's name, docstring and parameters, but for the namespace.
+The method has the operation's name, docstring and parameters, except the namespace.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ from typing import Any
 
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_int, checked_partitions
 from lash_redis.core.model import Outcome
-from lash_redis.registry import listing
 from lash_redis.registry.calls import (
     batch_claims,
     leases,
+    listing,
     owners,
     reads,
     registration,
@@ -73,6 +73,14 @@ class ProcessRegistry:
     def partitions(self) -> int:
         """How many partitions the namespace has (with ``partitions=None`` known once it is open)."""
         return self.target.namespace.partitions
+
+    def partition_of(self, process_id: str) -> int:
+        """Return the partition of a process, once the namespace is open.
+
+        Raises:
+            SettingsError: the text is no process id.
+        """
+        return self.target.namespace.partition_of(process_id)
 
     @property
     def address(self) -> Address:
@@ -141,6 +149,7 @@ class ProcessRegistry:
 
     record_death = operation(owners.record_death)
     holders = operation(owners.holders)
+    holder = operation(owners.holder)
     forget_owners = operation(owners.forget_owners)
 
     counts = operation(upkeep.counts)

@@ -24,10 +24,11 @@ from lash_redis.core.places import LEASED, PLACE_OF_CODE
 from lash_redis.registry.codec import (
     DISPOSITIONS,
     STATUSES,
+    decode_abandon_request,
+    decode_cancel_request,
     decode_input,
     decode_outcome,
     decode_owner,
-    decode_values,
 )
 
 # What a settle compares, in the order of its header.
@@ -131,14 +132,17 @@ class Row:
     @property
     def abandon_request(self) -> AbandonRequest | None:
         """The operator's permission, if there is one."""
-        data = self.fields.get(b"ar")
-        return AbandonRequest(*decode_values(data)) if data else None
+        return decode_abandon_request(self.fields.get(b"ar"))
 
     @property
     def cancel_request(self) -> CancelRequest | None:
         """The wish that the work stop, if there is one."""
-        data = self.fields.get(b"cr")
-        return CancelRequest(*decode_values(data)) if data else None
+        return decode_cancel_request(self.fields.get(b"cr"))
+
+    @property
+    def request(self) -> CancelRequest | AbandonRequest | None:
+        """The request that the work stop, if there is one: of both the cancel."""
+        return self.cancel_request or self.abandon_request
 
     def lease(self) -> ProcessLease | None:
         """Return the last lease, live or lapsed; None if there is none to speak of."""

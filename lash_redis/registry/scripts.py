@@ -6,7 +6,7 @@ against the body. Grammar (each line a comment)::
     -- name: effect in one sentence.
     -- needs:  precondition            twice: what a second send does
     -- flags   none, allow-oom or no-writes: how a real server treats the script
-    -- line    calls, control or claim: which of our connections carries it
+    -- connections calls, control or claim: which of our connections carry the script
     -- KEYS 1  partition prefix
     -- ARGV 1  name   ARGV 2.. (a, b) x rows
     -- reply   STATUS fields · STATUS
@@ -34,7 +34,7 @@ _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"\s*$')
 _STATUS = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
 
 FLAGS = ("none", "allow-oom", "no-writes")
-LINES = ("calls", "control", "claim")
+CONNECTIONS = ("calls", "control", "claim")
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class Script(msgspec.Struct, frozen=True):
     Attributes:
         name: the file's name, and the word used for it everywhere.
         flags: one of ``FLAGS``.
-        line: one of ``LINES``.
+        connections: which of our connections carry it, one of ``CONNECTIONS``.
         source: plain Lua 5.1, includes resolved; what fakeredis gets.
         shebang_source: the same for a real server of version 7 or later, which then refuses the whole script before it
             begins if it cannot take the writes.
@@ -52,7 +52,7 @@ class Script(msgspec.Struct, frozen=True):
 
     name: str
     flags: str
-    line: str
+    connections: str
     source: str
     shebang_source: str
     sha: str
@@ -94,17 +94,18 @@ def load(name: str, folder: Traversable | None = None) -> Script:
 
     Raises:
         ScriptError: the file or an include is missing, includes form a cycle, or the header does not say the flags or
-            the line; names the file, and the line of an include.
+            the connections; names the file, and the line of an include.
     """
     root = folder if folder is not None else _lua()
     header = _header(_read(root, name, "loader"))
-    flags, line = _declared(name, header, "flags", FLAGS), _declared(name, header, "line", LINES)
+    flags = _declared(name, header, "flags", FLAGS)
+    connections = _declared(name, header, "connections", CONNECTIONS)
     source = "\n".join(_resolve(root, name, "loader", [], ())) + "\n"
     shebang_source = ("#!lua\n" if flags == "none" else f"#!lua flags={flags}\n") + source
     return Script(
         name=name,
         flags=flags,
-        line=line,
+        connections=connections,
         source=source,
         shebang_source=shebang_source,
         sha=hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(),

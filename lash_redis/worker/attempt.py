@@ -42,7 +42,7 @@ class Attempt:
         self.lease = lease
         self.row = row
         self.task = lane_parts(row.lane)[1]
-        self.bound = row.disposition == b"o"
+        self.bound = row.is_owner_bound
         self.leased_at_ms = boottime_ms()
         self.trusted_until_ms = 0
         self.stop: Stop | None = None

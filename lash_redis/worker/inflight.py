@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.events import ProcessFailed
 from lash_redis.core.liveness import LeaseOwner
@@ -16,7 +17,7 @@ from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import ClaimedRow, RenewedRow
-from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from lash_redis.tasks.catalogue import Catalogue
@@ -29,7 +30,6 @@ from lash_redis.worker.roster import Roster
 from lash_redis.worker.runner import RunEnd, Runner
 from lash_redis.worker.settings import WorkerSettings
 
-_MAX_CLAIM = 500
 _SHOWN_MESSAGE = 200  # characters of a failure's message in its event
 
 
@@ -64,7 +64,7 @@ class InFlight:
         self.keeper = Keeper(
             self.roster,
             settings.lease_ttl_ms,
-            lambda process_id: partition_of(process_id, registry.partitions),
+            registry.partition_of,
             self._on_lost,
             self._on_unknown,
         )
@@ -76,7 +76,7 @@ class InFlight:
     def room(self) -> int:
         """How many more may be claimed: each run takes a slot, and many unwritten results stop claims too."""
         width = self._settings.concurrency
-        return min(width - self.roster.running - len(self.waiting), 4 * width - len(self.roster), _MAX_CLAIM)
+        return min(width - self.roster.running - len(self.waiting), 4 * width - len(self.roster), MAX_BATCH)
 
     # ── beginning ──────────────────────────────────────────────────────────────────────────────────────────────────
 

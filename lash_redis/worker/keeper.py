@@ -10,10 +10,10 @@ from collections.abc import Callable
 import msgspec
 
 from lash_redis.core.events import ProcessLeaseLost, ProcessStopRequested
+from lash_redis.core.model import AbandonRequest, CancelRequest
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep
 from lash_redis.registry.answers import RenewedRow
-from lash_redis.registry.codec import decode_values
 from lash_redis.registry.rows import Row
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.roster import Roster
@@ -70,8 +70,8 @@ class Keeper:
                 continue
             listed.add(row.process_id)
             attempt.trust(renewal.sent_at_ms, self._ttl_ms)
-            if row.cancel_request or row.abandon_request:
-                deliver(attempt, row.cancel_request or row.abandon_request)
+            if (request := row.request) is not None:
+                deliver(attempt, request)
         for attempt in self._roster:
             if attempt.process_id in listed or attempt.leased_at_ms >= renewal.sent_at_ms or attempt.ended:
                 continue
@@ -106,13 +106,12 @@ class Keeper:
 
 def deliver_row(attempt: Attempt, row: Row) -> None:
     """Deliver the request that stands on a row to the work that it is about."""
-    request = row.fields.get(b"cr") or row.fields.get(b"ar")
-    if request and row.token == attempt.lease.token:
+    request = row.request
+    if request is not None and row.token == attempt.lease.token:
         deliver(attempt, request)
 
 
-def deliver(attempt: Attempt, request: bytes) -> None:
+def deliver(attempt: Attempt, request: CancelRequest | AbandonRequest) -> None:
     """Deliver a cancel or abandon request to the work that it is about."""
-    by, _, reason = decode_values(request)
-    if attempt.ask_to_stop(Stop.REQUESTED, reason):
-        emit(ProcessStopRequested(process_id=attempt.process_id, why=f"requested by {by}"))
+    if attempt.ask_to_stop(Stop.REQUESTED, request.reason):
+        emit(ProcessStopRequested(process_id=attempt.process_id, why=f"requested by {request.requested_by}"))

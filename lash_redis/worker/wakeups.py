@@ -8,6 +8,7 @@ from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.events import WorkerUnavailable
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import jittered, sleep
+from lash_redis.registry.messages import LaneFilled, Requested, read_message
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
@@ -51,18 +52,21 @@ class WakeUps:
         self._changes.notify()
 
     def received(self, partition: int, text: str) -> None:
-        """Handle one message: ``request ID`` or ``lane LANE``."""
-        kind, _, name = text.partition(" ")
-        if kind == "request":
-            self._in_flight.look_at_request(name)
-        elif kind == "lane":
-            is_served = name in self._in_flight.lanes and not self._claimer.is_leaving
-            if is_served:
-                # Also while this worker may not claim: there may be no other to pass the wake-up on to.
-                self._claimer.may_have_more.add(partition)
-                self._changes.notify()
-            if not is_served or not self._claiming.may_claim:
-                self._start(self._pass_on(partition, name))
+        """Handle one message: a request, or a lane that has rows."""
+        match read_message(text):
+            case Requested(process_id):
+                self._in_flight.look_at_request(process_id)
+            case LaneFilled(lane):
+                self._lane_filled(partition, lane)
+
+    def _lane_filled(self, partition: int, lane: str) -> None:
+        is_served = lane in self._in_flight.lanes and not self._claimer.is_leaving
+        if is_served:
+            # Also while this worker may not claim: there may be no other to pass the wake-up on to.
+            self._claimer.may_have_more.add(partition)
+            self._changes.notify()
+        if not is_served or not self._claiming.may_claim:
+            self._start(self._pass_on(partition, lane))
 
     async def _pass_on(self, partition: int, lane: str) -> None:
         """Wake another worker: it may serve the lane that this one cannot serve, or not now."""

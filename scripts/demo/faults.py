@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from demo.pool import Pool
 from lash_redis import LocalProcess, ProcessRegistry, RecoveryDisposition
 from lash_redis.app.process import Process
+from lash_redis.registry.keys import owned_index
 
 BOTH = {RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND}
 TIMEOUT_S = 90.0
@@ -63,7 +64,7 @@ async def kill_one_worker(registry: ProcessRegistry) -> int:
 
 
 async def _kinds_started(registry: ProcessRegistry, owner: str) -> set[RecoveryDisposition]:
-    page = await registry.page(0, f"of:{owner}")
+    page = await registry.page(0, owned_index(owner))
     return {row.disposition for row in page.rows if row.phase == "started" and row.holder_digest == owner}
 
 

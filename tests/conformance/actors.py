@@ -25,7 +25,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
-from lash_redis.registry.answers import BatchClaim, ClaimedRow, Settlement
+from lash_redis.registry.answers import BatchClaim, ClaimedRow, SettleAction, Settlement
 from lash_redis.registry.calls.call import Call, Operation
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
@@ -131,7 +131,7 @@ def call_of(registry: ProcessRegistry, operation: Operation[P, T], *args: P.args
 
 async def begun(registry: ProcessRegistry, process_id: str, owner: LeaseOwner, ttl_ms: int = LONG_MS) -> ProcessLease:
     """Claim and start in one step the process that is first in its lane."""
-    partition = partition_of(process_id, registry.partitions)
+    partition = registry.partition_of(process_id)
     batch = await registry.claim_next(batch_claim(registry, owner, ttl_ms=ttl_ms, partition=partition))
     assert [row.process_id for row in batch.rows] == [process_id]
     row = batch.rows[0]
@@ -154,7 +154,7 @@ async def begun_and_lapsed(
 async def settled(
     registry: ProcessRegistry,
     process_id: str,
-    action: str,
+    action: SettleAction,
     outcome: Outcome | None = None,
     *,
     even_if_live: bool = False,

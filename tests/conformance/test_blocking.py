@@ -11,7 +11,7 @@ import pytest
 from lash_redis.core.errors import AuthorityRejected, RegistryUnavailable, UnknownProcess
 from lash_redis.core.model import ExternalOwner, Phase, ProcessStatus, Success
 from lash_redis.registry.blocking import BlockingRegistry
-from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, abandon, begun, cancel, held, outside, work
 from tests.look import lease_of
@@ -67,7 +67,7 @@ async def test_leases_are_renewed_from_a_thread(blocking: BlockingRegistry, regi
 
     with ThreadPoolExecutor(1) as thread:
         renewed = thread.submit(
-            blocking.renew_owned, partition_of("p", registry.partitions), [owner_digest(ADA)], 2 * LONG_MS
+            blocking.renew_owned, registry.partition_of("p"), [owner_digest(ADA)], 2 * LONG_MS
         ).result()
 
     assert [(row.process_id, row.token, row.fence) for row in renewed] == [("p", lease.token, lease.fencing_token)]
@@ -107,5 +107,5 @@ async def test_who_waits_is_noted(blocking: BlockingRegistry, registry: ProcessR
     (row,) = blocking.watch(["p"], "desk")
 
     assert row is not None
-    key = f"{{lash:{registry.namespace}:{partition_of('p', registry.partitions)}}}:p:p"
+    key = f"{{lash:{registry.namespace}:{registry.partition_of('p')}}}:p:p"
     assert await client.hget(key, "w") == b"desk"

@@ -11,7 +11,7 @@ from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRej
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import Acquired, Busy, Phase, ProcessStarted, Success
 from lash_redis.core.options import ProcessOptions
-from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -192,7 +192,7 @@ async def test_a_lease_key_that_outlives_its_row_is_not_live(
     """The key alone makes nobody a holder either: to the millisecond, the row's expiry ends it for every script."""
     await registry.register(work())
     lease = await held(registry, "p", ADA, SHORT_MS)
-    partition = partition_of("p", registry.partitions)
+    partition = registry.partition_of("p")
     await client.persist(f"{{lash:{registry.namespace}:{partition}}}:l:p")
     await lapsed(server, lease)
 

@@ -10,7 +10,7 @@ import pytest
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition, Success
 from lash_redis.registry.answers import BatchClaim, ClaimedBatch, Death
-from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -354,7 +354,5 @@ async def test_each_partition_hands_out_its_own(registry: ProcessRegistry) -> No
 
     for partition in range(registry.partitions):
         batch = await registry.claim_next(batch_claim(registry, ADA, number=1, count=50, partition=partition))
-        expected = {
-            f"p{number}" for number in range(40) if partition_of(f"p{number}", registry.partitions) == partition
-        }
+        expected = {f"p{number}" for number in range(40) if registry.partition_of(f"p{number}") == partition}
         assert set(ids(batch)) == expected

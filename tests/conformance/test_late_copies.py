@@ -13,7 +13,6 @@ from lash_redis.core.model import AbandonWriter, ProcessLease, ProcessStarted, S
 from lash_redis.registry.answers import Settlement, TerminalFact
 from lash_redis.registry.calls import leases, registration, settle, starts, terminal_facts
 from lash_redis.registry.calls.call import Call
-from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -124,7 +123,7 @@ async def test_a_late_copy_of_a_claim_leases_only_what_is_free(registry: Process
 async def test_a_late_copy_of_a_batch_claim_is_stale_after_an_empty_one(registry: ProcessRegistry) -> None:
     """A drain's last claim makes every earlier number stale, whatever has been put back since."""
     await registry.register(work("p", OWNER_BOUND))
-    partition = partition_of("p", registry.partitions)
+    partition = registry.partition_of("p")
     late = batch_claim(registry, ADA, number=1, partition=partition)
     await registry.claim_next(late)
     lease = await lease_of(registry, "p")

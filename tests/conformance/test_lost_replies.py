@@ -119,6 +119,13 @@ async def _get(world: World) -> Call[Any]:
 
 
 @case
+async def _holder(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    await held(world.registry, world.one, ADA)
+    return world.call(owners.holder, 0, owner_digest(ADA))
+
+
+@case
 async def _holders(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await held(world.registry, world.one, ADA)

@@ -11,7 +11,7 @@ import pytest
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase, ProcessRecord, Success
 from lash_redis.registry.answers import PageStart
-from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -125,7 +125,8 @@ async def test_reads_change_nothing(registry: ProcessRegistry, client: Any, name
         await registry.lease(id_)
     for partition in range(registry.partitions):
         await registry.counts(partition)
-        await registry.holders(partition)
+        for holder in await registry.holders(partition):
+            assert await registry.holder(partition, holder.digest) == holder
 
     assert await keyspace(client, namespace) == before
 
@@ -246,20 +247,20 @@ async def test_recovery_finds_its_candidates_by_index(
     found = {
         index: {row.process_id for row in (await registry.page(0, index, upto=upto)).rows}
         for index, upto in (
-            ("leases", "now"),
-            ("asked", "+inf"),
+            (LEASES, "now"),
+            (ASKED, "+inf"),
             ("uncertain", "+inf"),
-            (f"of:{owner_digest(ADA)}", "+inf"),
-            (f"of:{owner_digest(BOB)}", "+inf"),
+            (owned_index(owner_digest(ADA)), "+inf"),
+            (owned_index(owner_digest(BOB)), "+inf"),
         )
     }
 
     assert found == {
-        "leases": {over},
-        "asked": {asked},
+        LEASES: {over},
+        ASKED: {asked},
         "uncertain": {asked},
-        f"of:{owner_digest(ADA)}": {over, live},
-        f"of:{owner_digest(BOB)}": {asked},
+        owned_index(owner_digest(ADA)): {over, live},
+        owned_index(owner_digest(BOB)): {asked},
     }
 
 
@@ -274,7 +275,7 @@ async def test_a_page_goes_on_where_the_last_one_ended(registry: ProcessRegistry
     found: list[str] = []
     place: PageStart | None = PageStart()
     while place is not None:
-        page = await registry.page(0, f"of:{owner_digest(ADA)}", place, limit=limit)
+        page = await registry.page(0, owned_index(owner_digest(ADA)), place, limit=limit)
         assert len(page.rows) <= limit
         found += [row.process_id for row in page.rows]
         place = page.next

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lash_redis.core.model import ProcessStarted, Success
-from lash_redis.registry.answers import Death
+from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.calls import owners
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -82,6 +82,22 @@ async def test_owners_come_by_pages(registry: ProcessRegistry, partitions: int) 
     pages = [await registry.holders(0, after, limit=2) for after in ("", digests[0], digests[1], "~")]
 
     assert [[each.digest for each in page] for page in pages] == [digests[:2], digests[1:], digests[2:], []]
+
+
+async def test_one_owner_with_unsettled_rows_is_read_by_its_digest(registry: ProcessRegistry, partitions: int) -> None:
+    """With its recorded death; an owner without such rows is not found, dead or not."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_))
+    await held(registry, id_, ADA)
+
+    alive = await registry.holder(0, owner_digest(ADA))
+    for owner in (ADA, BOB):
+        await registry.record_death(owner, DEATH)
+    dead = await registry.holder(0, owner_digest(ADA))
+
+    assert alive == Holder(owner_digest(ADA), ADA, None)
+    assert dead == Holder(owner_digest(ADA), ADA, DEATH)
+    assert await registry.holder(0, owner_digest(BOB)) is None
 
 
 async def test_an_owner_without_rows_is_forgotten_after_its_time(

@@ -10,7 +10,7 @@ import pytest
 from lash_redis.core.errors import LeaseLost
 from lash_redis.core.model import ProcessStarted, Success
 from lash_redis.registry.calls import leases
-from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.keys import owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -152,7 +152,7 @@ async def test_started_work_that_is_not_held_is_not_renewed(registry: ProcessReg
     await registry.register(work("p", OWNER_BOUND))
     await registry.release(await begun(registry, "p", ADA))
 
-    partition = partition_of("p", registry.partitions)
+    partition = registry.partition_of("p")
     assert await registry.renew_owned(partition, [owner_digest(ADA)], LONG_MS) == []
 
 
@@ -263,7 +263,7 @@ async def test_work_started_without_a_lease_has_its_own_place_in_the_index(
     for id_ in claimed:
         await held(registry, id_, ADA)
 
-    index = (await keyspace(client, namespace))[0][f"of:{owner_digest(ADA)}"].value
+    index = (await keyspace(client, namespace))[0][owned_index(owner_digest(ADA))].value
 
     assert isinstance(index, dict)
     assert len(set(index.values())) == len(index) == 4

@@ -6,7 +6,7 @@ import pytest
 
 from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, LeaseLost
 from lash_redis.core.model import Abandoned, AbandonWriter, Busy, Phase, ProcessStatus, Success
-from lash_redis.registry.keys import owner_digest, partition_of
+from lash_redis.registry.keys import owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -36,7 +36,7 @@ from tests.look import record_of
 async def test_an_externally_owned_process_is_never_claimed(registry: ProcessRegistry) -> None:
     """In no way: it stays non-terminal and has no lease."""
     await registry.register(outside())
-    partition = partition_of("p", registry.partitions)
+    partition = registry.partition_of("p")
 
     with pytest.raises(AuthorityRejected):
         await registry.claim("p", ADA, LONG_MS)
@@ -123,7 +123,7 @@ async def test_an_owner_finds_all_that_it_must_answer_for(registry: ProcessRegis
     """What it holds, and the owner-bound work that it started and that is not settled, leased or not."""
     names = ("holds", "begun", "given", "lapsed", "done", "unstarted", "foreign")
     await registry.register_many([work(f"o::{name}", OWNER_BOUND, task=name) for name in names])
-    partition = partition_of("o::", registry.partitions)
+    partition = registry.partition_of("o::")
     await lapsed(server, await held(registry, "o::lapsed", ADA, SHORT_MS))
     await held(registry, "o::holds", ADA)
     await registry.start(await held(registry, "o::begun", ADA))
@@ -137,6 +137,6 @@ async def test_an_owner_finds_all_that_it_must_answer_for(registry: ProcessRegis
     await registry.release(await held(registry, "o::unstarted", ADA))
     await registry.start(await held(registry, "o::foreign", BOB))
 
-    page = await registry.page(partition, f"of:{owner_digest(ADA)}")
+    page = await registry.page(partition, owned_index(owner_digest(ADA)))
 
     assert {row.process_id for row in page.rows} == {"o::holds", "o::begun", "o::given", "o::lapsed"}

@@ -14,7 +14,7 @@ from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import Death
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.replies import translated
+from lash_redis.registry.transport.errors import translated
 from lash_redis.registry.transport.server import judged
 from tests.conformance.actors import (
     ADA,

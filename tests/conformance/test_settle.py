@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -20,7 +20,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     Success,
 )
-from lash_redis.registry.answers import Settlement
+from lash_redis.registry.answers import SettleAction, Settlement
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -327,7 +327,7 @@ async def test_any_fact_that_changed_between_stops_the_settle(
     await change(registry, ADA)
     before = await keyspace(client, namespace)
 
-    for action in ("fact", "queue", "uncertain"):
+    for action in get_args(SettleAction):
         settlement = Settlement(row, action, abandoned(AbandonWriter.SWEEP, ADA, "gone"), even_if_live=True)
         assert await registry.settle_many([settlement]) == [False]
     assert await keyspace(client, namespace) == before

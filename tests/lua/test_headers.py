@@ -11,7 +11,7 @@ import pytest
 from lash_redis.core.errors import ScriptError
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.rows import Row
-from lash_redis.registry.scripts import FLAGS, LINES, load_all, names
+from lash_redis.registry.scripts import CONNECTIONS, FLAGS, load_all, names
 
 LUA = files("lash_redis.registry") / "lua"
 EVERY = pytest.mark.parametrize("name", names())
@@ -30,7 +30,7 @@ ANSWERS = {
     "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
-FOUNDATIONS = ("include/partition", "include/plan", "include/row")
+FOUNDATIONS = ("include/partition", "include/planned_writes", "include/row")
 
 REFUSALS: dict[str, list[Any]] = {
     "UNKNOWN": [b"UNKNOWN"],
@@ -115,13 +115,13 @@ def read_fields() -> dict[str, bytes]:
 
 @EVERY
 def test_a_header_has_all_its_parts_in_order(name: str) -> None:
-    """Effect, need and second send, flags, line, keys, arguments, replies, bound."""
+    """Effect, need and second send, flags, connections, keys, arguments, replies, bound."""
     lines = text(name).splitlines()
 
     assert re.fullmatch(rf"-- {name}: [a-z].*\.", lines[0])
     assert re.fullmatch(r"-- needs:  \S.* twice: \S.*", lines[1])
     assert re.fullmatch(rf"-- flags   ({'|'.join(FLAGS)})", lines[2])
-    assert re.fullmatch(rf"-- line    ({'|'.join(LINES)})", lines[3])
+    assert re.fullmatch(rf"-- connections ({'|'.join(CONNECTIONS)})", lines[3])
     assert lines[4] == "-- KEYS 1  partition prefix"
     starts = [line.split()[1] for line in load_all()[name].header if re.match(r"-- (KEYS|ARGV|reply|bound)\b", line)]
     assert [*dict.fromkeys(starts)] == ["KEYS", "ARGV", "reply", "bound"]
@@ -188,7 +188,7 @@ def test_only_known_commands_are_called(name: str) -> None:
 @pytest.mark.parametrize("name", [*names(), *fragments()])
 def test_writes_are_planned(name: str) -> None:
     """They are made by ``commit``, after everything was read and checked."""
-    if name == "include/plan":
+    if name == "include/planned_writes":
         return
     written = set(re.findall(r"redis\.call\('([A-Z]+)'", code(name))) & (WRITE_COMMANDS | {"PUBLISH"})
 

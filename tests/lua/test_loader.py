@@ -13,7 +13,7 @@ from lash_redis.registry.scripts import load, load_all, names
 HEADER = """-- {name}: do one thing.
 -- needs:  nothing                 twice: the same again
 -- flags   {flags}
--- line    {line}
+-- connections {connections}
 -- KEYS 1  partition prefix
 -- ARGV 1  id
 -- reply   DONE row · LOST
@@ -29,9 +29,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write(folder: Path, name: str, *lines: str, flags: str = "none", line: str = "calls") -> None:
+def write(folder: Path, name: str, *lines: str, flags: str = "none", connections: str = "calls") -> None:
     """Write a script, or with ``include/`` a fragment."""
-    head = "" if name.startswith("include/") else HEADER.format(name=name, flags=flags, line=line)
+    head = "" if name.startswith("include/") else HEADER.format(name=name, flags=flags, connections=connections)
     (folder / f"{name}.lua").write_text(head + "\n".join(lines) + "\n", "utf-8")
 
 
@@ -120,16 +120,18 @@ def test_what_a_script_may_do_at_maxmemory_is_on_its_first_line(folder: Path, fl
     assert script.shebang_source.partition("\n")[0] == first
 
 
-@pytest.mark.parametrize("line", ["calls", "control", "claim"])
-def test_the_line_of_the_header_is_read(folder: Path, line: str) -> None:
-    """It says which of our connections carries the script."""
-    write(folder, "main", "return {}", line=line)
+@pytest.mark.parametrize("connections", ["calls", "control", "claim"])
+def test_the_connections_of_the_header_are_read(folder: Path, connections: str) -> None:
+    """It says which of our connections carry the script."""
+    write(folder, "main", "return {}", connections=connections)
 
-    assert load("main", folder).line == line
+    assert load("main", folder).connections == connections
 
 
-@pytest.mark.parametrize("wrong", [{"flags": "allow-all"}, {"flags": ""}, {"line": "mine"}, {"line": "calls control"}])
-def test_a_header_that_does_not_say_flags_or_line_is_refused(folder: Path, wrong: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"flags": "allow-all"}, {"flags": ""}, {"connections": "mine"}, {"connections": "calls control"}]
+)
+def test_a_header_that_does_not_say_flags_or_connections_is_refused(folder: Path, wrong: dict[str, str]) -> None:
     """The error names the file and what is allowed."""
     write(folder, "main", "return {}", **wrong)
 
@@ -148,4 +150,4 @@ def test_every_transition_is_loaded_by_name() -> None:
     """One file is one transition; fragments are none."""
     assert list(load_all()) == names()
     assert {"claim", "settle", "terminalize"} <= set(names())
-    assert not {"plan", "row", "finish"} & set(names())
+    assert not {"planned_writes", "row", "finish"} & set(names())

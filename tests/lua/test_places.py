@@ -6,7 +6,16 @@ import re
 from importlib.resources import files
 
 from lash_redis.core.model import ProcessStatus
-from lash_redis.core.places import BY_URGENCY, MOVES, PARTITION_INDEXES, PLACE_OF_PHASE, PLACES
+from lash_redis.core.places import (
+    BY_URGENCY,
+    INDEXES,
+    LEASED,
+    MOVES,
+    PARTITION_INDEXES,
+    PLACE_OF_PHASE,
+    PLACES,
+    QUEUED,
+)
 from lash_redis.registry.keys import DATA_DICTIONARY
 from lash_redis.registry.scripts import names
 from tests.repo.tree import ROOT, read
@@ -37,33 +46,45 @@ def test_a_place_has_the_same_code_in_lua() -> None:
     assert {place.name: lua.get(place.name.upper()) for place in PLACES} == {place.name: place.code for place in PLACES}
 
 
-def test_a_row_that_leaves_a_place_leaves_its_indexes() -> None:
-    """``leave_place`` has a branch for each place, which names the indexes of that place and no other."""
-    flags = re.MULTILINE | re.DOTALL
-    branches = re.findall(r"row\.place == ([A-Z]+) then\n(.*?)(?=^  elseif|\Z)", function("leave_place"), flags)
-    left = {place: re.findall(r"index_remove\((.*), row\.id\)", branch) for place, branch in branches}
+def indexes() -> dict[str, str]:
+    """Return the table of the fragments that names each place's index."""
+    found = re.search(r"^local INDEX = \{ (.*) \}$", FRAGMENTS, re.MULTILINE)
+    assert found is not None
+    return dict(re.findall(r"\[(\w+)\] = '(\w+)'", found[1]))
 
-    assert re.search(r"K \.\. 'q:' \.\. lane\b", function("lane_set"))
-    assert left == {
-        place.name.upper(): ["lane_set(row.lane)"] if place.per_lane else [f"K .. '{index}'" for index in indexes]
-        for place in PLACES
-        for indexes in [[each for each in (place.index, place.unbegun_index) if each]]
-    }
+
+def test_a_place_has_the_same_index_in_lua() -> None:
+    """Those of each lane are ``lane_set``; of two phases one has an index of its own."""
+    (unbegun,) = re.findall(r"^local UNBEGUN_INDEX = '(\w+)'$", FRAGMENTS, re.MULTILINE)
+
+    assert indexes() == {place.name.upper(): place.index for place in PLACES if not place.per_lane}
+    assert [place.name.upper() for place in PLACES if place.per_lane] == ["QUEUED"]
+    assert f"K .. '{QUEUED.index}' .. lane," in function("lane_set")
+    assert {place.name: place.unbegun_index for place in PLACES if place.unbegun_index} == {"leased": unbegun}
+
+
+def test_the_lua_names_the_index_of_a_place_once() -> None:
+    """In the table: the moves and the counts find it there."""
+    sources = FRAGMENTS + "".join((LUA / f"{name}.lua").read_text("utf-8") for name in names())
+    code = "\n".join(line for line in sources.splitlines() if not line.lstrip().startswith("--"))
+    settle_action = "action == 'uncertain'"
+
+    for index in PARTITION_INDEXES:
+        assert code.replace(settle_action, "").count(f"'{index}'") == 1, index
 
 
 def test_the_script_that_counts_counts_the_indexes_of_all_places() -> None:
     """In the order of the table; the abandon requests follow."""
     counted = re.search(r"ipairs\(\{ (.*?) \}\)", (LUA / "counts.lua").read_text("utf-8"))
+    in_lua = {index: f"INDEX[{name}]" for name, index in indexes().items()} | {LEASED.unbegun_index: "UNBEGUN_INDEX"}
 
     assert counted is not None
-    assert [index.strip("'") for index in counted[1].split(", ")] == [*PARTITION_INDEXES, "asked"]
+    assert counted[1].split(", ") == [*(in_lua[index] for index in PARTITION_INDEXES), "'asked'"]
 
 
 def test_every_index_of_a_place_is_in_the_data_dictionary() -> None:
     """It is a sorted set without an expiry."""
-    indexes = {index for place in PLACES for index in (place.index, place.unbegun_index) if index}
-
-    assert {index: DATA_DICTIONARY[index] for index in indexes} == dict.fromkeys(indexes, ("zset", False))
+    assert {index: DATA_DICTIONARY[index] for index in INDEXES} == dict.fromkeys(INDEXES, ("zset", False))
 
 
 def test_codes_and_phases_belong_to_one_place_each() -> None:

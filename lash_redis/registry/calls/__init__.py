@@ -1,1 +1,1 @@
-"""One operation a transition or a bounded read, as functions from arguments to calls. Pure: nothing here does I/O."""
+"""Operations: one function for each transition and each bounded read. Pure: nothing here does I/O."""

@@ -114,11 +114,8 @@ def _renew_owned_page(
     """
 
     def decode(reply: list[Any]) -> tuple[list[RenewedRow], OwnedStart | None]:
-        rows = [
-            RenewedRow(reply[i].decode(), reply[i + 1].decode(), reply[i + 2].decode(), int(reply[i + 3]),
-                       reply[i + 4], reply[i + 5])
-            for i in range(4, len(reply), 6)
-        ]  # fmt: skip
+        width = len(RenewedRow.__struct_fields__)
+        rows = [RenewedRow.read(reply[i : i + width]) for i in range(4, len(reply), width)]
         following = (reply[1].decode(), reply[2].decode(), reply[3].decode()) if reply[1] else None
         return rows, following
 

@@ -38,14 +38,19 @@ def _death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
 
 def holders(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH) -> Call[list[Holder]]:
     """Return one page of the owners that have unsettled rows in a partition, after a digest."""
+    return Call("holders", partition, [after, limit], _holders_in)
 
-    def decode(reply: list[Any]) -> list[Holder]:
-        return [
-            Holder(digest.decode(), decode_owner(digest, owner), Death(*decode_values(death)) if death else None)
-            for digest, owner, death in zip(reply[1::3], reply[2::3], reply[3::3], strict=True)
-        ]
 
-    return Call("holders", partition, [after, limit], decode)
+def holder(_: Namespace, partition: int, digest: str) -> Call[Holder | None]:
+    """Return one owner that has unsettled rows in a partition, by its digest; None if it has none."""
+    return Call("holder", partition, [digest], lambda reply: next(iter(_holders_in(reply)), None))
+
+
+def _holders_in(reply: list[Any]) -> list[Holder]:
+    return [
+        Holder(digest.decode(), decode_owner(digest, owner), Death(*decode_values(death)) if death else None)
+        for digest, owner, death in zip(reply[1::3], reply[2::3], reply[3::3], strict=True)
+    ]
 
 
 def forget_owners(namespace: Namespace, age_ms: int) -> Steps[int]:

@@ -51,7 +51,7 @@ def page(
 ) -> Call[RowPage]:
     """Return one page of rows by an index.
 
-    The indexes are those of the data dictionary: ``leases``, ``asked``, ``of:<owner's digest>``, ``q:<lane>`` …
+    ``keys`` names the indexes: ``LEASES``, ``ASKED``, ``owned_index`` and, with the places, ``INDEXES``.
     ``upto`` is the highest score; ``now`` is the server's time.
     """
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lash_redis.core.checks import MAX_SETTLE_BATCH
-from lash_redis.core.model import Abandoned
+from lash_redis.core.model import Abandoned, ProcessStatus
 from lash_redis.registry.answers import Settlement
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps
-from lash_redis.registry.codec import encode_outcome
+from lash_redis.registry.codec import STATUS_CODES, encode_outcome
 
 
 def settle_many(
@@ -27,7 +27,7 @@ def settle_many(
 
 def _args(settlement: Settlement, max_payload_bytes: int) -> list[Argument]:
     # A cancel is written without a reason: the request on the row has it.
-    state, data = "k", b""
+    state, data = STATUS_CODES[ProcessStatus.CANCELLED], b""
     if isinstance(settlement.outcome, Abandoned):
         state, data = encode_outcome(settlement.outcome, max_payload_bytes)
     row, even_if_live = settlement.row, "1" if settlement.even_if_live else "0"

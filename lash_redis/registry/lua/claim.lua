@@ -1,7 +1,7 @@
 -- claim: give one owner the single-writer lease of one process, if it is free or lapsed.
 -- needs:  no live lease of another   twice: the same owner finds its own live lease and extends it
 -- flags   none
--- line    claim
+-- connections claim
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
 -- ARGV 7  losses at which a claim is refused, unless the row names its own limit

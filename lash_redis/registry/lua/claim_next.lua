@@ -1,7 +1,7 @@
 -- claim_next: hand out up to count queued processes of the lanes named, and start them in the same step.
 -- needs:  the namespace's header  twice: the same number hands out the same rows, a lower one is stale
 -- flags   none
--- line    claim
+-- connections claim
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 claim number   ARGV 5 count
 -- ARGV 6  ttl, ms   ARGV 7 token stem (a row's token is the stem and the row's number in the batch)
@@ -10,7 +10,7 @@
 -- bound   count <= 500, lanes <= 500
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "namespace_is"
 --- @include "extend_lease"
 --- @include "take_lease"
@@ -46,15 +46,15 @@ local function hand_out(row, input)
   reply[n + 4], reply[n + 5], reply[n + 6] = row.lane, row.disposition, input
 end
 
--- Each row of each batch has a score of its own, since a batch has at most 500 rows. The last number of all (2^53 - 1)
--- is too high to be exact, but the claim that has it hands out nothing.
+-- Each row of each batch has a score of its own, since a batch has fewer than 1000 rows. The last number of all
+-- (2^53 - 1) is too high to be exact, but the claim that has it hands out nothing.
 local scores_begin = tonumber(number) * 1000
 
 -- The answer was lost, and the worker asks for the same rows. Those that nobody took since are leased anew, with the
 -- same token and fence (rule 8.5).
 local function hand_out_again()
-  local first, last = int(scores_begin + 1), int(scores_begin + 500)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', K .. 'of:' .. me, first, last, 'LIMIT', '0', '500')) do
+  local key, first, last = K .. 'of:' .. me, int(scores_begin + 1), int(scores_begin + MAX_BATCH)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, first, last, 'LIMIT', '0', int(MAX_BATCH))) do
     local row = read_row(id)
     if row and not row.state and row.holder == me and string.sub(row.token, 1, #stem) == stem then
       extend_lease(row, ttl)
@@ -132,7 +132,8 @@ end
 write_hash('claims', me, number)
 remember_owner(me, owner)
 commit()
--- An idle worker claims again with every slow poll, so an older entry is one of a worker that has gone.
+-- An idle worker renews its entry when it claims, with each slow poll. An entry older than a minute is one of a worker
+-- that has gone, or of one whose poll_ms is longer: that one gets no wake-ups until it claims again.
 if handed < wanted then
   for _, queue in ipairs(queues) do
     redis.call('ZREMRANGEBYSCORE', K .. 'idle:' .. queue.name, '-inf', int(now - 60000))

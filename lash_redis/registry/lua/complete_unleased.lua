@@ -1,13 +1,13 @@
 -- complete_unleased: write the terminal fact of externally owned work under its explicit authority.
 -- needs:  the grantee's name      twice: the same fact by the same authority is answered as done
 -- flags   allow-oom
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 state   ARGV 3 outcome   ARGV 4 grantee
 -- reply   DONE row · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "stored_outcome"
 --- @include "row_reply"
 --- @include "finish"

@@ -1,22 +1,23 @@
 -- counts: count the rows of each place, and the terminal facts by task and state.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  lane after which the page of lanes begins ('' at first)   ARGV 2 limit
 -- reply   COUNTS leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
 -- bound   lanes <= 500
 --- @include "partition"
---- @include "names_after"
+--- @include "row"
+--- @include "page_of_names"
 local after, limit = ARGV[1], ARGV[2]
 
 local lanes = {}
-for _, lane in ipairs(names_after(K .. 'lanes', after, limit)) do
+for _, lane in ipairs(page_of_names(K .. 'lanes', after, limit)) do
   lanes[#lanes + 1] = lane
   lanes[#lanes + 1] = int(redis.call('ZCARD', K .. 'q:' .. lane))
 end
 local reply = { 'COUNTS' }
-for _, index in ipairs({ 'leases', 'held', 'uncertain', 'outside', 'asked' }) do
+for _, index in ipairs({ INDEX[LEASED], UNBEGUN_INDEX, INDEX[UNCERTAIN], INDEX[OUTSIDE], 'asked' }) do
   reply[#reply + 1] = int(redis.call('ZCARD', K .. index))
 end
 reply[#reply + 1] = redis.call('HGETALL', K .. 'counts')

@@ -1,13 +1,13 @@
 -- forget_owners: forget owners that nothing names any more and that have not called since a time.
 -- needs:  nothing                 twice: nothing is left to forget
 -- flags   allow-oom
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  age, ms   ARGV 2 limit
 -- reply   FORGOTTEN number
 -- bound   owners <= 500
 --- @include "partition"
---- @include "plan"
+--- @include "planned_writes"
 local age, limit = tonumber(ARGV[1]), ARGV[2]
 
 local forgotten = 0

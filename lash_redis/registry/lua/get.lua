@@ -1,7 +1,7 @@
 -- get: read whole rows.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1.. ids
 -- reply   ROWS (row or '') x ids

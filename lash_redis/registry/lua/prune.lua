@@ -1,14 +1,14 @@
 -- prune: forget terminal processes that ended before a time.
 -- needs:  nothing                 twice: nothing is left to forget
 -- flags   allow-oom
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  before, ms   ARGV 2 limit
 -- reply   PRUNED number
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "count_ended"
 local before, limit = ARGV[1], ARGV[2]
 

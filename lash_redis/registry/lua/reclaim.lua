@@ -1,7 +1,7 @@
 -- reclaim: take a live lease from the observed holder that is proven dead; on a free or lapsed row it is a claim.
 -- needs:  the holder as observed  twice: the same owner finds its own live lease and extends it
 -- flags   none
--- line    claim
+-- connections claim
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
 -- ARGV 7  losses at which a claim is refused, unless the row names its own limit
@@ -12,7 +12,7 @@
 --- @include "partition"
 --- @include "row"
 --- @include "claim_unless_held"
---- @include "holds"
+--- @include "is_holder"
 --- @include "owner_named"
 --- @include "grant"
 --- @include "holder_reply"
@@ -26,7 +26,7 @@ local reply = claim_unless_held(ARGV[1], row, claimant)
 if reply then
   return reply
 end
-local as_observed = holds(row, seen_digest, seen_token, seen_fence) and owner_named(row.holder) == seen_owner
+local as_observed = is_holder(row, seen_digest, seen_token, seen_fence) and owner_named(row.holder) == seen_owner
 local dead = proven == '1' or redis.call('HEXISTS', K .. 'dead', row.holder) == 1
 if as_observed and dead then
   return grant(row, claimant)

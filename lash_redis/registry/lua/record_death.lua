@@ -1,13 +1,13 @@
 -- record_death: record that this incarnation is dead, by whoever saw it end; its batch claims are stale from now on.
 -- needs:  to have seen it end     twice: the first record stands
 -- flags   allow-oom
--- line    control
+-- connections control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 death (status and by whom)
 -- reply   DONE death
 -- bound   1 owner
 --- @include "partition"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "remember_owner"
 local digest, owner, death = ARGV[1], ARGV[2], ARGV[3]
 

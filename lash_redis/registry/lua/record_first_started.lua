@@ -1,13 +1,13 @@
 -- record_first_started: record, without a lease, that a host elsewhere began the work.
 -- needs:  no live lease of another   twice: a second writer gets the record as it stands
 -- flags   none
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 started at, ms
 -- reply   DONE row · HELD lease · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "row_reply"
 --- @include "holder_reply"
 --- @include "mark_started"

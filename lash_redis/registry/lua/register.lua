@@ -1,7 +1,7 @@
 -- register: write new processes into their lanes (or outside), all of the batch or none.
 -- needs:  the namespace's header  twice: the same content answers as known, other content is a conflict
 -- flags   none
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, number of further fields,
 --         (field, value) x further fields) x rows
@@ -9,8 +9,9 @@
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "namespace_is"
+--- @include "place_index"
 --- @include "store_payload"
 --- @include "wake"
 local uuid = ARGV[1]
@@ -32,14 +33,13 @@ while at < #ARGV do
   reply[#reply + 1] = known and '0' or '1'
   if not known then
     sequence = sequence + 1
-    local place = QUEUED
+    local place, score = QUEUED, int(sequence)
     if disposition == EXTERNALLY_OWNED then
-      place = OUTSIDE
-      index_add(K .. 'outside', now_text, id)
+      place, score = OUTSIDE, now_text
     else
-      index_add(lane_set(lane), int(sequence), id)
       lanes[lane] = true
     end
+    index_add(place_index({ lane = lane }, place), score, id)
     write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'sq', int(sequence),
       'in', store_payload(K .. 'i:' .. id, input), 'cd', content, 'at', now_text)
     if following > first then

@@ -1,20 +1,20 @@
 -- release: give leases back; the work goes to its lane, or to uncertain if it is owner-bound and started.
 -- needs:  the leases, live or lapsed   twice: a stale token or fence moves nothing
 -- flags   allow-oom
--- line    control
+-- connections control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2.. (id, token, fence) x rows
 -- reply   RELEASED ('1' given back, '0' stale) x rows
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "make_uncertain"
 --- @include "cancel_settles"
 --- @include "finish"
 --- @include "next_fence"
 --- @include "queue_again"
---- @include "holds"
+--- @include "is_holder"
 --- @include "wake"
 local me = ARGV[1]
 
@@ -35,7 +35,7 @@ for at = 2, #ARGV, 3 do
   local id, token, fence = unpack(ARGV, at, at + 2)
   local row = read_row(id)
   local open = row and not row.state
-  local current = open and holds(row, me, token, fence)
+  local current = open and is_holder(row, me, token, fence)
   if current then
     give_back(row)
   end

@@ -1,7 +1,7 @@
 -- renew_owned: move the expiry of every live lease that these owners hold, found by their index.
 -- needs:  to speak for the owners twice: the expiry is only moved again
 -- flags   allow-oom
--- line    control
+-- connections control
 -- KEYS 1  partition prefix
 -- ARGV 1  ttl, ms   ARGV 2 number of the owner, ARGV 3 score, ARGV 4 skip: the cursor at which the page starts
 -- ARGV 5.. owner digests
@@ -10,7 +10,7 @@
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "extend_lease"
 --- @include "page_of"
 local ttl, number, score, skip = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
@@ -35,7 +35,7 @@ local function renew(me, ids)
   end
 end
 
-local left = 500
+local left = MAX_BATCH
 while ARGV[4 + number] do
   local me = ARGV[4 + number]
   local ids, next_score, next_skip = page_of(K .. 'of:' .. me, score, skip, '+inf', left)

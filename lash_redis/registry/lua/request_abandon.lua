@@ -1,14 +1,14 @@
 -- request_abandon: record an operator's permission to accept uncertainty; a sweep acts on it, never this script.
 -- needs:  started owner-bound or externally owned work   twice: the first request stands
 -- flags   allow-oom
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 request
 -- reply   DONE row · NOTHING · UNKNOWN · TERMINAL state
 -- bound   1 row
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "row_reply"
 --- @include "cancel_settles"
 --- @include "tell_holder"

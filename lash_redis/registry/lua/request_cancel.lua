@@ -1,13 +1,13 @@
 -- request_cancel: record a wish that the work stop; what nobody holds and nobody started is cancelled at once.
 -- needs:  nothing                 twice: the first request stands
 -- flags   allow-oom
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 request
 -- reply   DONE row · UNKNOWN · TERMINAL state
 -- bound   1 row
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "row_reply"
 --- @include "tell_holder"
 --- @include "cancel_settles"

@@ -1,7 +1,7 @@
 -- settle: carry out verdicts without a lease, each only if the facts that it saw still stand.
 -- needs:  the facts as observed   twice: a fact that stands is answered as done; anything else as changed
 -- flags   allow-oom
--- line    control
+-- connections control
 -- KEYS 1  partition prefix
 -- ARGV 1.. (one row's values, in this order) x rows
 --         id
@@ -24,7 +24,7 @@
 -- reply   SETTLED (DONE · CHANGED) x rows
 -- bound   rows <= 100
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "stored_outcome"
 --- @include "finish"
 --- @include "next_fence"

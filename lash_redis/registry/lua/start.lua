@@ -1,15 +1,15 @@
 -- start: record that user code begins under this lease; only this answer lets it run.
 -- needs:  the live lease          twice: the token that started it is answered again, whatever came since
 -- flags   none
--- line    control
+-- connections control
 -- KEYS 1  partition prefix
 -- ARGV 1  id   ARGV 2 owner digest   ARGV 3 token   ARGV 4 fence
 -- reply   DONE row · STARTED_BY owner · LOST · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "row_reply"
---- @include "holds"
+--- @include "is_holder"
 --- @include "starter_reply"
 --- @include "mark_started"
 local id, me, token, fence = unpack(ARGV)
@@ -27,7 +27,7 @@ end
 if row.disposition == EXTERNALLY_OWNED then
   return { 'AUTHORITY' }
 end
-if not (holds(row, me, token, fence) and is_live(row)) then
+if not (is_holder(row, me, token, fence) and is_live(row)) then
   return { 'LOST' }
 end
 if row.disposition == OWNER_BOUND and row.starter then

@@ -1,14 +1,14 @@
 -- terminalize: write the terminal facts of work that this owner ran, each under its lease.
 -- needs:  the live leases         twice: the same fact is answered as done
 -- flags   allow-oom
--- line    control
+-- connections control
 -- KEYS 1  partition prefix
 -- ARGV 1  owner digest   ARGV 2 '1' to answer the row   ARGV 3.. (id, token, fence, state, outcome) x rows
 -- reply   TERMINALIZED (DONE · UNKNOWN · TERMINAL · AUTHORITY · LOST) x rows, then the row of the only one if asked
 -- bound   rows <= 500
 --- @include "row"
---- @include "plan"
---- @include "holds"
+--- @include "planned_writes"
+--- @include "is_holder"
 --- @include "stored_outcome"
 --- @include "finish"
 --- @include "row_reply"
@@ -34,7 +34,7 @@ local function terminalize(id, token, fence, state, outcome)
   if not row then
     return 'UNKNOWN'
   end
-  local holding = holds(row, me, token, fence)
+  local holding = is_holder(row, me, token, fence)
   if row.state then
     return holding and row.state == state and stored_outcome(id) == outcome and 'DONE' or 'TERMINAL'
   end

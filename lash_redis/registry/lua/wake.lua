@@ -1,7 +1,7 @@
 -- wake: pass a wake-up on to the next idle worker; a worker that cannot serve the lane sends it.
 -- needs:  nothing                 twice: another worker is woken, which finds nothing
 -- flags   allow-oom
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  lane
 -- reply   DONE

@@ -1,13 +1,13 @@
 -- watch: read whole rows, and note on those that are not terminal that this client wants to be told of the end.
 -- needs:  nothing                 twice: the client is noted once
 -- flags   allow-oom
--- line    calls
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  client's channel   ARGV 2.. ids
 -- reply   ROWS (row or '') x ids
 -- bound   rows <= 500, clients told <= 32 a row, the latest (any other sees the end in its next slow read)
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "row_reply"
 local client = ARGV[1]
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How many connections each line has at most. Claims and control traffic (renewals, results) have their own, so that
-# other calls do not hold them up (rule 8.11).
+# How many connections of each kind there are at most. Claims and control traffic (renewals, results) have their own, so
+# that other calls do not hold them up (rule 8.11).
 WIDTHS: Final = {"calls": 8, "control": 2, "claim": 2}
 
 
@@ -31,8 +31,8 @@ class Connections(Protocol):
 
     address: Address
 
-    def execute(self, line: str, *command: Any) -> Awaitable[Any]:
-        """Send one command on one of a line's connections, and return the reply; redis-py's errors pass."""
+    def execute(self, kind: str, *command: Any) -> Awaitable[Any]:
+        """Send one command on a connection of this kind, and return the reply; redis-py's errors pass."""
 
     def pause(self, seconds: float) -> Awaitable[None]:
         """Wait."""
@@ -51,11 +51,11 @@ class AsyncConnections:
         self.address = address
         self._clients: dict[str, redis.asyncio.Redis] = {}
 
-    def execute(self, line: str, *command: Any) -> Awaitable[Any]:
+    def execute(self, kind: str, *command: Any) -> Awaitable[Any]:
         """Send one command, and return its reply."""
-        client = self._clients.get(line)
+        client = self._clients.get(kind)
         if client is None:
-            client = self._clients[line] = self.address.async_client(WIDTHS[line])
+            client = self._clients[kind] = self.address.async_client(WIDTHS[kind])
         reply: Awaitable[Any] = client.execute_command(*command)  # type: ignore[no-untyped-call]
         return reply
 
@@ -82,11 +82,11 @@ class BlockingConnections:
         self.address = address
         self._clients: dict[str, redis.Redis] = {}
 
-    async def execute(self, line: str, *command: Any) -> Any:
+    async def execute(self, kind: str, *command: Any) -> Any:
         """Send one command, and return its reply; block until then."""
-        client = self._clients.get(line)
+        client = self._clients.get(kind)
         if client is None:  # two threads may come here: both use the client that is stored first
-            client = self._clients.setdefault(line, self.address.blocking_client(WIDTHS[line]))
+            client = self._clients.setdefault(kind, self.address.blocking_client(WIDTHS[kind]))
         return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def pause(self, seconds: float) -> None:

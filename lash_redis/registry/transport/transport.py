@@ -7,7 +7,7 @@ from typing import Any
 
 from lash_redis.registry.scripts import Script
 from lash_redis.registry.transport.connections import Connections
-from lash_redis.registry.transport.replies import translated
+from lash_redis.registry.transport.errors import translated
 from lash_redis.registry.transport.server import FAKE_SERVER, ServerInfo, judged
 
 
@@ -25,13 +25,13 @@ class Transport:
         """
         import redis
 
-        execute, line = self.connections.execute, script.line
+        execute, kind = self.connections.execute, script.connections
         sha, source = (script.shebang_sha, script.shebang_source) if shebang else (script.sha, script.source)
         try:
             try:
-                return await execute(line, "EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-any-return]
+                return await execute(kind, "EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-any-return]
             except redis.exceptions.NoScriptError:
-                return await execute(line, "EVAL", source, 1, prefix, *args)  # type: ignore[no-any-return]
+                return await execute(kind, "EVAL", source, 1, prefix, *args)  # type: ignore[no-any-return]
         except redis.RedisError as error:
             raise translated(script.name, error) from error
 

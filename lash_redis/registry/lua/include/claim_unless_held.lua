@@ -1,5 +1,5 @@
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "namespace_is"
 --- @include "grant"
 --- @include "extend_lease"

@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 -- Count a lease under which code had begun and that ends without its holder: once for its token (rule 3.6). Return
 -- whether there was a loss to count.
 local function count_loss(row)

@@ -1,5 +1,5 @@
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 -- Take a row out of its holder's index. The index keeps the owner-bound work that the owner started until that work
 -- is terminal.
 local function disown_holder(row)

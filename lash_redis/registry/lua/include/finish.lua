@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "leave_place"
 --- @include "count_ended"
 --- @include "store_payload"

@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "starter_reply"
 --- @include "count_loss"
 --- @include "holder_reply"
@@ -23,7 +23,7 @@ local function grant(row, claimant)
   end
   take_lease(row, me, token, int(now + claimant.ttl))
   if not has_begun(row) then
-    index_add(K .. 'held', '0', row.id)
+    index_add(K .. UNBEGUN_INDEX, '0', row.id)
   end
   remember_owner(me, claimant.owner)
   commit()

@@ -3,5 +3,5 @@
 --- @include "move_to"
 -- Move started owner-bound work to *uncertain*: nobody holds it, and nothing proves what became of it (rule 1.5).
 local function make_uncertain(row)
-  move_to(row, UNCERTAIN, K .. 'uncertain', now_text)
+  move_to(row, UNCERTAIN, now_text)
 end

@@ -1,11 +1,12 @@
---- @include "plan"
+--- @include "planned_writes"
 --- @include "leave_place"
 --- @include "disown_holder"
+--- @include "place_index"
 -- Move a row to a place without a lease, and clear the lease that it had.
-local function move_to(row, place, index, score)
+local function move_to(row, place, score)
   leave_place(row)
   disown_holder(row)
-  index_add(index, score, row.id)
+  index_add(place_index(row, place), score, row.id)
   write_row(row.id, 'ph', place)
   clear_fields(row.id, 'ho', 'tk', 'ex', 'ca')
 end

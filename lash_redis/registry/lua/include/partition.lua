@@ -1,5 +1,8 @@
--- The partition's keys (registry/keys.py lists them all), the time, and how a number becomes text.
+-- The partition's keys (registry/keys.py lists them all), the time, how a number becomes text, and the longest batch.
 local K = KEYS[1] .. ':'
+
+-- How many items a call or an answer has at most.
+local MAX_BATCH = 500
 
 -- The script reads the clock once: on Redis 7.0 two answers in one script can differ (rule 3.1).
 local time = redis.call('TIME')

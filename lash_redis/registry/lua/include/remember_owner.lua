@@ -1,5 +1,5 @@
 --- @include "partition"
---- @include "plan"
+--- @include "planned_writes"
 -- Rows name an owner by its digest; the owner with its liveness is stored once. The first liveness stands, so that no
 -- later call changes what the owner's death is judged by.
 local function remember_owner(digest, owner)

@@ -2,6 +2,10 @@
 -- One process as the transitions see it: its row, and the words for what stands in it.
 local RERUNNABLE, OWNER_BOUND, EXTERNALLY_OWNED = 'r', 'o', 'e'
 local QUEUED, LEASED, UNCERTAIN, OUTSIDE = 'q', 'l', 'u', 'x'
+-- The index that lists a place's rows. A queued row is listed in the set of its lane (see place_index).
+local INDEX = { [LEASED] = 'leases', [UNCERTAIN] = 'uncertain', [OUTSIDE] = 'outside' }
+-- The index that also lists a leased row until code begins under its lease.
+local UNBEGUN_INDEX = 'held'
 local COMPLETED, FAILED, CANCELLED, ABANDONED = 'c', 'f', 'k', 'a'
 
 local function row_key(id)

@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 --- @include "leave_place"
 --- @include "disown_holder"
 --- @include "next_fence"
@@ -14,7 +14,7 @@ local function take_lease(row, me, token, expires, score)
   end
   row.holder, row.token, row.fence = me, token, next_fence(row)
   row.claimed, row.expires = now_text, expires
-  index_add(K .. 'leases', row.expires, row.id)
+  index_add(K .. INDEX[LEASED], row.expires, row.id)
   list_as_owned(me, row, score)
   store(lease_key(row.id), token, row.expires)
   write_row(row.id, 'ph', LEASED, 'ho', me, 'tk', token, 'fe', row.fence, 'ex', row.expires, 'ca', row.claimed)

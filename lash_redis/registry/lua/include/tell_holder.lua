@@ -1,5 +1,5 @@
 --- @include "row"
---- @include "plan"
+--- @include "planned_writes"
 -- Tell the holder of a live lease that there is a request. Return whether the lease is live.
 local function tell_holder(row)
   local live = is_live(row)

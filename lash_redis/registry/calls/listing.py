@@ -39,7 +39,7 @@ class ListedRows(msgspec.Struct, frozen=True):
     cursor: str | None
 
 
-class _Stop(msgspec.Struct, frozen=True):
+class _Section(msgspec.Struct, frozen=True):
     """One index of one partition, or one for each of its lanes, and the phases of the rows that are taken from it."""
 
     partition: int
@@ -49,9 +49,9 @@ class _Stop(msgspec.Struct, frozen=True):
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The number of a stop; the lane that is being read, if it has lanes; where to go on in the index."""
+    """The number of a section; the lane that is being read, if it has lanes; where to go on in the index."""
 
-    stop: Annotated[int, msgspec.Meta(ge=0)]
+    section: Annotated[int, msgspec.Meta(ge=0)]
     lane: str
     score: Annotated[str, msgspec.Meta(pattern=r"^(-?inf|-?[0-9.]+(e[+-]?[0-9]+)?)$")]
     skip: Annotated[int, msgspec.Meta(ge=0)]
@@ -62,8 +62,8 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         return PageStart(self.score, self.skip)
 
 
-def _at(stop: int, lane: str = "", start: PageStart = _BEGINNING) -> _Cursor:
-    return _Cursor(stop, lane, start.score, start.skip)
+def _at(section: int, lane: str = "", start: PageStart = _BEGINNING) -> _Cursor:
+    return _Cursor(section, lane, start.score, start.skip)
 
 
 def list_non_terminal(namespace: Namespace, limit: int, cursor: str | None = None) -> Steps[RecordPage]:
@@ -76,7 +76,7 @@ def list_non_terminal(namespace: Namespace, limit: int, cursor: str | None = Non
         SettingsError: a bad limit, or a cursor that no page gave.
     """
     order = [
-        _Stop(partition, place.index, place.per_lane, place.phases)
+        _Section(partition, place.index, place.per_lane, place.phases)
         for partition in range(namespace.partitions)
         for place in PLACES
     ]
@@ -99,12 +99,12 @@ def list_by_phase(
     for phase in phases:
         place = PLACE_OF_PHASE[phase]
         index = (place.unbegun_index if phase is place.phases[0] else None) or place.index
-        order += [_Stop(partition, index, place.per_lane, (phase,)) for partition in range(namespace.partitions)]
+        order += [_Section(partition, index, place.per_lane, (phase,)) for partition in range(namespace.partitions)]
     return (yield from _page(namespace, order, limit, cursor, only))
 
 
 def _page(
-    namespace: Namespace, order: Sequence[_Stop], limit: int, cursor: str | None, only: Phase | None = None
+    namespace: Namespace, order: Sequence[_Section], limit: int, cursor: str | None, only: Phase | None = None
 ) -> Steps[ListedRows]:
     checked_int("limit", limit, at_least=1, at_most=MAX_BATCH)
     at = _decoded(cursor) if cursor is not None else _at(0)
@@ -113,32 +113,32 @@ def _page(
         found = yield from _next_index(order, at, only)
         if found is None:
             return ListedRows(rows, None)
-        stop, lane = order[found.stop], found.lane
+        section, lane = order[found.section], found.lane
         page = yield from reads.page(
-            namespace, stop.partition, f"{stop.index}{lane}", found.start, limit=limit - len(rows)
+            namespace, section.partition, f"{section.index}{lane}", found.start, limit=limit - len(rows)
         )
-        rows += [row for row in page.rows if row.phase in stop.phases]
+        rows += [row for row in page.rows if row.phase in section.phases]
         if page.next is not None:
-            at = _at(found.stop, lane, page.next)
+            at = _at(found.section, lane, page.next)
         else:
-            at = _at(found.stop, lane) if stop.per_lane else _at(found.stop + 1)
+            at = _at(found.section, lane) if section.per_lane else _at(found.section + 1)
     return ListedRows(rows, _encoded(at))
 
 
-def _next_index(order: Sequence[_Stop], at: _Cursor, only: Phase | None) -> Steps[_Cursor | None]:
+def _next_index(order: Sequence[_Section], at: _Cursor, only: Phase | None) -> Steps[_Cursor | None]:
     """Return where to read on, which is within an index or at the beginning of the next one that is wanted.
 
     A cursor at the beginning of a lane's index says that the lane was read. None: nothing is left to be read.
     """
-    while at.stop < len(order):
-        stop = order[at.stop]
-        if only in (None, *stop.phases):
-            if not stop.per_lane or at.start != _BEGINNING:
+    while at.section < len(order):
+        section = order[at.section]
+        if only in (None, *section.phases):
+            if not section.per_lane or at.start != _BEGINNING:
                 return at
-            counts = yield from counts_page(stop.partition, at.lane, lanes=1)
+            counts = yield from counts_page(section.partition, at.lane, lanes=1)
             if counts.lanes:
-                return _at(at.stop, min(counts.lanes))
-        at = _at(at.stop + 1)
+                return _at(at.section, min(counts.lanes))
+        at = _at(at.section + 1)
     return None
 
 

@@ -1,0 +1,10 @@
+--- @include "partition"
+--- @include "row"
+--- @include "planned_writes"
+-- The key of the index that lists a row while it stands in a place.
+local function place_index(row, place)
+  if place == QUEUED then
+    return lane_set(row.lane)
+  end
+  return K .. INDEX[place]
+end

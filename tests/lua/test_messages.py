@@ -1,0 +1,51 @@
+"""The Lua publishes the messages that the Python side reads."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from lash_redis.registry.messages import ENDED, LANE, REQUEST, Ended, LaneFilled, Message, Requested, read_message
+from lash_redis.registry.scripts import load_all
+
+LUA = files("lash_redis.registry") / "lua"
+
+
+def published() -> list[tuple[str, str]]:
+    """Return the word and what follows it, of every message in the Lua."""
+    folders = (LUA, LUA / "include")
+    sources = [each.read_text("utf-8") for folder in folders for each in folder.iterdir() if each.name.endswith(".lua")]
+    calls = [each for source in sources for each in re.findall(r"\bpublish\(\w[^\n]*|'PUBLISH', [^\n]*", source)]
+    messages = [re.search(r", '(\w+) ' \.\. ([\w.]+)\)", call) for call in calls]
+    return [(found[1], found[2]) for found in messages if found is not None]
+
+
+def test_the_lua_publishes_these_words() -> None:
+    """Each once, followed by the id of the row or the name of the lane."""
+    assert sorted(published()) == [(ENDED, "row.id"), (LANE, "lane"), (REQUEST, "row.id")]
+
+
+def test_no_message_is_built_in_another_way() -> None:
+    """Two fragments plan a message, one sends it at once, and the plan sends what was planned."""
+    sources = {each.name: each.read_text("utf-8") for each in (LUA / "include").iterdir()}
+    sources |= {name: (LUA / f"{name}.lua").read_text("utf-8") for name in load_all()}
+    calling = {name for name, source in sources.items() if re.search(r"\bpublish\(|'PUBLISH'", source)}
+
+    assert calling == {"finish.lua", "tell_holder.lua", "wake.lua", "planned_writes.lua"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ended order::17", Ended("order::17")),
+        ("request p", Requested("p")),
+        ("lane default|pay|", LaneFilled("default|pay|")),
+        ("news p", None),
+        ("", None),
+    ],
+)
+def test_a_message_is_read(text: str, message: Message | None) -> None:
+    """What nobody knows is no message: a newer release may publish more."""
+    assert read_message(text) == message
