@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from lash_redis.core.event_log import EventLog
+from lash_redis.core.event_logging import EventLog
 from lash_redis.core.events import Event
 
 Subscriber = Callable[[Event], None]

@@ -16,8 +16,8 @@ from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
-from lash_redis.recovery.facts import NothingLocal, explained
-from lash_redis.recovery.proofs import Proof, reaped
+from lash_redis.recovery.proofs_of_death import Proof, reaped
+from lash_redis.recovery.verdict_facts import NothingLocal, explained
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

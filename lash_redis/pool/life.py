@@ -25,7 +25,7 @@ from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.keeper import Renewal
+from lash_redis.worker.lease_keeper import Renewal
 
 EXIT_TIMEOUT_S = 5.0  # for one that has reported, or closed its pipe, and does not exit
 LOADING_TIMEOUT_S = 1.0  # for one that is still loading user code when the pool drains: it has claimed nothing

@@ -19,7 +19,7 @@ import msgspec
 from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
-from lash_redis.worker.keeper import Renewal
+from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.settings import WorkerSettings
 
 FAULT = 1  # exit codes of a worker process and of its pool (rule 7.5)

@@ -17,7 +17,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.keeper import Renewal
+from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.renewal import RenewalSource
 
 

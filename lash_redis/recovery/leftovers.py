@@ -13,7 +13,7 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport, RecoveryDisposition
 from lash_redis.core.timing import backoff, boottime_ms, sleep, within
 from lash_redis.core.verdict import Action
-from lash_redis.recovery.proofs import no_proof
+from lash_redis.recovery.proofs_of_death import no_proof
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.registry.answers import PageStart
 from lash_redis.registry.keys import owned_index, owner_digest

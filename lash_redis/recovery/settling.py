@@ -10,8 +10,8 @@ from lash_redis.core.events import ProcessAbandoned, ProcessSettled, ProcessUnce
 from lash_redis.core.model import Abandoned, AbandonEvidence, Phase
 from lash_redis.core.subscribers import emit
 from lash_redis.core.verdict import Action, EvidenceOwner, EvidenceProof, Facts, Verdict
-from lash_redis.recovery.facts import LocalKnowledge, explained
-from lash_redis.recovery.proofs import Proof, ProofOf
+from lash_redis.recovery.proofs_of_death import Proof, ProofOf
+from lash_redis.recovery.verdict_facts import LocalKnowledge, explained
 from lash_redis.registry.answers import Settlement
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

@@ -12,9 +12,9 @@ import msgspec
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.timing import boottime_ms
 from lash_redis.core.verdict import Action
-from lash_redis.recovery.facts import LocalKnowledge, NothingLocal
-from lash_redis.recovery.proofs import Proof, find_dead, reaped
+from lash_redis.recovery.proofs_of_death import Proof, find_dead, reaped
 from lash_redis.recovery.settling import Judge, carry_out
+from lash_redis.recovery.verdict_facts import LocalKnowledge, NothingLocal
 from lash_redis.registry.answers import Death, PageStart
 from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry

@@ -24,7 +24,7 @@ from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.claimer import Claimed, Claimer
 from lash_redis.worker.ending import Ending, ending_of
-from lash_redis.worker.keeper import Keeper, deliver_row
+from lash_redis.worker.lease_keeper import LeaseKeeper, deliver_row
 from lash_redis.worker.outbox import ClaimedAgain, Outbox
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.runner import RunEnd, Runner
@@ -61,7 +61,7 @@ class InFlight:
         self.roster = Roster()
         self.runner = Runner(catalogue, self._on_end)
         self.outbox = Outbox(registry, self.roster, settings.lease_ttl_ms, on_change)
-        self.keeper = Keeper(
+        self.keeper = LeaseKeeper(
             self.roster,
             settings.lease_ttl_ms,
             registry.partition_of,

@@ -17,7 +17,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.keeper import Renewal
+from lash_redis.worker.lease_keeper import Renewal
 
 
 class RenewalSource(Protocol):

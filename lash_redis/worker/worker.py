@@ -21,8 +21,8 @@ from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.drain import Drain
 from lash_redis.worker.inflight import InFlight
-from lash_redis.worker.keeper import Renewal
-from lash_redis.worker.loops.checking import Checking
+from lash_redis.worker.lease_keeper import Renewal
+from lash_redis.worker.loops.checking_server import Checking
 from lash_redis.worker.loops.claiming import Claiming
 from lash_redis.worker.loops.loop import Loop, repeat
 from lash_redis.worker.loops.polling import Polling

@@ -30,9 +30,9 @@ from lash_redis.core.model import (
     Success,
 )
 from lash_redis.core.places import LEASED, MOVES
-from lash_redis.recovery.facts import NothingLocal
-from lash_redis.recovery.proofs import Proof
+from lash_redis.recovery.proofs_of_death import Proof
 from lash_redis.recovery.settling import Judge, carry_out
+from lash_redis.recovery.verdict_facts import NothingLocal
 from lash_redis.registry.answers import Death
 from lash_redis.registry.keys import owner_digest, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry

@@ -10,10 +10,10 @@ import pytest
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import ProcessStarted, Success
 from lash_redis.core.verdict import Action, Facts
-from lash_redis.recovery.facts import NothingLocal, explained, facts_of
-from lash_redis.recovery.proofs import Proof
+from lash_redis.recovery.proofs_of_death import Proof
 from lash_redis.recovery.settling import Judge
 from lash_redis.recovery.sweep import Sweep, SweepReport
+from lash_redis.recovery.verdict_facts import NothingLocal, explained, facts_of
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

@@ -11,7 +11,7 @@ from lash_redis.core.events import Event, WorkerUnavailable
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.loops.checking import Checking
+from lash_redis.worker.loops.checking_server import Checking
 from lash_redis.worker.loops.loop import repeat
 from lash_redis.worker.loops.polling import Polling
 from lash_redis.worker.loops.sweeping import Sweeping

@@ -10,7 +10,7 @@ from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Stop
-from lash_redis.worker.keeper import Renewal
+from lash_redis.worker.lease_keeper import Renewal
 from tests.conformance.actors import LANE, OWNER_BOUND, RERUNNABLE, abandon, cancel, ids_of, outside, work
 from tests.conftest import ServerTime
 from tests.look import ended, is_in, lease_of, outcomes, record_of

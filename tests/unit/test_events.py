@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from lash_redis.core import timing
-from lash_redis.core.event_log import EventLog
+from lash_redis.core.event_logging import EventLog
 from lash_redis.core.events import EVENTS, Event, ProcessSettled, WorkerUnavailable
 from lash_redis.core.subscribers import emit, subscribed
 

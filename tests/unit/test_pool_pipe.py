@@ -33,7 +33,7 @@ from lash_redis.pool.messages import (
 )
 from lash_redis.pool.pipe import Pipe
 from lash_redis.registry.answers import RenewedRow
-from lash_redis.worker.keeper import Renewal
+from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.settings import WorkerSettings
 from tests.support import wait_until
 

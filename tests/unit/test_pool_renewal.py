@@ -10,7 +10,7 @@ from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.timing import boottime_ms
 from lash_redis.pool.renewal import PipeRenewal, Renewer
 from lash_redis.registry.answers import RenewedRow
-from lash_redis.worker.keeper import Renewal
+from lash_redis.worker.lease_keeper import Renewal
 
 
 class Child:

@@ -13,7 +13,7 @@ from lash_redis.core.model import ProcessLease
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.codec import encode_values
 from lash_redis.worker.attempt import Attempt, Stop
-from lash_redis.worker.keeper import Keeper, Renewal
+from lash_redis.worker.lease_keeper import LeaseKeeper, Renewal
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.trust import margin_ms
 from tests.conformance.actors import ADA, claimed_row
@@ -55,7 +55,7 @@ class Kept:
         self.lost: list[str] = []
         self.unknown: list[str] = []
         self.roster = Roster()
-        self.keeper = Keeper(
+        self.keeper = LeaseKeeper(
             self.roster,
             TTL_MS,
             lambda process_id: int(process_id[-1]),

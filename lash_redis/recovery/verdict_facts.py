@@ -6,7 +6,7 @@ from typing import Protocol
 
 from lash_redis.core.model import Phase
 from lash_redis.core.verdict import Facts, Verdict, verdict
-from lash_redis.recovery.proofs import ProofOf
+from lash_redis.recovery.proofs_of_death import ProofOf
 from lash_redis.registry.rows import Row
 
 

@@ -28,7 +28,7 @@ class Renewal(msgspec.Struct, frozen=True):
     rows: list[RenewedRow]
 
 
-class Keeper:
+class LeaseKeeper:
     """Judges renewals for one worker. It does no I/O: it hands what must be done to the callables.
 
     Args:
