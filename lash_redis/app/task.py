@@ -11,8 +11,9 @@ import msgspec
 from lash_redis.app.process import AppContext, Process
 from lash_redis.core.checks import MAX_BATCH, checked_id
 from lash_redis.core.errors import PayloadError, SettingsError
+from lash_redis.core.fields import check_names
 from lash_redis.core.model import ProcessRegistration
-from lash_redis.core.options import ChosenOptions, ProcessOptions, with_options
+from lash_redis.core.options import OPTIONS, ChosenOptions, ProcessOptions, with_options
 from lash_redis.core.timing import random_token
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration
@@ -67,6 +68,7 @@ class Task(Generic[P, R]):
         Raises:
             SettingsError: an option is unknown or outside what is allowed.
         """
+        check_names("an option", options, OPTIONS)
         given = {name: value for name, value in options.items() if value is not None}
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
         return Task(self._context, self.declaration, self._function, with_options(self._options, given), chosen_id)

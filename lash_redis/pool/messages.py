@@ -79,7 +79,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Introduce a worker process that is ready to claim and has claimed nothing yet."""
 
     owner: LeaseOwner
-    location: RegistryLocation
+    location: RegistryLocation = msgspec.field(name="place")  # as a supervisor of the release before knows it
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):

@@ -5,6 +5,8 @@ It offers what such code needs: submit, read, requests, external completion, and
 
 from __future__ import annotations
 
+import threading
+
 from lash_redis.registry.calls import leases, reads, registration, requests, terminal_facts
 from lash_redis.registry.operations import blocking_operation
 from lash_redis.registry.registry import ProcessRegistry
@@ -18,10 +20,13 @@ class BlockingRegistry:
     def __init__(self, registry: ProcessRegistry) -> None:
         self.target = registry.target
         self.sender = Sender(self.target, BlockingConnections(self.target.address))
+        self._opening = threading.Lock()
 
     def open(self) -> None:
         """Check the server and open the namespace, once."""
-        finished(self.sender.open())
+        if not self.sender.is_open:
+            with self._opening:
+                finished(self.sender.open())
 
     def close(self) -> None:
         """Close our own connections."""

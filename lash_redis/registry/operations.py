@@ -28,6 +28,13 @@ class HasSender(Protocol):
         """What sends its calls."""
 
 
+class OpensFirst(HasSender, Protocol):
+    """The same for code without an event loop."""
+
+    def open(self) -> None:
+        """Open the namespace, once, whatever thread asks."""
+
+
 def operation(written: Operation[P, T]) -> Callable[Concatenate[HasSender, P], Coroutine[Any, Any, T]]:
     """Return the coroutine method that opens the namespace and performs an operation in it."""
 
@@ -39,11 +46,13 @@ def operation(written: Operation[P, T]) -> Callable[Concatenate[HasSender, P], C
     return method
 
 
-def blocking_operation(written: Operation[P, T]) -> Callable[Concatenate[HasSender, P], T]:
+def blocking_operation(written: Operation[P, T]) -> Callable[Concatenate[OpensFirst, P], T]:
     """Return the method that does the same in the calling thread, without an event loop."""
 
     @functools.wraps(written)
-    def method(self: HasSender, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def method(self: OpensFirst, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if not self.sender.is_open:
+            self.open()
         return finished(self.sender.perform(written, *args, **kwargs))
 
     method.__signature__ = _signature(written)  # type: ignore[attr-defined]

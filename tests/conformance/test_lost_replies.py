@@ -12,12 +12,13 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.model import AbandonWriter, Acquired, Busy, ExternalOwner, ProcessStarted, Success
+from lash_redis.core.model import AbandonWriter, Acquired, Busy, ExternalOwner, Phase, ProcessStarted, Success
 from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death, Settlement, TerminalFact
 from lash_redis.registry.calls import (
     batch_claims,
     leases,
+    listing,
     opening,
     owners,
     reads,
@@ -104,6 +105,12 @@ async def _complete_unleased(world: World) -> Call[Any]:
 async def _counts(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     return world.call(upkeep.counts, 0)
+
+
+@case
+async def _lanes(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.call(listing.list_by_phase, (Phase.QUEUED,), 10)
 
 
 @case

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 
+import fakeredis
 import pytest
 
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import Acquired, ProcessRegistration, RecoveryDisposition, TaskInput
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls import requests
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.connections import finished
+from lash_redis.registry.transport.server import ServerInfo
 
 OFFERED_BY_BOTH = sorted({name for name in vars(BlockingRegistry) if name[0] != "_"} - {"open", "close"})
 
@@ -40,3 +44,32 @@ def test_a_coroutine_that_suspends_is_no_work_for_code_without_an_event_loop() -
     """It is a bug of ours, which must not hang."""
     with pytest.raises(AssertionError, match="suspended"):
         finished(asyncio.sleep(0))
+
+
+def test_ctrl_c_while_a_blocking_registry_opens_leaves_it_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock around opening is free again, whatever ended the attempt."""
+    blocking = BlockingRegistry(ProcessRegistry(fakeredis.FakeAsyncRedis()))
+    attempts: list[None] = []
+    opened = blocking.sender.open
+
+    async def interrupted() -> ServerInfo:
+        attempts.append(None)
+        if len(attempts) == 1:
+            raise KeyboardInterrupt
+        return await opened()
+
+    monkeypatch.setattr(blocking.sender, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        blocking.get("p")
+    assert blocking.get("p") is None
+    blocking.close()
+
+
+async def test_what_is_iterated_once_is_sent_as_a_list_would_be() -> None:
+    """A generator of leases is released and answered."""
+    registry = ProcessRegistry(fakeredis.FakeAsyncRedis())
+    await registry.register(ProcessRegistration("p", TaskInput("work"), RecoveryDisposition.RERUNNABLE))
+    claimed = await registry.claim("p", LeaseOwner.opaque("ada", "ada-1"), 60_000)
+    assert isinstance(claimed, Acquired)
+    assert await registry.release_many(lease for lease in [claimed.lease]) == [True]  # type: ignore[arg-type]
+    await registry.aclose()

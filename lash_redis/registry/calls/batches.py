@@ -24,7 +24,7 @@ class Batch(Generic[Item]):
 
 def batched(
     namespace: Namespace,
-    items: Sequence[Item],
+    items: Iterable[Item],
     id_of: Callable[[Item], str],
     call: Callable[[int, Sequence[Item]], Call[list[Answer]]],
     *,
@@ -40,10 +40,11 @@ def batched(
         size: the most items of a batch.
     """
     answers: dict[int, Answer] = {}
-    for batch in _batches(namespace, items, id_of, size):
+    batches = _batches(namespace, items, id_of, size)
+    for batch in batches:
         answered = yield from call(batch.partition, batch.items)
         answers.update(zip(batch.positions, answered, strict=True))
-    return [answers[position] for position in range(len(items))]
+    return [answers[position] for position in range(sum(len(batch.items) for batch in batches))]
 
 
 def _batches(namespace: Namespace, items: Iterable[Item], id_of: Callable[[Item], str], size: int) -> list[Batch[Item]]:

@@ -19,7 +19,7 @@ from lash_redis.core.places import PLACE_OF_PHASE, PLACES
 from lash_redis.registry.answers import PageStart
 from lash_redis.registry.calls import reads
 from lash_redis.registry.calls.call import Namespace, Steps
-from lash_redis.registry.calls.upkeep import counts_page
+from lash_redis.registry.calls.upkeep import lanes_page
 from lash_redis.registry.rows import Row
 
 _BEGINNING: Final = PageStart()
@@ -53,8 +53,8 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     section: Annotated[int, msgspec.Meta(ge=0)]
     lane: str
-    score: Annotated[str, msgspec.Meta(pattern=r"^(-?inf|-?[0-9.]+(e[+-]?[0-9]+)?)$")]
-    skip: Annotated[int, msgspec.Meta(ge=0)]
+    score: Annotated[str, msgspec.Meta(pattern=r"\A(-?inf|-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?)\Z")]
+    skip: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
     @property
     def start(self) -> PageStart:
@@ -109,8 +109,9 @@ def _page(
     checked_int("limit", limit, at_least=1, at_most=MAX_BATCH)
     at = _decoded(cursor) if cursor is not None else _at(0)
     rows: list[Row] = []
+    lanes_ahead: dict[int, list[str]] = {}
     while len(rows) < limit:
-        found = yield from _next_index(order, at, only)
+        found = yield from _next_index(order, at, only, lanes_ahead, limit - len(rows))
         if found is None:
             return ListedRows(rows, None)
         section, lane = order[found.section], found.lane
@@ -125,19 +126,24 @@ def _page(
     return ListedRows(rows, _encoded(at))
 
 
-def _next_index(order: Sequence[_Section], at: _Cursor, only: Phase | None) -> Steps[_Cursor | None]:
+def _next_index(
+    order: Sequence[_Section], at: _Cursor, only: Phase | None, lanes_ahead: dict[int, list[str]], room: int
+) -> Steps[_Cursor | None]:
     """Return where to read on, which is within an index or at the beginning of the next one that is wanted.
 
     A cursor at the beginning of a lane's index says that the lane was read. None: nothing is left to be read.
+    ``lanes_ahead`` keeps the lanes that were read and not yet listed, by partition.
     """
     while at.section < len(order):
         section = order[at.section]
         if only in (None, *section.phases):
             if not section.per_lane or at.start != _BEGINNING:
                 return at
-            counts = yield from counts_page(section.partition, at.lane, lanes=1)
-            if counts.lanes:
-                return _at(at.section, min(counts.lanes))
+            lanes = lanes_ahead.get(section.partition)
+            if not lanes:
+                lanes = lanes_ahead[section.partition] = yield from lanes_page(section.partition, at.lane, room)
+            if lanes:
+                return _at(at.section, lanes.pop(0))
         at = _at(at.section + 1)
     return None
 

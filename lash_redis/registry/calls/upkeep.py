@@ -28,6 +28,11 @@ def counts_page(partition: int, after_lane: str = "", lanes: int = MAX_BATCH) ->
     return Call("counts", partition, [after_lane, lanes], _counted)
 
 
+def lanes_page(partition: int, after_lane: str = "", limit: int = MAX_BATCH) -> Call[list[str]]:
+    """Return one page of the lanes of a partition that are not empty: those after ``after_lane``, by name."""
+    return Call("lanes", partition, [after_lane, limit], lambda reply: [lane.decode() for lane in reply[1:]])
+
+
 def _counted(reply: list[Any]) -> Counts:
     *sizes, asked, ended, lanes = reply[1:]
     terminal = {}

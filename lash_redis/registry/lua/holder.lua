@@ -1,7 +1,7 @@
 -- holder: read one owner, if it holds something or started owner-bound work that is not settled.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
--- connections control
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  digest
 -- reply   OWNERS (digest, owner, death or '') x found

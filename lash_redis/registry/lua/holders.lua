@@ -1,7 +1,7 @@
 -- holders: read one page of the owners that hold something or started owner-bound work that is not settled.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
--- connections control
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  digest after which the page begins ('' at first)   ARGV 2 limit
 -- reply   OWNERS (digest, owner, death or '') x found

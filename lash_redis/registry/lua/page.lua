@@ -1,7 +1,7 @@
 -- page: read the rows of one page of an index.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
--- connections control
+-- connections calls
 -- KEYS 1  partition prefix
 -- ARGV 1  index (a lane's set, leases, uncertain, outside, asked, an owner's)   ARGV 2 score, ARGV 3 skip: the cursor
 --         at which the page starts   ARGV 4 highest score, or 'now'   ARGV 5 limit

@@ -7,9 +7,8 @@ Everything above this module is written once, as coroutines. Those over ``Blocki
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from lash_redis.core.timing import pause, sleep
@@ -38,7 +37,7 @@ class Connections(Protocol):
         """Wait."""
 
     def lock(self) -> AbstractAsyncContextManager[object]:
-        """Return a lock that the users of these connections can share."""
+        """Return what makes tasks that share these connections take turns."""
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -94,8 +93,8 @@ class BlockingConnections:
         pause(seconds)
 
     def lock(self) -> AbstractAsyncContextManager[object]:
-        """Return a lock for threads."""
-        return _ThreadLock()
+        """Return no lock: the registry's own is taken by a plain ``with``, in which Ctrl-C cannot leave it held."""
+        return nullcontext()
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -103,17 +102,6 @@ class BlockingConnections:
         for client in clients.values():
             client.close()
             client.connection_pool.disconnect()
-
-
-class _ThreadLock:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    async def __aenter__(self) -> None:
-        self._lock.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:

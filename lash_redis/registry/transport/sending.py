@@ -50,9 +50,14 @@ class Sender:
         self._connections = connections
         self._opening = connections.lock()
 
+    @property
+    def is_open(self) -> bool:
+        """The server was checked and the namespace is open."""
+        return self.server is not None and bool(self.target.namespace.uuid)
+
     async def perform(self, operation: Operation[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Open the namespace, send the calls of an operation, and return the operation's value."""
-        if self.server is None or not self.target.namespace.uuid:
+        if not self.is_open:
             await self.open()
         return await self.send(operation(self.target.namespace, *args, **kwargs))
 
@@ -69,8 +74,10 @@ class Sender:
 
     async def open(self) -> ServerInfo:
         """Check the server and open the namespace, once; return what is known of the server."""
+        if self.server is not None and self.is_open:
+            return self.server
         async with self._opening:
-            if self.server is None or not self.target.namespace.uuid:
+            if self.server is None or not self.is_open:
                 self.server = await self._repeated(self.check_server, ATTEMPTS)
                 await self.send(opening(self.target.namespace, adopt=self.target.adopts))
             return self.server
