@@ -129,7 +129,7 @@ async def test_random_kills_lose_nothing_and_pay_nothing_twice(
 async def test_a_call_that_holds_the_gil_for_three_leases_keeps_them(start_pool: StartPool, work: Work) -> None:
     """The supervisor renews from another OS process, so that nobody takes the work of one in a long C call."""
     pool = start_pool(*SHORT_LEASE)
-    stuck = pool.until_begun(await work.submit("match", "match", 4))
+    stuck = pool.until_begun(await work.submit("match", "match", 3.5))
     other = start_pool(*SHORT_LEASE)
     other.until_ready()
 
