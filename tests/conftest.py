@@ -14,6 +14,7 @@ import redis.asyncio
 from lash_redis.core.model import ProcessLease
 from lash_redis.registry.registry import ProcessRegistry
 from tests.look import lease_of
+from tests.proxy import Proxy
 from tests.servers import KINDS, Servers
 from tests.support import ManualClock, wait_until
 
@@ -87,6 +88,13 @@ def servers() -> Iterator[Servers]:
     running = Servers()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def proxy(servers: Servers) -> Iterator[Proxy]:
+    """Return a proxy before the shared Valkey, which makes faults."""
+    with Proxy(servers["valkey"].url) as made:
+        yield made
 
 
 @pytest.fixture(params=["fakeredis", *KINDS])
