@@ -133,6 +133,7 @@ class ProcessRegistry:
     claim_next = operation(batch_claims.claim_next)
     start = operation(starts.start)
     record_first_started = operation(starts.record_first_started)
+    unstart_many = operation(starts.unstart_many)
     renew = operation(leases.renew)
     renew_many = operation(leases.renew_many)
     renew_owned = operation(leases.renew_owned)

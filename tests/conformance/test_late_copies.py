@@ -44,6 +44,10 @@ async def _release(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
     return call_of(registry, leases.release, lease)
 
 
+async def _unstart(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
+    return call_of(registry, starts.unstart_many, [lease])
+
+
 async def _start(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
     return call_of(registry, starts.start, lease)
 
@@ -76,7 +80,9 @@ async def _claim(registry: ProcessRegistry, lease: ProcessLease) -> Call[Any]:
     return call_of(registry, leases.claim, "p", ADA, LONG_MS)
 
 
-MUTATIONS: list[Make] = [_renew, _release, _start, _complete, _terminalize, _settle, _put_back, _reclaim, _claim]
+MUTATIONS: list[Make] = [
+    _renew, _release, _unstart, _start, _complete, _terminalize, _settle, _put_back, _reclaim, _claim,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("make", MUTATIONS, ids=lambda make: make.__name__)

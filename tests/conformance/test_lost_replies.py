@@ -238,6 +238,14 @@ async def _terminalize(world: World) -> Call[Any]:
 
 
 @case
+async def _unstart(world: World) -> Call[Any]:
+    await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND, task="other")])
+    lease, bound = await begun(world.registry, world.one, ADA), await held(world.registry, world.two, ADA)
+    await world.registry.start(bound)
+    return world.call(starts.unstart_many, [lease, bound])
+
+
+@case
 async def _wake(world: World) -> Call[Any]:
     return world.call(upkeep.wake, 0, "default|work|")
 
@@ -252,6 +260,7 @@ async def _watch(world: World) -> Call[Any]:
 ANSWERS = {
     "register": ([True, True], [False, False]),  # new, known
     "release": ([True, True], [False, False]),  # given back, stale
+    "unstart": (["DONE", "DONE"], ["STALE", "STALE"]),  # the token has no start any more
     "prune": (1, 0),
     "forget_owners": (1, 0),
 }

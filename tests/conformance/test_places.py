@@ -122,6 +122,11 @@ async def release(registry: ProcessRegistry, row: Row) -> None:
     await registry.release(lease_of(row))
 
 
+async def unstart(registry: ProcessRegistry, row: Row) -> None:
+    """Say that what was started never began."""
+    await registry.unstart_many([lease_of(row)])
+
+
 async def renew(registry: ProcessRegistry, row: Row) -> None:
     """Move the lease's end."""
     await registry.renew(lease_of(row), LONG_MS)
@@ -154,6 +159,7 @@ TRANSITIONS: tuple[tuple[str, Step], ...] = (
     ("start", start),
     ("renew", renew),
     ("release", release),
+    ("unstart", unstart),
     *(("terminalize", complete(outcome)) for outcome in OUTCOMES),
     *(("complete_unleased", complete_outside(outcome)) for outcome in OUTCOMES),
     ("request_cancel", request_cancel(2)),

@@ -28,6 +28,7 @@ OUTSIDE_THE_PLAN = {"claim_next": {"ZREMRANGEBYSCORE"}, "include/wake": {"ZPOPMI
 ANSWERS = {
     "ACQUIRED", "BUSY", "CLAIMED", "STALE", "COUNTS", "LANES", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT", "ROWS",
     "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
+    "UNSTARTED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = ("include/partition", "include/planned_writes", "include/row")

@@ -88,7 +88,7 @@ def renew_many(namespace: Namespace, leases: Sequence[ProcessLease], ttl_ms: int
     """Renew leases of one owner; return each one's new expiry, or None for a lost one."""
 
     def call(partition: int, batch: Sequence[ProcessLease]) -> Call[list[int | None]]:
-        owner, *attempts = _leases_args(batch)
+        owner, *attempts = leases_args(batch)
         args = [owner, checked_ttl(ttl_ms), *attempts]
         return Call("renew", partition, args, lambda reply: [int(each) if each else None for each in reply[1:]])
 
@@ -133,7 +133,7 @@ def release_many(
     """Give leases of one owner back; return which were still that owner's."""
 
     def call(partition: int, batch: Sequence[ProcessLease]) -> Call[list[bool]]:
-        args = _leases_args(batch)
+        args = leases_args(batch)
         return Call("release", partition, args, lambda reply: [flag == b"1" for flag in reply[1:]], attempts=attempts)
 
     return batched(namespace, leases, _id_of, call)
@@ -143,7 +143,8 @@ def _id_of(lease: ProcessLease) -> str:
     return lease.process_id
 
 
-def _leases_args(leases: Sequence[ProcessLease]) -> list[Argument]:
+def leases_args(leases: Sequence[ProcessLease]) -> list[Argument]:
+    """Return the arguments that name leases of one owner: its digest, and for each lease id, token and fence."""
     attempts = [attempt_of(lease) for lease in leases]
     checked_batch("leases", attempts)
     return [one_owner(leases), *(arg for attempt in attempts for arg in attempt)]
