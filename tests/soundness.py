@@ -119,7 +119,7 @@ class _Partition:
         header = self.headers.get(self.number)
         if header is None:
             yield "it has keys, but no header"
-        elif header.keys() != {"uuid", "partitions", "schema", "sequence"}:
+        elif header.keys() != {"uuid", "partitions", "schema", "sequence", "whole"}:
             yield f"its header has the fields {sorted(header)}"
         elif len({each["uuid"] for each in self.headers.values()}) != 1:
             yield "its header's uuid is not that of the others"

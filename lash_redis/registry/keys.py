@@ -6,7 +6,8 @@ in one slot (rule 8.1). Only lease keys have a TTL.
 ========================  ==========  ==================================================================================
 key                       type        content
 ========================  ==========  ==================================================================================
-``K:hdr``                 hash        uuid, partitions, schema, sequence (the last one given to a queued row)
+``K:hdr``                 hash        uuid, partitions, schema, sequence (the last one given to a queued row),
+                                      whole (1 once every partition has its header)
 ``K:p:<id>``              hash        the row; its fields are listed in ``ROW_FIELDS``
 ``K:i:<id>``              string      the input, if over 64 bytes (a longer value ends the row's compact encoding)
 ``K:o:<id>``              string      the outcome, if over 64 bytes
@@ -117,6 +118,11 @@ ROW_FIELDS: dict[str, str] = {
 def partition_prefix(namespace: str, partition: int) -> str:
     """Return ``K`` of one partition."""
     return f"{{lash:{namespace}:{partition}}}"
+
+
+def header_key(namespace: str, partition: int) -> str:
+    """Return the key of one partition's header, which exists as long as the namespace does."""
+    return f"{partition_prefix(namespace, partition)}:hdr"
 
 
 def partition_of(process_id: str, partitions: int) -> int:

@@ -7,7 +7,7 @@ against the body. Grammar (each line a comment)::
     -- needs:  precondition            twice: what a second send does
     -- flags   none, allow-oom or no-writes: how a real server treats the script
     -- connections calls, control or claim: which of our connections carry the script
-    -- KEYS 1  partition prefix
+    -- KEYS 1  partition header
     -- ARGV 1  name   ARGV 2.. (a, b) x rows
     -- reply   STATUS fields · STATUS
     -- bound   rows <= 500

@@ -88,8 +88,8 @@ def test_a_lost_reply_is_asked_for_again(blocking: BlockingRegistry) -> None:
     blocking.register_many([outside()])
     run, sent = blocking.sender.transport.run, []
 
-    async def lose_one(script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
-        sent.append(await run(script, prefix, args, shebang=shebang))
+    async def lose_one(script: Any, header: str, args: Any, *, shebang: bool) -> list[Any]:
+        sent.append(await run(script, header, args, shebang=shebang))
         if len(sent) == 1:
             raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
         return sent[-1]

@@ -30,7 +30,7 @@ from lash_redis.registry.calls import (
     upkeep,
 )
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Operation
-from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.keys import SCHEMA_VERSION, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -142,7 +142,12 @@ async def _holders(world: World) -> Call[Any]:
 @case
 async def _open(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
-    return world.call(opening.header_of, 0, "another", create=True)
+    return Call("open", 0, ["another", world.registry.partitions, SCHEMA_VERSION, "1"], lambda reply: reply)
+
+
+@case
+async def _header(world: World) -> Call[Any]:
+    return opening.header_of(0)
 
 
 @case
@@ -277,16 +282,16 @@ class LostReply:
         self.after_first: Keyspace | None = None
         self.sent = 0
 
-    async def run(self, script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
+    async def run(self, script: Any, header: str, args: Any, *, shebang: bool) -> list[Any]:
         """Run it, but for what is to be lost."""
         if script.name == self._script:
             self.sent += 1
             if self.sent == 1:
                 if not self.loses_request:
-                    self.first_reply = await self._run(script, prefix, args, shebang=shebang)
+                    self.first_reply = await self._run(script, header, args, shebang=shebang)
                 self.after_first = await self._look()
                 raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
-        return await self._run(script, prefix, args, shebang=shebang)
+        return await self._run(script, header, args, shebang=shebang)
 
 
 def still(everything: Keyspace) -> Keyspace:
@@ -372,8 +377,8 @@ async def test_a_call_that_never_gets_an_answer_says_that_it_may_have_happened(r
     call.attempts = 2
     run, sent = registry.sender.transport.run, []
 
-    async def run_and_lose(script: Any, prefix: str, args: Any, *, shebang: bool) -> list[Any]:
-        sent.append(await run(script, prefix, args, shebang=shebang))
+    async def run_and_lose(script: Any, header: str, args: Any, *, shebang: bool) -> list[Any]:
+        sent.append(await run(script, header, args, shebang=shebang))
         raise RegistryUnavailable(script.name, "the reply was lost", maybe_applied=True)
 
     registry.sender.transport.run = run_and_lose  # type: ignore[method-assign]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import NamespaceMismatch, SettingsError
+from lash_redis.registry.answers import Death
 from lash_redis.registry.blocking import BlockingRegistry
-from lash_redis.registry.keys import SCHEMA_VERSION, partition_of
+from lash_redis.registry.keys import SCHEMA_VERSION, owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, LONG_MS, batch_claim, held, work
 from tests.conftest import RegistryMaker, delete_namespace
@@ -107,6 +108,10 @@ async def test_after_a_flush_nothing_is_claimed_or_registered(
     await delete_namespace(client, namespace)
 
     with pytest.raises(NamespaceMismatch):
+        await registry.record_death(ADA, Death("exit 9", "bob"))
+    with pytest.raises(NamespaceMismatch):
+        await registry.renew_owned(0, [owner_digest(ADA)], LONG_MS)
+    with pytest.raises(NamespaceMismatch):
         await registry.register(work("q"))
     with pytest.raises(NamespaceMismatch):
         await registry.claim("p", ADA, LONG_MS)
@@ -141,6 +146,46 @@ async def test_a_partition_of_another_namespace_is_noticed(
     with pytest.raises(NamespaceMismatch, match="partition 3"):
         await make_registry().get("p")
     await client.hset(key, "uuid", uuid)
+
+
+@pytest.mark.parametrize("lost", [0, 3])
+async def test_a_header_that_is_lost_later_is_never_written_again(
+    registry: ProcessRegistry, make_registry: RegistryMaker, client: Any, namespace: str, lost: int
+) -> None:
+    """Whoever opens is refused, also one who only looks, and neither writes anything."""
+    partitions = registry.partitions
+    if lost >= partitions:
+        pytest.skip("there is no such partition")
+    await registry.register_many([work(id_) for id_ in ("p", "q", "r", "approval:42", "order")])
+    key = registry.target.namespace.header_key(lost)
+    header = await client.hgetall(key)
+    await client.delete(key)
+    before = await keyspace(client, namespace)
+
+    for count in (partitions, None):
+        with pytest.raises(NamespaceMismatch):
+            await make_registry(partitions=count).get("p")
+    assert await keyspace(client, namespace) == before
+    await client.hset(key, mapping=header)
+
+
+async def test_a_creation_that_was_cut_short_is_finished_by_the_next_to_open(
+    make_registry: RegistryMaker, client: Any, namespace: str, partitions: int
+) -> None:
+    """Partition 0 has its header, and says that the copies do not all stand; one who only looks writes none."""
+    first = make_registry()
+    await first.open()
+    keys = [first.target.namespace.header_key(each) for each in range(partitions)]
+    whole = await keyspace(client, namespace)
+    await client.hset(keys[0], "whole", "")
+    if partitions > 1:
+        await client.delete(keys[1], keys[-1])
+    cut_short = await keyspace(client, namespace)
+
+    assert await make_registry(partitions=None).get("p") is None
+    assert await keyspace(client, namespace) == cut_short
+    assert await make_registry().get("p") is None
+    assert await keyspace(client, namespace) == whole
 
 
 async def test_two_namespaces_do_not_meet(

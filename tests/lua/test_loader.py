@@ -14,7 +14,7 @@ HEADER = """-- {name}: do one thing.
 -- needs:  nothing                 twice: the same again
 -- flags   {flags}
 -- connections {connections}
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  id
 -- reply   DONE row · LOST
 --         UNKNOWN
@@ -140,10 +140,10 @@ def test_a_header_that_does_not_say_flags_or_connections_is_refused(folder: Path
 
 
 def test_what_ends_frees_or_settles_still_works_at_maxmemory() -> None:
-    """A server that is full refuses claims, starts and registrations whole, and nothing else that writes."""
+    """A server that is full refuses what begins (a claim, a start, a registration, a namespace), and no more."""
     refused = {name for name, script in load_all().items() if script.flags == "none"}
 
-    assert refused == {"register", "claim", "reclaim", "claim_next", "start", "record_first_started"}
+    assert refused == {"open", "register", "claim", "reclaim", "claim_next", "start", "record_first_started"}
 
 
 def test_every_transition_is_loaded_by_name() -> None:

@@ -85,15 +85,15 @@ class Faults:
         self._late[script] = Late()
         return self._late[script]
 
-    async def _run_async(self, script: Script, prefix: str, args: Sequence[Any], *, shebang: bool) -> Any:
+    async def _run_async(self, script: Script, header: str, args: Sequence[Any], *, shebang: bool) -> Any:
         name = script.name
         if self.is_away or _taken(self._lost_requests, name) or self._strikes():
             raise RegistryUnavailable(name, "a fault: the request is lost", maybe_applied=False)
         self.sent[name] += 1
         late = self._late.pop(name, None)
-        reply = await self._run(script, prefix, args, shebang=shebang)
+        reply = await self._run(script, header, args, shebang=shebang)
         if name in self._repeated or self._strikes():
-            reply = await self._run(script, prefix, args, shebang=shebang)
+            reply = await self._run(script, header, args, shebang=shebang)
         if late is not None:
             await late.wait()
         if _taken(self._lost_replies, name) or self._strikes():

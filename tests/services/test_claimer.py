@@ -154,9 +154,9 @@ async def test_one_that_leaves_asks_for_nothing_new(registry: ProcessRegistry, c
 
 async def test_a_refusal_is_an_answer(registry: ProcessRegistry, claimer: Claimer, client: Any) -> None:
     """Nothing was handed out, so nothing is missing that this worker would have to ask for again."""
-    header = await client.hgetall(f"{registry.target.namespace.prefix(0)}:hdr")
-    await client.delete(f"{registry.target.namespace.prefix(0)}:hdr")
+    header = await client.hgetall(registry.target.namespace.header_key(0))
+    await client.delete(registry.target.namespace.header_key(0))
     with pytest.raises(NamespaceMismatch):
         await claimer.claim(0, 3)
     assert claimer.unanswered == []
-    await client.hset(f"{registry.target.namespace.prefix(0)}:hdr", mapping=header)
+    await client.hset(registry.target.namespace.header_key(0), mapping=header)

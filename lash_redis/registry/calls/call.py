@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeV
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id, checked_namespace
 from lash_redis.core.model import ProcessLease, ProcessRecord
 from lash_redis.registry.calls.refusals import refusal
-from lash_redis.registry.keys import partition_of, partition_prefix
+from lash_redis.registry.keys import header_key, partition_of
 from lash_redis.registry.rows import Row
 
 P = ParamSpec("P")
@@ -77,9 +77,9 @@ class Namespace:
         self.max_payload_bytes = max_payload_bytes
         self.uuid = ""
 
-    def prefix(self, partition: int) -> str:
-        """Return the prefix of all keys of a partition."""
-        return partition_prefix(self.name, partition)
+    def header_key(self, partition: int) -> str:
+        """Return the key of a partition's header: the one key that a script is told."""
+        return header_key(self.name, partition)
 
     def partition_of(self, process_id: str) -> int:
         """Return the partition of a process.

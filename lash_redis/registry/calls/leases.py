@@ -95,18 +95,22 @@ def renew_many(namespace: Namespace, leases: Sequence[ProcessLease], ttl_ms: int
     return batched(namespace, leases, _id_of, call)
 
 
-def renew_owned(_: Namespace, partition: int, owners: Sequence[str], ttl_ms: int) -> Steps[list[RenewedRow]]:
-    """Renew every live lease that these owners (digests) hold in a partition; what is not listed was not."""
+def renew_owned(namespace: Namespace, partition: int, owners: Sequence[str], ttl_ms: int) -> Steps[list[RenewedRow]]:
+    """Renew every live lease that these owners (digests) hold in a partition; what is not listed was not.
+
+    Raises:
+        NamespaceMismatch: the partition's header is gone or changed.
+    """
     renewed: list[RenewedRow] = []
     start: OwnedStart | None = ("1", "-inf", "0")
     while start is not None:
-        rows, start = yield from _renew_owned_page(partition, owners, ttl_ms, start)
+        rows, start = yield from _renew_owned_page(namespace, partition, owners, ttl_ms, start)
         renewed += rows
     return renewed
 
 
 def _renew_owned_page(
-    partition: int, owners: Sequence[str], ttl_ms: int, start: OwnedStart
+    namespace: Namespace, partition: int, owners: Sequence[str], ttl_ms: int, start: OwnedStart
 ) -> Call[tuple[list[RenewedRow], OwnedStart | None]]:
     """Renew one page; the answer is its rows, and where the next page begins (None at the end).
 
@@ -114,12 +118,15 @@ def _renew_owned_page(
     """
 
     def decode(reply: list[Any]) -> tuple[list[RenewedRow], OwnedStart | None]:
+        if reply[0] != b"RENEWED":
+            raise refusal("", reply)
         width = len(RenewedRow.__struct_fields__)
         rows = [RenewedRow.read(reply[i : i + width]) for i in range(4, len(reply), width)]
         following = (reply[1].decode(), reply[2].decode(), reply[3].decode()) if reply[1] else None
         return rows, following
 
-    return Call("renew_owned", partition, [checked_ttl(ttl_ms), *start, *owners], decode, attempts=1)
+    args: list[Argument] = [namespace.uuid, checked_ttl(ttl_ms), *start, *owners]
+    return Call("renew_owned", partition, args, decode, attempts=1)
 
 
 def release(namespace: Namespace, lease: ProcessLease) -> Steps[None]:

@@ -9,6 +9,7 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
+from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.codec import decode_owner, decode_values, encode_owner, encode_values
 from lash_redis.registry.keys import owner_digest
 
@@ -25,15 +26,25 @@ def owner_args(owner: LeaseOwner) -> tuple[str, bytes]:
 
 
 def record_death(namespace: Namespace, owner: LeaseOwner, death: Death) -> Steps[None]:
-    """Record, in every partition, that this incarnation was seen to end (rule 2.5)."""
+    """Record, in every partition, that this incarnation was seen to end (rule 2.5).
+
+    Raises:
+        NamespaceMismatch: the header of a partition is gone or changed.
+    """
     for partition in range(namespace.partitions):
-        yield from _death_in(partition, owner, death)
+        yield from _death_in(namespace, partition, owner, death)
 
 
-def _death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
+def _death_in(namespace: Namespace, partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
     """Record a death in one partition; the answer is the death that stands there."""
-    args: list[Argument] = [*owner_args(owner), encode_values(death.status, death.by)]
-    return Call("record_death", partition, args, lambda reply: Death(*decode_values(reply[1])))
+    args: list[Argument] = [namespace.uuid, *owner_args(owner), encode_values(death.status, death.by)]
+
+    def decode(reply: list[Any]) -> Death:
+        if reply[0] != b"DONE":
+            raise refusal("", reply)
+        return Death(*decode_values(reply[1]))
+
+    return Call("record_death", partition, args, decode)
 
 
 def holders(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH) -> Call[list[Holder]]:

@@ -2,7 +2,7 @@
 -- needs:  no live lease of another   twice: the same owner finds its own live lease and extends it
 -- flags   none
 -- connections claim
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
 -- ARGV 7  losses at which a claim is refused, unless the row names its own limit
 -- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · MISMATCH

@@ -2,7 +2,7 @@
 -- needs:  the namespace's header  twice: the same number hands out the same rows, a lower one is stale
 -- flags   none
 -- connections claim
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 claim number   ARGV 5 count
 -- ARGV 6  ttl, ms   ARGV 7 token stem (a row's token is the stem and the row's number in the batch)
 -- ARGV 8.. (queue, number of lanes, lane..) x queues, in their order

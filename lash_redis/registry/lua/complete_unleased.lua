@@ -2,7 +2,7 @@
 -- needs:  the grantee's name      twice: the same fact by the same authority is answered as done
 -- flags   allow-oom
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  id   ARGV 2 state   ARGV 3 outcome   ARGV 4 grantee
 -- reply   DONE row · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row

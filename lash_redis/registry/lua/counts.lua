@@ -2,7 +2,7 @@
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  lane after which the page of lanes begins ('' at first)   ARGV 2 limit
 -- reply   COUNTS leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
 -- bound   lanes <= 500

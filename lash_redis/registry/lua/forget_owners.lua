@@ -2,7 +2,7 @@
 -- needs:  nothing                 twice: nothing is left to forget
 -- flags   allow-oom
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  age, ms   ARGV 2 limit
 -- reply   FORGOTTEN number
 -- bound   owners <= 500

@@ -2,7 +2,7 @@
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1.. ids
 -- reply   ROWS (row or '') x ids
 -- bound   rows <= 500

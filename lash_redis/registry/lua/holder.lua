@@ -2,7 +2,7 @@
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  digest
 -- reply   OWNERS (digest, owner, death or '') x found
 -- bound   1 owner

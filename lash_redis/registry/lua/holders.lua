@@ -2,7 +2,7 @@
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  digest after which the page begins ('' at first)   ARGV 2 limit
 -- reply   OWNERS (digest, owner, death or '') x found
 -- bound   owners <= 500

@@ -1,22 +1,22 @@
--- open: write the namespace's header if there is none, and answer the one that stands.
--- needs:  nothing                 twice: the first writer's header is answered again
--- flags   allow-oom
+-- open: write a partition's header while its namespace is being created, and answer the one that stands.
+-- needs:  no other keys in the partition   twice: the first writer's header is answered again
+-- flags   none
 -- connections calls
--- KEYS 1  partition prefix
--- ARGV 1  uuid to write   ARGV 2 partitions   ARGV 3 schema   ARGV 4 '1' to create, '0' to look only
--- reply   OPEN uuid partitions schema · ABSENT
+-- KEYS 1  partition header
+-- ARGV 1  uuid   ARGV 2 partitions   ARGV 3 schema   ARGV 4 '1' once every other partition has its header, else ''
+-- reply   OPEN uuid partitions schema ('1' once every partition has its header, else '') · MISMATCH
 -- bound   1 row
---- @include "partition"
 --- @include "planned_writes"
-local uuid, partitions, schema, create = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+--- @include "header_reply"
+local uuid, partitions, schema, whole = unpack(ARGV)
 
-local header = redis.call('HMGET', K .. 'hdr', 'uuid', 'partitions', 'schema')
-if header[1] then
-  return { 'OPEN', header[1], header[2], header[3] }
+local reply = header_reply()
+if not reply then
+  reply = { 'OPEN', uuid, partitions, schema, whole }
+  write_hash('hdr', 'uuid', uuid, 'partitions', partitions, 'schema', schema, 'sequence', '0', 'whole', whole)
+elseif whole ~= '' and reply[2] == uuid and reply[5] == '' then
+  reply[5] = whole
+  write_hash('hdr', 'whole', whole)
 end
-if not create then
-  return { 'ABSENT' }
-end
-write_hash('hdr', 'uuid', uuid, 'partitions', partitions, 'schema', schema, 'sequence', '0')
 commit()
-return { 'OPEN', uuid, partitions, schema }
+return reply

@@ -2,7 +2,7 @@
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  index (a lane's set, leases, uncertain, outside, asked, an owner's)   ARGV 2 score, ARGV 3 skip: the cursor
 --         at which the page starts   ARGV 4 highest score, or 'now'   ARGV 5 limit
 -- reply   ROWS score skip (row) x found; score '' at the end

@@ -2,7 +2,7 @@
 -- needs:  the holder as observed  twice: the same owner finds its own live lease and extends it
 -- flags   none
 -- connections claim
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
 -- ARGV 7  losses at which a claim is refused, unless the row names its own limit
 -- ARGV 8  observed owner digest   ARGV 9 observed owner   ARGV 10 observed token   ARGV 11 observed fence

@@ -1,16 +1,20 @@
 -- record_death: record that this incarnation is dead, by whoever saw it end; its batch claims are stale from now on.
--- needs:  to have seen it end     twice: the first record stands
+-- needs:  to have seen it end, and the namespace's header   twice: the first record stands
 -- flags   allow-oom
 -- connections control
--- KEYS 1  partition prefix
--- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 death (status and by whom)
--- reply   DONE death
+-- KEYS 1  partition header
+-- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 death (status and by whom)
+-- reply   DONE death · MISMATCH
 -- bound   1 owner
 --- @include "partition"
 --- @include "planned_writes"
+--- @include "namespace_is"
 --- @include "remember_owner"
-local digest, owner, death = ARGV[1], ARGV[2], ARGV[3]
+local uuid, digest, owner, death = unpack(ARGV)
 
+if not namespace_is(uuid) then
+  return { 'MISMATCH' }
+end
 local known = redis.call('HGET', K .. 'dead', digest)
 if known then
   return { 'DONE', known }

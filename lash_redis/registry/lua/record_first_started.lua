@@ -2,7 +2,7 @@
 -- needs:  no live lease of another   twice: a second writer gets the record as it stands
 -- flags   none
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  id   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 started at, ms
 -- reply   DONE row · HELD lease · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row

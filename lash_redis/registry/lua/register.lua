@@ -2,7 +2,7 @@
 -- needs:  the namespace's header  twice: the same content answers as known, other content is a conflict
 -- flags   none
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, number of further fields,
 --         (field, value) x further fields) x rows
 -- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id.. · MISMATCH

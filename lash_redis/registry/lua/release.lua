@@ -2,7 +2,7 @@
 -- needs:  the leases, live or lapsed   twice: a stale token or fence moves nothing
 -- flags   allow-oom
 -- connections control
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  owner digest   ARGV 2.. (id, token, fence) x rows
 -- reply   RELEASED ('1' given back, '0' stale) x rows
 -- bound   rows <= 500

@@ -2,7 +2,7 @@
 -- needs:  the live leases         twice: the expiry is only moved again
 -- flags   allow-oom
 -- connections control
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  owner digest   ARGV 2 ttl, ms   ARGV 3.. (id, token, fence) x rows
 -- reply   RENEWED (expires or '') x rows
 -- bound   rows <= 500

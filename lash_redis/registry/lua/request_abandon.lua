@@ -2,7 +2,7 @@
 -- needs:  started owner-bound or externally owned work   twice: the first request stands
 -- flags   allow-oom
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  id   ARGV 2 request
 -- reply   DONE row · NOTHING · UNKNOWN · TERMINAL state
 -- bound   1 row

@@ -2,7 +2,7 @@
 -- needs:  the facts as observed   twice: a fact that stands is answered as done; anything else as changed
 -- flags   allow-oom
 -- connections control
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1.. (one row's values, in this order) x rows
 --         id
 --         action: fact, queue or uncertain

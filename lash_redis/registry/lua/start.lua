@@ -2,7 +2,7 @@
 -- needs:  the live lease          twice: the token that started it is answered again, whatever came since
 -- flags   none
 -- connections control
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  id   ARGV 2 owner digest   ARGV 3 token   ARGV 4 fence
 -- reply   DONE row · STARTED_BY owner · LOST · UNKNOWN · TERMINAL state · AUTHORITY
 -- bound   1 row

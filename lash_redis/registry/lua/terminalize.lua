@@ -2,7 +2,7 @@
 -- needs:  the live leases         twice: the same fact is answered as done
 -- flags   allow-oom
 -- connections control
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  owner digest   ARGV 2 '1' to answer the row   ARGV 3.. (id, token, fence, state, outcome) x rows
 -- reply   TERMINALIZED (DONE · UNKNOWN · TERMINAL · AUTHORITY · LOST) x rows, then the row of the only one if asked
 -- bound   rows <= 500

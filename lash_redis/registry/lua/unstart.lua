@@ -2,7 +2,7 @@
 -- needs:  no code entered, live leases   twice: the token has no start any more, and nothing changes
 -- flags   allow-oom
 -- connections control
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  owner digest   ARGV 2.. (id, token, fence) x rows
 -- reply   UNSTARTED (DONE · STALE · LOST · UNKNOWN · TERMINAL) x rows
 -- bound   rows <= 500

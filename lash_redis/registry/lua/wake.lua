@@ -2,7 +2,7 @@
 -- needs:  nothing                 twice: another worker is woken, which finds nothing
 -- flags   allow-oom
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  lane
 -- reply   DONE
 -- bound   16 workers

@@ -2,7 +2,7 @@
 -- needs:  nothing                 twice: the client is noted once
 -- flags   allow-oom
 -- connections calls
--- KEYS 1  partition prefix
+-- KEYS 1  partition header
 -- ARGV 1  client's channel   ARGV 2.. ids
 -- reply   ROWS (row or '') x ids
 -- bound   rows <= 500, clients told <= 32 a row, the latest (any other sees the end in its next slow read)

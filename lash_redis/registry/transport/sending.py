@@ -95,9 +95,9 @@ class Sender:
         await self._connections.aclose()
 
     async def _answer_to(self, call: Call[T]) -> T:
-        script, prefix = load_all()[call.script], self.target.namespace.prefix(call.partition)
+        script, header = load_all()[call.script], self.target.namespace.header_key(call.partition)
         shebang = self.server is not None and self.server.takes_shebang
-        once = functools.partial(self.transport.run, script, prefix, call.args, shebang=shebang)
+        once = functools.partial(self.transport.run, script, header, call.args, shebang=shebang)
         return call.decode(await self._repeated(once, call.attempts))
 
     async def _repeated(self, once: Callable[[], Awaitable[T]], attempts: int) -> T:

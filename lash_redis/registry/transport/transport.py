@@ -17,7 +17,7 @@ class Transport:
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
 
-    async def run(self, script: Script, prefix: str, args: Sequence[Any], *, shebang: bool) -> list[Any]:
+    async def run(self, script: Script, header: str, args: Sequence[Any], *, shebang: bool) -> list[Any]:
         """Run one transition in one partition, by its SHA; send the source if the server has forgotten it (rule 8.11).
 
         Raises:
@@ -29,9 +29,9 @@ class Transport:
         sha, source = (script.shebang_sha, script.shebang_source) if shebang else (script.sha, script.source)
         try:
             try:
-                return await execute(kind, "EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-any-return]
+                return await execute(kind, "EVALSHA", sha, 1, header, *args)  # type: ignore[no-any-return]
             except redis.exceptions.NoScriptError:
-                return await execute(kind, "EVAL", source, 1, prefix, *args)  # type: ignore[no-any-return]
+                return await execute(kind, "EVAL", source, 1, header, *args)  # type: ignore[no-any-return]
         except redis.RedisError as error:
             raise translated(script.name, error) from error
 
