@@ -2,7 +2,8 @@
 
 SIGTERM or Ctrl-C drains: work that runs may finish within the grace, the rest is given back, settled or reported. A
 second one, a second later or more, shortens the grace to nothing and still drains. Exit code 0: drained (the report on
-standard output says what was abandoned); 4: something had to be left; 1: a fault; 2: bad settings, or nothing to run.
+standard output, one line of JSON, says what was abandoned); 4: something had to be left; 1: a fault, or no worker
+process ever became ready; 2: bad settings, or nothing to run. A report that cannot be written changes no exit code.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from lash_redis.core.errors import LashError
 from lash_redis.core.fields import Field
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lash_redis.pool.supervisor import PoolEnd
 
 _BAD_SETTINGS = 2
+_LAST_LINES_S = 0.2
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,21 +48,34 @@ def run(args: argparse.Namespace) -> int:
             "lash-redis: a pool runs on Linux, or on macOS for development; on Windows only clients do", file=sys.stderr
         )
         return _BAD_SETTINGS
-    from lash_redis.pool import signals
+    from lash_redis.pool import signals, streams
 
     signals.block_signals()  # until the pool handles them: the kernel drops a signal that pid 1 does not handle yet
+    closed = streams.hold_standard_streams()  # before anything else opens a file
+    sys.stderr = cast("TextIO", streams.background_stderr())
     import asyncio
 
     from lash_redis.pool.logs import log_to_stderr
-    from lash_redis.pool.supervisor import Supervisor
 
     try:
         settings = settings_of(args)
     except LashError as error:
         print(f"lash-redis: {error}", file=sys.stderr)
+        streams.background_stderr().finish(_LAST_LINES_S)
         return _BAD_SETTINGS
     log_to_stderr()
-    return _told(asyncio.run(Supervisor(settings, lambda line: print(line, file=sys.stderr, flush=True)).run()))
+    return asyncio.run(_run_pool(settings, can_report=streams.STDOUT not in closed))
+
+
+async def _run_pool(settings: PoolSettings, *, can_report: bool) -> int:
+    from lash_redis.pool.streams import background_stderr, exit_within
+    from lash_redis.pool.supervisor import Supervisor
+
+    supervisor = Supervisor(settings, lambda line: background_stderr().write(f"{line}\n"))
+    end = await supervisor.run()
+    _tell(end, supervisor.drain.telling_s, can_report=can_report)
+    exit_within(_LAST_LINES_S, end.exit_code)  # a name that does not resolve keeps a thread for as long as it likes
+    return end.exit_code
 
 
 def settings_of(args: argparse.Namespace) -> PoolSettings:
@@ -93,14 +108,22 @@ def _add_setting(parser: argparse.ArgumentParser, field: Field[Setting]) -> None
     )
 
 
-def _told(end: PoolEnd) -> int:
+def _tell(end: PoolEnd, within_s: float, *, can_report: bool) -> None:
+    """Write the report on standard output, and on standard error why the pool ended if it was not asked to."""
     import msgspec
 
+    from lash_redis.pool.streams import STDOUT, BackgroundWriter, background_stderr
+
+    stderr = background_stderr()
     if end.text:
-        print(f"lash-redis: {end.text}", file=sys.stderr)
-    else:
-        print(msgspec.json.encode(end.report).decode(), flush=True)
-    return end.exit_code
+        stderr.write(f"lash-redis: {end.text}\n")
+    if end.report is not None:
+        report, stdout = msgspec.json.encode(end.report).decode(), BackgroundWriter(STDOUT)
+        if can_report:
+            stdout.write(f"{report}\n")
+        if not (can_report and stdout.finish(within_s)):
+            stderr.write(f"lash-redis: the report could not be written to standard output: {report}\n")
+    stderr.finish(_LAST_LINES_S)
 
 
 def _ms(text: str) -> int:

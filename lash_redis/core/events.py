@@ -167,6 +167,25 @@ class PoolDied(Event, frozen=True, tag="pool.died"):
     status: str
 
 
+class PoolFault(Event, frozen=True, tag="pool.fault"):
+    """A part of the pool failed; it is started again, or the pool ends with 1."""
+
+    level: ClassVar[int] = logging.ERROR
+    repeats_by: ClassVar[str] = "part"
+
+    part: str
+    reason: str
+
+
+class PoolReleaseDiffers(Event, frozen=True, tag="pool.release_differs"):
+    """The package was changed on disk under a running supervisor; start the pool anew."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    supervisor: str
+    worker: str
+
+
 class PoolReaped(Event, frozen=True, tag="pool.reaped"):
     """The death of a worker process is recorded and its work is settled."""
 

@@ -81,7 +81,7 @@ class Child:
         self._worker = Worker(
             registry, self._lash.tasks, owner, renewal=self._renewal, **msgspec.structs.asdict(start.settings)
         )
-        self._pipe.send(messages.Hello(owner, location))
+        self._pipe.send(messages.Hello(owner, location, messages.RELEASE))
 
     async def _refuse(self, error: Exception) -> int:
         fatal = messages.fatal_for(error)
@@ -103,7 +103,7 @@ class Child:
 
     async def _report(self, report: DrainReport, fault: Exception | None) -> int:
         still_running = [left.process_id for left in report.deferred if left.reason == STILL_RUNNING]
-        self._pipe.send(messages.Report(report, still_running))
+        self._pipe.send(messages.Report(report, still_running, is_fault=fault is not None))
         await self._pipe.flush()
         if still_running:
             await self._supervisor_gone.wait()  # the supervisor kills this OS process and finishes the drain

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.events import WorkerUnavailable
+from lash_redis.core.subscribers import emit
+from lash_redis.core.timing import within
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
 from lash_redis.embedded.folders import data_folder, is_prepared, server_url
+from lash_redis.pool.background import in_background
 from lash_redis.pool.messages import RegistryLocation
 from lash_redis.registry.registry import ProcessRegistry
+
+_CLOSE_MS = 100  # a server that hangs may keep a connection open for longer
 
 
 def location_of(registry: ProcessRegistry) -> RegistryLocation:
@@ -55,6 +62,7 @@ class PoolConnection:
         self._registry: ProcessRegistry | None = None
         self._embedded: EmbeddedServer | None = None
         self._opening = asyncio.Lock()
+        self._reviving: asyncio.Future[None] | None = None
 
     @property
     def registry(self) -> ProcessRegistry:
@@ -83,7 +91,7 @@ class PoolConnection:
                     raise SettingsError("this worker process has another server or namespace than the pool")
                 return False
             if location.embedded is not None and self._embedded is None:
-                self._embedded = await asyncio.to_thread(open_embedded, data=Path(location.embedded))
+                self._embedded = await in_background(partial(open_embedded, data=Path(location.embedded)))
             registry = self._make_registry(location)
             try:
                 await registry.open()
@@ -93,15 +101,26 @@ class PoolConnection:
             self._registry, self._location = registry, location
             return True
 
-    async def revive_server(self) -> None:
-        """Start the embedded server again if its guardian was killed. A server of another kind is left alone."""
-        if self._embedded is not None:
-            with suppress(LashError):
-                await asyncio.to_thread(self._embedded.ensure_answering)
+    def revive_server(self) -> None:
+        """Begin to start the embedded server again, in case its guardian was killed, unless that is under way.
+
+        A server of another kind is left alone. Nothing waits for this: a server that hangs takes long to answer.
+        """
+        if self._embedded is not None and (self._reviving is None or self._reviving.done()):
+            self._reviving = asyncio.ensure_future(self._revive(self._embedded))
+
+    async def _revive(self, embedded: EmbeddedServer) -> None:
+        try:
+            await in_background(embedded.ensure_answering)
+        except (LashError, OSError, RuntimeError) as error:
+            emit(WorkerUnavailable(operation="revive", reason=str(error)))
 
     async def aclose(self) -> None:
         """Close the registry, then stop being a user of the embedded server."""
+        if self._reviving is not None:
+            self._reviving.cancel()
         if self._registry is not None:
-            await self._registry.aclose()
+            with suppress(TimeoutError):
+                await within(_CLOSE_MS, self._registry.aclose())
         if self._embedded is not None:
             self._embedded.close()

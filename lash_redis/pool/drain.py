@@ -11,9 +11,12 @@ from lash_redis.worker.settings import WorkerSettings
 
 T = TypeVar("T")
 
-# The margin of ``must_allow_s``, 3 s, covers both of these and the end of the supervisor's own OS process.
+# The margin of ``must_allow_s``, 3 s, covers all of these.
 _WORKER_EXTRA_MS = 1_250  # a worker process may exceed its phases by this: its last calls may begin at their very end
 FINISH_MS = 1_250  # the supervisor may take this long after that
+_LEAVE_MS = 300  # of ``must_allow_s``, for the end of the supervisor's own OS process
+_LEAST_TELLING_S = 0.1
+_MOST_TELLING_S = 2.0
 
 _POLL_S = 0.25
 
@@ -24,6 +27,7 @@ class PoolDrain:
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._workers_end_at_ms: int | None = None
+        self._must_end_at_ms: int | None = None
         self.begun = asyncio.Event()
         self.hurried = False
 
@@ -35,7 +39,9 @@ class PoolDrain:
     def begin(self) -> None:
         """Begin the drain."""
         if not self.has_begun:
-            self._workers_end_at_ms = boottime_ms() + self._settings.grace_ms + self._after_grace_ms()
+            now_ms = boottime_ms()
+            self._workers_end_at_ms = now_ms + self._settings.grace_ms + self._after_grace_ms()
+            self._must_end_at_ms = now_ms + self._settings.must_allow_s * 1000 - _LEAVE_MS
             self.begun.set()
 
     def hurry(self) -> None:
@@ -62,6 +68,12 @@ class PoolDrain:
     def finish_ms(self) -> int:
         """How long the supervisor may take to finish a drain that it cut short, ms."""
         return int(min(FINISH_MS, self._left_ms(FINISH_MS)))
+
+    @property
+    def telling_s(self) -> float:
+        """Seconds that the report may take to be written: what is left of the time that the pool asked for."""
+        left_ms = 0 if self._must_end_at_ms is None else self._must_end_at_ms - boottime_ms()
+        return min(max(left_ms / 1000, _LEAST_TELLING_S), _MOST_TELLING_S)
 
     def _left_ms(self, extra_ms: int = 0) -> float:
         if self._workers_end_at_ms is None:

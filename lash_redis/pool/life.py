@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
 from lash_redis.core.errors import LashError, RegistryUnavailable
-from lash_redis.core.events import PoolDied, PoolReaped, PoolSpawned, WorkerUnavailable
+from lash_redis.core.events import PoolDied, PoolFault, PoolReaped, PoolSpawned, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import emit
@@ -23,12 +24,15 @@ from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.osprocess import Spawn
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.settings import PoolSettings
+from lash_redis.pool.watch import described
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.lease_keeper import Renewal
 
 EXIT_TIMEOUT_S = 5.0  # for one that has reported, or closed its pipe, and does not exit
 LOADING_TIMEOUT_S = 1.0  # for one that is still loading user code when the pool drains: it has claimed nothing
+# How one that has reported may end. Python exits with 120 if what user code printed cannot be written at the end.
+_IN_ORDER = ("exit 0", f"exit {messages.DEFERRED}", "exit 120")
 
 _decoder: msgspec.msgpack.Decoder[messages.ToSupervisor] = msgspec.msgpack.Decoder(messages.ToSupervisor)
 
@@ -44,8 +48,11 @@ class Pool(Protocol):
     def on_registry_opened(self, registry: ProcessRegistry) -> None:
         """Take notice that the pool's registry was opened just now."""
 
-    def on_cannot_start(self, fatal: messages.Fatal) -> None:
-        """Take notice that a worker process cannot start."""
+    def on_ready(self, release: str) -> None:
+        """Take notice that a worker process claims, and of which release of this package it is."""
+
+    def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
+        """Take notice that a worker process has ended, and how many in a row of its slot never became ready."""
 
 
 class LifeEnd(msgspec.Struct, frozen=True):
@@ -88,6 +95,7 @@ class Life:
         self._killing: asyncio.Task[None] | None = None
         self._owner: LeaseOwner | None = None  # set once it may claim
         self._ready_at_ms: int | None = None
+        self._release = ""
         self._report: messages.Report | None = None
         self._fatal: messages.Fatal | None = None
         self._kill_reason = ""  # empty unless the supervisor killed it
@@ -136,9 +144,11 @@ class Life:
     def _on_message(self, message: messages.ToSupervisor) -> None:
         match message:
             case messages.Hello():
-                self._admitting = asyncio.get_running_loop().create_task(self._admit(message))
+                self._release = message.release
+                self._admitting = self._watched(self._admit(message))
             case messages.Ready():
                 self._ready_at_ms = boottime_ms()
+                self._pool.on_ready(self._release)
             case messages.Fatal():
                 self._fatal = message
             case messages.Report():
@@ -165,7 +175,7 @@ class Life:
                 failures += 1
                 emit(WorkerUnavailable(operation="open", reason=str(error)))
                 await sleep(backoff(failures, 0.1, 2.0))
-            except (LashError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - it would wait for ever for a supervisor that has given up
                 self._fatal = messages.fatal_for(error)
                 self._process.kill()
                 return
@@ -197,13 +207,17 @@ class Life:
         lived_ms = None if self._ready_at_ms is None else boottime_ms() - self._ready_at_ms
         end = LifeEnd(status, lived_ms, report, self._is_fault(status), self._fatal)
         if end.is_fault:
-            why = f": {self._fatal.text}" if self._fatal is not None else ""
+            why = (
+                f": {self._fatal.text}"
+                if self._fatal is not None
+                else f": {self._kill_reason}" * bool(self._kill_reason)
+            )
             emit(PoolDied(slot=self._slot, pid=self.pid, status=f"{status}{why}"))
         return await self._record_and_settle(end)
 
     def _is_fault(self, status: str) -> bool:
         if self._report is not None:
-            return not self._kill_reason and status not in ("exit 0", f"exit {messages.DEFERRED}")
+            return self._report.is_fault or not (self._kill_reason or status in _IN_ORDER)
         if self._pool.drain.has_begun:
             return self._owner is not None and not self._kill_reason
         return True
@@ -240,9 +254,18 @@ class Life:
     def _kill_after(self, seconds: float, why: str) -> None:
         if self._killing is not None:
             self._killing.cancel()
-        self._killing = asyncio.get_running_loop().create_task(self._kill(seconds, why))
+        self._killing = self._watched(self._kill(seconds, why))
 
     async def _kill(self, seconds: float, why: str) -> None:
         await sleep(seconds)
         self._kill_reason = why
         self._process.kill()
+
+    def _watched(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self._tell_of_fault)
+        return task
+
+    def _tell_of_fault(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            emit(PoolFault(part=f"slot {self._slot}", reason=described(error)))

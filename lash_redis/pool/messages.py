@@ -14,6 +14,9 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import get_args
+
 import msgspec
 
 from lash_redis.core.errors import LashError, RegistryUnavailable
@@ -47,6 +50,10 @@ class RegistryLocation(msgspec.Struct, frozen=True):
     allow_unsafe_server: bool = False
     embedded: str | None = None
 
+    def __repr__(self) -> str:
+        """Show it without the URL, in which a password may stand."""
+        return f"RegistryLocation(namespace={self.namespace!r}, partitions={self.partitions!r})"
+
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
     """Tell a worker process which owner and incarnation it is, and which ``Lash`` it serves (``MODULE:ATTR``)."""
@@ -55,6 +62,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     owner_id: str
     incarnation_id: str
     settings: WorkerSettings
+    tasks: tuple[str, ...] = ()  # the names of those to serve; none: all of the ``Lash``
 
 
 class Go(msgspec.Struct, frozen=True, tag="go"):
@@ -80,6 +88,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
     owner: LeaseOwner
     location: RegistryLocation = msgspec.field(name="place")  # as a supervisor of the release before knows it
+    release: str = "older"  # of its package, which may have been upgraded on disk under a running supervisor
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -92,10 +101,12 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     Attributes:
         report: of the drain.
         still_running: ids of work whose thread does not stop; the supervisor kills the worker process and settles it.
+        is_fault: it drained because of a fault.
     """
 
     report: DrainReport
     still_running: list[str] = []
+    is_fault: bool = False
 
 
 class Fatal(msgspec.Struct, frozen=True, tag="fatal"):
@@ -116,9 +127,19 @@ def fatal_for(error: Exception) -> Fatal:
     return Fatal(str(error) if isinstance(error, LashError) else repr(error), code)
 
 
+def _release() -> str:
+    try:
+        return metadata.version("lash-redis")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+RELEASE = _release()
+
 ToWorker = Start | Go | Renewed | Drain | Hurry
 ToSupervisor = Hello | Ready | Report | Fatal
 
+_KINDS = {kind.__struct_config__.tag for kind in get_args(ToWorker | ToSupervisor)}
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -126,6 +147,15 @@ def frame(message: ToWorker | ToSupervisor) -> bytes:
     """Return the bytes of a message with its length before it."""
     body = _encoder.encode(message)
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+def unknown_kind(body: bytes) -> str | None:
+    """Return the kind that a message names if this release knows no such message, else None."""
+    try:
+        kind = msgspec.msgpack.decode(body)["type"]
+    except (msgspec.DecodeError, TypeError, KeyError):
+        return None
+    return None if kind in _KINDS or not isinstance(kind, str) else kind
 
 
 class FrameReader:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import msgspec
 
-from lash_redis.core.errors import LashError
-from lash_redis.pool.messages import FrameReader, ToSupervisor, ToWorker, frame
+from lash_redis.core.events import PoolFault
+from lash_redis.core.subscribers import emit
+from lash_redis.pool.messages import FrameReader, ToSupervisor, ToWorker, frame, unknown_kind
+from lash_redis.pool.watch import described
 
 T = TypeVar("T", bound=ToSupervisor | ToWorker)
 
@@ -108,16 +111,29 @@ class Pipe(Generic[T]):
         except OSError:
             received = b""
         try:
-            bodies = self._frames.feed(received)
-            messages = [self._decoder.decode(body) for body in bodies]
-        except (LashError, msgspec.DecodeError):
+            for body in self._frames.feed(received):
+                self._take(body)
+        except Exception as error:  # noqa: BLE001 - an event loop would only log it, and go on without the message
+            emit(PoolFault(part="pipe", reason=f"it is closed: {described(error)}"))
+            with suppress(OSError):
+                self._end.shutdown(socket.SHUT_RDWR)  # the other side shall not wait for what is not read any more
             self._end_reading()
             return False
-        for message in messages:
-            self._on_message(message)
         if not received:
             self._end_reading()
         return bool(received)
+
+    def _take(self, body: bytes) -> None:
+        try:
+            message = self._decoder.decode(body)
+        except msgspec.ValidationError:
+            kind = unknown_kind(body)
+            if kind is None:
+                raise
+            # The other side is of another release; what both know goes on.
+            emit(PoolFault(part="pipe", reason=f"a message of an unknown kind is left alone: {kind!r}"))
+            return
+        self._on_message(message)
 
     def _end_reading(self) -> None:
         if not self._has_ended:

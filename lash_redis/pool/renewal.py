@@ -8,7 +8,7 @@ the call was sent: its trust counts from then (rule 6.1). A worker process whose
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn, Protocol
 
 from lash_redis.core.errors import LashError
@@ -47,7 +47,7 @@ class Renewer:
         registry: ProcessRegistry,
         living: Callable[[], Iterable[LivingWorker]],
         ttl_ms: int,
-        on_outage: Callable[[], Awaitable[None]],
+        on_outage: Callable[[], object],
     ) -> None:
         self._registry = registry
         self._living = living
@@ -55,18 +55,18 @@ class Renewer:
         self._on_outage = on_outage
 
     async def run(self) -> NoReturn:
-        """Renew every third of the TTL, ± 10 %, and sooner while the server does not answer."""
+        """Renew now, then every third of the TTL, ± 10 %, and sooner while the server does not answer."""
         failures = 0
         while True:
-            tick_s = jittered(self._ttl_ms / 3000, 0.1)
-            await sleep(min(tick_s, backoff(failures, 0.05, 0.5)) if failures else tick_s)
             try:
                 await self.step()
                 failures = 0
             except LashError as error:
                 failures += 1
                 emit(WorkerUnavailable(operation="renew", reason=str(error)))
-                await self._on_outage()
+                self._on_outage()
+            tick_s = jittered(self._ttl_ms / 3000, 0.1)
+            await sleep(min(tick_s, backoff(failures, 0.05, 0.5)) if failures else tick_s)
 
     async def step(self) -> None:
         """Renew once in each partition.

@@ -43,6 +43,7 @@ class Slot:
         self._name = name
         self._spawn = spawn
         self._delay = RestartDelay()
+        self._failed_starts = 0
         self.life: Life | None = None
 
     async def run(self) -> LifeEnd:
@@ -50,8 +51,8 @@ class Slot:
         drain = self._pool.drain
         while True:
             end = await self._run_life()
-            if end.fatal is not None:
-                self._pool.on_cannot_start(end.fatal)
+            self._failed_starts = self._failed_starts + 1 if end.lived_ms is None else 0
+            self._pool.on_life_end(end, self._failed_starts)
             if drain.has_begun:
                 return end
             with suppress(TimeoutError):

@@ -6,14 +6,13 @@ It is one event loop in the main thread of an OS process that never imports user
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import os
 import signal
 from collections.abc import Callable
 
 import msgspec
 
-from lash_redis.core.events import PoolDrained, PoolSignal, PoolStarted
+from lash_redis.core.events import PoolDrained, PoolFault, PoolReleaseDiffers, PoolSignal, PoolStarted
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
@@ -22,12 +21,15 @@ from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.deaths import merged
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import Life, LifeEnd
-from lash_redis.pool.messages import DEFERRED, FAULT, Fatal
+from lash_redis.pool.messages import DEFERRED, FAULT, RELEASE, Fatal
 from lash_redis.pool.osprocess import Spawn, reap_orphans, spawn
 from lash_redis.pool.renewal import Renewer
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.pool.signals import DrainStep, SignalCounter, signals_handled
 from lash_redis.pool.slot import Slot
+from lash_redis.pool.starts import Starts
+from lash_redis.pool.streams import stacks_of_threads
+from lash_redis.pool.watch import described, keep_running
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.services import Services
 
@@ -39,12 +41,12 @@ class PoolEnd(msgspec.Struct, frozen=True):
 
     Attributes:
         exit_code: of the pool (rule 7.5).
-        report: of its drain.
-        text: why it could not start, empty if it could.
+        report: of its drain, None if it never had anything to drain.
+        text: why it ended without having been asked to, empty if it was.
     """
 
     exit_code: int
-    report: DrainReport
+    report: DrainReport | None
     text: str = ""
 
 
@@ -53,11 +55,11 @@ def pool_end(ends: list[LifeEnd], fatal: Fatal | None) -> PoolEnd:
 
     Args:
         ends: how each of its slots ended.
-        fatal: why it could not start, None if it could.
+        fatal: why it could not start or go on, None if it could.
     """
     report = merged(*(end.report for end in ends))
     if fatal is not None:
-        return PoolEnd(fatal.exit_code, report, fatal.text)
+        return PoolEnd(fatal.exit_code, None if report == DrainReport() else report, fatal.text)
     if any(end.is_fault for end in ends):
         return PoolEnd(FAULT, report)
     return PoolEnd(DEFERRED if report.deferred else 0, report)
@@ -72,7 +74,7 @@ class Supervisor:
         start: starts a worker process; a simulation passes another function.
     """
 
-    def __init__(self, settings: PoolSettings, announce: Callable[[str], None], start: Spawn = spawn) -> None:
+    def __init__(self, settings: PoolSettings, announce: Callable[[str], object], start: Spawn = spawn) -> None:
         self.settings = settings
         self.supervisor = LeaseOwner.local_process(settings.owner_id("supervisor"), new_incarnation_id())
         self.connection = PoolConnection()
@@ -80,7 +82,9 @@ class Supervisor:
         self._announce = announce
         self._signals = SignalCounter()
         self._slots = [Slot(self, str(number + 1), start) for number in range(settings.workers)]
-        self._services = Services(tuple, lambda: None, lambda _fault: self._drain())
+        self._services = Services(tuple, lambda: None, self._on_fault)
+        self._starts = Starts()
+        self._other_releases: set[str] = set()
         self._fatal: Fatal | None = None
 
     async def run(self) -> PoolEnd:
@@ -96,35 +100,35 @@ class Supervisor:
             )
             try:
                 async with self._services:
-                    end = pool_end(await self._run_slots(), self._fatal)
+                    ends = await asyncio.gather(*map(self._run_slot, self._slots))
             finally:
                 await self.connection.aclose()
-            if self._services.fault is not None:
-                raise self._services.fault
+        end = pool_end(ends, self._fatal or self._starts.fatal)
+        report = end.report or DrainReport()
         emit(
             PoolDrained(
-                abandoned=end.report.abandoned,
-                deferred=end.report.deferred,
-                released=end.report.released,
-                finished=end.report.finished,
+                abandoned=report.abandoned,
+                deferred=report.deferred,
+                released=report.released,
+                finished=report.finished,
             )
         )
         return end
 
-    async def _run_slots(self) -> list[LifeEnd]:
-        """Return how each slot ended. After a bug in one slot the others drain before its error is raised."""
-        ends = await asyncio.gather(*map(self._run_slot, self._slots), return_exceptions=True)
-        faults = [end for end in ends if isinstance(end, BaseException)]
-        if faults:
-            raise faults[0]
-        return [end for end in ends if isinstance(end, LifeEnd)]
-
     async def _run_slot(self, slot: Slot) -> LifeEnd:
+        """Return how a slot ended. After a bug in one slot the others drain."""
         try:
             return await slot.run()
-        except BaseException:
-            self._drain()
-            raise
+        except Exception as error:  # noqa: BLE001 - a bug, which must not leave the other slots alone
+            self._on_fault(error)
+            return LifeEnd("not known", is_fault=True)
+
+    def _on_fault(self, fault: BaseException) -> None:
+        """Leave in order rather than go on without a part, and say why."""
+        if self._fatal is None:
+            self._fatal = Fatal(f"the pool ended by a fault: {described(fault)}", FAULT)
+        emit(PoolFault(part="pool", reason=described(fault)))
+        self._drain()
 
     # ── what its worker processes report ───────────────────────────────────────────────────────────────────────────
 
@@ -132,7 +136,7 @@ class Supervisor:
         """Begin to renew, before any worker process may claim, and announce the pool."""
         worker = self.settings.worker
         renewer = Renewer(registry, self._renewed_lives, worker.lease_ttl_ms, self.connection.revive_server)
-        self._services.start(renewer.run())
+        self._services.start(keep_running("renewal", renewer.run))
         server = registry.server
         self._announce(
             f"pool {os.getpid()}: {self.settings.workers} worker processes for {','.join(worker.queues)} of namespace "
@@ -141,10 +145,17 @@ class Supervisor:
             f"allow {worker.must_allow_s} s when you stop it"
         )
 
-    def on_cannot_start(self, fatal: Fatal) -> None:
-        """Give up if the registry was never opened; otherwise the slot starts another one, as after a crash."""
-        if not self.connection.is_open and self._fatal is None:
-            self._fatal = fatal
+    def on_ready(self, release: str) -> None:
+        """Take notice that a worker process claims."""
+        self._starts.on_ready()
+        if release != RELEASE and release not in self._other_releases:
+            self._other_releases.add(release)
+            emit(PoolReleaseDiffers(supervisor=RELEASE, worker=release))
+
+    def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
+        """Give up if no worker process of this pool can start; otherwise the slot starts another one."""
+        self._starts.on_life_end(end, failed_starts, is_open=self.connection.is_open)
+        if self._starts.is_hopeless:
             self._drain()
 
     def _lives(self) -> list[Life]:
@@ -161,7 +172,7 @@ class Supervisor:
             return
         emit(PoolSignal(signal=number.name, grace_ms=self.settings.worker.grace_ms if step is DrainStep.BEGIN else 0))
         if number is signal.SIGQUIT:
-            faulthandler.dump_traceback()
+            self._announce(stacks_of_threads())
             for life in self._lives():
                 life.show_stacks()
         self._drain(hurry=step is DrainStep.HURRY or number is signal.SIGQUIT)

@@ -147,9 +147,10 @@ class RunningPool:
         environment.pop("LASH_REDIS_URL", None)
         if url is not None:
             environment["LASH_REDIS_URL"] = url
-        how = {"stdin": subprocess.DEVNULL, "start_new_session": True} | how
         with self._log.open("w") as log, self._out.open("w") as out:
-            self.started = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=log, **how)
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": log}
+            how = streams | {"start_new_session": True} | how
+            self.started: subprocess.Popen[bytes] = subprocess.Popen(command, cwd=folder, env=environment, **how)
         self.supervisor = psutil.Process(self.started.pid)
 
     @property

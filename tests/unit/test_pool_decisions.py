@@ -19,7 +19,8 @@ from lash_redis.pool.messages import Fatal
 from lash_redis.pool.osprocess import status_text
 from lash_redis.pool.signals import DrainStep, SignalCounter
 from lash_redis.pool.slot import RestartDelay, Slot
-from lash_redis.pool.supervisor import pool_end
+from lash_redis.pool.starts import Starts
+from lash_redis.pool.supervisor import PoolEnd, pool_end
 from lash_redis.worker.settings import WorkerSettings
 from tests.repo.tree import ROOT
 
@@ -76,6 +77,9 @@ async def test_no_worker_process_is_started_if_the_drain_begins_as_the_delay_end
 
         def __init__(self) -> None:
             self.drain = drain
+
+        def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
+            """Do nothing."""
 
     class OneLife(Slot):
         """A slot in which each life ends at once. The drain begins right after the delay, which is 0 s, has passed."""
@@ -164,6 +168,54 @@ def test_reports_are_merged() -> None:
 def test_the_exit_code_says_what_became_of_the_drain(ends: list[LifeEnd], fatal: Fatal | None, code: int) -> None:
     """0: drained, even if something was abandoned. 4: something was deferred. 1: a fault. 2: it could not start."""
     assert pool_end(ends, fatal).exit_code == code
+
+
+FAILED = LifeEnd("exit 0", is_fault=True)
+
+
+def test_a_pool_none_of_whose_worker_processes_becomes_ready_gives_up() -> None:
+    """Five in a row in one slot, whatever their exit status, are enough to know. The exit code is 1, never 0."""
+    starts = Starts()
+    for tries in range(1, 5):
+        starts.on_life_end(FAILED, tries, is_open=True)
+        assert not starts.is_hopeless
+        assert starts.fatal is not None
+
+    starts.on_life_end(FAILED, 5, is_open=True)
+
+    assert starts.is_hopeless
+    assert pool_end([LifeEnd("not started again")], starts.fatal) == PoolEnd(
+        1, None, "no worker process has become ready; 5 were started in a row, the last one: exit 0"
+    )
+
+
+def test_a_pool_that_was_ready_once_never_gives_up() -> None:
+    """What fails later, such as the machine's memory, may mend itself."""
+    starts = Starts()
+    starts.on_life_end(FAILED, 1, is_open=False)
+    starts.on_ready()
+    for tries in range(1, 50):
+        starts.on_life_end(FAILED, tries, is_open=True)
+
+    assert (starts.is_hopeless, starts.fatal) == (False, None)
+
+
+def test_a_pool_whose_first_worker_process_cannot_start_gives_up_at_once() -> None:
+    """Before the registry was opened the reason is one that another try would meet again."""
+    starts, fatal = Starts(), Fatal("no such module", 2)
+
+    starts.on_life_end(LifeEnd("exit 2", is_fault=True, fatal=fatal), 1, is_open=False)
+
+    assert (starts.is_hopeless, starts.fatal) == (True, fatal)
+
+
+def test_what_ends_because_the_pool_drains_is_no_failed_start() -> None:
+    """A pool that is stopped while it loads user code has drained: the exit code is 0."""
+    starts = Starts()
+
+    starts.on_life_end(LifeEnd("killed by SIGKILL"), 1, is_open=False)
+
+    assert starts.fatal is None
 
 
 @pytest.mark.parametrize("verb", VERBS)

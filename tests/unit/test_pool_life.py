@@ -26,7 +26,7 @@ from lash_redis.core.model import (
 from lash_redis.pool.connection import PoolConnection, location_of
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import Life, LifeEnd
-from lash_redis.pool.messages import Drain, Fatal, Go, Hello, Hurry, Ready, RegistryLocation, Report, Start, ToWorker
+from lash_redis.pool.messages import Drain, Go, Hello, Hurry, Ready, RegistryLocation, Report, Start, ToWorker
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.registry.answers import BatchClaim
@@ -92,7 +92,10 @@ class Pool:
     def on_registry_opened(self, registry: ProcessRegistry) -> None:
         """Do nothing."""
 
-    def on_cannot_start(self, fatal: Fatal) -> None:
+    def on_ready(self, release: str) -> None:
+        """Do nothing."""
+
+    def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
         """Do nothing."""
 
     def begin(self) -> tuple[Life, FakeProcess, asyncio.Task[LifeEnd]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Iterator
 
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lash_redis.core.errors import LashError
+from lash_redis.core.events import Event, PoolFault
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
+from lash_redis.core.subscribers import subscribed
 from lash_redis.pool.child import read_start
 from lash_redis.pool.messages import (
     Drain,
@@ -152,6 +155,70 @@ async def test_garbage_ends_the_pipe(pipe: tuple[socket.socket, socket.socket]) 
 
     assert one.received == []
     one.pipe.close()
+
+
+async def test_a_message_of_an_unknown_kind_is_told_of_and_left_alone(
+    pipe: tuple[socket.socket, socket.socket],
+) -> None:
+    """The package may have been upgraded on disk under a running supervisor. What both sides know goes on."""
+    one, events = End(pipe[0]), list[Event]()
+    body = msgspec.msgpack.encode({"type": "promote", "rank": 3})
+
+    with subscribed(events.append):
+        pipe[1].sendall(len(body).to_bytes(4, "big") + body + frame(Go()))
+        await wait_until(lambda: one.received, "the next message has arrived")
+
+    assert (one.received, one.ends) == ([Go()], 0)
+    assert events == [PoolFault(part="pipe", reason="a message of an unknown kind is left alone: 'promote'")]
+    one.pipe.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"Hello, world, this is no message",
+        len(b"\xc1").to_bytes(4, "big") + b"\xc1",
+        (9).to_bytes(4, "big") + msgspec.msgpack.encode({"type": "hurry"})[:-1] + b"\xc1",
+    ],
+    ids=["a length that no message has", "no msgpack", "cut"],
+)
+async def test_bytes_of_a_stranger_end_the_pipe_loudly(pipe: tuple[socket.socket, socket.socket], sent: bytes) -> None:
+    """Both sides see the end, and the reason is an error in the log."""
+    one, other, events = End(pipe[0]), End(pipe[1]), list[Event]()
+
+    with subscribed(events.append):
+        pipe[1].sendall(sent)
+        await wait_until(lambda: one.ends and other.ends, "both sides see the end")
+
+    (told,) = events
+    assert isinstance(told, PoolFault)
+    assert (told.part, told.level) == ("pipe", logging.ERROR)
+    one.pipe.close()
+    other.pipe.close()
+
+
+async def test_a_message_that_cannot_be_handled_ends_the_pipe_loudly(
+    pipe: tuple[socket.socket, socket.socket],
+) -> None:
+    """An event loop would only log the error, and the other side would wait for an answer for ever."""
+    ends, events = list[int](), list[Event]()
+
+    def fail(_message: ToWorker) -> None:
+        raise OSError("a bug")
+
+    decoder: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+    one = Pipe(pipe[0], decoder, fail, lambda: ends.append(1))
+    with subscribed(events.append):
+        pipe[1].sendall(frame(Go()) + frame(Drain()))
+        await wait_until(lambda: ends, "the end is reported")
+
+    assert events == [PoolFault(part="pipe", reason="it is closed: OSError: a bug")]
+    one.close()
+
+
+def test_the_location_of_a_registry_shows_no_url() -> None:
+    """A password may stand in it, and a location may stand in an error."""
+    assert "secret" not in repr(TO_SUPERVISOR[0])
 
 
 async def test_the_rest_is_read_although_another_process_holds_the_pipe_open(
