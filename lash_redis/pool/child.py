@@ -25,6 +25,7 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.timing import boottime_ms
 from lash_redis.pool import messages
+from lash_redis.pool.choosing import chosen
 from lash_redis.pool.connection import location_of
 from lash_redis.pool.loading import load
 from lash_redis.pool.logs import log_to_stderr
@@ -79,7 +80,11 @@ class Child:
         ttl_ms = start.settings.lease_ttl_ms
         self._renewal = PipeRenewal(RenewalThread(registry, owner_digest(owner), ttl_ms))
         self._worker = Worker(
-            registry, self._lash.tasks, owner, renewal=self._renewal, **msgspec.structs.asdict(start.settings)
+            registry,
+            chosen(self._lash.tasks, start.tasks),
+            owner,
+            renewal=self._renewal,
+            **msgspec.structs.asdict(start.settings),
         )
         self._pipe.send(messages.Hello(owner, location, messages.RELEASE))
 

@@ -101,7 +101,7 @@ class Life:
         self._kill_reason = ""  # empty unless the supervisor killed it
         self._has_ended = False
         emit(PoolSpawned(slot=slot, pid=self.pid, incarnation=incarnation))
-        self._pipe.send(messages.Start(settings.target, owner_id, incarnation, settings.worker))
+        self._pipe.send(messages.Start(settings.target, owner_id, incarnation, settings.worker, settings.tasks))
 
     @property
     def pid(self) -> int:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import msgspec
 
-from lash_redis.core.checks import Check, checked_id, integer
+from lash_redis.core.checks import Check, checked_id, checked_task_name, integer
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, fields_of
 from lash_redis.core.liveness import node_name
 from lash_redis.core.settings import Setting
-from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.settings import WorkerSettings, checked_names
 
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
 
@@ -27,6 +27,10 @@ def _checked_name(what: str, value: object) -> str:
     name = value or node_name()
     checked_id(what, _owner_id(name, "supervisor"))
     return str(name)
+
+
+def _checked_tasks(what: str, value: object) -> tuple[str, ...]:
+    return checked_names(what, value, checked_task_name)
 
 
 def _owner_id(name: object, slot: str) -> str:
@@ -60,6 +64,16 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
             default="the machine's name",
         ),
     ] = ""
+    tasks: Annotated[
+        tuple[str, ...],
+        Setting(
+            "tasks to serve, by their names",
+            Check("names of tasks, all distinct", _checked_tasks),
+            "--tasks",
+            "A,B",
+            default="all of the Lash",
+        ),
+    ] = ()
     worker: WorkerSettings = msgspec.field(default_factory=WorkerSettings)
 
     def __post_init__(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypedDict
 
 import msgspec
 
-from lash_redis.core.checks import MAX_TTL_MS, QUEUE, Check, integer
+from lash_redis.core.checks import MAX_TTL_MS, Check, checked_queue, integer
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, check_names, fields_of
 from lash_redis.core.settings import Setting
@@ -16,14 +16,24 @@ _PHASE = integer(0, 24 * 3600 * 1000)
 _PAUSE = integer(10, 3600 * 1000)
 
 
-def _checked_queues(what: str, value: object) -> tuple[str, ...]:
+def checked_names(what: str, value: object, each: Callable[[object], str]) -> tuple[str, ...]:
+    """Return the distinct names in ``value``, each as ``each`` returns it.
+
+    Raises:
+        SettingsError: it is no sequence, a name is refused, or one comes twice.
+    """
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise SettingsError(f"expected {what} to be a sequence of names, got {value!r}")
-    queues = tuple(QUEUE.checked("queue", each) for each in value)
+    names = tuple(map(each, value))
+    if len(set(names)) != len(names):
+        raise SettingsError(f"expected {what} to be distinct, got {','.join(names)}")
+    return names
+
+
+def _checked_queues(what: str, value: object) -> tuple[str, ...]:
+    queues = checked_names(what, value, checked_queue)
     if not queues:
         raise SettingsError(f"expected {what} to name at least one queue, got none")
-    if len(set(queues)) != len(queues):
-        raise SettingsError(f"expected {what} to be distinct, got {','.join(queues)}")
     return queues
 
 

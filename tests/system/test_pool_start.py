@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lash_redis.core.model import ProcessStatus
+from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.embedded.launch import READY, ping
 from lash_redis.registry.registry import ProcessRegistry
 from tests.support import block_until
@@ -112,6 +112,32 @@ def test_a_server_that_does_not_answer_is_a_fault(start_pool: StartPool, tmp_pat
     assert pool.exit_code() == 1
     assert "lash-redis: " in pool.log
     assert "unavailable" in pool.log
+
+
+async def test_a_pool_serves_the_tasks_that_it_is_told_to(start_pool: StartPool, work: Work) -> None:
+    """Work of the others waits for a pool that serves them."""
+    pool = start_pool("--tasks", "measure,match")
+    pool.go("pay")
+    pool.go("measure")
+    await work.submit("pay", "pay")
+
+    measured = await work.end_of(await work.submit("measure", "measure"))
+
+    assert measured.status is ProcessStatus.COMPLETED
+    assert (await work.record("pay")).phase is Phase.QUEUED
+    other = start_pool("--tasks", "pay")
+    assert (await work.end_of("pay")).status is ProcessStatus.COMPLETED
+    assert other.begun("pay")
+
+
+def test_a_task_that_is_unknown_is_refused_with_those_that_are_known(start_pool: StartPool) -> None:
+    """A misspelled name would leave work waiting for ever. The exit code is 2."""
+    pool = start_pool("--tasks", "measure,mesure,pya")
+
+    assert pool.exit_code() == 2
+    said = pool.log.splitlines()[-1]
+    assert said.startswith("lash-redis: expected tasks to be among measure, pay, ")
+    assert said.endswith("got mesure, pya")
 
 
 def test_a_pool_announces_how_long_its_stop_takes_and_how_durable_its_server_is(start_pool: StartPool) -> None:

@@ -48,7 +48,7 @@ def test_every_flag_sets_its_setting() -> None:
     """Times are seconds there and milliseconds here."""
     given = parsed(
         "--workers", "4", "--name", "pod", "--concurrency", "8", "--queues", "a,b",
-        "--lease-ttl", "1.5", "--grace", "0", "--cancel", "2", "--drain", "3",
+        "--tasks", "shop.mail,shop.report", "--lease-ttl", "1.5", "--grace", "0", "--cancel", "2", "--drain", "3",
     )  # fmt: skip
     flags = [field.about.flag for field in (*POOL_SETTINGS.values(), *WORKER_SETTINGS.values())]
 
@@ -56,7 +56,8 @@ def test_every_flag_sets_its_setting() -> None:
     assert given.worker == WorkerSettings(
         concurrency=8, queues=("a", "b"), lease_ttl_ms=1_500, grace_ms=0, cancel_ms=2_000, drain_ms=3_000
     )
-    assert len([flag for flag in flags if flag.startswith("--")]) == 8
+    assert given.tasks == ("shop.mail", "shop.report")
+    assert len([flag for flag in flags if flag.startswith("--")]) == 9
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,9 @@ def test_a_bad_or_unknown_setting_is_refused_with_what_is_allowed(name: str, val
         ("workers", 0, "from 1 to 512, got 0"),
         ("workers", 513, "from 1 to 512, got 513"),
         ("name", "two words", "two words"),
+        ("tasks", ("a", "a"), "expected tasks to be distinct, got a,a"),
+        ("tasks", "mail", "expected tasks to be a sequence of names, got 'mail'"),
+        ("tasks", ("",), "expected task name to be 1 to 200"),
     ],
 )
 def test_bad_settings_of_a_pool_are_refused(changed: str, value: object, said: str) -> None:
