@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lash_redis.core import timing
+
 POLL_S = 0.005
 
 
@@ -55,3 +57,13 @@ class ManualClock:
     def move_to(self, now_ms: int) -> None:
         """Move time to a moment, ms since 1970, unless it is there already."""
         self.now_ms = max(self.now_ms, now_ms)
+
+
+class Steered(timing.Clock):
+    """A clock that stands where it is put."""
+
+    now_ms = 0
+
+    def boottime_ms(self) -> int:
+        """Return where it was put."""
+        return self.now_ms

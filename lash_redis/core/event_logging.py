@@ -1,6 +1,7 @@
 """The subscriber that logs: one line of ``name key=value`` an event, through ``logging.getLogger("lash_redis")``.
 
-The log record carries the same as attributes ``event`` and ``fields``, for those who want JSON.
+A value that could forge a line or a field stands in quotes, escaped (rule 11.7). The log record carries the same as
+attributes ``event`` and ``fields``, for those who want JSON; there the values are raw.
 """
 
 from __future__ import annotations
@@ -15,6 +16,22 @@ from lash_redis.core.timing import boottime_ms
 
 _LOG: Final = logging.getLogger("lash_redis")
 _REPEATED_EVERY_MS: Final = 10_000
+_QUOTED: Final = frozenset('"\\')
+_NEEDS_QUOTES: Final = _QUOTED | frozenset(" =")
+
+
+def shown(value: object) -> str:
+    """Return a value as it stands in a line: bare, or in double quotes if it is empty or could be read otherwise."""
+    text = str(value)
+    if text and text.isprintable() and not _NEEDS_QUOTES.intersection(text):
+        return text
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character in _QUOTED:
+        return f"\\{character}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 class EventLog:
@@ -26,6 +43,9 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Log one event."""
+        # ``logging.config`` disables every logger that a configuration does not name, unless told otherwise. Who wants
+        # silence sets a level.
+        _LOG.disabled = False
         if not _LOG.isEnabledFor(event.level):
             return
         fields = msgspec.structs.asdict(event)
@@ -35,7 +55,7 @@ class EventLog:
                 return
             if repeated := self._skipped.pop(what, 0):
                 fields["repeated"] = repeated
-        text = " ".join(f"{name}={value}" for name, value in fields.items())
+        text = " ".join(f"{name}={shown(value)}" for name, value in fields.items())
         _LOG.log(event.level, "%s %s", event.name, text, extra={"event": event.name, "fields": fields})
 
     def _is_due(self, what: tuple[str, object]) -> bool:

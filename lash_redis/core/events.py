@@ -81,6 +81,16 @@ class WorkerStoppedClaiming(Event, frozen=True, tag="worker.stopped_claiming"):
     reason: str
 
 
+class WorkerCannotBegin(Event, frozen=True, tag="worker.cannot_begin"):
+    """The system gives no thread for what was claimed; it is given back, and less is claimed."""
+
+    level: ClassVar[int] = logging.WARNING
+    repeats_by: ClassVar[str] = "reason"
+
+    process_id: str
+    reason: str
+
+
 class ProcessLeaseLost(Event, frozen=True, tag="process.lease_lost"):
     """The lease lapsed or was replaced while the work ran."""
 

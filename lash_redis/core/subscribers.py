@@ -18,16 +18,22 @@ _subscribers: tuple[Subscriber, ...] = (EventLog(),)
 
 
 def emit(event: Event) -> None:
-    """Hand an event to every subscriber, in the order in which they subscribed; never raises an ``Exception``.
+    """Hand an event to every subscriber, in the order in which they subscribed; raises nothing but Ctrl-C.
 
-    What a subscriber raises is logged, since a report must not stop the work that it is about.
+    What a subscriber raises is logged, since a report must not stop the work that it is about (rule 11.7). That holds
+    for ``SystemExit`` too. ``KeyboardInterrupt`` is raised again once every subscriber has the event.
     """
+    interrupt: KeyboardInterrupt | None = None
     for subscriber in _subscribers:
         try:
             subscriber(event)
-        except Exception:  # noqa: BLE001 - see above
-            with suppress(Exception):  # a log handler may be what failed
+        except KeyboardInterrupt as raised:
+            interrupt = raised
+        except BaseException:  # noqa: BLE001 - see above
+            with suppress(BaseException):  # a log handler may be what failed
                 _LOG.exception("a subscriber failed on %s", event.name)
+    if interrupt is not None:
+        raise interrupt
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final, NoReturn
@@ -132,7 +132,7 @@ def signature_of(function: Callable[..., Any], task: str) -> Signature:
         )
         for each in bare.parameters.values()
     )
-    returned = hints.get("return", Any)
+    returned = _awaited(hints.get("return", Any))
     returns = Conversion() if returned in _NOTHING else _conversion(returned, f"task {task}: the result")
     return Signature(parameters, returns, _text(bare))
 
@@ -154,6 +154,14 @@ def _resolved_annotations(function: Callable[..., Any], task: str) -> dict[str, 
             "TYPE_CHECKING, and defined at module level before the task)"
         ) from error
     return hints
+
+
+def _awaited(annotation: Any) -> Any:
+    """Return what awaiting a result of this type gives: a plain function may return an awaitable."""
+    origin = typing.get_origin(annotation)
+    if isinstance(origin, type) and issubclass(origin, Awaitable):
+        return _awaited(typing.get_args(annotation)[-1])
+    return annotation
 
 
 def _conversion(annotation: Any, what: str) -> Conversion:

@@ -18,6 +18,7 @@ class How(enum.Enum):
     RETURNED = "returned"
     RAISED = "raised"
     INTERRUPTED = "interrupted"  # it let itself be stopped: CancelledError, StopRequested
+    NEVER_BEGAN = "never began"  # no line of it was entered: it could not begin, or was stopped before
 
 
 class Ending(enum.Enum):
@@ -27,6 +28,7 @@ class Ending(enum.Enum):
     FAIL = "write failed"
     CANCEL = "write cancelled"
     RELEASE = "release the lease"
+    UNSTART = "give it back as never started"
     SETTLE = "leave it to the drain, which settles it"
     FORGET = "write nothing"
 
@@ -45,6 +47,11 @@ TABLE: Final[tuple[_Line, ...]] = (
         "the code returned: that is its result, whatever was asked of it",
     ),
     (
+        lambda how, stop, _bound: how is How.NEVER_BEGAN and stop is not Stop.REQUESTED,
+        Ending.UNSTART,
+        "no line of user code was entered, so that any worker may run it (rule 4.5)",
+    ),
+    (
         lambda how, stop, _bound: how is How.RAISED or stop is None,
         Ending.FAIL,
         "the code raised, or was interrupted by something else than this worker",
@@ -52,7 +59,7 @@ TABLE: Final[tuple[_Line, ...]] = (
     (
         lambda _how, stop, _bound: stop is Stop.REQUESTED,
         Ending.CANCEL,
-        "a stop was requested and the work stopped",
+        "a stop was requested and the work stopped, or never began",
     ),
     (
         lambda _how, _stop, bound: bound,

@@ -59,7 +59,7 @@ class InFlight:
         self.waiting: dict[str, Attempt] = {}
         self.stopped_by_drain: list[str] = []
         self.roster = Roster()
-        self.runner = Runner(catalogue, self._on_end)
+        self.runner = Runner(catalogue, self._on_end, on_change)
         self.outbox = Outbox(registry, self.roster, settings.lease_ttl_ms, on_change)
         self.keeper = LeaseKeeper(
             self.roster,
@@ -76,7 +76,8 @@ class InFlight:
     def room(self) -> int:
         """How many more may be claimed: each run takes a slot, and many unwritten results stop claims too."""
         width = self._settings.concurrency
-        return min(width - self.roster.running - len(self.waiting), 4 * width - len(self.roster), MAX_BATCH)
+        slots = self.runner.room(width - self.roster.running - len(self.waiting))
+        return min(slots, 4 * width - len(self.roster), MAX_BATCH)
 
     # ── beginning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,13 +123,14 @@ class InFlight:
         if attempt.ended:
             return
         self.roster.end(attempt)
+        outcome: Outcome | None = None
         match ending_of(end.how, attempt.stop, bound=attempt.bound):
             case Ending.SUCCEED | Ending.FAIL:
                 self._write(attempt, end.result)
-                _report_failure(attempt, end.result)
+                outcome = end.result
             case Ending.CANCEL:
                 self._write(attempt, Cancelled(attempt.reason))
-            case Ending.RELEASE:
+            case Ending.RELEASE | Ending.UNSTART:
                 self.outbox.release(attempt.lease, attempt)
             case Ending.SETTLE:
                 self.stopped_by_drain.append(attempt.process_id)
@@ -137,6 +139,8 @@ class InFlight:
                 self.roster.forget(attempt)
         self._go_on(attempt)
         self._on_change()
+        if outcome is not None:
+            _report_failure(attempt, outcome)  # last: nothing of the above waits for what tells (rule 11.7)
 
     def _write(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.has_result = True

@@ -20,13 +20,14 @@ from lash_redis.core.errors import (
     UnknownProcess,
 )
 from lash_redis.core.events import ProcessResultRefused, WorkerUnavailable
-from lash_redis.core.model import Acquired, Failure, Outcome, ProcessLease
+from lash_redis.core.model import Acquired, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.calls.leases import attempt_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.failures import unfit_result
 from lash_redis.worker.roster import Roster
 
 _Name = tuple[str, str, int]
@@ -70,7 +71,7 @@ class Outbox:
         try:
             encoded = self._registry.encoded(outcome)
         except PayloadError as error:
-            encoded = self._registry.encoded(Failure("lash_redis.PayloadError", str(error)))
+            encoded = self._registry.encoded(unfit_result(error))
         self._outcomes[attempt] = encoded
         self._wake()
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from lash_redis.core.errors import PayloadError, StopRequested
+from lash_redis.core.errors import StopRequested
+from lash_redis.core.events import WorkerCannotBegin
 from lash_redis.core.model import Failure, Success
+from lash_redis.core.subscribers import emit
 from lash_redis.registry.codec import decode_call
 from lash_redis.tasks.arguments import Undecodable, encode_result, unbind
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import Declaration
+from lash_redis.worker.async_run import AsyncRun, is_awaitable
 from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.ending import How
-from lash_redis.worker.failures import bounded, failure_of
+from lash_redis.worker.failures import bounded, failure_of, text_of, unfit_result
+from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.threads import Run, Threads
+from lash_redis.worker.throttle import Throttle
+
+_INTERRUPTS = (asyncio.CancelledError, StopRequested)
 
 
 class RunEnd(msgspec.Struct, frozen=True):
@@ -39,17 +47,38 @@ OnEnd = Callable[[Attempt, RunEnd], None]
 class Runner:
     """Begins attempts: ``async`` functions on the event loop, plain ones in threads.
 
-    ``on_end`` is called on the event loop, once for each attempt, after its code has really ended.
+    Args:
+        catalogue: the tasks.
+        on_end: called on the event loop, once for each attempt, after its code has really ended.
+        on_change: called when more may be begun than before.
+        may_act: whether this OS process is the one whose attempts these are; asked again right before user code is
+            entered. In a forked copy of the worker nothing is begun, and no end is reported: what becomes of an attempt
+            is not for the copy to say.
     """
 
-    def __init__(self, catalogue: Catalogue, on_end: OnEnd) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        on_end: OnEnd,
+        on_change: Callable[[], None] = lambda: None,
+        may_act: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._catalogue = catalogue
         self._on_end = on_end
+        self._may_act = may_act
+        self._contexts = RunContexts()
         self._threads = Threads()
+        self._throttle = Throttle(on_change)
         self._running: set[asyncio.Task[None]] = set()
 
+    def room(self, slots: int) -> int:
+        """Return how many runs may be claimed for so many free slots: fewer while no thread can be started."""
+        return min(slots, self._throttle.room(self._threads.idle)) if self._throttle.is_on else slots
+
     def begin(self, attempt: Attempt) -> None:
-        """Begin an attempt; never raises for what the attempt carries."""
+        """Begin an attempt; never raises for what the attempt carries, nor for what the system lacks."""
+        if not self._may_act():
+            return
         declaration = self._catalogue.find(attempt.task)
         try:
             call = decode_call(attempt.row.input)
@@ -58,66 +87,98 @@ class Runner:
                 return
             args, kwargs = unbind(declaration, *call)
         except Undecodable as error:
-            self._fail(attempt, "undecodable", str(error))
+            self._fail(attempt, "undecodable", text_of(error))
             return
-        except Exception as error:  # noqa: BLE001 - damaged data ends one process, never the worker
-            self._fail(attempt, "undecodable", repr(error))
+        except BaseException as error:  # noqa: BLE001 - damaged data, or what a user's class raises as it is rebuilt
+            found = failure_of(error)
+            self._fail(attempt, "undecodable", bounded(f"{found.code}: {found.message}"))
             return
-        if declaration.is_async:
-            self._begin_async(attempt, declaration, args, kwargs)
-        else:
-            self._begin_plain(attempt, declaration, args, kwargs)
+        function = functools.partial(declaration.function, *args, **kwargs)
+        try:
+            if declaration.is_async:
+                self._begin_async(attempt, declaration, function, self._contexts.new())
+            else:
+                self._begin_plain(attempt, declaration, function, self._contexts.new())
+        except Exception as error:  # noqa: BLE001 - RuntimeError, MemoryError, OSError: it depends on what is lacking
+            self._cannot_begin(attempt, error)
 
     def close(self) -> None:
         """Let idle threads end."""
         self._threads.close()
+        self._throttle.close()
 
     def _fail(self, attempt: Attempt, code: str, message: str) -> None:
-        self._on_end(attempt, RunEnd(How.RAISED, Failure(code, bounded(message))))
+        self._on_end(attempt, RunEnd(How.RAISED, Failure(code, message)))
+
+    def _cannot_begin(self, attempt: Attempt, error: Exception) -> None:
+        self._throttle.failed()
+        emit(WorkerCannotBegin(process_id=attempt.process_id, reason=text_of(error)))
+        self._on_end(attempt, RunEnd(How.NEVER_BEGAN, failure_of(error)))
 
     def _begin_async(
-        self, attempt: Attempt, declaration: Declaration, args: list[Any], kwargs: Mapping[str, Any]
+        self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
-        async def run() -> None:
-            value, error = None, None
-            try:
-                value = await declaration.function(*args, **kwargs)
-            except BaseException as raised:  # noqa: BLE001 - also SystemExit: it ends the process, not the worker
-                error = raised
-            self._on_end(attempt, run_end(declaration, value, error))
+        def ended(value: Any, error: BaseException | None) -> None:
+            self._on_end(attempt, run_end(declaration, value, error, is_entered=run.is_entered))
 
-        task = asyncio.get_running_loop().create_task(run(), name=attempt.process_id)
-        attempt.interrupt = task.cancel
-        self._running.add(task)
-        # A task that is cancelled before its first step never reaches our own code.
-        task.add_done_callback(lambda done: self._async_done(attempt, declaration, done))
-
-    def _async_done(self, attempt: Attempt, declaration: Declaration, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        if task.cancelled() and not attempt.ended:
-            self._on_end(attempt, run_end(declaration, None, asyncio.CancelledError()))
+        run = AsyncRun(call, ended, self._may_act)
+        attempt.interrupt = run.interrupt
+        self._keep(run.start(attempt.process_id, context))
 
     def _begin_plain(
-        self, attempt: Attempt, declaration: Declaration, args: list[Any], kwargs: Mapping[str, Any]
+        self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
         loop = asyncio.get_running_loop()
 
         def ended(value: Any, error: BaseException | None) -> None:
-            end = run_end(declaration, value, error)
+            if error is None and is_awaitable(value):
+                then = functools.partial(self._await_returned, attempt, declaration, value, context)
+            else:
+                end = run_end(declaration, value, error, is_entered=run.is_entered)
+                then = functools.partial(self._on_end, attempt, end)
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._on_end, attempt, end)
+                loop.call_soon_threadsafe(then)
 
-        run = Run(functools.partial(declaration.function, *args, **kwargs), ended)
+        run = Run(functools.partial(context.run, call), ended, self._may_act)
         attempt.interrupt = run.interrupt
-        self._threads.submit(run)
+        if self._threads.submit(run):
+            self._throttle.succeeded()
+
+    def _await_returned(
+        self, attempt: Attempt, declaration: Declaration, returned: Any, context: contextvars.Context
+    ) -> None:
+        """Go on with what a plain function returned: a wrapper around an ``async def`` looks plain itself."""
+
+        def ended(value: Any, error: BaseException | None) -> None:
+            self._on_end(attempt, run_end(declaration, value, error, is_entered=True))
+
+        def go_on() -> Any:
+            task = asyncio.current_task()
+            if attempt.stop is not None and task is not None:
+                task.cancel()  # asked for while the thread ran, or since: it strikes where the code first waits
+            return returned
+
+        run = AsyncRun(go_on, ended, self._may_act)
+        attempt.interrupt = run.interrupt
+        try:
+            self._keep(run.start(attempt.process_id, context))
+        except Exception as error:  # noqa: BLE001 - as in begin, but this code has begun
+            ended(None, error)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
 
-def run_end(declaration: Declaration, value: Any, error: BaseException | None) -> RunEnd:
-    """Return how a run ended; a result that cannot be carried is a failure."""
+def run_end(declaration: Declaration, value: Any, error: BaseException | None, *, is_entered: bool) -> RunEnd:
+    """Return how a run ended; never raises. A result that cannot be carried is a failure."""
     if error is None:
         try:
             return RunEnd(How.RETURNED, Success(encode_result(declaration, value)))
-        except PayloadError as refused:
-            return RunEnd(How.RAISED, failure_of(refused))
-    is_interrupted = isinstance(error, (asyncio.CancelledError, StopRequested))
-    return RunEnd(How.INTERRUPTED if is_interrupted else How.RAISED, failure_of(error))
+        except BaseException as refused:  # noqa: BLE001 - a class of the user can raise anything as it is encoded
+            return RunEnd(How.RAISED, unfit_result(refused))
+    if not is_entered:
+        return RunEnd(How.NEVER_BEGAN, failure_of(error))
+    # Not isinstance: it asks the exception for its class.
+    how = How.INTERRUPTED if issubclass(type(error), _INTERRUPTS) else How.RAISED
+    return RunEnd(how, failure_of(error))

@@ -7,12 +7,14 @@ the supervisor ends the whole worker process (rule 7.3); threads must not delay 
 from __future__ import annotations
 
 import ctypes
+import os
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from lash_redis.core.errors import StopRequested
+from lash_redis.worker.forked_copy import end_copy
 
 
 def _raise_in(thread_id: int, kind: type[BaseException] | None) -> None:
@@ -21,14 +23,30 @@ def _raise_in(thread_id: int, kind: type[BaseException] | None) -> None:
 
 
 class Run:
-    """One call of a plain function, in the thread that takes it."""
+    """One call of a plain function, in the thread that takes it.
 
-    def __init__(self, call: Callable[[], Any], on_end: Callable[[Any, BaseException | None], None]) -> None:
+    Args:
+        call: the function with its arguments.
+        on_end: called in that thread with the end of the call, once.
+        may_act: asked right before the call; where it says no, nothing is called, and nobody is told.
+
+    Attributes:
+        is_entered: whether user code was entered, as far as can be known. Where it is false, no line of it ever runs.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[], Any],
+        on_end: Callable[[Any, BaseException | None], None],
+        may_act: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._call = call
         self._on_end = on_end
+        self._may_act = may_act
         self._lock = threading.Lock()
         self._thread_id: int | None = None
         self._stopped = False
+        self.is_entered = False
 
     def interrupt(self) -> None:
         """Raise ``StopRequested`` in the run, at its next bytecode or before its first line."""
@@ -39,6 +57,9 @@ class Run:
 
     def execute(self) -> None:
         """Call the function and report its end. No interrupt reaches the thread after this."""
+        if not self._may_act():
+            return
+        pid = os.getpid()
         end: tuple[Any, BaseException | None] = None, StopRequested("stopped as it ended")
         try:
             try:
@@ -46,9 +67,11 @@ class Run:
                 end = self._call(), None
             except BaseException as raised:  # noqa: BLE001 - whatever user code raises is its outcome, not ours
                 end = None, raised
+            if os.getpid() != pid:
+                end_copy(end[1])
             self._leave()
-        except StopRequested:
-            self._leave()  # the interrupt came after the code had ended, so the end stands
+        except BaseException:  # noqa: BLE001 - an interrupt, ours or user code's own, that came after the code had ended
+            self._leave()  # the end stands
         self._on_end(*end)
 
     def _enter(self) -> None:
@@ -56,6 +79,7 @@ class Run:
             if self._stopped:
                 raise StopRequested("stopped before it began")
             self._thread_id = threading.get_ident()
+            self.is_entered = True
 
     def _leave(self) -> None:
         with self._lock:
@@ -76,16 +100,22 @@ class Threads:
         self._count = 0
         self.idle = 0
 
-    def submit(self, run: Run) -> None:
-        """Execute a run in a thread of its own, at once."""
+    def submit(self, run: Run) -> bool:
+        """Execute a run in a thread of its own, at once; return whether a new thread was started for it.
+
+        Raises:
+            Exception: the system gives no thread. The run has not begun and never begins.
+        """
         with self._lock:
-            if self.idle > 0:
-                self.idle -= 1
-            else:
-                self._count += 1
-                name = f"lash-task-{self._count}"
+            is_new = self.idle == 0
+            if is_new:
+                name = f"lash-task-{self._count + 1}"
                 threading.Thread(target=self._serve, args=[self._runs], name=name, daemon=True).start()
+                self._count += 1
+            else:
+                self.idle -= 1
             self._runs.put(run)
+        return is_new
 
     def close(self) -> None:
         """Let idle threads end; the others end after their run."""

@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
+from lash_redis.core import timing
 from lash_redis.core.errors import StopRequested
-from lash_redis.core.model import Failure, ProcessLease, Success
-from lash_redis.tasks.catalogue import Catalogue
-from lash_redis.tasks.declaration import declare
-from lash_redis.worker.attempt import Attempt, Stop
+from lash_redis.core.events import Event, WorkerCannotBegin
+from lash_redis.core.model import Failure, Success
+from lash_redis.core.subscribers import subscribed
+from lash_redis.worker.attempt import Stop
 from lash_redis.worker.ending import How
 from lash_redis.worker.failures import MAX_TEXT
-from lash_redis.worker.runner import RunEnd, Runner
-from tests.conformance.actors import ADA, claimed_row
-from tests.support import wait_until
-
-_numbers = itertools.count(1)
-
-
-def attempt_at(*args: Any, task: str = "work", bound: bool = False) -> Attempt:
-    """Return an attempt at calling a task."""
-    lease = ProcessLease(f"p{next(_numbers)}", ADA, "token", 1, 0, 1)
-    return Attempt(lease, claimed_row(lease, *args, task=task, bound=bound))
-
-
-class Runs:
-    """Runs attempts and keeps what came of them."""
-
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        tasks = [] if function is None else [declare(function, recovery="rerunnable", name="work")]
-        self.ends: list[RunEnd] = []
-        self.runner = Runner(Catalogue(tasks), lambda _attempt, end: self.ends.append(end))
-
-    def begin(self, *args: Any) -> Attempt:
-        """Begin one attempt."""
-        attempt = attempt_at(*args)
-        self.runner.begin(attempt)
-        return attempt
-
-    async def result(self) -> Success | Failure:
-        """Wait for the end and return what the code itself says."""
-        return (await self.end()).result
-
-    async def end(self) -> RunEnd:
-        """Wait for one end, the only one, and return it."""
-        await wait_until(lambda: self.ends, "it has ended")
-        self.runner.close()
-        assert len(self.ends) == 1
-        return self.ends[0]
+from lash_redis.worker.runner import RunEnd
+from tests.services.runs import BOTH, Runs, attempt_at
+from tests.support import Steered, wait_until
 
 
 def failing(error: BaseException) -> list[Callable[[], Any]]:
@@ -66,9 +33,6 @@ def failing(error: BaseException) -> list[Callable[[], Any]]:
         raise error.with_traceback(None)
 
     return [in_async, in_plain]
-
-
-BOTH = pytest.mark.parametrize("kind", [0, 1], ids=["async", "plain"])
 
 
 @BOTH
@@ -228,12 +192,14 @@ async def test_what_was_asked_to_stop_and_raised_something_else_is_a_failure(kin
 
 @BOTH
 async def test_what_is_stopped_before_its_first_line_never_runs_it(kind: int) -> None:
-    """And ends as any other that was stopped."""
+    """And never began, which is told apart: nothing of it can have acted."""
     runs, begun = _stoppable(kind)
     attempt = runs.begin()
     attempt.ask_to_stop(Stop.REQUESTED, "enough")
-    assert (await runs.end()).how is How.INTERRUPTED
-    assert kind == 1 or not begun  # a thread may have been quicker
+    how = (await runs.end()).how
+    # A thread may have been quicker; what was entered counts as begun, even if its first line has not run.
+    assert how is How.NEVER_BEGAN or (kind == 1 and how is How.INTERRUPTED)
+    assert how is How.INTERRUPTED or not begun
 
 
 def _stoppable(kind: int, then: Any = None) -> tuple[Runs, list[None]]:
@@ -289,3 +255,65 @@ async def test_a_task_that_is_not_known_has_nothing_to_execute() -> None:
     outcome = await runs.result()
     assert isinstance(outcome, Failure)
     assert outcome.code == "no_input"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError(), OSError(11, "no")], ids=repr)
+async def test_where_no_thread_can_be_started_the_run_never_began(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and nothing of it has run."""
+    seen: list[Event] = []
+
+    def work() -> None:
+        raise AssertionError("must not run")
+
+    def no_thread(_thread: threading.Thread) -> None:
+        raise error
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    runs = Runs(work)
+    with subscribed(seen.append):
+        attempt = runs.begin()
+    assert (await runs.end()).how is How.NEVER_BEGAN
+    assert seen == [WorkerCannotBegin(process_id=attempt.process_id, reason=str(error))]
+
+
+async def test_while_no_thread_can_be_started_little_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing at first, then one at a time, and as much as ever once a thread was started."""
+    clock, ended = Steered(), list[None]()
+
+    def work() -> None:
+        ended.append(None)
+
+    def no_thread(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    runs = Runs(work)
+    with timing.use(clock):
+        with monkeypatch.context() as at_the_limit:
+            at_the_limit.setattr(threading.Thread, "start", no_thread)
+            runs.begin()
+        assert runs.runner.room(64) == 0
+        clock.now_ms += 250
+        assert runs.runner.room(64) == 1
+        await wait_until(lambda: runs.changes, "the worker is told to look again")
+        runs.begin()
+        assert runs.runner.room(64) == 64
+    await runs.results(2)
+    assert ended == [None]
+
+
+@BOTH
+async def test_a_forked_copy_of_a_worker_begins_nothing_and_tells_nothing(kind: int) -> None:
+    """Also if the fork comes between the claim and the first line: what it was given belongs to the original."""
+    runs, begun = _stoppable(kind)
+    runs.is_original = False
+    runs.begin()
+    runs.is_original = True
+    if kind == 0:
+        runs.begin()
+        runs.is_original = False
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert (runs.ends, begun) == ([], [])
+    runs.runner.close()

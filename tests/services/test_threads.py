@@ -175,6 +175,35 @@ def test_an_interrupt_between_the_functions_end_and_the_runs_is_survived(threads
     assert len(set(ends.threads)) == 1
 
 
+def no_thread(_thread: threading.Thread) -> None:
+    """Refuse to start a thread, as the system does at its limit."""
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_thread_that_cannot_be_started_is_not_counted(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run never begins. Idle threads go on, and the next run gets a thread once there are some again."""
+    ends, ran = Ends(), list[str]()
+    threads.submit(ends.run(lambda: ran.append("first")))
+    ends.wait(1)
+    block_until(lambda: threads.idle == 1, "its thread is idle")
+    gate = threading.Event()
+    threads.submit(ends.run(gate.wait))
+    with monkeypatch.context() as at_the_limit:
+        at_the_limit.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError, match="can't start"):
+            threads.submit(ends.run(lambda: ran.append("never")))
+        assert threads.idle == 0
+        gate.set()
+        block_until(lambda: threads.idle == 1, "the one thread is idle again")
+        assert not threads.submit(ends.run(lambda: ran.append("second")))
+        ends.wait(3)
+        block_until(lambda: threads.idle == 1, "it is idle once more")
+    both = threading.Barrier(2, timeout=10)
+    assert [threads.submit(ends.run(both.wait)) for _ in range(2)] == [False, True]
+    ends.wait(5)
+    assert ran == ["first", "second"]
+
+
 def test_closed_threads_go_and_new_ones_come(threads: Threads) -> None:
     """A worker that drives pending work over and over closes its threads each time; none is counted that is gone."""
     ends = Ends()

@@ -69,7 +69,7 @@ async def test_a_crash_loop_slows_down(start_pool: StartPool, work: Work) -> Non
     record = await work.end_of("crash")
 
     assert evidence(record).writer is AbandonWriter.LOSS_LIMIT
-    assert pool.log.count("status=exit 7") >= 5
+    assert pool.log.count('status="exit 7"') >= 5
     began = pool.spawned_at_s("1")[:4]
     waits = [later - earlier for earlier, later in itertools.pairwise(began)]
     assert waits[0] < 0.5 + waits[1]

@@ -26,6 +26,12 @@ ROWS = [
     (How.INTERRUPTED, Stop.DRAIN, False, Ending.RELEASE),
     (How.INTERRUPTED, Stop.TRUST, False, Ending.RELEASE),
     (How.INTERRUPTED, Stop.TERMINAL, True, Ending.FORGET),
+    (How.NEVER_BEGAN, None, True, Ending.UNSTART),
+    (How.NEVER_BEGAN, None, False, Ending.UNSTART),
+    (How.NEVER_BEGAN, Stop.DRAIN, True, Ending.UNSTART),
+    (How.NEVER_BEGAN, Stop.TRUST, False, Ending.UNSTART),
+    (How.NEVER_BEGAN, Stop.REQUESTED, True, Ending.CANCEL),
+    (How.NEVER_BEGAN, Stop.TERMINAL, True, Ending.FORGET),
     (How.RETURNED, Stop.TERMINAL, True, Ending.FORGET),
     (How.RAISED, Stop.TERMINAL, False, Ending.FORGET),
 ]
@@ -46,7 +52,8 @@ def test_every_combination_has_the_ending_that_its_conditions_ask_for() -> None:
             Ending.FORGET: is_over,
             Ending.SUCCEED: how is How.RETURNED and not is_over,
             Ending.FAIL: not is_over and (how is How.RAISED or (how is How.INTERRUPTED and stop is None)),
-            Ending.CANCEL: how is How.INTERRUPTED and stop is Stop.REQUESTED,
+            Ending.CANCEL: how in (How.INTERRUPTED, How.NEVER_BEGAN) and stop is Stop.REQUESTED,
+            Ending.UNSTART: how is How.NEVER_BEGAN and stop in (None, Stop.DRAIN, Stop.TRUST),
             Ending.SETTLE: stopped_by_us and bound,
             Ending.RELEASE: stopped_by_us and not bound,
         }

@@ -1,0 +1,81 @@
+"""One run on the event loop: an ``async`` function, or what a plain function returned and is to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeGuard
+
+
+def is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
+    """Say whether a value can be awaited; never raises, whatever its class does."""
+    try:
+        return inspect.isawaitable(value)
+    except BaseException:  # noqa: BLE001 - a class of the user can raise anything when it is asked what it is
+        return False
+
+
+class AsyncRun:
+    """One asyncio task that calls a function and awaits what it returns, for as long as that is awaitable.
+
+    Args:
+        call: the function with its arguments.
+        on_end: called on the event loop with the end of the call, once.
+        may_act: asked right before the call, and before its end is told: it says no in a forked copy.
+
+    Attributes:
+        is_entered: whether user code was entered. Where it is false, no line of it ever runs.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[], Any],
+        on_end: Callable[[Any, BaseException | None], None],
+        may_act: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._call = call
+        self._on_end = on_end
+        self._may_act = may_act
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._has_ended = False
+        self.is_entered = False
+
+    def start(self, name: str, context: contextvars.Context) -> asyncio.Task[None]:
+        """Begin in an asyncio task of its own, which runs in this context."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=name, context=context)
+        # One that somebody cancels before its first step never reaches our own code.
+        self._task.add_done_callback(self._done)
+        return self._task
+
+    def interrupt(self) -> None:
+        """Cancel the run, or let none of its lines run if it has not begun."""
+        self._stopped = True
+        if self.is_entered and self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        value, error = None, None
+        try:
+            if not self._may_act():
+                return
+            if self._stopped:
+                raise asyncio.CancelledError("stopped before it began")  # noqa: TRY301 - it ends as any other does
+            self.is_entered = True
+            value = self._call()
+            while is_awaitable(value):
+                value = await value
+        except BaseException as raised:  # noqa: BLE001 - also SystemExit: it ends the process, not the worker
+            error = raised
+        self._end(value, error)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            self._end(None, asyncio.CancelledError("cancelled before it began"))
+
+    def _end(self, value: Any, error: BaseException | None) -> None:
+        if not self._has_ended and self._may_act():
+            self._has_ended = True
+            self._on_end(value, error)

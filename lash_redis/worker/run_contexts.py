@@ -1,0 +1,24 @@
+"""The context variables of runs. Each run gets a context of its own, so that none sees what another has set."""
+
+from __future__ import annotations
+
+import contextvars
+import decimal
+
+
+class RunContexts:
+    """Makes contexts for runs, each a copy of the context in which this was made."""
+
+    def __init__(self) -> None:
+        self._clean = contextvars.copy_context()
+
+    def new(self) -> contextvars.Context:
+        """Return a context for one run."""
+        context = self._clean.copy()
+        context.run(_own_decimal_context)
+        return context
+
+
+def _own_decimal_context() -> None:
+    """Replace the context of ``decimal``: a copy of the variables alone would share the object with other runs."""
+    decimal.setcontext(decimal.getcontext().copy())

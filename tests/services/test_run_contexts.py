@@ -1,0 +1,87 @@
+"""Each run has a context of its own: what one sets the next does not see."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import decimal
+from collections.abc import Callable
+from typing import Any
+
+from lash_redis.core.model import Success
+from tests.services.runs import BOTH, Runs
+from tests.support import wait_until
+
+VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+def shout() -> str:
+    """Return what is set, and set something else."""
+    found = VARIABLE.get()
+    VARIABLE.set("set by a run")
+    return found
+
+
+def count_digits() -> int:
+    """Return the precision of ``decimal``, and change it in place."""
+    found = decimal.getcontext().prec
+    decimal.getcontext().prec = 3
+    return found
+
+
+async def results_of_two(kind: int, function: Callable[[], Any]) -> list[Any]:
+    """Run a function twice, one run after the other, and return what each gave."""
+
+    async def in_async() -> Any:
+        return function()
+
+    def in_plain() -> Any:
+        return function()
+
+    runs = Runs([in_async, in_plain][kind])
+    runs.begin()
+    await wait_until(lambda: runs.ends, "the first has ended")
+    runs.begin()
+    return [result.value for result in await runs.results(2) if isinstance(result, Success)]
+
+
+@BOTH
+async def test_a_variable_that_a_run_sets_is_not_seen_by_the_next(kind: int) -> None:
+    """Although both run in one thread."""
+    assert await results_of_two(kind, shout) == ["unset", "unset"]
+
+
+@BOTH
+async def test_a_precision_that_a_run_sets_is_not_seen_by_the_next(kind: int) -> None:
+    """The context of ``decimal`` is one object that is changed in place, so that copying variables is not enough."""
+    assert await results_of_two(kind, count_digits) == [28, 28]
+
+
+@BOTH
+async def test_what_was_set_where_the_worker_was_made_is_seen_by_every_run(kind: int) -> None:
+    """Also in threads, and also the precision of ``decimal``, which none of the runs changes for the worker itself."""
+    token, before = VARIABLE.set("set by the program"), decimal.getcontext().prec
+    decimal.getcontext().prec = 50
+    try:
+        assert await results_of_two(kind, shout) == ["set by the program"] * 2
+        assert await results_of_two(kind, count_digits) == [50, 50]
+        assert decimal.getcontext().prec == 50
+    finally:
+        VARIABLE.reset(token)
+        decimal.getcontext().prec = before
+
+
+async def test_what_surrounds_a_claim_is_not_seen_by_what_it_begins() -> None:
+    """The run that ended and let the next begin is another piece of work."""
+
+    async def work() -> str:
+        return VARIABLE.get()
+
+    runs = Runs(work)
+
+    async def begin_with(value: str) -> None:
+        VARIABLE.set(value)
+        runs.begin()
+
+    await asyncio.gather(begin_with("one"), begin_with("two"))
+    assert await runs.results(2) == [Success("unset"), Success("unset")]
