@@ -8,6 +8,7 @@
     ├─ PayloadError (ValueError)           an argument, result or payload cannot be carried
     ├─ RegistryUnavailable                 the server did not answer; .maybe_applied
     ├─ ScriptError                         a reply outside the contract: a bug of ours
+    ├─ RecordedDead                        others take this worker for dead: it leaves
     └─ RegistryError                       the registry's own refusal; .process_id
        ├─ UnknownProcess · RegistrationConflict · NamespaceMismatch
        ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · AuthorityRejected
@@ -59,6 +60,17 @@ class RegistryUnavailable(LashError):
 
 class ScriptError(LashError):
     """A script answered outside its contract: a bug of lash-redis, never of its user."""
+
+
+class RecordedDead(LashError):
+    """Others take this living owner for dead, and may have settled its work: it claims no more and leaves."""
+
+    def __init__(self, owner: LeaseOwner) -> None:
+        self.owner = owner
+        super().__init__(
+            f"the death of {owner.owner_id} (incarnation {owner.incarnation_id}) is recorded, or another OS process "
+            "claims under its name; it claims no more"
+        )
 
 
 class RegistryError(LashError):

@@ -73,12 +73,33 @@ class WorkerUnavailable(Event, frozen=True, tag="worker.unavailable"):
     reason: str
 
 
+class WorkerFaulted(Event, frozen=True, tag="worker.faulted"):
+    """A part of the worker met an error that nobody foresaw; it tries again."""
+
+    level: ClassVar[int] = logging.ERROR
+    repeats_by: ClassVar[str] = "operation"
+
+    operation: str
+    error: str
+    traceback: str
+
+
 class WorkerStoppedClaiming(Event, frozen=True, tag="worker.stopped_claiming"):
-    """The namespace or the server is not what it was."""
+    """The namespace (one partition of it, or all) or the server is not what it was."""
 
     level: ClassVar[int] = logging.ERROR
 
     reason: str
+    partition: int | None = None
+
+
+class WorkerRecordedDead(Event, frozen=True, tag="worker.recorded_dead"):
+    """Others take this worker for dead, although it lives; it drains and ends with a fault."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    owner: str
+    incarnation: str
 
 
 class WorkerCannotBegin(Event, frozen=True, tag="worker.cannot_begin"):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 
-from lash_redis.core.errors import LashError, RegistryUnavailable
+from lash_redis.core.events import WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport, RecoveryDisposition
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, sleep, within
 from lash_redis.core.verdict import Action
 from lash_redis.recovery.proofs_of_death import no_proof
@@ -81,13 +82,14 @@ class Leftovers:
         while True:
             try:
                 deferred = await within(deadline - boottime_ms(), self._settle_once())
-            except RegistryUnavailable as error:
+            except TimeoutError as error:
+                return self._report(self._kept | self._unknown(why or str(error)))
+            except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
                 failures, why = failures + 1, str(error)
+                emit(WorkerUnavailable(operation="settle", reason=why))
                 if boottime_ms() >= deadline:
                     return self._report(self._kept | self._unknown(why))
                 await sleep(backoff(failures, 0.05, 0.5))
-            except (LashError, TimeoutError) as error:
-                return self._report(self._kept | self._unknown(why or str(error)))
             else:
                 return self._report(self._kept | deferred)
 

@@ -7,15 +7,15 @@ anything for a worker that has gone (rule 8.5).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from lash_redis.core.errors import LashError, RegistryUnavailable
-from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.errors import NamespaceMismatch, RecordedDead
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import BatchClaim, ClaimedRow
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.identity import Identity
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -35,14 +35,15 @@ class Claimer:
     """
 
     def __init__(
-        self, registry: ProcessRegistry, owner: LeaseOwner, queues: Sequence[tuple[str, Sequence[str]]], ttl_ms: int
+        self, registry: ProcessRegistry, identity: Identity, queues: Sequence[tuple[str, Sequence[str]]], ttl_ms: int
     ) -> None:
         self._registry = registry
-        self._owner = owner
+        self._identity = identity
         self._queues = queues
         self._ttl_ms = ttl_ms
         self._numbers: dict[int, int] = {}
         self._unanswered: dict[int, BatchClaim] = {}
+        self._set_aside: set[int] = set()
         self._turn = asyncio.Lock()  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
         self._closed: set[int] = set()
@@ -54,43 +55,56 @@ class Claimer:
         """The partitions whose last claim has no answer yet: its rows are not known here."""
         return list(self._unanswered)
 
-    def next_partition(self) -> int | None:
-        """Return the partition whose turn it is, or None if none may have more.
+    def next_partition(self, may_claim: Callable[[int], bool] = lambda _: True) -> int | None:
+        """Return the partition whose turn it is, or None if there is nothing to ask for.
 
         One whose answer is missing comes first: its rows may take all the slots that are free.
+
+        Args:
+            may_claim: whether anything new may be claimed from a partition.
         """
-        if self._unanswered:
-            return next(iter(self._unanswered))
-        if not self.may_have_more:
+        if missing := [each for each in self._unanswered if each not in self._set_aside]:
+            return missing[0]
+        candidates = {each for each in self.may_have_more - self._set_aside if may_claim(each)}
+        if not candidates:
             return None
-        self._last = min(self.may_have_more, key=lambda partition: (partition <= self._last, partition))
+        self._last = min(candidates, key=lambda partition: (partition <= self._last, partition))
         return self._last
 
     def ask_all(self) -> None:
         """Ask every partition again."""
+        self._set_aside.clear()
         self.may_have_more.update(range(self._registry.partitions))
 
     async def claim(self, partition: int, count: int) -> Claimed:
         """Claim and start up to ``count`` rows, or get the answer to the claim before, if that is missing.
 
+        Only an answer of the script lets the number go. No error proves that an earlier sending of it was not applied.
+
         Raises:
-            RegistryUnavailable: no answer; ask again.
+            RecordedDead: others take this owner for dead.
+            NamespaceMismatch: the partition is not what it was; it is set aside until ``ask_all``.
+            LashError: no answer; ask again.
         """
         async with self._turn:
             if self.is_leaving and partition not in self._unanswered:
                 return Claimed([], 0, 0, 0)
+            self._identity.check()
+            is_first = partition not in self._unanswered
             claim = self._unanswered.get(partition) or self._numbered(partition, count)
             self._unanswered[partition] = claim
             self.may_have_more.discard(partition)  # before it is sent: a wake-up may come before the answer
             sent_at = boottime_ms()
             try:
                 batch = await self._registry.claim_next(claim)
-            except RegistryUnavailable:
-                raise
-            except LashError:
-                del self._unanswered[partition]  # a refusal is an answer: nothing was handed out
+            except NamespaceMismatch:
+                self._set_aside.add(partition)
+                if is_first:
+                    del self._unanswered[partition]  # it handed out nothing, and was sent once
                 raise
             del self._unanswered[partition]
+            if batch.stale and claim.number == self._numbers[partition]:
+                raise RecordedDead(self._identity.owner)
             if len(batch.rows) >= claim.count > 0:
                 self.may_have_more.add(partition)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
@@ -107,12 +121,13 @@ class Claimer:
         """Send one empty claim with the next number, which makes any late copy stale (rule 7.2).
 
         Raises:
-            RegistryUnavailable: no answer; to be asked again.
+            LashError: no answer; to be asked again.
         """
+        self._identity.check()
         await self._registry.claim_next(self._numbered(partition, 0))
         self._closed.add(partition)
 
     def _numbered(self, partition: int, count: int) -> BatchClaim:
         number = self._numbers.get(partition, 0) + 1
         self._numbers[partition] = number
-        return BatchClaim(partition, self._owner, number, count, self._ttl_ms, self._queues)
+        return BatchClaim(partition, self._identity.owner, number, count, self._ttl_ms, self._queues)

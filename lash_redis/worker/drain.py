@@ -16,17 +16,18 @@ from collections.abc import Callable
 
 import msgspec
 
-from lash_redis.core.errors import LashError, RegistryUnavailable
-from lash_redis.core.events import WorkerDrained, WorkerDraining, WorkerUnavailable
-from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.errors import NamespaceMismatch
+from lash_redis.core.events import WorkerDrained, WorkerDraining
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms, within
+from lash_redis.core.timing import boottime_ms, sleep, within
 from lash_redis.recovery.leftovers import NOT_WRITTEN, STILL_RUNNING, Leftovers
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
+from lash_redis.worker.identity import Identity
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.trouble import Trouble
 
 _LEAST_MS = 250  # for one round of calls, where the time for them is over already
 
@@ -37,13 +38,13 @@ class Drain:
     def __init__(
         self,
         registry: ProcessRegistry,
-        owner: LeaseOwner,
+        identity: Identity,
         settings: WorkerSettings,
         in_flight: InFlight,
         changes: Changes,
     ) -> None:
         self._registry = registry
-        self._owner = owner
+        self._identity = identity
         self._settings = settings
         self._in_flight = in_flight
         self._changes = changes
@@ -64,18 +65,27 @@ class Drain:
         """Carry out all steps; return what was abandoned, left and given back."""
         self.begin()
         roster = self._in_flight.roster
-        emit(WorkerDraining(owner=self._owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms))
+        emit(
+            WorkerDraining(
+                owner=self._identity.owner.owner_id, running=roster.running, grace_ms=self._settings.grace_ms
+            )
+        )
         await self._answer_claims()
         await self._close_claims(max(self.grace_left_ms, _LEAST_MS))
         released_first = await self._release_unstarted()
         await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, hurried_too=True)
+        self._identity.check()
         self._in_flight.stop_all()
         await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms)
         write_until = boottime_ms() + self._settings.drain_ms
+        self._in_flight.outbox.try_now()
         await self._until(lambda: self._in_flight.outbox.is_empty, write_until, every_s=0.05)
-        await self._close_claims(max(write_until - boottime_ms(), _LEAST_MS))
+        await self._close_claims(max(write_until - boottime_ms(), _LEAST_MS), again=True)
+        self._identity.check()
         kept = {each.process_id: NOT_WRITTEN if each.ended else STILL_RUNNING for each in roster}
-        leftovers = Leftovers(self._registry, self._owner, kept=kept, expected=self._in_flight.stopped_by_drain)
+        leftovers = Leftovers(
+            self._registry, self._identity.owner, kept=kept, expected=self._in_flight.stopped_by_drain
+        )
         report = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
         report = msgspec.structs.replace(
             report,
@@ -84,7 +94,7 @@ class Drain:
         )
         emit(
             WorkerDrained(
-                owner=self._owner.owner_id,
+                owner=self._identity.owner.owner_id,
                 finished=report.finished,
                 released=report.released,
                 abandoned=report.abandoned,
@@ -99,36 +109,48 @@ class Drain:
         return 0 if self._hurried else max((self._grace_ends_at_ms or 0) - boottime_ms(), 0)
 
     async def _answer_claims(self) -> None:
-        """Get what an unanswered claim handed out, which is started already, and begin it."""
-        failures = 0
-        while self._in_flight.claimer.unanswered and self.grace_left_ms:
+        """Get what unanswered claims handed out, which is started already, and begin it."""
+        claimer, trouble = self._in_flight.claimer, Trouble("claim", 0.05, 0.5)
+        given_up: set[int] = set()
+        while (missing := [each for each in claimer.unanswered if each not in given_up]) and self.grace_left_ms:
             try:
-                await within(self.grace_left_ms, self._in_flight.claim(self._in_flight.claimer.unanswered[0]))
-            except RegistryUnavailable as error:
-                failures += 1
-                emit(WorkerUnavailable(operation="claim", reason=str(error)))
-                await self._changes.wait(backoff(failures, 0.05, 0.5))
-            except (LashError, TimeoutError):
-                return
+                await within(self.grace_left_ms, self._in_flight.claim(missing[0]))
+            except NamespaceMismatch:
+                given_up.add(missing[0])  # its rows are not what they were, and it is closed below
+            except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
+                await self._changes.wait(trouble.met(error))
 
-    async def _close_claims(self, budget_ms: int) -> None:
-        """Make late copies of claims stale; what is not answered now is tried once more at the end."""
-        until = boottime_ms() + budget_ms
-        for partition in self._in_flight.claimer.open_partitions(self._registry.partitions):
-            try:
-                await within(until - boottime_ms(), self._in_flight.claimer.close(partition))
-            except (LashError, TimeoutError) as error:
-                emit(WorkerUnavailable(operation="claim", reason=str(error)))
+    async def _close_claims(self, budget_ms: int, *, again: bool = False) -> None:
+        """Make late copies of claims stale; what is not answered now is tried once more at the end.
+
+        Args:
+            budget_ms: how long it may take.
+            again: repeat what fails until the time is over.
+        """
+        claimer, trouble = self._in_flight.claimer, Trouble("close claims", 0.05, 0.5)
+        until, given_up = boottime_ms() + budget_ms, set[int]()
+        while left := [each for each in claimer.open_partitions(self._registry.partitions) if each not in given_up]:
+            pause_s = 0.0
+            for partition in left:
+                try:
+                    await within(until - boottime_ms(), claimer.close(partition))
+                except NamespaceMismatch:
+                    given_up.add(partition)  # no claim hands out anything there
+                except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
+                    pause_s = trouble.met(error)
+            if not again or boottime_ms() + 1000 * pause_s >= until:
                 return
+            await sleep(pause_s)
 
     async def _release_unstarted(self) -> int:
         """Release at once what is leased and not started; what cannot be reached now the last pass finds again."""
         kept = {each.process_id: "" for each in self._in_flight.roster}
         try:
-            leftovers = Leftovers(self._registry, self._owner, kept=kept)
+            self._identity.check()
+            leftovers = Leftovers(self._registry, self._identity.owner, kept=kept)
             return await within(max(self.grace_left_ms, _LEAST_MS), leftovers.release_unstarted())
-        except (LashError, TimeoutError) as error:
-            emit(WorkerUnavailable(operation="release", reason=str(error)))
+        except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
+            Trouble("release").met(error)
             return 0
 
     async def _until(

@@ -5,14 +5,10 @@ Above this is what decides when to claim, sweep and drain; below it are the part
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.events import ProcessFailed
-from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
@@ -24,17 +20,28 @@ from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.claimer import Claimed, Claimer
 from lash_redis.worker.ending import Ending, ending_of
+from lash_redis.worker.identity import Identity
 from lash_redis.worker.lease_keeper import LeaseKeeper, deliver_row
 from lash_redis.worker.outbox import ClaimedAgain, Outbox
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.runner import RunEnd, Runner
+from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.trouble import Trouble
 
 _SHOWN_MESSAGE = 200  # characters of a failure's message in its event
 
 
 class InFlight:
     """What one worker has in hand. It is the ``LocalKnowledge`` of the worker's own sweep.
+
+    Args:
+        registry: where the processes are.
+        catalogue: the tasks.
+        identity: whose they are while they run, and in which OS process.
+        settings: of the worker.
+        on_change: called when something has ended or was written.
+        start: runs a coroutine beside the work.
 
     Attributes:
         stopped_by_drain: ids of owner-bound work that was stopped without a result: the drain settles them.
@@ -45,22 +52,25 @@ class InFlight:
         self,
         registry: ProcessRegistry,
         catalogue: Catalogue,
-        owner: LeaseOwner,
+        identity: Identity,
         settings: WorkerSettings,
+        *,
         on_change: Callable[[], None],
+        start: Callable[[Service], None],
     ) -> None:
         self._registry = registry
-        self._owner = owner
-        self._me = owner_digest(owner)
+        self._identity = identity
+        self._me = owner_digest(identity.owner)
         self._settings = settings
         self._on_change = on_change
+        self._start = start
         self._claiming_again: set[str] = set()
-        self._background: set[asyncio.Task[None]] = set()
+        self._trouble = Trouble("look")
         self.waiting: dict[str, Attempt] = {}
         self.stopped_by_drain: list[str] = []
         self.roster = Roster()
-        self.runner = Runner(catalogue, self._on_end, on_change)
-        self.outbox = Outbox(registry, self.roster, settings.lease_ttl_ms, on_change)
+        self.runner = Runner(catalogue, self._on_end, on_change, lambda: identity.is_here)
+        self.outbox = Outbox(registry, identity, self.roster, settings.lease_ttl_ms, on_change)
         self.keeper = LeaseKeeper(
             self.roster,
             settings.lease_ttl_ms,
@@ -69,7 +79,8 @@ class InFlight:
             self._on_unknown,
         )
         served = catalogue.lanes(settings.queues)
-        self.claimer = Claimer(registry, owner, list(zip(settings.queues, served, strict=True)), settings.lease_ttl_ms)
+        queues = list(zip(settings.queues, served, strict=True))
+        self.claimer = Claimer(registry, identity, queues, settings.lease_ttl_ms)
         self.lanes = frozenset(lane for lanes in served for lane in lanes)
 
     @property
@@ -85,7 +96,7 @@ class InFlight:
         """Claim what there is room for and begin it; return how many.
 
         Raises:
-            RegistryUnavailable: no answer; what it may have handed out comes with the next call.
+            LashError: as ``Claimer.claim``; what it may have handed out comes with the next call.
         """
         claimed = await self.claimer.claim(partition, max(self.room, 1))
         for row in claimed.rows:
@@ -94,7 +105,7 @@ class InFlight:
 
     def _take(self, row: ClaimedRow, claimed: Claimed) -> None:
         lease = ProcessLease(
-            row.process_id, self._owner, row.token, row.fence, claimed.claimed_at_ms, claimed.expires_at_ms
+            row.process_id, self._identity.owner, row.token, row.fence, claimed.claimed_at_ms, claimed.expires_at_ms
         )
         here = self.roster.get(row.process_id)
         if here is not None and here.lease.token == row.token:
@@ -111,6 +122,7 @@ class InFlight:
             self._begin(attempt)
 
     def _begin(self, attempt: Attempt) -> None:
+        self._identity.check()
         if not attempt.bound and boottime_ms() >= attempt.trusted_until_ms:
             self.outbox.release(attempt.lease)  # a late reply (rule 4.3)
             return
@@ -120,7 +132,7 @@ class InFlight:
     # ── ending ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_end(self, attempt: Attempt, end: RunEnd) -> None:
-        if attempt.ended:
+        if attempt.ended or not self._identity.is_here:
             return
         self.roster.end(attempt)
         outcome: Outcome | None = None
@@ -130,8 +142,10 @@ class InFlight:
                 outcome = end.result
             case Ending.CANCEL:
                 self._write(attempt, Cancelled(attempt.reason))
-            case Ending.RELEASE | Ending.UNSTART:
+            case Ending.RELEASE:
                 self.outbox.release(attempt.lease, attempt)
+            case Ending.UNSTART:
+                self.outbox.unstart(attempt)
             case Ending.SETTLE:
                 self.stopped_by_drain.append(attempt.process_id)
                 self.roster.forget(attempt)
@@ -169,14 +183,14 @@ class InFlight:
     def _on_lost(self, attempt: Attempt) -> None:
         if attempt.process_id not in self._claiming_again:
             self._claiming_again.add(attempt.process_id)
-            self._in_background(self._claim_again(attempt))
+            self._start(self._claim_again(attempt))
 
     async def _claim_again(self, attempt: Attempt) -> None:
         try:
             if await self.outbox.claim_again(attempt) is ClaimedAgain.OVER:
                 attempt.ask_to_stop(Stop.TERMINAL)
-        except RegistryUnavailable:
-            pass  # the next renewal that is answered reports the loss again
+        except Exception as error:  # noqa: BLE001 - the next renewal that is answered reports the loss again
+            self._trouble.met(error)
         finally:
             self._claiming_again.discard(attempt.process_id)
 
@@ -187,26 +201,21 @@ class InFlight:
         waiting = self.waiting.get(row.process_id)
         if waiting is None or boottime_ms() >= waiting.trusted_until_ms:
             self.waiting.pop(row.process_id, None)  # the earlier run does not end: let another worker have it
-            self.outbox.release(ProcessLease(row.process_id, self._owner, row.token, row.fence, 0, 0))
+            self.outbox.release(ProcessLease(row.process_id, self._identity.owner, row.token, row.fence, 0, 0))
 
     def look_at_request(self, process_id: str) -> None:
         """Read a request that was made of a process held here, and deliver it."""
         if process_id in self.roster:
-            self._in_background(self._deliver(process_id))
+            self._start(self._deliver(process_id))
 
     async def _deliver(self, process_id: str) -> None:
         try:
             row = await self._registry.row(process_id)
-        except RegistryUnavailable:
-            return  # the next renewal brings the request
-        attempt = self.roster.get(process_id)
-        if row is not None and attempt is not None:
-            deliver_row(attempt, row)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+            attempt = self.roster.get(process_id)
+            if row is not None and attempt is not None:
+                deliver_row(attempt, row)
+        except Exception as error:  # noqa: BLE001 - the next renewal brings the request
+            self._trouble.met(error)
 
     # ── what only this worker knows ────────────────────────────────────────────────────────────────────────────────
 

@@ -17,6 +17,7 @@ from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.rows import Row
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.roster import Roster
+from lash_redis.worker.trouble import Trouble
 from lash_redis.worker.trust import margin_ms
 
 
@@ -52,16 +53,19 @@ class LeaseKeeper:
         self._partition_of = partition_of
         self._on_lost = on_lost
         self._on_unknown = on_unknown
-        self._renewed_at_ms = boottime_ms()
+        self._trouble = Trouble("watch trust")
+        self._began_at_ms = boottime_ms()
+        self._renewed_at_ms: dict[int, int] = {}
 
-    @property
-    def may_claim(self) -> bool:
-        """The last renewal is recent enough (rule 6.5)."""
-        return boottime_ms() - self._renewed_at_ms < self._ttl_ms * 2 // 3
+    def may_claim(self, partition: int) -> bool:
+        """Say whether the last renewal in a partition is recent enough (rule 6.5)."""
+        renewed_at_ms = self._renewed_at_ms.get(partition, self._began_at_ms)
+        return boottime_ms() - renewed_at_ms < self._ttl_ms * 2 // 3
 
     def apply(self, renewal: Renewal) -> None:
         """Take one answered renewal."""
-        self._renewed_at_ms = max(self._renewed_at_ms, renewal.sent_at_ms)
+        before = self._renewed_at_ms.get(renewal.partition, self._began_at_ms)
+        self._renewed_at_ms[renewal.partition] = max(before, renewal.sent_at_ms)
         listed: set[str] = set()
         for row in renewal.rows:
             attempt = self._roster.get(row.process_id)
@@ -100,8 +104,14 @@ class LeaseKeeper:
             await sleep(tick_ms / 1000)
             # After a long C call that held the GIL, the renewals of that time are not applied yet: wait one tick more.
             was_late = not was_late and boottime_ms() - slept_at_ms >= 2 * tick_ms
-            if not was_late:
+            if was_late:
+                continue
+            try:
                 self.step()
+            except Exception as error:  # noqa: BLE001 - one attempt that cannot be asked ends no watch over the others
+                self._trouble.met(error)
+            else:
+                self._trouble.over()
 
 
 def deliver_row(attempt: Attempt, row: Row) -> None:

@@ -1,36 +1,41 @@
-"""Write outcomes and release leases, in batches.
+"""Write outcomes, unstart what could not begin, and release leases, in batches.
 
-What ends while one write is under way is written together by the next. A write is sent until it is answered. A write
-that finds its lease lapsed claims the process again first (rule 3.5).
+What ends while one write is under way is written together by the next. Everything is sent until it is answered,
+whatever the server says meanwhile. A write that finds its lease lapsed claims the process again first (rule 3.5).
 """
 
 from __future__ import annotations
 
-import asyncio
 import enum
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.errors import (
+    AlreadyStarted,
     AlreadyTerminal,
-    LashError,
+    AuthorityRejected,
     PayloadError,
-    RegistryUnavailable,
+    ScriptError,
     UnknownProcess,
 )
-from lash_redis.core.events import ProcessResultRefused, WorkerUnavailable
+from lash_redis.core.events import ProcessResultRefused
 from lash_redis.core.model import Acquired, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
+from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.calls.leases import attempt_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.changes import Changes
 from lash_redis.worker.failures import unfit_result
+from lash_redis.worker.identity import Identity
 from lash_redis.worker.roster import Roster
+from lash_redis.worker.unsent import Unsent
 
 _Name = tuple[str, str, int]
+_Encoded = tuple[str, bytes]
+_Release = tuple[ProcessLease, Attempt | None]
+
+_REFUSED = frozenset({"UNKNOWN", "TERMINAL", "AUTHORITY"})  # what no second try changes
 
 
 class ClaimedAgain(enum.Enum):
@@ -47,21 +52,26 @@ class Outbox:
     Attributes:
         claiming: how many processes are being claimed again now: their leases may be renewed before they are known.
         written: how many outcomes were written.
-        released: how many leases were released.
+        released: how many leases were released or unstarted.
     """
 
     def __init__(
-        self, registry: ProcessRegistry, roster: Roster, lease_ttl_ms: int, on_change: Callable[[], None]
+        self,
+        registry: ProcessRegistry,
+        identity: Identity,
+        roster: Roster,
+        lease_ttl_ms: int,
+        on_change: Callable[[], None],
     ) -> None:
         self._registry = registry
+        self._identity = identity
         self._on_change = on_change
         self._roster = roster
         self._ttl_ms = lease_ttl_ms
-        self._outcomes: dict[Attempt, tuple[str, bytes]] = {}
-        self._releases: dict[_Name, tuple[ProcessLease, Attempt | None]] = {}
-        self._to_do = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._outcomes: dict[int, Unsent[Attempt, _Encoded]] = {}  # by partition, as the next two
+        self._unstarts: dict[int, Unsent[Attempt, None]] = {}
+        self._releases: dict[int, Unsent[_Name, _Release]] = {}
+        self._to_do = Changes()
         self.claiming = 0
         self.written = 0
         self.released = 0
@@ -72,92 +82,118 @@ class Outbox:
             encoded = self._registry.encoded(outcome)
         except PayloadError as error:
             encoded = self._registry.encoded(unfit_result(error))
-        self._outcomes[attempt] = encoded
-        self._wake()
+        partition = self._registry.partition_of(attempt.process_id)
+        unsent = self._outcomes.setdefault(partition, Unsent("terminalize", self._write))
+        unsent.items[attempt] = encoded
+        self._to_do.notify()
+
+    def unstart(self, attempt: Attempt) -> None:
+        """Give back whole what was started and never begun (rule 4.5); its code may not begin any more."""
+        partition = self._registry.partition_of(attempt.process_id)
+        unsent = self._unstarts.setdefault(partition, Unsent("unstart", self._unstart))
+        unsent.items[attempt] = None
+        self._to_do.notify()
 
     def release(self, lease: ProcessLease, attempt: Attempt | None = None) -> None:
         """Release a lease under which nothing runs with the next batch."""
-        name = attempt_of(lease)
-        if attempt is not None or name not in self._releases:  # several renewals may list one unknown lease
-            self._releases[name] = (lease, attempt)
-        self._wake()
-
-    def _wake(self) -> None:
-        self._idle.clear()
-        self._to_do.set()
+        partition, name = self._registry.partition_of(lease.process_id), attempt_of(lease)
+        unsent = self._releases.setdefault(partition, Unsent("release", self._release))
+        if attempt is not None or name not in unsent.items:  # several renewals may list one unknown lease
+            unsent.items[name] = (lease, attempt)
+        self._to_do.notify()
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is left to write."""
-        return self._idle.is_set()
+        """Nothing is left to send."""
+        return not any(each.items for each in self._each())
+
+    def try_now(self) -> None:
+        """Send without delay what failed a moment ago."""
+        for each in self._each():
+            each.due_at_ms = 0
+        self._to_do.notify()
 
     async def run(self) -> None:
-        """Write whatever there is to write, for ever. Ends by cancellation."""
-        failures = 0
+        """Send whatever there is to send, for ever. Ends by cancellation, and in a forked copy."""
         while True:
-            await self._to_do.wait()
-            self._to_do.clear()
-            try:
-                await self.step()
-            except RegistryUnavailable as error:
-                failures += 1
-                emit(WorkerUnavailable(operation=error.operation, reason=str(error)))
-                await sleep(jittered(backoff(failures, 0.05, 2.0), 0.2))
-                self._to_do.set()
-                continue
-            failures = 0
-            if not self._outcomes and not self._releases:
-                self._idle.set()
-            else:
-                self._to_do.set()
+            due_at_ms = min((each.due_at_ms for each in self._each() if each.items), default=None)
+            await self._to_do.wait(None if due_at_ms is None else max(due_at_ms - boottime_ms(), 0) / 1000)
+            await self.step()
             self._on_change()
 
     async def step(self) -> None:
-        """Write all outcomes that wait, and release up to 500 leases.
+        """Send one batch of each kind to each partition, unless a failure is too recent."""
+        for each in self._each():
+            self._identity.check()
+            await each.step()
 
-        Raises:
-            RegistryUnavailable: no answer; what was not answered is sent again by the next step.
-        """
-        facts = list(self._outcomes.items())
-        if facts:
-            batch = [TerminalFact(attempt.lease, *encoded) for attempt, encoded in facts]
-            statuses = await self._registry.terminalize_many(batch, attempts=1)
-            for (attempt, _), status in zip(facts, statuses, strict=True):
-                if status == "DONE":
-                    self.written += 1
-                    self._done_with(attempt)
-                elif status != "LOST" or await self.claim_again(attempt) is not ClaimedAgain.OURS:
-                    emit(ProcessResultRefused(process_id=attempt.process_id, status=status))
-                    self._done_with(attempt)
-                    self.release(attempt.lease)
-        if self._releases:
-            releases = dict(itertools.islice(self._releases.items(), MAX_BATCH))
-            leases = [lease for lease, _ in releases.values()]
-            self.released += sum(await self._registry.release_many(leases, attempts=1))
-            for name in releases:
-                _, returned = self._releases.pop(name)
-                if returned is not None:
-                    self._done_with(returned)
+    def _each(self) -> Iterator[Unsent[Attempt, _Encoded] | Unsent[Attempt, None] | Unsent[_Name, _Release]]:
+        yield from list(self._outcomes.values())
+        yield from list(self._unstarts.values())
+        yield from list(self._releases.values())
+
+    # ── what a batch does ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _write(self, batch: dict[Attempt, _Encoded]) -> None:
+        facts = [TerminalFact(attempt.lease, *encoded) for attempt, encoded in batch.items()]
+        statuses = await self._registry.terminalize_many(facts, attempts=1)
+        lost = []
+        for attempt, status in zip(batch, statuses, strict=True):
+            if status == "DONE":
+                self.written += 1
+                self._done_with(attempt)
+            elif status == "LOST":
+                lost.append(attempt)
+            elif status in _REFUSED:
+                self._refused(attempt, status)
+            else:
+                raise ScriptError(f"unexpected status {status!r}")
+        for attempt in lost:
+            if await self.claim_again(attempt) is not ClaimedAgain.OURS:
+                self._refused(attempt, "LOST")
+
+    async def _unstart(self, batch: dict[Attempt, None]) -> None:
+        statuses = await self._registry.unstart_many([attempt.lease for attempt in batch], attempts=1)
+        for attempt, status in zip(batch, statuses, strict=True):
+            if status == "LOST" and await self.claim_again(attempt) is ClaimedAgain.OURS:
+                continue  # it is sent again under the new lease
+            self.released += status == "DONE"
+            self._done_with(attempt)
+
+    async def _release(self, batch: dict[_Name, _Release]) -> None:
+        leases = [lease for lease, _ in batch.values()]
+        self.released += sum(await self._registry.release_many(leases, attempts=1))
+        for name, (lease, _) in batch.items():
+            _, attempt = self._releases[self._registry.partition_of(lease.process_id)].items.pop(name)
+            if attempt is not None:
+                self._done_with(attempt)
+
+    def _refused(self, attempt: Attempt, status: str) -> None:
+        emit(ProcessResultRefused(process_id=attempt.process_id, status=status))
+        self._done_with(attempt)
+        self.release(attempt.lease)
 
     def _done_with(self, attempt: Attempt) -> None:
-        self._outcomes.pop(attempt, None)
+        partition = self._registry.partition_of(attempt.process_id)
+        for unsent in (self._outcomes.get(partition), self._unstarts.get(partition)):
+            if unsent is not None:
+                unsent.items.pop(attempt, None)
         self._roster.forget(attempt)
 
     async def claim_again(self, attempt: Attempt) -> ClaimedAgain:
         """Claim a process again whose lease lapsed under this attempt, if it can still be this owner's.
 
         Raises:
-            RegistryUnavailable: no answer.
+            LashError: no answer that says whose it is; ask again.
         """
+        self._identity.check()
         self.claiming += 1
         sent_at = boottime_ms()
         try:
             answer = await self._registry.claim(attempt.process_id, attempt.lease.owner, self._ttl_ms)
-        except RegistryUnavailable:
-            raise
         except (AlreadyTerminal, UnknownProcess):
             return ClaimedAgain.OVER
-        except LashError:
+        except (AlreadyStarted, AuthorityRejected):
             return ClaimedAgain.TAKEN
         finally:
             self.claiming -= 1

@@ -11,13 +11,11 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from lash_redis.core.errors import LashError
-from lash_redis.core.events import WorkerUnavailable
-from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.lease_keeper import Renewal
+from lash_redis.worker.trouble import Trouble
 
 
 class RenewalSource(Protocol):
@@ -52,24 +50,23 @@ class RenewalThread:
 
     def _run(self, stopped: threading.Event, loop: asyncio.AbstractEventLoop, apply: Callable[[Renewal], None]) -> None:
         registry = BlockingRegistry(self._registry)
+        trouble = Trouble("renew", 0.1, 0.5)
         wait_s = 0.0  # at once: the last renewal by somebody else may be a third of the TTL ago
         try:
-            while not stopped.wait(wait_s):
+            while not stopped.wait(wait_s) and not loop.is_closed():  # of a closed one nothing runs any more
                 wait_s = self._ttl_ms / 3000
-                try:
-                    for renewal in self._renewed(registry):
-                        loop.call_soon_threadsafe(apply, renewal)
-                except LashError as error:
-                    emit(WorkerUnavailable(operation="renew", reason=str(error)))
-                    wait_s = min(wait_s, 0.5)
-                except RuntimeError:
-                    return  # the event loop is closed, so nothing runs any more
+                is_well = True
+                for partition in range(self._registry.partitions):  # one that cannot be renewed holds up no other
+                    try:
+                        sent_at = boottime_ms()
+                        rows = registry.renew_owned(partition, [self._owner], self._ttl_ms)
+                        loop.call_soon_threadsafe(apply, Renewal(partition, sent_at, rows))
+                    except Exception as error:  # noqa: BLE001 - no error ends what keeps the leases
+                        if stopped.is_set() or loop.is_closed():
+                            return
+                        is_well = False
+                        wait_s = min(wait_s, trouble.met(error))
+                if is_well:
+                    trouble.over()
         finally:
             registry.close()
-
-    def _renewed(self, registry: BlockingRegistry) -> list[Renewal]:
-        renewals = []
-        for partition in range(self._registry.partitions):
-            sent_at = boottime_ms()
-            renewals.append(Renewal(partition, sent_at, registry.renew_owned(partition, [self._owner], self._ttl_ms)))
-        return renewals

@@ -35,28 +35,49 @@ class Services:
         self._on_fault = on_fault
         self._tasks: list[asyncio.Task[None]] = []
         self._users = 0
-        self._turn = asyncio.Lock()
+        self._is_stopping = False
+        self._has_stopped = asyncio.Event()
         self.fault: BaseException | None = None
 
     async def __aenter__(self) -> None:
-        async with self._turn:
-            self._users += 1
-            if self._users == 1:
+        while self._is_stopping:
+            await self._has_stopped.wait()
+        self._users += 1
+        if self._users == 1:
+            try:
                 for service in self._shared():
                     self.start(service)
+            except BaseException:
+                await self.__aexit__()
+                raise
 
     async def __aexit__(self, *_exception: object) -> None:
-        async with self._turn:
-            self._users -= 1
-            if self._users > 0:
-                return
-            tasks, self._tasks = set(self._tasks), []
-            while tasks:
-                for task in tasks:
-                    task.cancel()
-                # Again until each has ended: the `wait_for` of Python 3.11, which redis-py uses, can swallow a cancel.
-                _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
+        self._users -= 1
+        if self._users > 0:
+            return
+        self._is_stopping = True
+        self._has_stopped.clear()
+        try:
+            await self._stop()
+        finally:
             self._on_end()
+            self._is_stopping = False
+            self._has_stopped.set()
+
+    async def _stop(self) -> None:
+        """Stop all services and see them ended, however often the user is cancelled meanwhile."""
+        is_cancelled = False
+        while tasks := {task for task in self._tasks if not task.done()}:
+            for task in tasks:
+                task.cancel()
+            try:
+                # Again until each has ended: the `wait_for` of Python 3.11, which redis-py uses, can swallow a cancel.
+                await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
+            except asyncio.CancelledError:
+                is_cancelled = True
+        self._tasks.clear()
+        if is_cancelled:
+            raise asyncio.CancelledError
 
     def start(self, service: Service) -> None:
         """Run a service until it ends or the last user has finished."""
@@ -72,7 +93,11 @@ class Services:
             self._tasks.remove(task)
         if task.cancelled():
             return
-        fault = task.exception()
-        if fault is not None and self.fault is None:
+        if (fault := task.exception()) is not None:
+            self.fail(fault)
+
+    def fail(self, fault: BaseException) -> None:
+        """Report what ended a service, or a part that is not one of these; the first stands."""
+        if self.fault is None:
             self.fault = fault
             self._on_fault(fault)

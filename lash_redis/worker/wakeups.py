@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.events import WorkerUnavailable
-from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import jittered, sleep
+from lash_redis.registry.listening import listen
 from lash_redis.registry.messages import LaneFilled, Requested, read_message
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.loops.claiming import Claiming
 from lash_redis.worker.services import Service
+from lash_redis.worker.trouble import Trouble
 
 _ASK_AGAIN_S = 0.25
 
@@ -43,21 +42,34 @@ class WakeUps:
         self._claiming = claiming
         self._changes = changes
         self._start = start
+        self._trouble = Trouble("wake")
         self.is_subscribed = False
 
     def subscribed(self) -> None:
         """Ask every partition: what was published before the subscription stood is lost."""
+        self._trouble.over()
         self.is_subscribed = True
         self._claimer.ask_all()
         self._changes.notify()
 
+    async def listen(self, name: str) -> None:
+        """Receive what is published for ``name``, for ever. Ends by cancellation, and in a forked copy."""
+        while True:
+            try:
+                await listen(self._registry, name, self.received, self.subscribed)
+            except Exception as error:  # noqa: BLE001 - a worker that hears nothing polls, and listens again
+                await sleep(self._trouble.met(error))
+
     def received(self, partition: int, text: str) -> None:
         """Handle one message: a request, or a lane that has rows."""
-        match read_message(text):
-            case Requested(process_id):
-                self._in_flight.look_at_request(process_id)
-            case LaneFilled(lane):
-                self._lane_filled(partition, lane)
+        try:
+            match read_message(text):
+                case Requested(process_id):
+                    self._in_flight.look_at_request(process_id)
+                case LaneFilled(lane):
+                    self._lane_filled(partition, lane)
+        except Exception as error:  # noqa: BLE001 - one message that cannot be handled costs no other
+            self._trouble.met(error)
 
     def _lane_filled(self, partition: int, lane: str) -> None:
         is_served = lane in self._in_flight.lanes and not self._claimer.is_leaving
@@ -65,15 +77,15 @@ class WakeUps:
             # Also while this worker may not claim: there may be no other to pass the wake-up on to.
             self._claimer.may_have_more.add(partition)
             self._changes.notify()
-        if not is_served or not self._claiming.may_claim:
+        if not is_served or not self._claiming.may_claim_from(partition):
             self._start(self._pass_on(partition, lane))
 
     async def _pass_on(self, partition: int, lane: str) -> None:
         """Wake another worker: it may serve the lane that this one cannot serve, or not now."""
         try:
             await self._registry.wake(partition, lane)
-        except RegistryUnavailable as error:
-            emit(WorkerUnavailable(operation="wake", reason=str(error)))
+        except Exception as error:  # noqa: BLE001 - whoever polls finds the row
+            self._trouble.met(error)
         # The wake-up removed this worker from the idle set, and its next claim lists it again. That claim comes a
         # little later, so that the worker is not woken for the same row again.
         await sleep(jittered(_ASK_AGAIN_S, 0.5))

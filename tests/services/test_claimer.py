@@ -13,6 +13,7 @@ from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.claimer import Claimer
+from lash_redis.worker.identity import Identity
 from tests.conformance.actors import ADA, LANE, LONG_MS, RERUNNABLE, ids_of, work
 from tests.look import ended
 from tests.services.benches import Bench
@@ -30,7 +31,7 @@ async def claimer(registry: ProcessRegistry) -> Claimer:
         await registry.register_many(
             [work(each, RERUNNABLE, each) for each in ids_of(8, partition, registry.partitions)]
         )
-    return Claimer(registry, ADA, SERVED, LONG_MS)
+    return Claimer(registry, Identity(ADA), SERVED, LONG_MS)
 
 
 @pytest.mark.parametrize("what_is_lost", ["lose_requests", "lose_replies"])

@@ -186,11 +186,11 @@ def test_a_lease_that_is_not_known_here_is_reported(kept: Kept) -> None:
 def test_who_cannot_renew_may_not_claim(kept: Kept, clock: StillClock) -> None:
     """Two thirds of the TTL after its last renewal began, and again once one is answered."""
     clock.now_ms += 19_999
-    assert kept.keeper.may_claim
+    assert kept.keeper.may_claim(0)
     clock.now_ms += 1
-    assert not kept.keeper.may_claim
+    assert not kept.keeper.may_claim(0)
     kept.renewed(sent_at_ms=clock.now_ms)
-    assert kept.keeper.may_claim
+    assert kept.keeper.may_claim(0)
 
 
 async def test_one_timer_stops_what_is_untrusted(kept: Kept, clock: StillClock) -> None:

@@ -11,6 +11,7 @@ from lash_redis.core.events import Event, WorkerUnavailable
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.identity import Identity
 from lash_redis.worker.loops.checking_server import Checking
 from lash_redis.worker.loops.loop import repeat
 from lash_redis.worker.loops.polling import Polling
@@ -25,7 +26,8 @@ async def test_a_step_of_sweeping_is_one_pass(registry: ProcessRegistry) -> None
     """What a dead owner had started is settled by it."""
     await registry.register(work("p", OWNER_BOUND))
     await begun(registry, "p", dead_owner())
-    await Sweeping(Sweep(registry, local_owner()), 1_000).step()
+    me = local_owner()
+    await Sweeping(Sweep(registry, me), Identity(me), 1_000).step()
     assert (await record_of(registry, "p")).is_terminal
 
 

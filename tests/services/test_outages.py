@@ -145,8 +145,9 @@ async def test_a_worker_that_cannot_renew_does_not_claim(
     worker = crew.worker(bench.task(), lease_ttl_ms=TTL_MS, poll_ms=20)
     faults = crew.faults_of(worker)
     faults.loses_renewals = True
+    may_claim = worker.probe.in_flight.keeper.may_claim
     async with crew.running(worker):
-        await wait_until(lambda: not worker.probe.in_flight.keeper.may_claim, "its renewals are overdue")
+        await wait_until(lambda: not may_claim(0) and not may_claim(1), "its renewals are overdue")
         await wait_until(lambda: not worker.probe.in_flight.claimer.unanswered, "no claim is on its way")
         await registry.register(work("p", RERUNNABLE, "p"))
         before, polls = faults.sent["claim_next"], 0

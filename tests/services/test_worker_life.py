@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import Any
 
 import pytest
 
 from lash_redis.core import timing
-from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable, ScriptError
-from lash_redis.core.model import DrainReport, Phase, Success
+from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavailable, ScriptError
+from lash_redis.core.events import Event, WorkerFaulted
+from lash_redis.core.model import Phase, Success
+from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import SweepReport
+from lash_redis.registry.answers import BatchClaim, ClaimedBatch
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.worker import Worker
@@ -20,8 +24,6 @@ from tests.look import ended, is_in, outcomes, record_of
 from tests.services.benches import Bench, PlainBench
 from tests.services.conftest import Crew
 from tests.support import wait_until
-
-BOUND = "owner_bound"
 
 
 async def test_nothing_is_left_after_a_run(registry: ProcessRegistry, crew: Crew) -> None:
@@ -88,36 +90,79 @@ async def test_what_was_claimed_has_ended_when_driving_fails(registry: ProcessRe
     assert (await record_of(registry, here)).outcome == Success(f"{here} done")
 
 
-async def test_a_bug_of_ours_ends_the_run_in_order_and_is_raised(registry: ProcessRegistry, crew: Crew) -> None:
-    """A service that dies of what it did not expect: the worker drains, and ``run`` raises it."""
-    bound = Bench()
-    worker = crew.worker(bound.task(BOUND), sweep_ms=50)
-    await registry.register(work("p", OWNER_BOUND, "p"))
+async def test_a_bug_in_a_loop_is_told_and_ends_nothing(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At level ERROR, with its traceback once; what runs goes on, and so do the claims."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), sweep_ms=10)
+    seen: list[Event] = []
 
     async def broken() -> SweepReport:
-        raise ScriptError("unexpected reply")
+        raise ZeroDivisionError("a bug of ours")
 
-    run = asyncio.create_task(worker.run())
-    await wait_until(lambda: bound.begun, "it runs")
-    worker.probe.sweep.run_once = broken  # type: ignore[method-assign]
-    with pytest.raises(ScriptError, match="unexpected reply"):
-        await run
-    assert await worker.drain() == DrainReport(abandoned=["p"])
+    monkeypatch.setattr(worker.probe.sweep, "run_once", broken)
+    with subscribed(seen.append):
+        async with crew.running(worker):
+            await wait_until(lambda: len(_faults_in(seen)) >= 3, "the loop has gone on")
+            await registry.register(work("p", RERUNNABLE, "p"))
+            await ended(registry, "p")
+    faults = _faults_in(seen)
+    assert {(each.operation, each.error) for each in faults} == {("sweep", "ZeroDivisionError: a bug of ours")}
+    assert [bool(each.traceback) for each in faults[:3]] == [True, False, False]
+    assert {each.level for each in faults} == {logging.ERROR}
 
 
-@pytest.mark.parametrize("method", ["run", "drive_pending"])
-async def test_a_writer_that_dies_lets_nobody_wait_for_ever(registry: ProcessRegistry, crew: Crew, method: str) -> None:
-    """The results cannot be written any more: the method raises what happened."""
+async def test_a_bug_in_the_claims_is_told_and_ends_nothing(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same claim is sent again, and what it hands out runs."""
     bench = Bench(is_open=True)
-    worker = crew.worker(bench.task(), drain_ms=200)
+    worker = crew.worker(bench.task())
+    claim, asked = worker.registry.claim_next, 0
 
-    async def broken(*_facts: Any, **_options: Any) -> list[str]:
-        raise ScriptError("unexpected reply")
+    async def broken(batch: BatchClaim) -> ClaimedBatch:
+        nonlocal asked
+        asked += 1
+        answer = await claim(batch)
+        if asked <= 3:
+            raise ZeroDivisionError("a bug of ours")
+        return answer
 
-    worker.registry.terminalize_many = broken  # type: ignore[method-assign]
-    await registry.register(work("p", RERUNNABLE, "p"))
-    with pytest.raises(ScriptError):
-        await asyncio.wait_for(getattr(worker, method)(), 8)
+    monkeypatch.setattr(worker.registry, "claim_next", broken)
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    async with crew.running(worker):
+        await ended(registry, "p")
+    assert bench.begun == ["p"]
+
+
+@pytest.mark.parametrize("error", [ScriptError("unexpected reply"), LashError("refused"), ZeroDivisionError("a bug")])
+@pytest.mark.parametrize("method", ["run", "drive_pending"])
+async def test_a_result_is_kept_whatever_the_answer_to_its_write(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
+) -> None:
+    """No error ends what writes results: it is sent until it is answered."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task())
+    write, asked = worker.registry.terminalize_many, 0
+
+    async def broken(*facts: Any, **options: Any) -> list[str]:
+        nonlocal asked
+        asked += 1
+        if asked <= 4:
+            raise error
+        return await write(*facts, **options)
+
+    monkeypatch.setattr(worker.registry, "terminalize_many", broken)
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    working = asyncio.create_task(getattr(worker, method)())
+    assert (await ended(registry, "p")).outcome == Success("p done")
+    await worker.drain()
+    await working
+
+
+def _faults_in(events: list[Event]) -> list[WorkerFaulted]:
+    return [each for each in events if isinstance(each, WorkerFaulted)]
 
 
 async def test_a_namespace_that_is_gone_stops_the_claims_and_hurries_nobody(
@@ -132,7 +177,7 @@ async def test_a_namespace_that_is_gone_stops_the_claims_and_hurries_nobody(
         headers = {key: await client.hgetall(key) async for key in client.scan_iter("*}:hdr")}
         headers = {key: value for key, value in headers.items() if registry.namespace.encode() in key}
         await client.delete(*headers)
-        await wait_until(lambda: "gone or changed" in worker.probe.claiming.refusal, "it has stopped claiming")
+        await wait_until(lambda: len(worker.probe.claiming.refusals) == 2, "it has stopped claiming")
         faults.sent.clear()
         clock = timing.boottime_ms()
         await wait_until(lambda: faults.sent["claim_next"] >= 4, "it looks again")

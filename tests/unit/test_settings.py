@@ -12,8 +12,9 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import node_name
 from lash_redis.pool.settings import POOL_SETTINGS, PoolSettings
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.identity import default_owner
 from lash_redis.worker.settings import WORKER_SETTINGS, ChosenSettings, WorkerSettings, settings_from
-from lash_redis.worker.worker import Worker, default_owner
+from lash_redis.worker.worker import Worker
 
 
 def parsed(*arguments: str) -> PoolSettings:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from lash_redis.core.errors import LashError, RegistryUnavailable
-from lash_redis.core.events import WorkerStoppedClaiming, WorkerUnavailable
+from lash_redis.core.errors import LashError, NamespaceMismatch, RecordedDead
+from lash_redis.core.events import WorkerRecordedDead, WorkerStoppedClaiming
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, jittered
+from lash_redis.core.timing import boottime_ms
 from lash_redis.worker.changes import Changes
+from lash_redis.worker.identity import ForkedCopy
 from lash_redis.worker.inflight import InFlight
+from lash_redis.worker.trouble import Trouble
 
 
 class Claiming:
@@ -16,60 +18,81 @@ class Claiming:
     Args:
         in_flight: what runs here, and how many more may.
         changes: says when to look again.
-        retry_ms: how long to wait after a refusal.
+
+    Attributes:
+        refusals: why a partition (None: any) is not claimed from.
     """
 
-    def __init__(self, in_flight: InFlight, changes: Changes, retry_ms: int) -> None:
+    def __init__(self, in_flight: InFlight, changes: Changes) -> None:
         self._in_flight = in_flight
         self._claimer = in_flight.claimer
         self._changes = changes
-        self._retry_s = retry_ms / 1000
-        self._failures = 0
+        self._trouble = Trouble("claim")
+        self._due_at_ms = 0
         self._is_paused = False
-        self.refusal = ""
+        self.refusals: dict[int | None, str] = {}
 
     @property
     def may_claim(self) -> bool:
-        """There is room, the leases are renewed, and the server is safe."""
-        return self._in_flight.room > 0 and self._in_flight.keeper.may_claim and not self._is_paused
+        """There is room, and the server is safe."""
+        return self._in_flight.room > 0 and not self._is_paused
 
     async def run(self) -> None:
-        """Claim until the claimer leaves."""
+        """Claim until the claimer leaves.
+
+        Raises:
+            RecordedDead: others take this worker for dead.
+            ForkedCopy: this OS process is a copy of the worker's.
+        """
         self._claimer.ask_all()
         while not self._claimer.is_leaving:
             await self.step()
 
     async def step(self) -> None:
-        """Claim once from the partition whose turn it is, or wait for a change if there is nothing to ask for."""
-        partition = self._claimer.next_partition() if self.may_claim or self._claimer.unanswered else None
+        """Claim once from the partition whose turn it is, or wait for a change if there is nothing to ask for.
+
+        Raises:
+            RecordedDead: others take this worker for dead.
+            ForkedCopy: this OS process is a copy of the worker's.
+        """
+        if (early_ms := self._due_at_ms - boottime_ms()) > 0:
+            await self._changes.wait(early_ms / 1000)
+            return
+        partition = self._claimer.next_partition(self.may_claim_from)
         if partition is None:
             await self._changes.wait()
             return
         try:
             await self._in_flight.claim(partition)
-        except RegistryUnavailable as error:
-            self._failures += 1
-            emit(WorkerUnavailable(operation="claim", reason=str(error)))
-            await self._changes.wait(jittered(backoff(self._failures, 0.05, 2.0), 0.2))
-        except LashError as error:
-            self._refused(error)
-            self._claimer.may_have_more.clear()
-            await self._changes.wait(self._retry_s)
+        except (RecordedDead, ForkedCopy) as error:
+            if isinstance(error, RecordedDead):
+                emit(WorkerRecordedDead(owner=error.owner.owner_id, incarnation=error.owner.incarnation_id))
+            raise
+        except NamespaceMismatch as error:
+            self._refused(partition, error)
+        except Exception as error:  # noqa: BLE001 - no error but those above ends the claims
+            self._due_at_ms = boottime_ms() + int(1000 * self._trouble.met(error))
         else:
-            self._failures, self.refusal = 0, ""
+            self._trouble.over()
+            self.refusals.pop(partition, None)
 
     def pause(self, error: LashError) -> None:
         """Claim no more until ``resume``."""
         self._is_paused = True
-        self._refused(error)
+        self._refused(None, error)
 
     def resume(self) -> None:
         """Claim again."""
         self._is_paused = False
+        self.refusals.pop(None, None)
         self._changes.notify()
 
-    def _refused(self, error: LashError) -> None:
-        """Report once that the namespace or the server is not what it was; the slow poll looks again."""
-        if self.refusal != str(error):
-            self.refusal = str(error)
-            emit(WorkerStoppedClaiming(reason=str(error)))
+    def may_claim_from(self, partition: int) -> bool:
+        """Say whether it may, and the leases in a partition are renewed (rule 6.5)."""
+        return self.may_claim and self._in_flight.keeper.may_claim(partition)
+
+    def _refused(self, partition: int | None, error: LashError) -> None:
+        """Report once that a partition or the server is not what it was; the slow poll looks again."""
+        if self.refusals.get(partition) != str(error):
+            self.refusals[partition] = str(error)
+            emit(WorkerStoppedClaiming(reason=str(error), partition=partition))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn, Protocol
 
-from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.events import WorkerUnavailable
-from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import jittered, sleep
+from lash_redis.worker.trouble import Trouble
 
 
 class Loop(Protocol):
@@ -28,10 +26,13 @@ class Loop(Protocol):
 
 
 async def repeat(loop: Loop) -> NoReturn:
-    """Wait, then step, for ever; report an outage and go on. Ends by cancellation."""
+    """Wait, then step, for ever; report what goes wrong and go on. Ends by cancellation, and in a forked copy."""
+    trouble = Trouble(loop.operation)
     while True:
         await sleep(jittered(loop.every_s, loop.spread))
         try:
             await loop.step()
-        except RegistryUnavailable as error:
-            emit(WorkerUnavailable(operation=loop.operation, reason=str(error)))
+        except Exception as error:  # noqa: BLE001 - no error ends a loop
+            trouble.met(error)
+        else:
+            trouble.over()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lash_redis.recovery.sweep import Sweep
+from lash_redis.worker.identity import Identity
 
 
 class Sweeping:
@@ -11,9 +12,10 @@ class Sweeping:
     operation = "sweep"
     spread = 0.2
 
-    def __init__(self, sweep: Sweep, every_ms: int) -> None:
+    def __init__(self, sweep: Sweep, identity: Identity, every_ms: int) -> None:
         self.every_s = every_ms / 1000
         self._sweep = sweep
+        self._identity = identity
 
     async def step(self) -> None:
         """Make one pass.
@@ -21,4 +23,5 @@ class Sweeping:
         Raises:
             RegistryUnavailable: no answer; what was settled stands.
         """
+        self._identity.check()
         await self._sweep.run_once()

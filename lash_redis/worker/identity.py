@@ -1,0 +1,94 @@
+"""Under which owner one OS process acts (rule 2.8).
+
+An owner that is a local process names its pid, and others take it for dead once that pid has gone. So an identity is
+minted by the OS process that acts under it. A fork copies everything, and the copy must not act as the original.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import weakref
+from typing import Final
+
+from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.liveness import LeaseOwner, LocalProcess, node_name, own_liveness
+from lash_redis.core.timing import new_incarnation_id
+
+
+class ForkedCopy(LashError):
+    """This OS process was forked from the one in which the worker acts, and may do nothing in its name."""
+
+
+def default_owner(slot: str = "embedded") -> LeaseOwner:
+    """Return an owner of this OS process: named after the machine and a slot, with an incarnation of its own."""
+    return LeaseOwner.local_process(f"{node_name()}/{slot}", new_incarnation_id())
+
+
+class Identity:
+    """An owner, and the OS process that may act under it: the one that made this object.
+
+    Raises:
+        SettingsError: the owner is a local process, and not this one.
+    """
+
+    def __init__(self, owner: LeaseOwner) -> None:
+        _check_is_this_process(owner)
+        self.owner = owner
+        self.pid = os.getpid()
+
+    @property
+    def is_here(self) -> bool:
+        """This is the OS process that may act under the owner."""
+        return os.getpid() == self.pid
+
+    def check(self) -> None:
+        """Refuse to act in a forked copy.
+
+        Raises:
+            ForkedCopy: this is not the OS process that may act under the owner.
+        """
+        if not self.is_here:
+            raise ForkedCopy(
+                f"OS process {os.getpid()} was forked from {self.pid}, in which the worker "
+                f"{self.owner.owner_id} runs, and may do nothing in its name"
+            )
+
+
+def _check_is_this_process(owner: LeaseOwner) -> None:
+    """Refuse an owner whose pid others would look for in vain, or find to be another's: a false proof of death."""
+    given, own = owner.liveness, own_liveness()
+    if not isinstance(given, LocalProcess):
+        return
+    is_same_start = not isinstance(own, LocalProcess) or (given.boot_id, given.process_start) == (
+        own.boot_id, own.process_start,
+    )  # fmt: skip
+    if given.pid != os.getpid() or not is_same_start:
+        raise SettingsError(
+            f"expected owner to be of this OS process ({os.getpid()}), got one of {given.pid}: "
+            "make the owner in the OS process that acts under it, or give none"
+        )
+
+
+_event_loops: Final[weakref.WeakSet[asyncio.AbstractEventLoop]] = weakref.WeakSet()
+
+
+def runs_on(event_loop: asyncio.AbstractEventLoop) -> None:
+    """Note that a worker runs on this event loop, which no forked copy may then run."""
+    _event_loops.add(event_loop)
+
+
+def _leave_event_loops() -> None:
+    """Close what the inherited event loops wait with: a copy that ran one would read its parent's replies.
+
+    The descriptor is closed in this OS process alone. A loop that goes on here ends with an error at its next wait.
+    """
+    for event_loop in list(_event_loops):
+        with contextlib.suppress(Exception):
+            event_loop._selector.close()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does only this
+    _event_loops.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_event_loops)

@@ -1,0 +1,55 @@
+"""What one partition has yet to be sent of one kind: sent in batches until it is answered.
+
+After a failure the next batch is half as large, and what failed goes to the end. So one piece that can never be sent is
+soon alone in its batch, and holds up nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from lash_redis.core.checks import MAX_BATCH
+from lash_redis.core.timing import boottime_ms
+from lash_redis.worker.trouble import Trouble
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Unsent(Generic[Key, Value]):
+    """Pieces in the order in which they are sent.
+
+    Args:
+        operation: what sending them is called in events.
+        send: sends a batch; what was answered it removes from ``items``.
+
+    Attributes:
+        items: the pieces.
+        due_at_ms: when the next batch may be sent, by the clock since boot, ms.
+    """
+
+    def __init__(self, operation: str, send: Callable[[dict[Key, Value]], Awaitable[None]]) -> None:
+        self._send = send
+        self._trouble = Trouble(operation, 0.05, 1.0)
+        self._most = MAX_BATCH
+        self.items: dict[Key, Value] = {}
+        self.due_at_ms = 0
+
+    async def step(self) -> None:
+        """Send one batch, if there is one and it is due."""
+        if not self.items or boottime_ms() < self.due_at_ms:
+            return
+        batch = dict(itertools.islice(self.items.items(), self._most))
+        try:
+            await self._send(batch)
+        except Exception as error:  # noqa: BLE001 - no answer ends what holds results
+            self.due_at_ms = boottime_ms() + int(1000 * self._trouble.met(error))
+            self._most = max(len(batch) // 2, 1)
+            for key in batch:
+                if key in self.items:
+                    self.items[key] = self.items.pop(key)
+        else:
+            self._trouble.over()
+            self._most = min(self._most * 2, MAX_BATCH)
