@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from lash_redis.core import timing
-from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavailable, ScriptError
-from lash_redis.core.events import Event, WorkerFaulted
-from lash_redis.core.model import Phase, Success
+from lash_redis.core.errors import LashError, NamespaceMismatch, RecordedDead, RegistryUnavailable, ScriptError
+from lash_redis.core.events import Event, WorkerFaulted, WorkerRecordedDead
+from lash_redis.core.model import DrainReport, Phase, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import SweepReport
-from lash_redis.registry.answers import BatchClaim, ClaimedBatch
+from lash_redis.registry.answers import BatchClaim, ClaimedBatch, Death
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.worker import Worker
@@ -303,3 +303,31 @@ async def test_drive_pending_begins_nothing_once_a_drain_began(registry: Process
     assert (await record_of(registry, second)).phase is Phase.QUEUED
     await worker.drive_pending()
     assert bound.begun == [first], "it has left"
+
+
+async def test_a_living_worker_that_is_recorded_dead_says_so_and_leaves(registry: ProcessRegistry, crew: Crew) -> None:
+    """Its claims are stale for ever: it drains in order, and ``run`` ends with a fault."""
+    bound = Bench()
+    worker = crew.worker(bound.task("owner_bound"), poll_ms=50)
+    seen: list[Event] = []
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    with subscribed(seen.append):
+        run = asyncio.create_task(worker.run())
+        await wait_until(lambda: bound.begun, "it runs")
+        await registry.record_death(worker.owner, Death("exit status 9", "ada"))
+        with pytest.raises(RecordedDead, match=worker.owner.incarnation_id):
+            await run
+    (told,) = [each for each in seen if isinstance(each, WorkerRecordedDead)]
+    assert (told.incarnation, told.level) == (worker.owner.incarnation_id, logging.ERROR)
+    assert await worker.drain() == DrainReport(abandoned=["p"])
+
+
+async def test_driving_pending_work_of_a_worker_that_is_recorded_dead_is_refused(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """It drains too, and claims no more."""
+    worker = crew.worker(Bench().task())
+    await registry.record_death(worker.owner, Death("exit status 9", "ada"))
+    with pytest.raises(RecordedDead):
+        await worker.drive_pending()
+    assert worker.is_draining
