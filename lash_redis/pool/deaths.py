@@ -20,7 +20,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep, within
 from lash_redis.recovery.leftovers import Leftovers
 from lash_redis.recovery.sweep import Sweep
-from lash_redis.registry.answers import BatchClaim, Death
+from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.settings import WorkerSettings
 
@@ -76,10 +76,8 @@ class Deaths:
         return await self._retry(attempt)
 
     async def _make_late_claims_stale(self, owner: LeaseOwner) -> None:
-        queues = [(queue, ()) for queue in self._settings.queues]
         for partition in range(self._registry.partitions):
-            claim = BatchClaim(partition, owner, _LAST_CLAIM, 0, self._settings.lease_ttl_ms, queues)
-            await self._registry.claim_next(claim)
+            await self._registry.close_claims(partition, owner, _LAST_CLAIM, self._settings.queues)
 
     async def _retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
         failures = 0

@@ -131,6 +131,7 @@ class ProcessRegistry:
     claim = operation(leases.claim)
     reclaim = operation(leases.reclaim)
     claim_next = operation(batch_claims.claim_next)
+    close_claims = operation(batch_claims.close_claims)
     start = operation(starts.start)
     record_first_started = operation(starts.record_first_started)
     unstart_many = operation(starts.unstart_many)

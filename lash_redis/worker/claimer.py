@@ -118,16 +118,19 @@ class Claimer:
         return [partition for partition in range(partitions) if partition not in self._closed]
 
     async def close(self, partition: int) -> None:
-        """Send one empty claim with the next number, which makes any late copy stale (rule 7.2).
+        """Close the claims under the next number, which makes any late copy stale (rule 7.2).
 
         Raises:
             LashError: no answer; to be asked again.
         """
         self._identity.check()
-        await self._registry.claim_next(self._numbered(partition, 0))
+        number = self._next_number(partition)
+        await self._registry.close_claims(partition, self._identity.owner, number, [queue for queue, _ in self._queues])
         self._closed.add(partition)
 
     def _numbered(self, partition: int, count: int) -> BatchClaim:
-        number = self._numbers.get(partition, 0) + 1
-        self._numbers[partition] = number
-        return BatchClaim(partition, self._identity.owner, number, count, self._ttl_ms, self._queues)
+        return BatchClaim(partition, self._identity.owner, self._next_number(partition), count, self._ttl_ms, self._queues)
+
+    def _next_number(self, partition: int) -> int:
+        self._numbers[partition] = self._numbers.get(partition, 0) + 1
+        return self._numbers[partition]

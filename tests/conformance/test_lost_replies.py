@@ -96,6 +96,12 @@ async def _claim_next(world: World) -> Call[Any]:
 
 
 @case
+async def _close_claims(world: World) -> Call[Any]:
+    await world.registry.claim_next(batch_claim(world.registry, ADA, number=1))
+    return world.call(batch_claims.close_claims, 0, ADA, 2, ["default"])
+
+
+@case
 async def _complete_unleased(world: World) -> Call[Any]:
     await world.registry.register(outside(world.one))
     return world.call(terminal_facts.complete_unleased, world.one, Success("x" * 100), ExternalOwner("desk"))

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError, UnsafeServerError
-from lash_redis.core.model import AbandonWriter, ExternalOwner, ProcessStarted, ProcessStatus, Success
+from lash_redis.core.model import AbandonWriter, Acquired, ExternalOwner, ProcessStarted, ProcessStatus, Success
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import Death
 from lash_redis.registry.keys import partition_of
@@ -22,16 +22,20 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
+    SHORT_MS,
     abandon,
     abandoned,
     batch_claim,
     begun,
     cancel,
     held,
+    lapsed,
     outside,
     settled,
     work,
 )
+from tests.conftest import Backend, ServerTime
+from tests.look import lease_of as lease_in
 from tests.servers import KINDS, Server
 from tests.soundness import assert_sound, keyspace
 
@@ -217,13 +221,14 @@ async def filled(raw: Any) -> None:
 
 
 async def test_at_maxmemory_new_work_fails_cleanly(mine: ProcessRegistry, raw: Any) -> None:
-    """A registration or a claim changes nothing, and is said not to have been applied."""
+    """What brings in or begins new work changes nothing, and is said not to have been applied."""
     await mine.register(work())
+    lease = await held(mine, (await mine.register(work("held", task="held"))).id, ADA)
     await filled(raw)
     before = await keyspace(raw, NAME)
     attempts: list[Callable[[], Awaitable[object]]] = [
         lambda: mine.register(work("q")),
-        lambda: mine.claim("p", ADA, LONG_MS),
+        lambda: mine.start(lease),
         lambda: mine.claim_next(batch_claim(mine, ADA)),
         lambda: mine.record_first_started("p", ProcessStarted(ADA, 1)),
     ]
@@ -260,6 +265,54 @@ async def test_at_maxmemory_terminal_facts_are_still_written(mine: ProcessRegist
     await assert_sound(raw, NAME)
     assert (await mine.prune(2**52)).processes == 4
     await assert_sound(raw, NAME)
+
+
+async def test_at_maxmemory_a_starter_claims_its_own_again_and_writes_its_result(
+    mine: ProcessRegistry, raw: Any
+) -> None:
+    """Its lease lapsed, or a peer's sweep moved the row: the result frees more than the claim takes."""
+    for name in ("lapsed", "uncertain"):
+        await mine.register(work(name, OWNER_BOUND, task=name))
+        await mine.start(await held(mine, name, ADA, SHORT_MS))
+    await lapsed(ServerTime(Backend("mine"), raw), await lease_in(mine, "uncertain"))
+    assert await settled(mine, "uncertain", "uncertain")
+    await filled(raw)
+
+    for name in ("lapsed", "uncertain"):
+        assert (await mine.complete(await held(mine, name, ADA), Success("x" * 1_000))).is_terminal
+    await assert_sound(raw, NAME)
+
+
+async def test_at_maxmemory_a_dead_holders_lease_is_taken(mine: ProcessRegistry, raw: Any) -> None:
+    """Reclaiming is how a program of one's own frees what a dead owner held."""
+    await mine.register(work())
+    lease = await begun(mine, "p", BOB)
+    await mine.record_death(BOB, Death("exit 9", "ada"))
+    await filled(raw)
+
+    assert isinstance(await mine.reclaim("p", ADA, lease, LONG_MS), Acquired)
+    await assert_sound(raw, NAME)
+
+
+async def test_at_maxmemory_a_worker_leaves_as_ever(mine: ProcessRegistry, raw: Any) -> None:
+    """It closes its claims, gives back what never began, gives up what may run elsewhere, and settles the rest."""
+    for name in ("never began", "given up", "settled"):
+        disposition = RERUNNABLE if name == "given up" else OWNER_BOUND
+        await mine.register(work(name.replace(" ", "-"), disposition, task=name.replace(" ", "-")))
+    leases = [await held(mine, name, ADA) for name in ("never-began", "given-up", "settled")]
+    for lease in leases:
+        await mine.start(lease)
+    late = batch_claim(mine, ADA, number=1)
+    await filled(raw)
+
+    await mine.close_claims(0, ADA, 2, ["default"])
+    assert await mine.unstart_many([leases[0]]) == ["DONE"]
+    assert await mine.release_many([leases[1]]) == [True]
+    evidence = abandoned(AbandonWriter.OWNER_DRAIN, ADA, "ended_here")
+    assert await settled(mine, "settled", "fact", evidence, even_if_live=True)
+    await assert_sound(raw, NAME)
+    await raw.config_set("maxmemory", 0)
+    assert (await mine.claim_next(late)).stale
 
 
 async def test_a_script_that_the_user_may_not_run_changes_nothing(server: Server, raw: Any) -> None:

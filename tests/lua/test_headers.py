@@ -26,8 +26,8 @@ WRITE_COMMANDS = {"DEL", "HDEL", "HINCRBY", "HSET", "SET", "ZADD", "ZPOPMIN", "Z
 OUTSIDE_THE_PLAN = {"claim_next": {"ZREMRANGEBYSCORE"}, "include/wake": {"ZPOPMIN", "PUBLISH"}}
 
 ANSWERS = {
-    "ACQUIRED", "BUSY", "CLAIMED", "STALE", "COUNTS", "LANES", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT", "ROWS",
-    "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
+    "ACQUIRED", "BUSY", "CLAIMED", "CLOSED", "STALE", "COUNTS", "LANES", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT",
+    "ROWS", "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
     "UNSTARTED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.

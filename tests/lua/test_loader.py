@@ -140,10 +140,10 @@ def test_a_header_that_does_not_say_flags_or_connections_is_refused(folder: Path
 
 
 def test_what_ends_frees_or_settles_still_works_at_maxmemory() -> None:
-    """A server that is full refuses what begins (a claim, a start, a registration, a namespace), and no more."""
+    """A server that is full refuses what begins (a batch claim, a start, a registration, a namespace), and no more."""
     refused = {name for name, script in load_all().items() if script.flags == "none"}
 
-    assert refused == {"open", "register", "claim", "reclaim", "claim_next", "start", "record_first_started"}
+    assert refused == {"open", "register", "claim_next", "start", "record_first_started"}
 
 
 def test_every_transition_is_loaded_by_name() -> None:

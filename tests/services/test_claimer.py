@@ -105,7 +105,7 @@ async def test_two_that_claim_at_once_get_different_rows(registry: ProcessRegist
 async def test_a_late_copy_of_a_claim_is_stale_once_its_partition_is_closed(
     registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last, empty claim hands out nothing, and neither does any late copy of a claim before it."""
+    """No late copy of a claim before it hands out anything."""
     Faults(registry, monkeypatch).lose_requests("claim_next")
     with pytest.raises(RegistryUnavailable):
         await claimer.claim(0, 8)

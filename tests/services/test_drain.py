@@ -277,7 +277,7 @@ async def test_a_drain_without_a_run_leaves_nothing_behind(registry: ProcessRegi
 
 
 async def test_after_a_drain_no_late_copy_of_a_claim_can_lease_anything(registry: ProcessRegistry, crew: Crew) -> None:
-    """The last, empty claim makes every number before it stale, in every partition."""
+    """The closing claim makes every number before it stale, in every partition."""
     worker = crew.worker()
     await worker.drain()
     await registry.register_many([work(f"p{number}") for number in range(8)])

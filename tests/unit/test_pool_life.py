@@ -376,7 +376,7 @@ async def test_a_server_that_hangs_does_not_delay_the_pool_beyond_what_it_announ
     assert {left.process_id for left in ended.report.deferred} == {"*"}
 
 
-@pytest.mark.parametrize("fails", ["claim_next", "page"])
+@pytest.mark.parametrize("fails", ["close_claims", "page"])
 async def test_work_that_still_ran_is_reported_by_id_if_the_drain_cannot_be_finished(
     pool: Pool, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:

@@ -1,6 +1,6 @@
 -- claim: give one owner the single-writer lease of one process, if it is free or lapsed.
 -- needs:  no live lease of another   twice: the same owner finds its own live lease and extends it
--- flags   none
+-- flags   allow-oom
 -- connections claim
 -- KEYS 1  partition header
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms

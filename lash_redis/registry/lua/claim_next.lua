@@ -12,6 +12,7 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "namespace_is"
+--- @include "claims_are_stale"
 --- @include "extend_lease"
 --- @include "take_lease"
 --- @include "mark_started"
@@ -30,8 +31,8 @@ end
 if not namespace_is(uuid) then
   return { 'MISMATCH' }
 end
-local last_number = tonumber(redis.call('HGET', K .. 'claims', me) or '0')
-if tonumber(number) < last_number or redis.call('HEXISTS', K .. 'dead', me) == 1 then
+local stale, last_number = claims_are_stale(me, number)
+if stale then
   return { 'STALE' }
 end
 local reply, handed, lanes_left = { 'CLAIMED', now_text, expires }, 0, {}

@@ -1,6 +1,6 @@
 -- reclaim: take a live lease from the observed holder that is proven dead; on a free or lapsed row it is a claim.
 -- needs:  the holder as observed  twice: the same owner finds its own live lease and extends it
--- flags   none
+-- flags   allow-oom
 -- connections claim
 -- KEYS 1  partition header
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
