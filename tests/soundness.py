@@ -106,6 +106,7 @@ class _Partition:
         yield from self.bad_leases()
         yield from self.bad_payloads()
         yield from self.bad_counts()
+        yield from self.bad_lists_of_lanes()
 
     def unknown_keys(self) -> Iterator[str]:
         for name, key in self.keys.items():
@@ -179,7 +180,8 @@ class _Partition:
             begun = "tk" in row and row["tk"] in (row.get("ft"), row.get("st"))
             match row.get("ph"):
                 case b"q":
-                    expected[f"q:{_text(row, 'ln')}"][id_] = float(row["sq"])
+                    alone = "|alone" if int(row.get("lo", 0)) >= 2 else ""
+                    expected[f"q:{_text(row, 'ln')}{alone}"][id_] = float(row["sq"])
                 case b"l":
                     expected["leases"][id_] = float(row.get("ex", -1))
                     expected[f"of:{_text(row, 'ho')}"][id_] = None
@@ -248,3 +250,15 @@ class _Partition:
         counted = {field: int(number) for field, number in self.index("counts").items()}
         if counted != dict(ended):
             yield f"counts say {counted}, the rows {dict(ended)}"
+
+    def bad_lists_of_lanes(self) -> Iterator[str]:
+        lists = self.named("serves:")
+        if lists.keys() != self.index("serving").keys():
+            yield f"the lists of lanes {sorted(lists)} are not those of the directory {sorted(self.index('serving'))}"
+        for name, listed in lists.items():
+            lanes = sorted(each for each in listed if not each.endswith("|alone"))
+            if sorted(listed) != sorted([*lanes, *(f"{each}|alone" for each in lanes)]):
+                yield f"the list {name} has a lane without its twin: {sorted(listed)}"
+            digest = sha256("\0".join(lanes).encode()).hexdigest()[:32]
+            if name != f"{digest}.{len(lanes)}":
+                yield f"the list {name} has other lanes than its name says: {lanes}"

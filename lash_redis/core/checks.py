@@ -15,6 +15,7 @@ from lash_redis.core.errors import SettingsError
 
 MAX_PAYLOAD_BYTES = 1 << 20
 MAX_BATCH = 500
+MAX_BATCH_BYTES = 1 << 20  # of payload in one call or answer; one longer payload goes alone
 MAX_SETTLE_BATCH = 100
 MAX_TTL_MS = 7 * 24 * 3600 * 1000
 

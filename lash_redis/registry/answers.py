@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal, Self, TypeAlias
 
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_int, checked_ttl
-from lash_redis.core.errors import SettingsError
-from lash_redis.core.lanes import MAX_LANES
+from lash_redis.core.lanes import runs_alone
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     AbandonRequest,
@@ -23,6 +21,7 @@ from lash_redis.core.places import PLACES
 from lash_redis.core.timing import random_token
 from lash_redis.registry.codec import DISPOSITIONS, decode_abandon_request, decode_cancel_request
 from lash_redis.registry.rows import Row
+from lash_redis.registry.served_lanes import ServedLanes
 
 SettleAction: TypeAlias = Literal["fact", "queue", "uncertain"]
 
@@ -36,11 +35,12 @@ class BatchClaim(msgspec.Struct, frozen=True):
         number: of this claim among those of the owner in the partition; grows.
         count: how many rows at most, 0 to 500.
         ttl_ms: of the leases, ms.
-        queues: the queues' names, each with the lanes that the owner serves; in their order.
+        served: the queues, in their order, and the lanes that the owner serves.
+        alone: one row that runs alone may be among them.
         token_stem: the tokens begin with it, so that they are the same when the claim is sent again.
 
     Raises:
-        SettingsError: a bad count or TTL, too many lanes, or a queue twice.
+        SettingsError: a bad count or TTL.
     """
 
     partition: int
@@ -48,20 +48,20 @@ class BatchClaim(msgspec.Struct, frozen=True):
     number: int
     count: int
     ttl_ms: int
-    queues: Sequence[tuple[str, Sequence[str]]]
+    served: ServedLanes
+    alone: bool = True
     token_stem: str = msgspec.field(default_factory=lambda: f"{random_token()}.")
 
     def __post_init__(self) -> None:
         checked_int("count", self.count, at_least=0, at_most=MAX_BATCH)
-        checked_int("lanes in a claim", sum(len(lanes) for _, lanes in self.queues), at_least=0, at_most=MAX_LANES)
-        names = [queue for queue, _ in self.queues]
-        if len(set(names)) != len(names):
-            raise SettingsError(f"expected the queues of a claim to be distinct, got {names}")
         checked_ttl(self.ttl_ms)
 
 
 class ClaimedRow(msgspec.Struct, frozen=True):
-    """One process that a batch claim handed out, leased and started; ``disposition`` and ``input`` are encoded."""
+    """One process that a batch claim handed out, leased and started; ``disposition`` and ``input`` are encoded.
+
+    ``lane`` is that from which it was taken.
+    """
 
     process_id: str
     token: str
@@ -81,13 +81,27 @@ class ClaimedRow(msgspec.Struct, frozen=True):
         """No other owner may ever run it."""
         return DISPOSITIONS[self.disposition] is RecoveryDisposition.OWNER_BOUND
 
+    @property
+    def alone(self) -> bool:
+        """A worker runs one such row at a time (rule 4.6)."""
+        return runs_alone(self.lane)
+
 
 class ClaimedBatch(msgspec.Struct, frozen=True):
-    """What a batch claim handed out; ``stale``: a higher number was sent, or the owner is recorded dead."""
+    """What a batch claim handed out.
+
+    Attributes:
+        rows: in the order in which they were handed out.
+        claimed_at_ms: the server's time.
+        expires_at_ms: when the leases end.
+        may_have_more: not all that there was for this owner was handed out, or that is not known.
+        stale: a higher number was sent, or the owner is recorded dead.
+    """
 
     rows: list[ClaimedRow]
     claimed_at_ms: int = 0
     expires_at_ms: int = 0
+    may_have_more: bool = False
     stale: bool = False
 
 

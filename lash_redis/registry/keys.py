@@ -13,7 +13,9 @@ key                       type        content
 ``K:o:<id>``              string      the outcome, if over 64 bytes
 ``K:l:<id>``              string      the lease: its token; expires at the lease's end (PXAT)
 ``K:lanes``               zset        the lanes that are not empty, by name
-``K:q:<lane>``            zset        queued ids by sequence
+``K:serves:<list>``       zset        the lanes of a list that workers serve, each with and without ``|alone``
+``K:serving``             zset        those lists, by when a worker last claimed by them
+``K:q:<lane>``            zset        queued ids by sequence; those of two losses and more under ``<lane>|alone``
 ``K:leases``              zset        leased ids by expiry, lapsed ones included
 ``K:held``                zset        leased ids under whose lease user code has not begun
 ``K:uncertain``           zset        ids by since when
@@ -63,6 +65,8 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "o:": ("string", False),
     "l:": ("string", True),
     "lanes": ("zset", False),
+    "serves:": ("zset", False),
+    "serving": ("zset", False),
     **dict.fromkeys(INDEXES, ("zset", False)),
     ASKED: ("zset", False),
     _OWNED: ("zset", False),
@@ -84,7 +88,7 @@ def _listed(codes: Mapping[Any, str]) -> str:
 ROW_FIELDS: dict[str, str] = {
     "d": f"disposition: {_listed(DISPOSITION_CODES)}",
     "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
-    "ln": "lane: queue|task|digest",
+    "ln": "lane: queue|task|digest, without |alone",
     "sq": "sequence, its place in the lane",
     "in": "input; empty if it stands in K:i:",
     "cd": "content digest",

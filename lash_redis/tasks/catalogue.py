@@ -7,7 +7,7 @@ from typing import Protocol
 
 from lash_redis.core.checks import checked_queue
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.lanes import MAX_LANES, lane
+from lash_redis.core.lanes import lane
 from lash_redis.tasks.declaration import Declaration
 
 
@@ -47,16 +47,9 @@ class Catalogue:
         There is one for each task that it knows and each signature that it can run, and the lane without a task.
 
         Raises:
-            SettingsError: the name of a queue is not allowed, or there are more lanes than one claim can name.
+            SettingsError: the name of a queue is not allowed.
         """
         served = [(each.name, digest) for each in self._by_name.values() for digest in each.signature.served]
-        count = len(queues) * (len(served) + 1)
-        if count > MAX_LANES:
-            raise SettingsError(
-                f"expected at most {MAX_LANES} lanes for one worker, got {count}: {len(queues)} queues, each with "
-                f"{len(served)} signatures of {len(self._by_name)} tasks and one lane without a task; "
-                "let some workers serve other queues or other tasks"
-            )
         return [
             [*(lane(queue, task, digest) for task, digest in served), lane(queue)]
             for queue in map(checked_queue, queues)

@@ -27,6 +27,7 @@ class Attempt:
     Attributes:
         lease: as it stands; a starter that claims its own again keeps the token under a new fence.
         row: what the claim handed out.
+        alone: one such row runs in a worker at a time, since it has lost an owner twice (rule 4.6).
         bound: owner-bound: it goes on without trust, since no other owner may ever run it (rule 6.2).
         trusted_until_ms: local trust in the lease, on this machine's clock since boot, ms (rule 6.1).
         stop: why it was asked to stop, None if it was not.
@@ -35,7 +36,7 @@ class Attempt:
         has_result: it ended with an outcome to write, and not only with a lease to release.
     """
 
-    __slots__ = ("bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "reason", "row", "stop",
+    __slots__ = ("alone", "bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "reason", "row", "stop",
                  "task", "trusted_until_ms")  # fmt: skip
 
     def __init__(self, lease: ProcessLease, row: ClaimedRow) -> None:
@@ -43,6 +44,7 @@ class Attempt:
         self.row = row
         self.task = lane_parts(row.lane)[1]
         self.bound = row.is_owner_bound
+        self.alone = row.alone
         self.leased_at_ms = boottime_ms()
         self.trusted_until_ms = 0
         self.stop: Stop | None = None

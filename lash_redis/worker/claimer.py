@@ -15,6 +15,7 @@ from lash_redis.core.errors import NamespaceMismatch, RecordedDead
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import BatchClaim, ClaimedRow
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.worker.identity import Identity
 
 
@@ -30,16 +31,30 @@ class Claimed(msgspec.Struct, frozen=True):
 class Claimer:
     """Claims for one owner from its queues, in their order.
 
+    Args:
+        registry: where it claims.
+        owner: who will hold the leases.
+        queues: the queues' names, each with the lanes that the owner serves; in their order.
+        ttl_ms: of the leases, ms.
+        may_take_alone: says whether one row that runs alone may be handed out now (rule 4.6).
+
     Attributes:
+        served: the lanes that the owner serves.
         may_have_more: the partitions that may have more than they handed out last.
     """
 
     def __init__(
-        self, registry: ProcessRegistry, identity: Identity, queues: Sequence[tuple[str, Sequence[str]]], ttl_ms: int
+        self,
+        registry: ProcessRegistry,
+        identity: Identity,
+        queues: Sequence[tuple[str, Sequence[str]]],
+        ttl_ms: int,
+        may_take_alone: Callable[[], bool] = lambda: True,
     ) -> None:
         self._registry = registry
         self._identity = identity
-        self._queues = queues
+        self.served = ServedLanes(queues)
+        self._may_take_alone = may_take_alone
         self._ttl_ms = ttl_ms
         self._numbers: dict[int, int] = {}
         self._unanswered: dict[int, BatchClaim] = {}
@@ -105,7 +120,7 @@ class Claimer:
             del self._unanswered[partition]
             if batch.stale and claim.number == self._numbers[partition]:
                 raise RecordedDead(self._identity.owner)
-            if len(batch.rows) >= claim.count > 0:
+            if batch.may_have_more:
                 self.may_have_more.add(partition)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
 
@@ -125,11 +140,13 @@ class Claimer:
         """
         self._identity.check()
         number = self._next_number(partition)
-        await self._registry.close_claims(partition, self._identity.owner, number, [queue for queue, _ in self._queues])
+        await self._registry.close_claims(partition, self._identity.owner, number, self.served.queues)
         self._closed.add(partition)
 
     def _numbered(self, partition: int, count: int) -> BatchClaim:
-        return BatchClaim(partition, self._identity.owner, self._next_number(partition), count, self._ttl_ms, self._queues)
+        alone = self._may_take_alone() and not any(claim.alone for claim in self._unanswered.values())
+        number = self._next_number(partition)
+        return BatchClaim(partition, self._identity.owner, number, count, self._ttl_ms, self.served, alone)
 
     def _next_number(self, partition: int) -> int:
         self._numbers[partition] = self._numbers.get(partition, 0) + 1

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.events import ProcessFailed
+from lash_redis.core.lanes import plain_lane, runs_alone
 from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
@@ -80,8 +81,8 @@ class InFlight:
         )
         served = catalogue.lanes(settings.queues)
         queues = list(zip(settings.queues, served, strict=True))
-        self.claimer = Claimer(registry, identity, queues, settings.lease_ttl_ms)
-        self.lanes = frozenset(lane for lanes in served for lane in lanes)
+        self.claimer = Claimer(registry, identity, queues, settings.lease_ttl_ms, self._may_take_alone)
+        self._lanes = frozenset(lane for lanes in served for lane in lanes)
 
     @property
     def room(self) -> int:
@@ -89,6 +90,15 @@ class InFlight:
         width = self._settings.concurrency
         slots = self.runner.room(width - self.roster.running - len(self.waiting))
         return min(slots, 4 * width - len(self.roster), MAX_BATCH)
+
+    def serves(self, lane: str) -> bool:
+        """Say whether a row of a lane may be claimed here, now."""
+        return plain_lane(lane) in self._lanes and (not runs_alone(lane) or self._may_take_alone())
+
+    def _may_take_alone(self) -> bool:
+        """Say whether no row that runs alone runs here, or is about to (rule 4.6)."""
+        here = (*self.roster, *self.waiting.values())
+        return not any(attempt.alone and not attempt.ended for attempt in here)
 
     # ── beginning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,6 +145,8 @@ class InFlight:
         if attempt.ended or not self._identity.is_here:
             return
         self.roster.end(attempt)
+        if attempt.alone:
+            self.claimer.ask_all()  # the next one may be taken now
         outcome: Outcome | None = None
         match ending_of(end.how, attempt.stop, bound=attempt.bound):
             case Ending.SUCCEED | Ending.FAIL:

@@ -72,7 +72,7 @@ class WakeUps:
             self._trouble.met(error)
 
     def _lane_filled(self, partition: int, lane: str) -> None:
-        is_served = lane in self._in_flight.lanes and not self._claimer.is_leaving
+        is_served = self._in_flight.serves(lane) and not self._claimer.is_leaving
         if is_served:
             # Also while this worker may not claim: there may be no other to pass the wake-up on to.
             self._claimer.may_have_more.add(partition)

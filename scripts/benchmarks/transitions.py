@@ -14,6 +14,7 @@ from lash_redis import (
     TaskInput,
 )
 from lash_redis.registry.answers import BatchClaim, TerminalFact
+from lash_redis.registry.served_lanes import ServedLanes
 
 OWNER = LeaseOwner.opaque("bench", "1")
 _TTL_MS = 600_000
@@ -33,7 +34,7 @@ def registrations(count: int, signature: str) -> Iterator[ProcessRegistration]:
 async def claim(registry: ProcessRegistry, number: int, size: int, signature: str) -> list[ProcessLease]:
     """Claim and start up to ``size`` of these processes, as the batch claim ``number``."""
     queues = [("default", [f"default|nothing|{signature}"])]
-    batch = await registry.claim_next(BatchClaim(0, OWNER, number, size, _TTL_MS, queues))
+    batch = await registry.claim_next(BatchClaim(0, OWNER, number, size, _TTL_MS, ServedLanes(queues)))
     return [ProcessLease(row.process_id, OWNER, row.token, row.fence, 0, 0) for row in batch.rows]
 
 

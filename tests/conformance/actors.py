@@ -29,6 +29,7 @@ from lash_redis.registry.answers import BatchClaim, ClaimedRow, SettleAction, Se
 from lash_redis.registry.calls.call import Call, Operation
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.served_lanes import ServedLanes
 from tests.conftest import ServerTime
 from tests.look import row_of
 
@@ -118,10 +119,11 @@ def batch_claim(
     ttl_ms: int = LONG_MS,
     partition: int = 0,
     served: Any = SERVED,
+    alone: bool = True,
 ) -> BatchClaim:
     """Return a batch claim under the next number, or a given one."""
     chosen = next(_numbers) if number is None else number
-    return BatchClaim(partition, owner, chosen, count, ttl_ms, served)
+    return BatchClaim(partition, owner, chosen, count, ttl_ms, ServedLanes(served), alone)
 
 
 def call_of(registry: ProcessRegistry, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Call[Any]:

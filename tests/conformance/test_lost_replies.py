@@ -32,6 +32,7 @@ from lash_redis.registry.calls import (
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Operation
 from lash_redis.registry.keys import SCHEMA_VERSION, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.served_lanes import ServedLanes
 from tests.conformance.actors import (
     ADA,
     BOB,
@@ -92,6 +93,7 @@ async def _claim(world: World) -> Call[Any]:
 @case
 async def _claim_next(world: World) -> Call[Any]:
     await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND)])
+    await world.registry.claim_next(batch_claim(world.registry, BOB, count=0))  # which names the lanes
     return world.call(batch_claims.claim_next, batch_claim(world.registry, ADA, count=1))
 
 
@@ -143,6 +145,12 @@ async def _holders(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await held(world.registry, world.one, ADA)
     return world.call(owners.holders, 0)
+
+
+@case
+async def _name_lanes(world: World) -> Call[Any]:
+    served = ServedLanes([("default", ["default|work|"])])
+    return world.call(batch_claims.name_lanes, 0, served.name, served.lanes)
 
 
 @case
@@ -308,7 +316,7 @@ def still(everything: Keyspace) -> Keyspace:
                 continue
             if name.startswith("p:"):
                 key.value.pop("ex", None)
-            if name in ("leases", "seen") or name.startswith("idle:"):
+            if name in ("leases", "seen", "serving") or name.startswith("idle:"):
                 key.value.update(dict.fromkeys(key.value, 0.0))
     return everything
 

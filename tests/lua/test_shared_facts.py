@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from lash_redis.core.checks import MAX_BATCH, MAX_SETTLE_BATCH
-from lash_redis.core.lanes import MAX_LANES
+from lash_redis.core.checks import MAX_BATCH, MAX_BATCH_BYTES, MAX_SETTLE_BATCH
+from lash_redis.core.lanes import ALONE, ALONE_LOSSES
 from lash_redis.registry import keys
 from lash_redis.registry.answers import ClaimedRow, RenewedRow, SettleAction
 from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
@@ -57,11 +57,24 @@ def test_the_longest_batch_stands_once_in_the_lua() -> None:
     assert int(re.findall(r"tonumber\(number\) \* (\d+)", SOURCES["claim_next"])[0]) > MAX_BATCH
 
 
+def test_the_bound_in_bytes_is_the_same_in_lua() -> None:
+    """What a script answers and what is sent to it have one bound."""
+    assert re.findall(r"^local MAX_BYTES = (\d+)$", SOURCES["partition"], re.MULTILINE) == [str(MAX_BATCH_BYTES)]
+
+
+def test_rows_that_run_alone_have_the_same_lanes_in_lua() -> None:
+    """From as many losses on, under the same suffix."""
+    source = SOURCES["row"]
+
+    assert re.findall(r"^local ALONE_LOSSES = (\d+)$", source, re.MULTILINE) == [str(ALONE_LOSSES)]
+    assert re.findall(r"^local ALONE = '(.*)'$", source, re.MULTILINE) == [ALONE]
+
+
 @pytest.mark.parametrize("name", names())
 def test_the_bound_of_a_script_is_the_longest_batch(name: str) -> None:
     """A settle has more to check of each row, so that its batches are shorter."""
     most = {"rows": MAX_SETTLE_BATCH if name == "settle" else MAX_BATCH, "owners": MAX_BATCH, "count": MAX_BATCH}
-    most["lanes"] = MAX_LANES if name == "claim_next" else MAX_BATCH
+    most["lanes"] = MAX_BATCH
     most["told"] = 32  # of the clients that are told of an end
 
     assert bounds(name).items() <= most.items()

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from lash_redis.core.model import RecoveryDisposition
+from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.worker import Worker
-from tests.conformance.actors import work
+from tests.conformance.actors import CYD, work
 from tests.conformance.conftest import leaves_it_sound
 from tests.services.benches import RERUNNABLE, Bench
 from tests.services.faults import Faults
@@ -38,6 +39,12 @@ class Crew:
     def worker(self, *tasks: Declaration, registry: ProcessRegistry | None = None, **options: Any) -> Worker:
         """Return a worker with a registry of its own, which sweeps and polls only when a test asks for it."""
         return Worker(registry or self._make_registry(), tasks, **(QUICK | options))
+
+    async def lanes_named(self, worker: Worker) -> None:
+        """Let the partitions know the lanes of a worker that has not claimed yet, so that its first claim hands out."""
+        for partition in range(worker.registry.partitions):
+            claim = BatchClaim(partition, CYD, 1, 0, 1_000, worker.probe.in_flight.claimer.served)
+            await worker.registry.claim_next(claim)
 
     def faults_of(self, worker: Worker) -> Faults:
         """Put faults between a worker and the server."""

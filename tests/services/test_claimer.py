@@ -10,11 +10,10 @@ import pytest
 
 from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable
 from lash_redis.core.timing import boottime_ms
-from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.claimer import Claimer
 from lash_redis.worker.identity import Identity
-from tests.conformance.actors import ADA, LANE, LONG_MS, RERUNNABLE, ids_of, work
+from tests.conformance.actors import ADA, LANE, LONG_MS, RERUNNABLE, batch_claim, ids_of, work
 from tests.look import ended
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
@@ -110,7 +109,7 @@ async def test_a_late_copy_of_a_claim_is_stale_once_its_partition_is_closed(
     with pytest.raises(RegistryUnavailable):
         await claimer.claim(0, 8)
     await claimer.close(0)
-    assert (await registry.claim_next(BatchClaim(0, ADA, 1, 8, LONG_MS, SERVED))).stale
+    assert (await registry.claim_next(batch_claim(registry, ADA, number=1, count=8))).stale
     assert claimer.open_partitions(registry.partitions) == [1]
 
 

@@ -64,6 +64,7 @@ async def test_a_claim_whose_answer_is_lost_hands_out_the_same_again(
     """Sent under its own number until it is answered: each row runs once, and none waits for its lease to lapse."""
     bench, bound = Bench(is_open=True), Bench(is_open=True)
     worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"))
+    await crew.lanes_named(worker)
     crew.faults_of(worker).lose_replies("claim_next", times)
     await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
     async with crew.running(worker):
@@ -101,6 +102,7 @@ async def test_a_claim_that_is_never_answered_ends_settled_or_given_back(registr
     bench, bound = Bench(is_open=True), Bench(is_open=True)
     worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=100)
     faults = crew.faults_of(worker)
+    await crew.lanes_named(worker)
     faults.lose_replies("claim_next", 1_000)
     a, b = ids_of(2, 0, registry.partitions)
     await registry.register_many([work(a, RERUNNABLE, a), work(b, OWNER_BOUND, b, task="bound")])
@@ -127,6 +129,7 @@ async def test_rerunnable_work_of_a_late_answer_is_run_elsewhere(
     worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), lease_ttl_ms=1_000)
     faults = crew.faults_of(worker)
     faults.loses_renewals = True
+    await crew.lanes_named(worker)
     late = faults.delay_reply("claim_next")
     again, once = ids_of(2, 0, registry.partitions)  # the partition that is claimed from first
     await registry.register_many([work(again, RERUNNABLE, again), work(once, OWNER_BOUND, once, task="bound")])
@@ -159,6 +162,7 @@ async def test_a_lease_that_an_answer_on_its_way_explains_is_kept(registry: Proc
     bench = Bench()
     worker = crew.worker(bench.task())
     faults = crew.faults_of(worker)
+    await crew.lanes_named(worker)
     late = faults.delay_reply("claim_next")
     (first,) = ids_of(1, 0, registry.partitions)  # in the partition that is claimed from first
     await registry.register(work(first, RERUNNABLE, first))
@@ -212,6 +216,7 @@ async def test_a_wake_up_that_overtakes_the_answer_of_a_claim_is_not_lost(
     received = crew.wake_ups_of(worker)
     async with crew.running(worker):
         await crew.at_rest(worker)
+        await crew.lanes_named(worker)
         late = faults.delay_reply("claim_next")
         worker.probe.wake_ups.received(partition_of("p", registry.partitions), f"lane {LANE}")
         await wait_until(lambda: late.has_happened, "it has looked again")

@@ -18,7 +18,7 @@ from lash_redis.core.model import (
     Success,
 )
 from lash_redis.recovery.sweep import Sweep, SweepReport
-from lash_redis.registry.answers import BatchClaim, Death
+from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -27,6 +27,7 @@ from tests.conformance.actors import (
     RERUNNABLE,
     SHORT_MS,
     abandon,
+    batch_claim,
     begun,
     begun_and_lapsed,
     cancel,
@@ -259,10 +260,9 @@ async def test_a_sweep_of_many_rows_of_one_dead_owner_leaves_none(registry: Proc
     """The supervisor settles all that a worker process held before it starts the next: more than one page too."""
     ids = [f"p{number}" for number in range(1200)]
     await registry.register_many([work(each, OWNER_BOUND) for each in ids])
-    lanes = (("default", ("default|work|",)),)
     for partition in range(registry.partitions):
         for number in range(1, 7):
-            await registry.claim_next(BatchClaim(partition, ADA, number, 150, 60_000, lanes))
+            await registry.claim_next(batch_claim(registry, ADA, number=number, count=150, partition=partition))
     death = Death("killed by signal 9", "the supervisor")
     await registry.record_death(ADA, death)
 

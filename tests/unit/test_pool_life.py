@@ -29,9 +29,9 @@ from lash_redis.pool.life import Life, LifeEnd
 from lash_redis.pool.messages import Drain, Go, Hello, Hurry, Ready, RegistryLocation, Report, Start, ToWorker
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.settings import PoolSettings
-from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.settings import WorkerSettings
+from tests.conformance.actors import batch_claim
 from tests.look import evidence, record_of
 from tests.support import wait_until
 
@@ -284,7 +284,7 @@ async def test_a_late_copy_of_its_claim_is_stale_once_its_drain_was_finished(
     monkeypatch.setattr(registry, "record_death", not_yet)
     life, _process, end, owner = await pool.admitted()
     await registry.register(ProcessRegistration("new", TaskInput("task"), RecoveryDisposition.OWNER_BOUND))
-    late = BatchClaim(0, owner, 7, 10, 30_000, [("default", ["default|task|"])])
+    late = batch_claim(registry, owner, number=7, count=10, served=[("default", ["default|task|"])])
     pool.drain.begin()
     life.drain()
     await end

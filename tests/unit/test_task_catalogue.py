@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.lanes import MAX_LANES, lane, lane_parts
+from lash_redis.core.lanes import lane, lane_parts
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import Declaration, declare
 
@@ -103,19 +103,6 @@ def test_each_queue_has_a_lane_for_every_signature_and_one_without_a_task() -> N
 def test_a_worker_without_tasks_serves_work_without_a_task() -> None:
     """Work with ``ExternalInput`` that the pool may run has no task."""
     assert Catalogue().lanes(["mail"]) == [["mail||"]]
-
-
-def test_as_many_lanes_as_one_claim_can_name_are_served() -> None:
-    """The limit itself is allowed."""
-    queues = [f"q{n}" for n in range(MAX_LANES)]
-    assert len(Catalogue().lanes(queues)) == MAX_LANES
-
-
-def test_more_lanes_than_one_claim_can_name_are_refused() -> None:
-    """The error comes at the start and shows how the number arises."""
-    queues = [f"q{n}" for n in range(126)]
-    with pytest.raises(SettingsError, match="at most 500 lanes for one worker, got 504: 126 queues, each with 3 sig"):
-        Catalogue([task(charge, "charge")]).lanes(queues)
 
 
 def test_a_queue_that_would_break_a_lane_is_refused() -> None:

@@ -5,21 +5,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lash_redis.core.checks import MAX_BATCH
+from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.registry.answers import BatchClaim, ClaimedBatch, ClaimedRow
-from lash_redis.registry.calls.call import Argument, Call, Namespace
+from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.owners import owner_args
 from lash_redis.registry.calls.refusals import refusal
 
 
-def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) -> Call[ClaimedBatch]:
-    """Claim and start rows; the same claim sent again hands out the same rows (rule 8.5)."""
+def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) -> Steps[ClaimedBatch]:
+    """Claim and start rows; the same claim sent again hands out the same rows (rule 8.5).
+
+    The first claim in a partition names the lanes, which are stored there for all workers that serve the same.
+
+    Raises:
+        RegistryUnavailable: no answer: send the same claim again.
+    """
+    served = claim.served
     args: list[Argument] = [
         namespace.uuid, *owner_args(claim.owner), claim.number, claim.count, claim.ttl_ms, claim.token_stem,
+        int(claim.alone), served.name, *served.queues,
     ]  # fmt: skip
-    for queue, lanes in claim.queues:
-        args += (queue, len(lanes), *lanes)
-    return Call("claim_next", claim.partition, args, _claimed, attempts=attempts)
+    call = Call("claim_next", claim.partition, args, _claimed, attempts=attempts)
+    batch = yield from call
+    if batch is None:
+        for at in range(0, len(served.lanes), MAX_BATCH):
+            yield from name_lanes(namespace, claim.partition, served.name, served.lanes[at : at + MAX_BATCH])
+        batch = yield from call
+    if batch is None:
+        raise RegistryUnavailable("claim_next", "the list of lanes was forgotten meanwhile", maybe_applied=False)
+    return batch
+
+
+def name_lanes(namespace: Namespace, partition: int, name: str, lanes: Sequence[str]) -> Call[None]:
+    """Store a part of a list of lanes, at most 500, under the name of the whole list (see ``ServedLanes``)."""
+
+    def decode(reply: list[Any]) -> None:
+        if reply[0] != b"NAMED":
+            raise refusal("", reply)
+
+    return Call("name_lanes", partition, [namespace.uuid, name, *lanes], decode)
 
 
 def close_claims(
@@ -43,11 +69,15 @@ def close_claims(
     return Call("close_claims", partition, args, decode)
 
 
-def _claimed(reply: list[Any]) -> ClaimedBatch:
-    if reply[0] == b"STALE":
-        return ClaimedBatch([], stale=True)
-    if reply[0] != b"CLAIMED":
-        raise refusal("", reply)
-    width = len(ClaimedRow.__struct_fields__)
-    rows = [ClaimedRow.read(reply[i : i + width]) for i in range(3, len(reply), width)]
-    return ClaimedBatch(rows, int(reply[1]), int(reply[2]))
+def _claimed(reply: list[Any]) -> ClaimedBatch | None:
+    """Return what was handed out; None if the partition does not know the list of lanes."""
+    match reply[0]:
+        case b"STALE":
+            return ClaimedBatch([], stale=True)
+        case b"UNNAMED":
+            return None
+        case b"CLAIMED":
+            width = len(ClaimedRow.__struct_fields__)
+            rows = [ClaimedRow.read(reply[i : i + width]) for i in range(4, len(reply), width)]
+            return ClaimedBatch(rows, int(reply[1]), int(reply[2]), reply[3] == b"1")
+    raise refusal("", reply)

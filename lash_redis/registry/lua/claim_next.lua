@@ -1,32 +1,29 @@
--- claim_next: hand out up to count queued processes of the lanes named, and start them in the same step.
+-- claim_next: hand out up to count queued processes of the lanes that the owner serves, and start them in one step.
 -- needs:  the namespace's header  twice: the same number hands out the same rows, a lower one is stale
 -- flags   none
 -- connections claim
 -- KEYS 1  partition header
 -- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 claim number   ARGV 5 count
 -- ARGV 6  ttl, ms   ARGV 7 token stem (a row's token is the stem and the row's number in the batch)
--- ARGV 8.. (queue, number of lanes, lane..) x queues, in their order
--- reply   CLAIMED now expires (id, token, fence, lane, disposition, input) x rows · STALE · MISMATCH
--- bound   count <= 500, lanes <= 500
+-- ARGV 8  '1' if one row that runs alone may be among them   ARGV 9 name of the list of lanes (see name_lanes)
+-- ARGV 10.. queues, in their order
+-- reply   CLAIMED now expires ('1' if there may be more) (id, token, fence, lane, disposition, input) x rows
+--         · UNNAMED (the list is not known, and nothing was done) · STALE · MISMATCH
+-- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
 --- @include "namespace_is"
 --- @include "claims_are_stale"
+--- @include "lane_of"
 --- @include "extend_lease"
 --- @include "take_lease"
 --- @include "mark_started"
 --- @include "remember_owner"
---- @include "wake"
-local uuid, me, owner, number, count_wanted, claim_ttl, stem = unpack(ARGV, 1, 7)
-local wanted, ttl = tonumber(count_wanted), tonumber(claim_ttl)
+local uuid, me, owner, number, count_wanted, claim_ttl, stem, may_take_alone, list = unpack(ARGV, 1, 9)
+local wanted, ttl, alone_left = tonumber(count_wanted), tonumber(claim_ttl), tonumber(may_take_alone)
 local expires = int(now + ttl)
-local queues, at = {}, 8
-while at < #ARGV do
-  local last = at + 1 + tonumber(ARGV[at + 1])
-  queues[#queues + 1] = { name = ARGV[at], lanes = { unpack(ARGV, at + 2, last) } }
-  at = last + 1
-end
+local queues = { unpack(ARGV, 10) }
 
 if not namespace_is(uuid) then
   return { 'MISMATCH' }
@@ -35,110 +32,172 @@ local stale, last_number = claims_are_stale(me, number)
 if stale then
   return { 'STALE' }
 end
-local reply, handed, lanes_left = { 'CLAIMED', now_text, expires }, 0, {}
+local is_sent_again, lanes_named = tonumber(number) == last_number, tonumber(string.match(list, '%d+$'))
+-- A list has each lane twice: for the rows that run alone too.
+if not is_sent_again and redis.call('ZCARD', K .. 'serves:' .. list) ~= 2 * lanes_named then
+  return { 'UNNAMED' }
+end
+
+local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0' }, 0, 0
+-- Nothing more is handed out, although there may be more.
+local is_full = wanted == 0
 
 local function hand_out(row, input)
-  handed = handed + 1
-  if input == '' then
-    input = redis.call('GET', K .. 'i:' .. row.id)
-  end
+  handed, bytes = handed + 1, bytes + #input
+  is_full = handed == wanted
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3] = row.id, row.token, row.fence
-  reply[n + 4], reply[n + 5], reply[n + 6] = row.lane, row.disposition, input
+  reply[n + 4], reply[n + 5], reply[n + 6] = lane_of(row), row.disposition, input
+end
+
+local function input_of(id, short)
+  return short ~= '' and short or redis.call('GET', K .. 'i:' .. id) or ''
 end
 
 -- Each row of each batch has a score of its own, since a batch has fewer than 1000 rows. The last number of all
--- (2^53 - 1) is too high to be exact, but the claim that has it hands out nothing.
+-- (2^53 - 1) is too high to be exact, but no claim has it that hands out anything.
 local scores_begin = tonumber(number) * 1000
 
--- The answer was lost, and the worker asks for the same rows. Those that nobody took since are leased anew, with the
--- same token and fence (rule 8.5).
+-- The lease of this claim, under which a row stands or stood.
+local function is_of_this_claim(token)
+  return token and string.sub(token, 1, #stem) == stem
+end
+
+-- The answer was lost, and the worker asks for the same rows. Those that nobody took since are leased anew (rule 8.5),
+-- with the same token and fence. What became uncertain meanwhile has a new fence: it is its starter's alone.
 local function hand_out_again()
   local key, first, last = K .. 'of:' .. me, int(scores_begin + 1), int(scores_begin + MAX_BATCH)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, first, last, 'LIMIT', '0', int(MAX_BATCH))) do
+  local found = redis.call('ZRANGEBYSCORE', key, first, last, 'WITHSCORES', 'LIMIT', '0', int(MAX_BATCH))
+  for i = 1, #found, 2 do
+    local id, score = found[i], found[i + 1]
     local row = read_row(id)
-    if row and not row.state and row.holder == me and string.sub(row.token, 1, #stem) == stem then
+    local open = row and not row.state
+    if open and row.holder == me and is_of_this_claim(row.token) then
       extend_lease(row, ttl)
-      hand_out(row, redis.call('HGET', row_key(id), 'in'))
+      hand_out(row, input_of(id, redis.call('HGET', row_key(id), 'in')))
+    elseif open and row.place == UNCERTAIN and row.starter == me and is_of_this_claim(row.start_token) then
+      take_lease(row, me, row.start_token, expires, score)
+      hand_out(row, input_of(id, redis.call('HGET', row_key(id), 'in')))
     end
   end
+  -- Whether the first answer left rows behind is not known any more.
+  is_full = true
 end
 
+-- Lease and start a row of this lane. Return false if its input is too long for what this answer carries already.
 local function lease_and_start(id, lane)
-  local f = redis.call('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in')
-  if f[1] ~= QUEUED or f[2] ~= lane then
+  local f = redis.call('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq')
+  local row = {
+    id = id, place = f[1], lane = f[2], sequence = f[8],
+    disposition = f[3], fence = f[4], starter = f[5], losses = f[7],
+  }
+  if row.place ~= QUEUED or lane_of(row) ~= lane then
     index_remove(lane_set(lane), id)
-    return
+    if row.place == QUEUED then
+      index_add(lane_set(lane_of(row)), row.sequence, id)
+    end
+    return true
   end
-  local row = { id = id, place = QUEUED, lane = lane, disposition = f[3], fence = f[4], starter = f[5] }
+  -- Of a newer release, or damaged: it is left where it stands.
+  if row.disposition ~= RERUNNABLE and (row.disposition ~= OWNER_BOUND or row.starter) then
+    return true
+  end
+  local input = input_of(id, f[6])
+  if handed > 0 and bytes + #input > MAX_BYTES then
+    is_full = true
+    return false
+  end
   take_lease(row, me, stem .. (handed + 1), expires, int(scores_begin + handed + 1))
   mark_started(row, me)
-  hand_out(row, f[6])
+  hand_out(row, input)
+  return true
 end
 
--- The lane of a queue whose oldest row is the oldest goes first, so that no task starves another (rule 9.2).
-local function oldest_head_first(lanes)
-  local filled = {}
-  if #lanes > 0 then
-    local listed_lanes = redis.call('ZMSCORE', K .. 'lanes', unpack(lanes))
-    for i, lane in ipairs(lanes) do
-      if listed_lanes[i] then
-        filled[#filled + 1] = { lane = lane, head = 0 }
+-- Hand out up to `most` rows of a lane, and return whether it has more. What cannot be handed out is passed over.
+local function hand_out_lane(lane, most)
+  local goal, at = handed + most, 0
+  while at < 2 * MAX_BATCH do
+    local asked = goal - handed + 1
+    local ids = redis.call('ZRANGE', K .. 'q:' .. lane, int(at), int(at + asked - 1))
+    for _, id in ipairs(ids) do
+      if handed == goal or not lease_and_start(id, lane) then
+        return true
       end
     end
-  end
-  if #filled > 1 then
-    for _, entry in ipairs(filled) do
-      entry.head = tonumber(redis.call('ZRANGE', K .. 'q:' .. entry.lane, '0', '0', 'WITHSCORES')[2] or 0)
+    if #ids < asked then
+      return false
     end
-    table.sort(filled, function(a, b) return a.head < b.head end)
+    at = at + #ids
+  end
+  return false
+end
+
+-- The lanes that are not empty and that this owner serves, by queue. The lane whose oldest row is the oldest goes
+-- first, so that no task starves another (rule 9.2).
+local function filled_lanes()
+  local filled = {}
+  for _, lane in ipairs(redis.call('ZINTER', '2', K .. 'lanes', K .. 'serves:' .. list)) do
+    local alone = string.sub(lane, -#ALONE) == ALONE
+    if not alone or alone_left > 0 then
+      local of_queue = list_for(filled, string.match(lane, '^[^|]*'))
+      of_queue[#of_queue + 1] = { lane = lane, alone = alone, head = 0 }
+    end
+  end
+  for _, of_queue in pairs(filled) do
+    if #of_queue > 1 then
+      for _, entry in ipairs(of_queue) do
+        entry.head = tonumber(redis.call('ZRANGE', K .. 'q:' .. entry.lane, '0', '0', 'WITHSCORES')[2] or 0)
+      end
+      table.sort(of_queue, function(a, b) return a.head < b.head end)
+    end
   end
   return filled
 end
 
+-- Whoever leaves runnable rows behind wakes the next (rule 9.4): for one lane, and for one of those that run alone.
 local function hand_out_queued()
+  local filled, woke_alone = filled_lanes(), false
   for _, queue in ipairs(queues) do
-    for _, entry in ipairs(oldest_head_first(queue.lanes)) do
-      local missing = wanted - handed
-      if missing <= 0 then
-        lanes_left[entry.lane] = true
-        return
+    for _, entry in ipairs(filled[queue] or {}) do
+      local before, has_more = handed, true
+      if not is_full and (not entry.alone or alone_left > 0) then
+        has_more = hand_out_lane(entry.lane, entry.alone and 1 or wanted - handed)
       end
-      local ids = redis.call('ZRANGE', K .. 'q:' .. entry.lane, '0', int(missing))
-      for i = 1, math.min(#ids, missing) do
-        lease_and_start(ids[i], entry.lane)
+      if entry.alone then
+        alone_left = alone_left - (handed - before)
       end
-      if #ids > missing then
-        lanes_left[entry.lane] = true
+      if has_more and not (entry.alone and woke_alone) then
+        wake(entry.lane)
+        woke_alone = woke_alone or entry.alone
+      end
+      if has_more and is_full then
         return
       end
     end
   end
 end
 
-if tonumber(number) == last_number then
+if is_sent_again then
   hand_out_again()
 elseif wanted > 0 then
   hand_out_queued()
 end
--- A worker that got fewer rows than it asked for is listed as idle. Any other one is busy, or leaves (it asked for
--- none): a wake-up that it got would be lost.
+-- A worker that got all that there is for it is listed as idle. Any other one asks again: a wake-up that it got would
+-- be lost. An idle worker renews its entry when it claims, with each slow poll. An entry older than a minute is one of
+-- a worker that has gone, or of one whose poll_ms is longer: that one gets no wake-ups until it claims again.
 for _, queue in ipairs(queues) do
-  if handed < wanted then
-    index_add(K .. 'idle:' .. queue.name, now_text, me)
+  if is_full then
+    index_remove(K .. 'idle:' .. queue, me)
   else
-    index_remove(K .. 'idle:' .. queue.name, me)
+    index_add(K .. 'idle:' .. queue, now_text, me)
+    index_trim(K .. 'idle:' .. queue, int(now - 60000))
   end
 end
+if lanes_named > 0 then
+  index_add(K .. 'serving', now_text, list)
+end
+reply[4] = is_full and '1' or '0'
 write_hash('claims', me, number)
 remember_owner(me, owner)
 commit()
--- An idle worker renews its entry when it claims, with each slow poll. An entry older than a minute is one of a worker
--- that has gone, or of one whose poll_ms is longer: that one gets no wake-ups until it claims again.
-if handed < wanted then
-  for _, queue in ipairs(queues) do
-    redis.call('ZREMRANGEBYSCORE', K .. 'idle:' .. queue.name, '-inf', int(now - 60000))
-  end
-end
-wake(lanes_left)
 return reply

@@ -13,13 +13,12 @@
 --- @include "namespace_is"
 --- @include "place_index"
 --- @include "store_payload"
---- @include "wake"
 local uuid = ARGV[1]
 
 if not namespace_is(uuid) then
   return { 'MISMATCH' }
 end
-local conflicts, reply, lanes = { 'CONFLICT' }, { 'REGISTERED', now_text }, {}
+local conflicts, reply = { 'CONFLICT' }, { 'REGISTERED', now_text }
 local sequence = tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')
 local at = 2
 while at < #ARGV do
@@ -37,7 +36,7 @@ while at < #ARGV do
     if disposition == EXTERNALLY_OWNED then
       place, score = OUTSIDE, now_text
     else
-      lanes[lane] = true
+      wake(lane)
     end
     index_add(place_index({ lane = lane }, place), score, id)
     write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'sq', int(sequence),
@@ -52,5 +51,4 @@ if #conflicts > 1 then
 end
 write_hash('hdr', 'sequence', int(sequence))
 commit()
-wake(lanes)
 return reply

@@ -11,10 +11,9 @@
 --- @include "give_back"
 --- @include "take_back_loss"
 --- @include "is_holder"
---- @include "wake"
 local me = ARGV[1]
 
-local reply, lanes = { 'RELEASED' }, {}
+local reply = { 'RELEASED' }
 for at = 2, #ARGV, 3 do
   local id, token, fence = unpack(ARGV, at, at + 2)
   local row = read_row(id)
@@ -23,12 +22,10 @@ for at = 2, #ARGV, 3 do
   if open then
     take_back_loss(row, token)
   end
-  local lane = current and give_back(row)
-  if lane then
-    lanes[lane] = true
+  if current then
+    give_back(row)
   end
   reply[#reply + 1] = current and '1' or '0'
 end
 commit()
-wake(lanes)
 return reply

@@ -31,7 +31,6 @@
 --- @include "count_loss"
 --- @include "queue_again"
 --- @include "make_uncertain"
---- @include "wake"
 local OBSERVED = {
   'holder',
   'token',
@@ -46,7 +45,7 @@ local OBSERVED = {
   'cancel_request',
   'place',
 }
-local reply, lanes = { 'SETTLED' }, {}
+local reply = { 'SETTLED' }
 
 local function as_observed(row, at)
   for i, name in ipairs(OBSERVED) do
@@ -75,7 +74,6 @@ local function settle(at)
   elseif action == 'queue' and row.place ~= QUEUED then
     count_loss(row)
     queue_again(row)
-    lanes[row.lane] = true
   elseif action == 'uncertain' and row.place ~= UNCERTAIN then
     make_uncertain(row)
   end
@@ -86,5 +84,4 @@ for at = 1, #ARGV, 5 + #OBSERVED do
   reply[#reply + 1] = settle(at)
 end
 commit()
-wake(lanes)
 return reply

@@ -11,10 +11,7 @@
 --- @include "give_back"
 --- @include "take_back_loss"
 --- @include "is_holder"
---- @include "wake"
 local me = ARGV[1]
-
-local reply, lanes = { 'UNSTARTED' }, {}
 
 -- Forget the start that this token has. Of rerunnable work an earlier first start stands.
 local function clear_start(row)
@@ -49,16 +46,13 @@ local function unstart(id, token, fence)
     end
   end
   clear_start(row)
-  local lane = give_back(row)
-  if lane then
-    lanes[lane] = true
-  end
+  give_back(row)
   return 'DONE'
 end
 
+local reply = { 'UNSTARTED' }
 for at = 2, #ARGV, 3 do
   reply[#reply + 1] = unstart(unpack(ARGV, at, at + 2))
 end
 commit()
-wake(lanes)
 return reply

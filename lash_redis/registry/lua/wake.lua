@@ -6,6 +6,7 @@
 -- ARGV 1  lane
 -- reply   DONE
 -- bound   16 workers
---- @include "wake"
-wake({ [ARGV[1]] = true })
+--- @include "planned_writes"
+wake(ARGV[1])
+commit()
 return { 'DONE' }

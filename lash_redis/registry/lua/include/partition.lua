@@ -3,8 +3,9 @@
 -- slot away answers as it should.
 local K = string.sub(KEYS[1], 1, -4)
 
--- How many items a call or an answer has at most.
+-- How many items a call or an answer has at most, and how many bytes of payload; one longer payload goes alone.
 local MAX_BATCH = 500
+local MAX_BYTES = 1048576
 
 -- The script reads the clock once: on Redis 7.0 two answers in one script can differ (rule 3.1).
 local time = redis.call('TIME')

@@ -1,6 +1,9 @@
 --- @include "row"
+--- @include "planned_writes"
+--- @include "lane_of"
 --- @include "move_to"
--- Put a row back into its lane, where its sequence says.
+-- Put a row back into its lane, where its sequence says, and wake one idle worker.
 local function queue_again(row)
   move_to(row, QUEUED, row.sequence)
+  wake(lane_of(row))
 end

@@ -6,6 +6,9 @@ local QUEUED, LEASED, UNCERTAIN, OUTSIDE = 'q', 'l', 'u', 'x'
 local INDEX = { [LEASED] = 'leases', [UNCERTAIN] = 'uncertain', [OUTSIDE] = 'outside' }
 -- The index that also lists a leased row until code begins under its lease.
 local UNBEGUN_INDEX = 'held'
+-- From so many losses on a row has a lane in which a worker takes one row at a time (rule 4.6).
+local ALONE_LOSSES = 2
+local ALONE = '|alone'
 local COMPLETED, FAILED, CANCELLED, ABANDONED = 'c', 'f', 'k', 'a'
 
 local function row_key(id)

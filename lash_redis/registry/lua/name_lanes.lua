@@ -1,0 +1,24 @@
+-- name_lanes: store a part of a list of lanes that workers serve, under the name that every worker with that list has.
+-- needs:  the namespace's header  twice: the same lanes stand there already
+-- flags   none
+-- connections claim
+-- KEYS 1  partition header
+-- ARGV 1  namespace uuid   ARGV 2 name of the list: digest.number of lanes   ARGV 3.. lanes
+-- reply   NAMED · MISMATCH
+-- bound   lanes <= 500
+--- @include "partition"
+--- @include "row"
+--- @include "planned_writes"
+--- @include "namespace_is"
+local uuid, name = unpack(ARGV, 1, 2)
+
+if not namespace_is(uuid) then
+  return { 'MISMATCH' }
+end
+for at = 3, #ARGV do
+  index_add(K .. 'serves:' .. name, '0', ARGV[at])
+  index_add(K .. 'serves:' .. name, '0', ARGV[at] .. ALONE)
+end
+index_add(K .. 'serving', now_text, name)
+commit()
+return { 'NAMED' }

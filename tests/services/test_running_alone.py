@@ -1,0 +1,75 @@
+"""What has lost two owners runs alone in its worker (rule 4.6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import CYD, RERUNNABLE, held, ids_of, settled, work
+from tests.look import ended
+from tests.services.benches import Bench
+from tests.services.conftest import Crew
+from tests.support import wait_until
+
+
+async def begun_by_the_second(registry: ProcessRegistry, *process_ids: str) -> None:
+    """Register work that lost one owner, and that another has begun."""
+    for id_ in process_ids:
+        await registry.register(work(id_, RERUNNABLE, id_))
+        await registry.start(await held(registry, id_, CYD))
+        await loses_its_owner(registry, id_)
+        await registry.start(await held(registry, id_, CYD))
+
+
+async def loses_its_owner(registry: ProcessRegistry, *process_ids: str) -> None:
+    """Let a sweep find the owner dead."""
+    for id_ in process_ids:
+        assert await settled(registry, id_, "queue", even_if_live=True)
+
+
+@pytest.mark.parametrize("spread", [False, True], ids=["one partition", "two partitions"])
+async def test_a_worker_runs_one_row_at_a_time_that_lost_two_owners(
+    registry: ProcessRegistry, crew: Crew, spread: bool
+) -> None:
+    """Beside any number of others; the next begins once it has ended, without waiting for a poll."""
+    bench = Bench()
+    ids = ids_of(4, 0, registry.partitions)
+    alone = ids[:2] + ids_of(2, 1, registry.partitions, "q") if spread else ids
+    plain = ids_of(3, 0, registry.partitions, "plain")
+    await begun_by_the_second(registry, *alone)
+    await loses_its_owner(registry, *alone)
+    await registry.register_many([work(id_, RERUNNABLE, id_) for id_ in plain])
+    worker = crew.worker(bench.task())
+    async with crew.running(worker):
+        for done in range(len(alone)):
+            wanted = len(plain) + done + 1
+            await wait_until(lambda wanted=wanted: len(bench.begun) >= wanted, f"{wanted} have begun")  # type: ignore[misc]
+            await crew.at_rest(worker)
+            (runs,) = [each for each in bench.begun if each in alone][done:]
+            bench.let_go(runs)
+            await ended(registry, runs)
+        bench.let_go(*plain)
+        for each in plain:
+            await ended(registry, each)
+
+
+async def test_a_worker_that_is_woken_for_what_it_may_not_run_now_wakes_another(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """It runs one already; the other worker takes the next at once."""
+    bench = Bench()
+    one, two = ids_of(2, 0, registry.partitions)
+    await begun_by_the_second(registry, one, two)
+    first, second = crew.worker(bench.task()), crew.worker(bench.task())
+    async with crew.running(first), crew.running(second):
+        await crew.at_rest(first, second)
+        await loses_its_owner(registry, one)
+        await wait_until(lambda: bench.begun == [one], "the first has begun")
+        await loses_its_owner(registry, two)
+
+        await wait_until(lambda: bench.begun == [one, two], "the second has begun elsewhere")
+
+        assert [worker.probe.running for worker in (first, second)] == [1, 1]
+        bench.let_go(one, two)
+        for each in (one, two):
+            await ended(registry, each)
