@@ -112,6 +112,16 @@ class WorkerCannotBegin(Event, frozen=True, tag="worker.cannot_begin"):
     reason: str
 
 
+class WorkerExitRefused(Event, frozen=True, tag="worker.exit_refused"):
+    """User code beside a run asked for the end of the worker process (``sys.exit``, ``loop.stop``); it goes on."""
+
+    level: ClassVar[int] = logging.WARNING
+    repeats_by: ClassVar[str] = "where"
+
+    asked_by: str
+    where: str
+
+
 class ProcessLeaseLost(Event, frozen=True, tag="process.lease_lost"):
     """The lease lapsed or was replaced while the work ran."""
 

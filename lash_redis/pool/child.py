@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import traceback
 from contextlib import suppress
 
@@ -27,6 +26,9 @@ from lash_redis.core.timing import boottime_ms
 from lash_redis.pool import messages
 from lash_redis.pool.choosing import chosen
 from lash_redis.pool.connection import location_of
+from lash_redis.pool.contained_loop import run_contained
+from lash_redis.pool.forked_children import ForkedChildren
+from lash_redis.pool.leaving import exit_within
 from lash_redis.pool.loading import load
 from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.pipe import Pipe
@@ -49,10 +51,12 @@ class Child:
         start: which worker to be.
         lash: of the user.
         end: of the pipe to the supervisor.
+        children: the OS processes that tasks fork.
     """
 
-    def __init__(self, start: messages.Start, lash: Lash, end: socket.socket) -> None:
+    def __init__(self, start: messages.Start, lash: Lash, end: socket.socket, children: ForkedChildren) -> None:
         self._start = start
+        self._children = children
         self._lash = lash
         self._pipe: Pipe[messages.ToWorker] = Pipe(end, _decoder, self._on_message, self._on_supervisor_gone)
         self._signals = SignalCounter()
@@ -97,6 +101,7 @@ class Child:
     async def _work(self) -> int:
         assert self._worker is not None  # noqa: S101 - it is made before the supervisor can answer
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_sigterm)
+        self._children.own_handlers(signal.SIGTERM)
         self._pipe.send(messages.Ready())
         fault = None
         try:
@@ -156,7 +161,11 @@ class Child:
 
 
 def main() -> int:
-    """Run the worker that the supervisor names over the pipe whose file descriptor is the first argument."""
+    """Run the worker that the supervisor names over the pipe whose file descriptor is the first argument.
+
+    However it ends, this OS process ends soon after (``exit_within``): a worker process that hung at its end would be
+    renewed for ever.
+    """
     for number in HANDLED:
         signal.signal(number, _ignore)
     with suppress(OSError, ValueError, AttributeError):  # there may be no standard error to write to
@@ -164,6 +173,18 @@ def main() -> int:
     unblock_signals()
     end = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(end.fileno(), False)  # noqa: FBT003 - positional only
+    code = messages.FAULT
+    try:
+        code = _run(end, ForkedChildren(end))
+    except BaseException as error:  # noqa: BLE001 - a bug here, or user code that has cancelled everything
+        exit_within(_EXIT_WITHIN_S, code)  # first: the reader of standard error may be stalled
+        traceback.print_exception(error)
+    else:
+        exit_within(_EXIT_WITHIN_S, code)
+    return code
+
+
+def _run(end: socket.socket, children: ForkedChildren) -> int:
     start = read_start(end)
     if start is None:
         return 0
@@ -174,14 +195,21 @@ def main() -> int:
         end.sendall(messages.frame(fatal))
         return fatal.exit_code
     log_to_stderr()
-    return asyncio.run(_run(start, lash, end))
+    code = messages.FAULT
 
+    async def work() -> None:
+        nonlocal code
+        code = await Child(start, lash, end, children).run()
+        exit_within(_EXIT_WITHIN_S, code)
+        with suppress(LashError):
+            await lash.aclose()
 
-async def _run(start: messages.Start, lash: Lash, end: socket.socket) -> int:
-    code = await Child(start, lash, end).run()
-    _exit_within(_EXIT_WITHIN_S, code)
-    with suppress(LashError):
-        await lash.aclose()
+    def ended(error: BaseException | None) -> None:
+        exit_within(_EXIT_WITHIN_S, code)
+        if error is not None:
+            traceback.print_exception(error)
+
+    run_contained(work(), children.own_loop, ended)
     return code
 
 
@@ -196,20 +224,6 @@ def read_start(end: socket.socket) -> messages.Start | None:
         for body in frames.feed(received):
             return msgspec.msgpack.decode(body, type=messages.Start)
     return None
-
-
-def _exit_within(seconds: float, code: int) -> None:
-    """Exit even if a thread that some task started would keep the interpreter running."""
-
-    def leave() -> None:
-        with suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
-
-    timer = threading.Timer(seconds, leave)
-    timer.daemon = True
-    timer.start()
 
 
 if __name__ == "__main__":

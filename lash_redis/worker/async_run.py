@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeGuard
+
+from lash_redis.worker.forked_copy import end_copy
 
 
 def is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
@@ -57,7 +60,7 @@ class AsyncRun:
             self._task.cancel()
 
     async def _run(self) -> None:
-        value, error = None, None
+        value, error, pid = None, None, os.getpid()
         try:
             if not self._may_act():
                 return
@@ -69,6 +72,8 @@ class AsyncRun:
                 value = await value
         except BaseException as raised:  # noqa: BLE001 - also SystemExit: it ends the process, not the worker
             error = raised
+        if os.getpid() != pid:
+            end_copy(error)
         self._end(value, error)
 
     def _done(self, task: asyncio.Task[None]) -> None:

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import os
 import weakref
-from typing import Final
+from collections import deque
+from typing import Any, Final
 
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.liveness import LeaseOwner, LocalProcess, node_name, own_liveness
@@ -71,6 +72,13 @@ def _check_is_this_process(owner: LeaseOwner) -> None:
         )
 
 
+class _NoCalls(deque[Any]):
+    """The calls that wait in an event loop which is to make none."""
+
+    def append(self, _call: Any) -> None:
+        """Take nothing."""
+
+
 _event_loops: Final[weakref.WeakSet[asyncio.AbstractEventLoop]] = weakref.WeakSet()
 
 
@@ -82,9 +90,12 @@ def runs_on(event_loop: asyncio.AbstractEventLoop) -> None:
 def _leave_event_loops() -> None:
     """Close what the inherited event loops wait with: a copy that ran one would read its parent's replies.
 
-    The descriptor is closed in this OS process alone. A loop that goes on here ends with an error at its next wait.
+    The descriptor is closed in this OS process alone. A loop that goes on here ends with an error, and makes no call
+    that waited in it.
     """
     for event_loop in list(_event_loops):
+        with contextlib.suppress(Exception):
+            event_loop._ready = _NoCalls()  # type: ignore[attr-defined]  # noqa: SLF001 - as below
         with contextlib.suppress(Exception):
             event_loop._selector.close()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does only this
     _event_loops.clear()

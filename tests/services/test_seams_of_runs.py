@@ -36,7 +36,7 @@ class Limit:
         monkeypatch.setattr(threading.Thread, "start", started)
 
 
-@pytest.mark.parametrize("recovery", [RERUNNABLE])
+@BOTH
 async def test_what_gets_no_thread_is_given_back_and_runs_once_there_is_one(
     crew: Crew, monkeypatch: pytest.MonkeyPatch, recovery: str
 ) -> None:

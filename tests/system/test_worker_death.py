@@ -48,9 +48,19 @@ async def measure(name: str) -> str:
 async def pay(name: str) -> str:
     return await do(name)
 
+async def exit_beside(name: str) -> None:
+    async def exit_soon():
+        sys.exit(3)
+
+    await asyncio.gather(exit_soon())
+
 worker = Worker(
     ProcessRegistry(url, namespace),
-    [declare(measure, recovery="rerunnable", name="measure"), declare(pay, recovery="owner_bound", name="pay")],
+    [
+        declare(measure, recovery="rerunnable", name="measure"),
+        declare(pay, recovery="owner_bound", name="pay"),
+        declare(exit_beside, recovery="rerunnable", name="exit_beside"),
+    ],
     lease_ttl_ms=int(ttl_ms), sweep_ms=100, poll_ms=200,
 )
 print(json.dumps([worker.owner.owner_id, worker.owner.incarnation_id]), flush=True)
@@ -151,6 +161,24 @@ async def test_the_work_of_a_killed_worker_is_recovered_by_its_neighbour(childre
     assert (found.owner.owner_id, found.owner.incarnation_id) == (first.name, first.incarnation)
     assert isinstance(found.owner.liveness, LocalProcess)
     assert found.owner.liveness.pid == first.process.pid
+
+
+async def test_sys_exit_beside_a_run_ends_a_program_and_leaves_its_rows_true(children: Children) -> None:
+    """Asyncio ends the program's event loop, which is not ours to hold. It is a death like any other, and proven so."""
+    child = children.start()
+    await both_begun(children)
+    await children.registry.register(work("leave", RERUNNABLE, "leave", task="exit_beside"))
+    block_until(lambda: child.process.poll() is not None, "the program has ended", 20)
+    assert child.process.returncode == 3
+    again, once = await record_of(children.registry, "again"), await record_of(children.registry, "once")
+    assert (again.status, once.status) == (ProcessStatus.RUNNING, ProcessStatus.RUNNING)
+
+    report = await Sweep(children.registry, LeaseOwner.local_process("neighbour", "neighbour-1")).run_once()
+
+    assert report.abandoned == 1
+    assert (await record_of(children.registry, "again")).phase is Phase.QUEUED
+    found = evidence(await record_of(children.registry, "once"))
+    assert (found.writer, found.proof) == (AbandonWriter.SWEEP, "gone")
 
 
 async def test_a_killed_worker_is_dead_once_it_is_reaped_and_not_before(children: Children) -> None:
