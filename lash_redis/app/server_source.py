@@ -41,6 +41,10 @@ class ServerSource:
                 self._embedded = open_embedded()
             return self._embedded.url
 
+    def begin_anew(self) -> None:
+        """Replace what another thread may have held when this OS process was forked; its use of the server lasts."""
+        self._lock = threading.Lock()
+
     def release(self) -> None:
         """Stop being a user of the embedded server."""
         with self._lock:

@@ -1,15 +1,18 @@
 """The sessions of one ``Lash``: one for each event loop that uses it, and one for code without an event loop.
 
 An async connection of redis-py belongs to the event loop that opened it. So each loop gets a session of its own at its
-first use of the ``Lash``. A closed session is opened again at the next use.
+first use of the ``Lash``. A closed session is opened again at the next use. A child made by ``os.fork`` uses none that
+it inherited: the connections are its parent's, and so are the waits and the threads that listen (rule 2.8).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from lash_redis.app.blocking_waiter import BlockingWaiter
 from lash_redis.app.server_source import ServerSource
@@ -61,6 +64,17 @@ class Sessions:
         self._blocking: BlockingSession | None = None
         # Under None: a session taken before any loop ran, as in ``Worker(lash.registry)``. The next loop gets it.
         self._by_loop: dict[asyncio.AbstractEventLoop | None, Session] = {}
+        _made_here.add(self)
+
+    def begin_anew(self) -> None:
+        """Forget every session without closing it: this OS process is a forked child, and they are its parent's.
+
+        Another thread of the parent may have held the lock at the fork, so there is a new one.
+        """
+        self._lock = threading.Lock()
+        _inherited.append((self._blocking, self._by_loop))
+        self._blocking, self._by_loop = None, {}
+        self._server.begin_anew()
 
     async def current(self) -> Session:
         """Return the running loop's session, without blocking the loop."""
@@ -128,3 +142,16 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+_made_here: Final[weakref.WeakSet[Sessions]] = weakref.WeakSet()
+_inherited: Final[list[object]] = []  # kept, since a connection that is thrown away may still say goodbye
+
+
+def _begin_anew() -> None:
+    for sessions in list(_made_here):
+        sessions.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

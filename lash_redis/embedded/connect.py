@@ -6,7 +6,6 @@ does not answer, it starts a guardian and tries again.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from lash_redis.core.timing import boottime_ms, pause
@@ -23,23 +22,23 @@ _POLL_S = 0.02
 class EmbeddedServer:
     """One use of the project's server by this OS process. The server runs at least until the use is closed.
 
-    A child made by ``os.fork`` does not inherit the use. It opens the server itself if it needs it.
+    A child made by ``os.fork`` inherits the open file, and with it a use of its own: it counts as a user until it
+    closes that use or ends, whether it talks to the server or not.
+
+    Attributes:
+        data: the data folder.
+        is_open: whether this use lasts: False after ``close``.
     """
 
     def __init__(self, data: Path, users: FileLock) -> None:
         self.data = data
+        self.is_open = True
         self._users = users
-        _open_here.add(self)
 
     @property
     def url(self) -> str:
         """The URL for redis-py: ``unix:///….sock``, database 0."""
         return server_url(self.data)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether this use lasts: False after ``close``, and in a child made by ``os.fork``."""
-        return self in _open_here
 
     def ensure_answering(self) -> None:
         """Wait until the server answers, and start a guardian for it if needed.
@@ -67,11 +66,9 @@ class EmbeddedServer:
 
     def close(self) -> None:
         """End this use. The guardian stops the server after its last user has gone. Closing again does nothing."""
-        try:
-            _open_here.remove(self)
-        except KeyError:
-            return
-        self._users.close()
+        if self.is_open:
+            self.is_open = False
+            self._users.close()
 
 
 def open_embedded(start_from: Path | None = None, data: Path | None = None) -> EmbeddedServer:
@@ -106,16 +103,3 @@ def _join_users(data: Path) -> FileLock:
         if boottime_ms() > deadline_ms:
             raise unavailable(data, f"its guardian has been stopping it for {_TIMEOUT_MS // 1000} s")
         pause(_POLL_S)
-
-
-_open_here: set[EmbeddedServer] = set()
-
-
-def _disown_after_fork() -> None:
-    """Close the inherited files and leave them locked: the locks belong to the parent and end with it."""
-    for server in _open_here:
-        server._users.close()  # noqa: SLF001 - the same module
-    _open_here.clear()
-
-
-os.register_at_fork(after_in_child=_disown_after_fork)

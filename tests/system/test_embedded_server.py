@@ -48,6 +48,15 @@ FORK = """
 print(server.url, flush=True)
 if child := os.fork():
     print(child, flush=True)
+else:
+    assert server.is_open
+sys.stdin.read()
+"""
+CLOSE_IN_CHILD = """
+print(server.url, flush=True)
+if os.fork() == 0:
+    server.close()
+    print("closed", flush=True)
 sys.stdin.read()
 """
 SPAWN = """
@@ -352,12 +361,11 @@ def test_a_deleted_data_folder_ends_its_server(server: EmbeddedServer, data: Pat
     empty.close()
 
 
-@pytest.mark.parametrize("then", [FORK, SPAWN], ids=["forked", "spawned"])
-def test_a_child_of_a_user_does_not_keep_the_server(
-    data: Path, start_user: Callable[..., subprocess.Popen[str]], then: str
+def test_a_program_that_a_user_starts_does_not_keep_the_server(
+    data: Path, start_user: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    """An OS process that a task started may outlive its worker process. It is no user."""
-    user = start_user(then)
+    """A command that a task started may outlive its worker process. It is no user."""
+    user = start_user(SPAWN)
     line_of(user)
     child = psutil.Process(int(line_of(user)))
     assert not is_free(data, USERS)
@@ -367,6 +375,30 @@ def test_a_child_of_a_user_does_not_keep_the_server(
     block_until(lambda: is_free(data, USERS), "there is no user")
     assert child.is_running()
     child.kill()
+
+
+def test_a_forked_user_is_a_user_until_it_ends(data: Path, start_user: Callable[..., subprocess.Popen[str]]) -> None:
+    """The server does not stop under it, also if the parent, which opened the server, ends first."""
+    user = start_user(FORK)
+    url = line_of(user)
+    child = psutil.Process(int(line_of(user)))
+
+    user.kill()
+    user.wait()
+    assert not is_free(data, USERS)
+    assert ask(url, "PING") is True
+    child.kill()
+    block_until(lambda: is_free(data, USERS), "there is no user")
+
+
+def test_a_forked_user_may_close_its_use_alone(data: Path, start_user: Callable[..., subprocess.Popen[str]]) -> None:
+    """What one of the two closes, the other keeps."""
+    user = start_user(CLOSE_IN_CHILD)
+    line_of(user)
+    line_of(user)
+    assert not is_free(data, USERS)
+    user.kill()
+    block_until(lambda: is_free(data, USERS), "there is no user")
 
 
 def test_an_os_process_is_a_user_until_it_has_closed_every_use(server: EmbeddedServer, data: Path) -> None:
