@@ -15,7 +15,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, sleep, within
 from lash_redis.core.verdict import Action
 from lash_redis.recovery.proofs_of_death import no_proof
-from lash_redis.recovery.settling import Judge, carry_out
+from lash_redis.recovery.settling import Judge, Judged, carry_out
 from lash_redis.registry.answers import PageStart
 from lash_redis.registry.keys import owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -66,6 +66,7 @@ class Leftovers:
         self._expected = expected
         self._judge = Judge(self._me, no_proof, _Ended(self._kept), detail)
         self._abandoned: list[str] = []
+        self._unanswered: list[Judged] = []  # what was sent to be settled, and may have been
         self._released = 0
 
     async def release_unstarted(self) -> int:
@@ -103,6 +104,8 @@ class Leftovers:
 
     async def _settle_once(self) -> dict[str, str]:
         deferred: dict[str, str] = {}
+        if self._unanswered:  # what was settled has left the index, and is told by its own settlement alone
+            await self._settle(self._unanswered, {})
         for partition in range(self._registry.partitions):
             # Rows leave the index while its pages are read, so the pages are read until nothing moves.
             left: dict[str, str] = {}
@@ -141,7 +144,12 @@ class Leftovers:
             if each.verdict.action is not Action.ABANDON and not each.row.is_terminal:
                 holder = each.row.holder.owner_id if each.row.holder else "nobody"
                 deferred[each.row.process_id] = f"held by {holder}" if each.row.is_live else each.verdict.text
-        settled = await carry_out(self._registry, [each for each in judged if each.verdict.action is Action.ABANDON])
+        return await self._settle([each for each in judged if each.verdict.action is Action.ABANDON], deferred)
+
+    async def _settle(self, judged: list[Judged], deferred: dict[str, str]) -> int:
+        self._unanswered = judged
+        settled = await carry_out(self._registry, judged)
+        self._unanswered = []
         for each, stands in settled:
             if stands:
                 self._abandoned.append(each.row.process_id)
