@@ -253,8 +253,9 @@ class _Partition:
 
     def bad_lists_of_lanes(self) -> Iterator[str]:
         lists = self.named("serves:")
-        if lists.keys() != self.index("serving").keys():
-            yield f"the lists of lanes {sorted(lists)} are not those of the directory {sorted(self.index('serving'))}"
+        seen = {name.removeprefix("serves:") for name in self.index("seen") if name.startswith("serves:")}
+        if lists.keys() != seen:
+            yield f"the lists of lanes {sorted(lists)} are not those {sorted(seen)} that will be forgotten"
         for name, listed in lists.items():
             lanes = sorted(each for each in listed if not each.endswith("|alone"))
             if sorted(listed) != sorted([*lanes, *(f"{each}|alone" for each in lanes)]):

@@ -77,6 +77,7 @@ def _input(record: ProcessRecord) -> Pairs:
             return [("task", task), ("arguments", shortened(", ".join(arguments)) or "none")]
         case ExternalInput(metadata):
             return [("metadata", value_text(dict(metadata)))]
+    return []
 
 
 def _request(what: str, request: CancelRequest | AbandonRequest | None, now_ms: int) -> Pairs:

@@ -229,11 +229,12 @@ class ExternalOwner(msgspec.Struct, frozen=True):
 class ProcessRecord(ProcessOptions, frozen=True):
     """One process as the registry knows it. It has the options of ``ProcessOptions`` too.
 
-    ``phase`` is None once terminal. ``lease_lapsed`` says that the last lease ran out and no sweep has seen that yet.
+    ``input`` is None in a listing, if it is longer than 64 bytes: ``get`` reads it. ``phase`` is None once terminal.
+    ``lease_lapsed`` says that the last lease ran out and no sweep has seen that yet.
     """
 
     id: str
-    input: ProcessInput
+    input: ProcessInput | None
     disposition: RecoveryDisposition
     status: ProcessStatus
     phase: Phase | None

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES
 from lash_redis.core.errors import PayloadError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -30,6 +31,12 @@ from lash_redis.core.model import (
     Success,
     TaskInput,
 )
+
+# The least room for a failure, and the most for what the pool itself writes about an end.
+_LEAST_FAILURE_BYTES = 1024
+_MOST_OWN_BYTES = 16_384
+_FAILURE_OVERHEAD_BYTES = 16  # of three texts in one array
+_CUT = "…"
 
 _encoder = msgspec.msgpack.Encoder()
 _sorted_encoder = msgspec.msgpack.Encoder(order="deterministic")
@@ -107,23 +114,54 @@ def content_digest(registration: ProcessRegistration) -> bytes:
         return sha256(_encoder.encode(content)).digest()[:16]
 
 
-def encode_outcome(outcome: Outcome, at_most: int) -> tuple[str, bytes]:
+def encode_outcome(outcome: Outcome, at_most: int = MAX_PAYLOAD_BYTES) -> tuple[str, bytes]:
     """Return the state's code and the outcome as bytes. Evidence goes without its time: the script's stands.
 
+    ``at_most`` bounds what a task returns. What the pool itself writes is short by itself: a failure is shortened to
+    that length (to 1 KiB, if that is more), and evidence and the reason of a cancel to 16 KiB.
+
     Raises:
-        PayloadError: it cannot be encoded, or is longer than ``at_most`` bytes.
+        PayloadError: it cannot be encoded, or a result is longer than ``at_most`` bytes.
     """
     match outcome:
         case Success(value):
             return STATUS_CODES[ProcessStatus.COMPLETED], _encoded("the result", [value], at_most)
-        case Failure(code, message, traceback):
-            return STATUS_CODES[ProcessStatus.FAILED], _encoded("the failure", [code, message, traceback], at_most)
+        case Failure():
+            return STATUS_CODES[ProcessStatus.FAILED], _encoded_failure(outcome, max(at_most, _LEAST_FAILURE_BYTES))
         case Cancelled(reason):
-            return STATUS_CODES[ProcessStatus.CANCELLED], _encoded("the cancel's reason", [reason], at_most)
+            parts = [_shortened(reason, _MOST_OWN_BYTES)]
+            return STATUS_CODES[ProcessStatus.CANCELLED], _encoded("the cancel's reason", parts, MAX_PAYLOAD_BYTES)
         case Abandoned(evidence):
-            parts = [evidence.writer.value, evidence.owner, evidence.proof, evidence.detail]
-            return STATUS_CODES[ProcessStatus.ABANDONED], _encoded("the evidence", parts, at_most)
+            detail = _shortened(evidence.detail, _MOST_OWN_BYTES)
+            parts = [evidence.writer.value, evidence.owner, evidence.proof, detail]
+            return STATUS_CODES[ProcessStatus.ABANDONED], _encoded("the evidence", parts, MAX_PAYLOAD_BYTES)
     raise PayloadError(f"expected an outcome (Success, Failure, Cancelled or Abandoned), got {outcome!r}")
+
+
+def _encoded_failure(failure: Failure, at_most: int) -> bytes:
+    """Return a failure as bytes, its texts shortened where it would be too long: a failure is always written."""
+    room = at_most - _FAILURE_OVERHEAD_BYTES
+    code = _shortened(failure.code, room // 4)
+    message = _shortened(failure.message, (room - _length(code)) // 2)
+    traceback = _shortened(failure.traceback, room - _length(code) - _length(message), keep_end=True)
+    return _encoded("the failure", [code, message, traceback], at_most)
+
+
+def _length(text: Any) -> int:
+    return len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0
+
+
+def _shortened(text: Any, at_most: int, *, keep_end: bool = False) -> Any:
+    """Return text of at most so many bytes that UTF-8 can hold, with a mark where it was cut; all else as it is."""
+    if not isinstance(text, str):
+        return text
+    data = text.encode("utf-8", "replace")
+    if len(data) <= at_most:
+        return data.decode()
+    room = max(at_most - len(_CUT.encode()), 0)
+    kept = data[len(data) - room :] if keep_end else data[:room]
+    cut = kept.decode("utf-8", "ignore")
+    return f"{_CUT}{cut}" if keep_end else f"{cut}{_CUT}"
 
 
 def decode_outcome(state: bytes, data: bytes, ended_at_ms: int, cancel_reason: str | None) -> Outcome:

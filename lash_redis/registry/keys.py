@@ -14,7 +14,6 @@ key                       type        content
 ``K:l:<id>``              string      the lease: its token; expires at the lease's end (PXAT)
 ``K:lanes``               zset        the lanes that are not empty, by name
 ``K:serves:<list>``       zset        the lanes of a list that workers serve, each with and without ``|alone``
-``K:serving``             zset        those lists, by when a worker last claimed by them
 ``K:q:<lane>``            zset        queued ids by sequence; those of two losses and more under ``<lane>|alone``
 ``K:leases``              zset        leased ids by expiry, lapsed ones included
 ``K:held``                zset        leased ids under whose lease user code has not begun
@@ -27,7 +26,7 @@ key                       type        content
 ``K:owners``              hash        owner digest to owner with liveness
 ``K:claims``              hash        owner digest to its last claim number
 ``K:dead``                hash        owner digest to its recorded death
-``K:seen``                zset        owner digests by their last call
+``K:seen``                zset        owner digests, and lists of lanes as ``serves:<list>``, by their last call
 ``K:done``                zset        terminal ids by when they ended
 ``K:counts``              hash        terminal rows by ``task|state``
 ``K:idle:<queue>``        zset        workers that wait for wake-ups, by since when
@@ -66,7 +65,6 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "l:": ("string", True),
     "lanes": ("zset", False),
     "serves:": ("zset", False),
-    "serving": ("zset", False),
     **dict.fromkeys(INDEXES, ("zset", False)),
     ASKED: ("zset", False),
     _OWNED: ("zset", False),

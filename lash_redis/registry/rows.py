@@ -157,19 +157,18 @@ class Row:
         return [self.fields.get(field, b"") for field in _OBSERVED]
 
     def record(self) -> ProcessRecord:
-        """Return the row as the public record."""
+        """Return the row as the public record; of a page, without an input or outcome of more than 64 bytes."""
         phase, cancel_request = self.phase, self.cancel_request
         ended_at = self.fields.get(b"ta")
-        outcome = None
-        if ended_at is not None:
+        content, result, outcome = self.fields[b"in"] or self._input, self.fields.get(b"oc") or self._outcome, None
+        if ended_at is not None and (result or self.status is ProcessStatus.CANCELLED):
             reason = cancel_request.reason if cancel_request else None
-            data = self.fields[b"oc"] or self._outcome
-            outcome = decode_outcome(self.fields[b"ts"], data, int(ended_at), reason)
+            outcome = decode_outcome(self.fields[b"ts"], result, int(ended_at), reason)
         started = ProcessStarted(self.starter, self._number(b"fa")) if self.starter else None
         grantee = self.fields.get(b"gr")
         return ProcessRecord(
             id=self.process_id,
-            input=decode_input(self.fields[b"in"] or self._input),
+            input=decode_input(content) if content else None,
             disposition=self.disposition,
             status=self.status,
             phase=phase,

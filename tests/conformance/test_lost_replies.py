@@ -316,7 +316,7 @@ def still(everything: Keyspace) -> Keyspace:
                 continue
             if name.startswith("p:"):
                 key.value.pop("ex", None)
-            if name in ("leases", "seen", "serving") or name.startswith("idle:"):
+            if name in ("leases", "seen") or name.startswith("idle:"):
                 key.value.update(dict.fromkeys(key.value, 0.0))
     return everything
 

@@ -1,12 +1,12 @@
-"""Many items, sent in batches of one partition each. Pure."""
+"""Many items, sent in batches of one partition each, bounded in rows and in bytes (rule 8.6). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-from lash_redis.core.checks import MAX_BATCH, checked_int
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.checks import MAX_BATCH, MAX_BATCH_BYTES, checked_int
+from lash_redis.core.errors import ScriptError, SettingsError
 from lash_redis.registry.calls.call import Call, Namespace, Steps
 
 Item = TypeVar("Item")
@@ -20,6 +20,17 @@ class Batch(Generic[Item]):
         self.partition = partition
         self.items: list[Item] = []
         self.positions: list[int] = []
+        self.bytes = 0
+
+    def takes(self, size: int, at_most: int) -> bool:
+        """Say whether an item of so many bytes still fits; the first one always does."""
+        return not self.items or (len(self.items) < at_most and self.bytes + size <= MAX_BATCH_BYTES)
+
+    def add(self, item: Item, position: int, size: int) -> None:
+        """Add an item."""
+        self.items.append(item)
+        self.positions.append(position)
+        self.bytes += size
 
 
 def batched(
@@ -29,35 +40,53 @@ def batched(
     call: Callable[[int, Sequence[Item]], Call[list[Answer]]],
     *,
     size: int = MAX_BATCH,
+    bytes_of: Callable[[Item], int] = lambda _item: 0,
 ) -> Steps[list[Answer]]:
-    """Yield one call for each batch, and return the answers in the items' order.
+    """Yield the calls of each batch, and return the answers in the items' order.
+
+    A script whose reply would be too long answers for the first items of its batch: the others are sent again.
 
     Args:
         namespace: whose partitions.
         items: what is sent; may be empty.
         id_of: returns the process id of an item.
-        call: makes the call for one batch of a partition; it answers once for each item.
+        call: makes the call for one batch of a partition; it answers once for each item, or for the first ones.
         size: the most items of a batch.
+        bytes_of: returns how long an item's payload is. A batch has 1 MiB at most; one longer item goes alone.
+
+    Raises:
+        ScriptError: a script answered for no item.
     """
     answers: dict[int, Answer] = {}
-    batches = _batches(namespace, items, id_of, size)
+    batches = _batches(namespace, items, id_of, size, bytes_of)
     for batch in batches:
-        answered = yield from call(batch.partition, batch.items)
-        answers.update(zip(batch.positions, answered, strict=True))
+        done = 0
+        while done < len(batch.items):
+            answered = yield from call(batch.partition, batch.items[done:])
+            if not answered:
+                raise ScriptError("expected an answer for each item of a batch, or for the first ones, got none")
+            answers.update(zip(batch.positions[done:], answered, strict=False))
+            done += len(answered)
     return [answers[position] for position in range(sum(len(batch.items) for batch in batches))]
 
 
-def _batches(namespace: Namespace, items: Iterable[Item], id_of: Callable[[Item], str], size: int) -> list[Batch[Item]]:
+def _batches(
+    namespace: Namespace,
+    items: Iterable[Item],
+    id_of: Callable[[Item], str],
+    size: int,
+    bytes_of: Callable[[Item], int],
+) -> list[Batch[Item]]:
     unfilled: dict[int, Batch[Item]] = {}
     batches: list[Batch[Item]] = []
     for position, item in enumerate(items):
         partition = 0 if namespace.partitions == 1 else namespace.partition_of(id_of(item))
         batch = unfilled.get(partition)
-        if batch is None or len(batch.items) == size:
+        length = bytes_of(item)
+        if batch is None or not batch.takes(length, size):
             batch = unfilled[partition] = Batch(partition)
             batches.append(batch)
-        batch.items.append(item)
-        batch.positions.append(position)
+        batch.add(item, position, length)
     return batches
 
 

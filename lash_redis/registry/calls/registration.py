@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from lash_redis.core.errors import LashError, RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
@@ -31,25 +33,41 @@ def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[P
 
 
 def register_many(namespace: Namespace, registrations: Iterable[ProcessRegistration]) -> Steps[list[bool]]:
-    """Register many; return which were new, in their order. A batch of 500 is written whole or not at all."""
+    """Register many; return which were new, in their order.
+
+    They are sent in batches of one partition each, of at most 500 rows and 1 MiB of inputs (a longer input goes alone).
+    Each batch is written whole or not at all, one after the other.
+
+    Raises:
+        RegistrationConflict: an id is registered with other content; the batches before are written.
+        PayloadError: an input cannot be encoded, or is too long; nothing is written.
+    """
+    encoded = [_encoded(registration, namespace.max_payload_bytes) for registration in registrations]
     return batched(
         namespace,
-        list(registrations),
-        lambda registration: registration.id,
+        encoded,
+        lambda each: each.process_id,
         lambda partition, batch: _register(namespace, partition, batch),
+        bytes_of=lambda each: len(each.input),
     )
 
 
-def _register(namespace: Namespace, partition: int, registrations: Sequence[ProcessRegistration]) -> Call[list[bool]]:
-    checked_batch("registrations", [registration.id for registration in registrations])
-    args: list[Argument] = [namespace.uuid]
-    for registration in registrations:
-        data = encode_input(registration, namespace.max_payload_bytes)
-        task = registration.input.task if isinstance(registration.input, TaskInput) else ""
-        further = row_fields(registration)
-        if registration.granted_to is not None:
-            further += (b"gr", registration.granted_to)
-        args += (
+class _Encoded(msgspec.Struct, frozen=True):
+    process_id: str
+    input: bytes
+    args: tuple[Argument, ...]
+
+
+def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Encoded:
+    data = encode_input(registration, max_payload_bytes)
+    task = registration.input.task if isinstance(registration.input, TaskInput) else ""
+    further = row_fields(registration)
+    if registration.granted_to is not None:
+        further += (b"gr", registration.granted_to)
+    return _Encoded(
+        registration.id,
+        data,
+        (
             registration.id,
             DISPOSITION_CODES[registration.disposition],
             lane(registration.queue, task, registration.signature if task else ""),
@@ -57,7 +75,15 @@ def _register(namespace: Namespace, partition: int, registrations: Sequence[Proc
             content_digest(registration),
             len(further) // 2,
             *further,
-        )
+        ),
+    )
+
+
+def _register(namespace: Namespace, partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:
+    checked_batch("registrations", [registration.process_id for registration in registrations])
+    args: list[Argument] = [namespace.uuid]
+    for registration in registrations:
+        args += registration.args
     return Call("register", partition, args, _registered)
 
 

@@ -19,16 +19,16 @@ def settle_many(
 
     def call(partition: int, batch: Sequence[Settlement]) -> Call[list[bool]]:
         checked_batch("settlements", [settlement.row.process_id for settlement in batch], MAX_SETTLE_BATCH)
-        args = [arg for settlement in batch for arg in _args(settlement, namespace.max_payload_bytes)]
+        args = [arg for settlement in batch for arg in _args(settlement)]
         return Call("settle", partition, args, lambda reply: [each == b"DONE" for each in reply[1:]], attempts=attempts)
 
     return batched(namespace, settlements, lambda settlement: settlement.row.process_id, call, size=MAX_SETTLE_BATCH)
 
 
-def _args(settlement: Settlement, max_payload_bytes: int) -> list[Argument]:
+def _args(settlement: Settlement) -> list[Argument]:
     # A cancel is written without a reason: the request on the row has it.
     state, data = STATUS_CODES[ProcessStatus.CANCELLED], b""
     if isinstance(settlement.outcome, Abandoned):
-        state, data = encode_outcome(settlement.outcome, max_payload_bytes)
+        state, data = encode_outcome(settlement.outcome)
     row, even_if_live = settlement.row, "1" if settlement.even_if_live else "0"
     return [row.process_id, settlement.action, state, data, even_if_live, *row.observed()]

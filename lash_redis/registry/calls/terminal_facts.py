@@ -51,7 +51,7 @@ def terminalize_many(
         args = _terminal_args(batch, answer_row=False)
         return Call("terminalize", partition, args, _statuses, attempts=attempts)
 
-    return batched(namespace, facts, lambda fact: fact.lease.process_id, call)
+    return batched(namespace, facts, lambda fact: fact.lease.process_id, call, bytes_of=lambda fact: len(fact.data))
 
 
 def _statuses(reply: list[Any]) -> list[str]:

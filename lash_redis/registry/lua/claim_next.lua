@@ -194,7 +194,7 @@ for _, queue in ipairs(queues) do
   end
 end
 if lanes_named > 0 then
-  index_add(K .. 'serving', now_text, list)
+  index_add(K .. 'seen', now_text, 'serves:' .. list)
 end
 reply[4] = is_full and '1' or '0'
 write_hash('claims', me, number)

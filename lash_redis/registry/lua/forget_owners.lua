@@ -5,27 +5,26 @@
 -- KEYS 1  partition header
 -- ARGV 1  age, ms   ARGV 2 limit
 -- reply   FORGOTTEN number
--- bound   owners <= 500, lists of lanes as many
+-- bound   owners <= 500, lists of lanes among them
 --- @include "partition"
 --- @include "planned_writes"
 local age, limit = tonumber(ARGV[1]), ARGV[2]
 
 local forgotten = 0
-for _, digest in ipairs(redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', int(now - age), 'LIMIT', '0', limit)) do
-  if redis.call('ZCARD', K .. 'of:' .. digest) == 0 then
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', int(now - age), 'LIMIT', '0', limit)) do
+  if string.sub(name, 1, 7) == 'serves:' then
+    drop(K .. name)
+    index_remove(K .. 'seen', name)
+  elseif redis.call('ZCARD', K .. 'of:' .. name) == 0 then
     forgotten = forgotten + 1
-    for _, name in ipairs({ 'owners', 'claims', 'dead' }) do
-      clear_hash(name, digest)
+    for _, hash in ipairs({ 'owners', 'claims', 'dead' }) do
+      clear_hash(hash, name)
     end
-    index_remove(K .. 'seen', digest)
+    index_remove(K .. 'seen', name)
   else
     -- It has unsettled rows. It moves to the end of the index, so that it never hides the owners behind it.
-    index_add(K .. 'seen', now_text, digest)
+    index_add(K .. 'seen', now_text, name)
   end
-end
-for _, list in ipairs(redis.call('ZRANGEBYSCORE', K .. 'serving', '-inf', int(now - age), 'LIMIT', '0', limit)) do
-  drop(K .. 'serves:' .. list)
-  index_remove(K .. 'serving', list)
 end
 commit()
 return { 'FORGOTTEN', int(forgotten) }

@@ -4,12 +4,7 @@
 -- connections calls
 -- KEYS 1  partition header
 -- ARGV 1.. ids
--- reply   ROWS (row or '') x ids
--- bound   rows <= 500
---- @include "row"
---- @include "row_reply"
-local reply = { 'ROWS' }
-for _, id in ipairs(ARGV) do
-  reply[#reply + 1] = redis.call('EXISTS', row_key(id)) == 1 and row_reply(id) or ''
-end
-return reply
+-- reply   ROWS (row or '') x ids, or x the first of them
+-- bound   rows <= 500, 1 MiB (a longer row goes alone)
+--- @include "rows_reply"
+return rows_reply(ARGV)

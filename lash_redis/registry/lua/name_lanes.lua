@@ -19,6 +19,6 @@ for at = 3, #ARGV do
   index_add(K .. 'serves:' .. name, '0', ARGV[at])
   index_add(K .. 'serves:' .. name, '0', ARGV[at] .. ALONE)
 end
-index_add(K .. 'serving', now_text, name)
+index_add(K .. 'seen', now_text, 'serves:' .. name)
 commit()
 return { 'NAMED' }

@@ -1,4 +1,4 @@
--- page: read the rows of one page of an index.
+-- page: read the rows of one page of an index, without payloads of more than 64 bytes.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
 -- connections calls
@@ -18,7 +18,7 @@ local ids, next_score, next_skip = page_of(K .. index, score, tonumber(skip), up
 local reply = { 'ROWS', next_score or '', int(next_skip) }
 for _, id in ipairs(ids) do
   if redis.call('EXISTS', row_key(id)) == 1 then
-    reply[#reply + 1] = row_reply(id)
+    reply[#reply + 1] = row_reply(id, true)
   end
 end
 return reply

@@ -4,11 +4,12 @@
 -- connections calls
 -- KEYS 1  partition header
 -- ARGV 1  client's channel   ARGV 2.. ids
--- reply   ROWS (row or '') x ids
--- bound   rows <= 500, clients told <= 32 a row, the latest (any other sees the end in its next slow read)
+-- reply   ROWS (row or '') x ids, or x the first of them
+-- bound   rows <= 500, 1 MiB (a longer row goes alone), clients told <= 32 a row, the latest (any other sees the end
+--         in its next slow read)
 --- @include "row"
 --- @include "planned_writes"
---- @include "row_reply"
+--- @include "rows_reply"
 local client = ARGV[1]
 
 -- The client that was noted first goes: it may have ended long ago.
@@ -21,18 +22,14 @@ local function noted(waiting)
   return table.concat(names, ' ', math.max(1, #names - 31))
 end
 
-local rows = {}
-for at = 2, #ARGV do
-  local row = read_row(ARGV[at])
-  rows[#rows + 1] = row or false
+local ids = { unpack(ARGV, 2) }
+local reply = rows_reply(ids)
+for i = 1, #reply - 1 do
+  local row = reply[i + 1] ~= '' and read_row(ids[i])
   local waiting = row and row.waiters or ''
   if row and not row.state and not string.find(' ' .. waiting .. ' ', ' ' .. client .. ' ', 1, true) then
     write_row(row.id, 'w', noted(waiting))
   end
 end
 commit()
-local reply = { 'ROWS' }
-for _, row in ipairs(rows) do
-  reply[#reply + 1] = row and row_reply(row.id) or ''
-end
 return reply

@@ -1,9 +1,8 @@
 --- @include "partition"
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
--- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A key that
--- somebody gave another type fails when a write to it is planned: the plan looks at its size.
+-- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3).
 local added, removed, trimmed = {}, {}, {}
-local directory_of, members, hashes = {}, {}, {}
+local directory_of, members = {}, {}
 local stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
 
 local function list_for(lists, key)
@@ -15,43 +14,28 @@ local function list_for(lists, key)
   return list
 end
 
-local function size_of(key)
-  if not members[key] then
-    members[key] = redis.call('ZCARD', key)
-  end
-  return members[key]
-end
-
-local function hash_key(name)
-  local key = K .. name
-  hashes[key] = hashes[key] or redis.call('HLEN', key)
-  return key
-end
 
 local function index_add(key, score, id)
-  size_of(key)
   local list = list_for(added, key)
   list[#list + 1] = score
   list[#list + 1] = id
 end
 
 local function index_remove(key, id)
-  size_of(key)
   local list = list_for(removed, key)
   list[#list + 1] = id
 end
 
 -- Remove all that has at most this score.
 local function index_trim(key, upto)
-  size_of(key)
   trimmed[#trimmed + 1] = { key, upto }
 end
 
--- A directory lists the sets that are not empty.
+-- A directory lists the sets that are not empty. How many members a set has is read now.
 local function listed(key, directory, name)
   if not directory_of[key] then
     directory_of[key] = { key = directory, name = name }
-    size_of(directory)
+    members[key] = redis.call('ZCARD', key)
   end
   return key
 end
@@ -69,7 +53,7 @@ local function store(key, value, expires)
 end
 
 local function write_hash(name, ...)
-  written[#written + 1] = { hash_key(name), ... }
+  written[#written + 1] = { K .. name, ... }
 end
 
 -- What is planned for one row by several functions, one after the other, is written by one command.
@@ -86,7 +70,7 @@ local function write_row(id, ...)
 end
 
 local function clear_hash(name, ...)
-  cleared[#cleared + 1] = { hash_key(name), ... }
+  cleared[#cleared + 1] = { K .. name, ... }
 end
 
 local function clear_fields(id, ...)
@@ -98,7 +82,6 @@ local function drop(key)
 end
 
 local function count(field, by)
-  hash_key('counts')
   counted[field] = (counted[field] or 0) + by
 end
 
@@ -110,10 +93,11 @@ local function idle_set(lane)
   return K .. 'idle:' .. string.match(lane, '^[^|]*')
 end
 
--- Tell one idle worker of the lane's queue that the lane has rows.
+-- Tell one idle worker of the lane's queue that the lane has rows. Whether there is one is read now.
 local function wake(lane)
-  size_of(idle_set(lane))
-  woken[lane] = true
+  if woken[lane] == nil then
+    woken[lane] = redis.call('ZCARD', idle_set(lane)) > 0
+  end
 end
 
 -- A worker that nobody hears is passed over (rule 9.4).
@@ -171,7 +155,9 @@ local function commit()
   for _, entry in ipairs(published) do
     redis.call('PUBLISH', K .. 'to:' .. entry[1], entry[2])
   end
-  for lane in pairs(woken) do
-    wake_one(lane)
+  for lane, somebody_waits in pairs(woken) do
+    if somebody_waits then
+      wake_one(lane)
+    end
   end
 end
