@@ -12,6 +12,7 @@ from lash_redis.core.events import Event, WorkerCannotBegin
 from lash_redis.core.model import Failure, Phase, RecoveryDisposition, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.tasks.declaration import declare
+from lash_redis.worker.attempt import Attempt, Stop
 from tests.conformance.actors import work
 from tests.look import ended, is_in, record_of
 from tests.services.benches import OWNER_BOUND, RERUNNABLE, Bench
@@ -117,3 +118,31 @@ async def test_an_awaitable_of_a_plain_function_is_stopped_by_a_drain(crew: Crew
         report = await worker.drain()
     assert report.released == 1
     assert (await record_of(worker.registry, "p")).phase is Phase.QUEUED
+
+
+@BOTH
+async def test_what_a_drain_stops_before_its_first_line_is_given_back_whole(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, recovery: str
+) -> None:
+    """No line of it ran, so that it is not abandoned: another worker starts it, for the first time."""
+    first, second = Bench(is_open=True), Bench(is_open=True)
+    leaver = crew.worker(first.task(recovery))
+    begin = leaver.probe.in_flight.runner.begin
+
+    def begin_as_it_leaves(attempt: Attempt) -> None:
+        begin(attempt)
+        attempt.ask_to_stop(Stop.DRAIN)
+
+    monkeypatch.setattr(leaver.probe.in_flight.runner, "begin", begin_as_it_leaves)
+    await leaver.registry.register(work("p", RecoveryDisposition(recovery), "p"))
+    async with crew.running(leaver):
+        await wait_until(lambda: leaver.probe.in_flight.outbox.released, "it is given back")
+        leaver.hurry()
+        report = await leaver.drain()
+    assert report.abandoned == []
+    record = await record_of(leaver.registry, "p")
+    assert (record.phase, record.first_started, record.losses) == (Phase.QUEUED, None, 0)
+
+    async with crew.running(crew.worker(second.task(recovery))):
+        assert (await ended(leaver.registry, "p")).outcome == Success("p done")
+    assert (first.begun, second.begun) == ([], ["p"])
