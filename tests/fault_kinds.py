@@ -36,7 +36,7 @@ REPLIES: Final = {
     "unheard-of": "SOMETHING nobody has ever heard of",
 }
 # Those that can also come once the call was applied: a proxy lost its upstream, a script failed behind its commit.
-REPLIES_AFTER: Final = ("noperm", "noauth", "readonly", "proxy", "script", "unheard-of")
+REPLIES_AFTER: Final = ("noperm", "proxy", "script", "unheard-of")
 
 
 class FaultKind(msgspec.Struct, frozen=True):

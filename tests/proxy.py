@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import socket
 import tempfile
 import threading
 from collections import Counter
@@ -263,11 +264,14 @@ class Proxy:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
+        # Little is buffered here, so that a client notices a throttle as it would notice a slow link.
         if self._tcp:
-            server = await asyncio.start_server(self._on_connection, "127.0.0.1", 0)
-            self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            listening = socket.create_server(("127.0.0.1", 0))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _CHUNK)
+            server = await asyncio.start_server(self._on_connection, sock=listening, limit=_CHUNK)
+            self.url = f"redis://127.0.0.1:{listening.getsockname()[1]}"
         else:
-            server = await asyncio.start_unix_server(self._on_connection, self._folder / "p")
+            server = await asyncio.start_unix_server(self._on_connection, self._folder / "p", limit=_CHUNK)
         self._is_ready.set()
         await self._stop.wait()
         server.close()

@@ -6,7 +6,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from lash_redis.registry.transport.address import URL_VARIABLE
+from lash_redis.core.errors import SettingsError
+from lash_redis.registry.transport.urls import URL_VARIABLE
 
 if TYPE_CHECKING:
     from lash_redis.embedded.connect import EmbeddedServer
@@ -26,13 +27,22 @@ class ServerSource:
     @property
     def is_known(self) -> bool:
         """Whether ``get`` returns at once."""
-        return self._given is not None or self._embedded is not None or bool(os.environ.get(URL_VARIABLE))
+        return self._given is not None or self._embedded is not None or URL_VARIABLE in os.environ
 
     def get(self) -> Any:
-        """Return a URL or a client; block while the embedded server starts."""
+        """Return a URL or a client; block while the embedded server starts.
+
+        Raises:
+            SettingsError: the variable is empty: whoever set it meant some server, and not the embedded one.
+        """
         if self._given is not None:
             return self._given
-        if url := os.environ.get(URL_VARIABLE):
+        url = os.environ.get(URL_VARIABLE)
+        if url == "":
+            raise SettingsError(
+                f"expected ${URL_VARIABLE} to be a URL, got an empty text (unset it for the embedded server)"
+            )
+        if url is not None:
             return url
         from lash_redis.embedded.connect import open_embedded  # noqa: PLC0415 - not needed with a URL
 

@@ -20,7 +20,7 @@ from lash_redis.app.waiter import Waiter
 from lash_redis.core.errors import SettingsError
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.address import URL_VARIABLE
+from lash_redis.registry.transport.urls import URL_VARIABLE
 
 
 class Session:

@@ -21,7 +21,7 @@ from lash_redis.core.checks import checked_id, checked_namespace
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.operate.connect import NoServer, open_registry
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.address import URL_VARIABLE, checked_url
+from lash_redis.registry.transport.urls import URL_VARIABLE, checked_url
 
 Verb = Callable[[ProcessRegistry, argparse.Namespace], Awaitable[str]]
 

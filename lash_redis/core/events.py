@@ -122,6 +122,17 @@ class WorkerExitRefused(Event, frozen=True, tag="worker.exit_refused"):
     where: str
 
 
+class RegistryBadAnswer(Event, frozen=True, tag="registry.bad_answer"):
+    """The server refused a call of an open namespace, or answered what nobody understands; the call is made again."""
+
+    level: ClassVar[int] = logging.ERROR
+    repeats_by: ClassVar[str] = "operation"
+
+    operation: str
+    reply: str
+    meaning: str
+
+
 class ProcessLeaseLost(Event, frozen=True, tag="process.lease_lost"):
     """The lease lapsed or was replaced while the work ran."""
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from lash_redis.app.server_source import ServerSource
-from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.errors import SettingsError
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.address import URL_VARIABLE, checked_url
+from lash_redis.registry.transport.urls import URL_VARIABLE
 
 
 class NoServer(SettingsError):
@@ -31,7 +31,7 @@ async def open_registry(url: str | None, namespace: str) -> AsyncIterator[Proces
     The embedded server is used only if it has left data. It is kept running meanwhile.
 
     Args:
-        url: of the server; None or empty: ``$LASH_REDIS_URL``, else the project's embedded server.
+        url: of the server; None: ``$LASH_REDIS_URL``, else the project's embedded server.
         namespace: its name.
 
     Raises:
@@ -40,13 +40,13 @@ async def open_registry(url: str | None, namespace: str) -> AsyncIterator[Proces
         NamespaceMismatch: the namespace does not exist.
         RegistryUnavailable, UnsafeServerError: the server cannot be used.
     """
-    source = ServerSource(url or None)
+    source = ServerSource(url)
     if not source.is_known:
         _expect_embedded_data()
     try:
-        registry = ProcessRegistry(checked_url(await asyncio.to_thread(source.get)), namespace, partitions=None)
+        registry = ProcessRegistry(await asyncio.to_thread(source.get), namespace, partitions=None)
         try:
-            await _open(registry)
+            await registry.open()
             yield registry
         finally:
             await registry.aclose()
@@ -60,13 +60,3 @@ def _expect_embedded_data() -> None:
     data = data_folder()
     if not is_prepared(data):
         raise NoServer(data)
-
-
-async def _open(registry: ProcessRegistry) -> None:
-    try:
-        await registry.open()
-    except LashError:
-        raise
-    except (TypeError, ValueError):
-        # For an option in the URL that redis-py does not know, its message may quote the URL.
-        raise SettingsError("expected a URL that redis-py can use; one of its parts or options is not") from None

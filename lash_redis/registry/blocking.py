@@ -11,6 +11,7 @@ from lash_redis.registry.calls import leases, reads, registration, requests, ter
 from lash_redis.registry.operations import blocking_operation
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.connections import BlockingConnections, finished
+from lash_redis.registry.transport.forks import PerProcess
 from lash_redis.registry.transport.sending import Sender
 
 
@@ -20,12 +21,12 @@ class BlockingRegistry:
     def __init__(self, registry: ProcessRegistry) -> None:
         self.target = registry.target
         self.sender = Sender(self.target, BlockingConnections(self.target.address))
-        self._opening = threading.Lock()
+        self._opening = PerProcess(threading.Lock)
 
     def open(self) -> None:
         """Check the server and open the namespace, once."""
         if not self.sender.is_open:
-            with self._opening:
+            with self._opening.get():
                 finished(self.sender.open())
 
     def close(self) -> None:

@@ -12,12 +12,15 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.errors import RegistryUnavailable, SettingsError
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls.call import Namespace
 from lash_redis.registry.keys import channel
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.errors import reply_of
+from lash_redis.registry.transport.replies import Meaning
+from lash_redis.registry.transport.transport import Transport
 
 OnMessage = Callable[[int, str], None]
 OnSubscribed = Callable[[], None]
@@ -70,10 +73,22 @@ class _Subscription:
 
 
 class _Failures:
-    """How often in a row listening ended, and how long to wait before the next try."""
+    """How often in a row listening ended, whether that is an error, and how long to wait before the next try."""
 
     def __init__(self) -> None:
         self._in_a_row = 0
+        self._was_confirmed = False
+
+    def judge(self, transport: Transport, error: Exception, generation: int, ended: _Subscription | None) -> None:
+        """Raise the error of a subscription that was refused before any was confirmed; tell of a later one.
+
+        Raises:
+            SettingsError: the server refuses, and this is the first subscription.
+        """
+        self._was_confirmed = self._was_confirmed or (ended is not None and ended.is_confirmed)
+        ours = transport.translated("subscribe", error, generation)
+        if not self._was_confirmed and reply_of(error).meaning is Meaning.REFUSED:
+            raise SettingsError(str(ours)) from error
 
     def pause_s(self, ended: _Subscription | None) -> float:
         """Count one more, or the first if the subscription that ended was confirmed; return how long to wait, s."""
@@ -91,32 +106,39 @@ async def listen(registry: ProcessRegistry, name: str, on_message: OnMessage, on
         on_subscribed: called after each confirmation of the subscription, so again after each loss of it.
 
     Raises:
-        LashError: the namespace cannot be opened, for a reason that time does not cure.
+        LashError: the namespace cannot be opened, or the first subscription is refused, for a reason that time does not
+            cure.
     """
     from redis import RedisError  # noqa: PLC0415 - slow to import
 
     failures = _Failures()
     while True:
-        subscription = None
+        subscription, generation = None, registry.address.generation
         try:
             await registry.open()
             channels = _channels(registry.target.namespace, name)
             subscription = _Subscription(channels, on_message, on_subscribed)
             await _receive(registry, subscription)
-        except (RedisError, OSError, RegistryUnavailable):
+        except RegistryUnavailable:
+            await sleep(failures.pause_s(subscription))
+        except (RedisError, OSError) as error:
+            failures.judge(registry.sender.transport, error, generation, subscription)
             await sleep(failures.pause_s(subscription))
 
 
-async def _receive(registry: ProcessRegistry, subscription: _Subscription) -> NoReturn:
+async def _receive(registry: ProcessRegistry, subscription: _Subscription) -> None:
+    """Receive until the server may have become another one."""
+    generation = registry.address.generation
     client = registry.address.async_client(1)
     pubsub = client.pubsub()
     try:
         await pubsub.subscribe(*subscription.channels)
-        while not _is_cancelled():
+        while not _is_cancelled() and registry.address.generation == generation:
             subscription.take(await pubsub.get_message(timeout=QUIET_MS / 1000))
             if subscription.needs_ping():
                 await pubsub.ping()
-        raise asyncio.CancelledError
+        if _is_cancelled():
+            raise asyncio.CancelledError
     finally:
         if subscription.is_confirmed and _is_cancelled():
             with contextlib.suppress(Exception):
@@ -138,22 +160,26 @@ def listen_blocking(
 
     failures = _Failures()
     while not stopped.is_set():
-        subscription = None
+        subscription, generation = None, registry.target.address.generation
         try:
             registry.open()
             channels = _channels(registry.target.namespace, name)
             subscription = _Subscription(channels, on_message, on_subscribed)
             _receive_blocking(registry, subscription, stopped)
-        except (RedisError, OSError, RegistryUnavailable):
+        except RegistryUnavailable:
+            stopped.wait(failures.pause_s(subscription))
+        except (RedisError, OSError) as error:
+            failures.judge(registry.sender.transport, error, generation, subscription)
             stopped.wait(failures.pause_s(subscription))
 
 
 def _receive_blocking(registry: BlockingRegistry, subscription: _Subscription, stopped: threading.Event) -> None:
+    generation = registry.target.address.generation
     client = registry.target.address.blocking_client(1)
     pubsub = client.pubsub()  # type: ignore[no-untyped-call]
     try:
         pubsub.subscribe(*subscription.channels)
-        while not stopped.is_set():
+        while not stopped.is_set() and registry.target.address.generation == generation:
             subscription.take(pubsub.get_message(timeout=_TICK_S))
             if subscription.needs_ping():
                 pubsub.ping()

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError, UnsafeServerError
+from lash_redis.core.errors import LashError, RegistryUnavailable, UnsafeServerError
 from lash_redis.core.model import AbandonWriter, Acquired, ExternalOwner, ProcessStarted, ProcessStatus, Success
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import Death
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.errors import translated
 from lash_redis.registry.transport.server import judged
 from tests.conformance.actors import (
     ADA,
@@ -164,48 +163,6 @@ async def test_a_server_that_comes_back_is_used_again(server: Server, mine: Proc
     await raw.client_kill_filter(_type="normal", skipme=True)
 
     assert await mine.get("p") is not None
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("OOM command not allowed when used memory > 'maxmemory'.", None),
-        ("command not allowed when used memory > 'maxmemory'.", "OOM"),
-        ("You can't write against a read only replica.", "READONLY"),
-        ("Redis is loading the dataset in memory", "LOADING"),
-        ("NOREPLICAS Not enough good replicas to write.", None),
-        ("BUSY Redis is busy running a script.", None),
-        ("MISCONF Errors writing to the AOF file", None),
-        ("Link with MASTER is down", "MASTERDOWN"),
-        ("The cluster is down", "CLUSTERDOWN"),
-        ("Multiple keys request during rehashing of slot", "TRYAGAIN"),
-    ],
-)
-def test_a_refusal_that_time_cures_is_an_unavailable_registry(text: str, code: str | None) -> None:
-    """Such an answer changed nothing, and asking again later may help."""
-    error = translated("claim", redis.exceptions.ResponseError(text, status_code=code))
-
-    assert isinstance(error, RegistryUnavailable)
-    assert not error.maybe_applied
-
-
-def test_a_lost_connection_may_have_been_too_late() -> None:
-    """The script may have run."""
-    for cut in (redis.exceptions.ConnectionError("cut"), redis.exceptions.TimeoutError("slow")):
-        error = translated("claim", cut)
-        assert isinstance(error, RegistryUnavailable)
-        assert error.maybe_applied
-
-
-def test_a_refused_user_is_a_setting() -> None:
-    """Asking again does not help."""
-    assert isinstance(translated("claim", redis.exceptions.NoPermissionError("no")), SettingsError)
-    assert isinstance(translated("claim", redis.exceptions.AuthenticationError("no")), SettingsError)
-
-
-def test_any_other_error_is_ours_to_explain() -> None:
-    """It is neither an outage nor the caller's."""
-    assert type(translated("claim", redis.exceptions.ResponseError("WRONGTYPE"))) is LashError
 
 
 async def filled(raw: Any) -> None:

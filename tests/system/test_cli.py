@@ -262,13 +262,14 @@ async def _shell(script: str, url: str) -> tuple[int, str, str]:
 
 def test_without_a_url_a_command_uses_the_embedded_server(tmp_path: Path) -> None:
     """It shows what a program has left there, and does not keep the server running."""
-    here = {"LASH_REDIS_URL": "", "LASH_REDIS_DATA": str(tmp_path / "data")}
+    here = {"LASH_REDIS_DATA": str(tmp_path / "data")}
     program = (
         "from lash_redis import Lash\n"
         "with Lash(namespace='embedded').blocking as lash:\n"
         "    lash.expect('approval:1', grantee='desk')\n"
     )
     environment = os.environ | here | {"PYTHONPATH": str(ROOT)}
+    environment.pop("LASH_REDIS_URL", None)
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=30)
 
     command = [sys.executable, "-m", "lash_redis", "ps", "--namespace", "embedded", "--json"]

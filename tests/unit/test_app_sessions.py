@@ -17,7 +17,7 @@ from lash_redis.app.sessions import Sessions
 from lash_redis.core.errors import SettingsError
 from lash_redis.embedded import connect
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.address import URL_VARIABLE
+from lash_redis.registry.transport.urls import URL_VARIABLE
 
 
 class FakeEmbedded:
@@ -51,9 +51,9 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedded:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"url_or_client": "http://example.org"}, "expected url to begin with"),
+        ({"url_or_client": "http://example.org"}, "expected a URL that begins with"),
         ({"url_or_client": 17}, "expected client to be"),
-        ({"url_or_client": ""}, "expected url"),
+        ({"url_or_client": ""}, "got an empty text"),
         ({"namespace": "Lash"}, "expected namespace"),
         ({"namespace": "Lash", "url_or_client": "redis://localhost"}, "expected namespace"),
         ({"partitions": 0}, "expected partitions"),
@@ -89,7 +89,7 @@ def test_the_error_for_a_bad_url_in_the_environment_names_the_variable(
     """A note says where the value comes from."""
     monkeypatch.setenv(URL_VARIABLE, "localhost:6379")
 
-    with pytest.raises(SettingsError, match="expected url to begin with redis://") as refused:
+    with pytest.raises(SettingsError, match="expected a URL that begins with redis://") as refused:
         _ = Lash().registry
 
     assert refused.value.__notes__ == ["it comes from $LASH_REDIS_URL"]
@@ -103,11 +103,16 @@ def test_constructing_starts_nothing(embedded: FakeEmbedded) -> None:
     assert embedded.opened_by == []
 
 
-def test_an_empty_variable_counts_as_unset(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell may set it so: ``LASH_REDIS_URL= command``."""
+async def test_an_empty_variable_is_an_error(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody meant to name a server: an empty one beside the project is not what was meant."""
     monkeypatch.setenv(URL_VARIABLE, "")
 
-    assert ServerSource(None).get() == embedded.url
+    with pytest.raises(SettingsError, match=r"\$LASH_REDIS_URL"):
+        _ = Lash().registry
+    with pytest.raises(SettingsError, match=r"\$LASH_REDIS_URL"):
+        async with Lash():
+            pass
+    assert embedded.opened_by == []
 
 
 def test_both_sessions_share_one_use_of_the_embedded_server(embedded: FakeEmbedded) -> None:

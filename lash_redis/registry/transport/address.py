@@ -7,9 +7,9 @@ time and hide lost replies (rule 8.11); ``sending`` decides what is sent again.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from lash_redis.core.errors import SettingsError
+from lash_redis.registry.transport.urls import checked_url, shown_url
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-URL_VARIABLE: Final = "LASH_REDIS_URL"
 DEFAULT_TIMEOUT_S: Final = 5.0
-_SCHEMES: Final = ("redis://", "rediss://", "unix://")
-_ANY_SCHEME: Final = "redis://, rediss:// or unix://"
 _OF_THE_OTHER_CLIENT: Final = ("maint_notifications", "orig_", "himport")
 _OURS_TO_SET: Final = (
     "retry", "retry_on_error", "retry_on_timeout", "socket_timeout", "socket_connect_timeout", "health_check_interval",
@@ -28,29 +25,16 @@ _OURS_TO_SET: Final = (
 )  # fmt: skip
 
 
-def checked_url(value: str) -> str:
-    """Return ``value`` if it may be a server's URL. The error does not repeat the value, which may hold a password.
-
-    Raises:
-        SettingsError: another scheme, or a port that is no number.
-    """
-    try:
-        _ = urlsplit(value).port
-    except ValueError:
-        raise SettingsError(
-            "expected a URL whose parts can be told apart (in a password, / ? # and @ are percent-encoded)"
-        ) from None
-    if not value.startswith(_SCHEMES):
-        raise SettingsError(f"expected a URL that begins with {_ANY_SCHEME}")
-    return value
-
-
 class Address:
     """Where the server is: a URL, or the parameters of a client that somebody handed to us.
 
     Args:
         source: a URL, or a redis-py or fakeredis client.
-        timeout_s: how long a connection or a reply may take, s.
+        timeout_s: how long a connection may take, and how long the server may be silent, s.
+
+    Attributes:
+        generation: how often the server may have become another one. Connections that were opened before are not used
+            again: the name is resolved anew (rule 8.13).
 
     Raises:
         SettingsError: ``source`` is neither, or decodes responses.
@@ -60,17 +44,12 @@ class Address:
         self._timeout_s = timeout_s
         self.url: str | None = None
         self.is_fake = False
+        self.generation = 0
         self._parameters: dict[str, Any] = {}
         if isinstance(source, str):
-            self._read_url(source)
+            self.url = checked_url(source)
         else:
             self._read_client(source)
-
-    def _read_url(self, url: str) -> None:
-        if not url.startswith(_SCHEMES):
-            without_password = url.rpartition("@")[2].partition("?")[0]
-            raise SettingsError(f"expected url to begin with {_ANY_SCHEME}, got {without_password!r}")
-        self.url = url
 
     def _read_client(self, client: Any) -> None:
         pool = getattr(client, "connection_pool", None)
@@ -89,11 +68,24 @@ class Address:
     @property
     def shown(self) -> str:
         """The address for people to read, without user, password or query."""
+        if self.url is not None:
+            return shown_url(self.url)
+        host = self._parameters.get("path") or self._parameters.get("host", "?")
+        return f"{host}:{self._parameters.get('port', '')}".rstrip(":")
+
+    @property
+    def user(self) -> str:
+        """The name under which the server knows us."""
         if self.url is None:
-            host = self._parameters.get("path") or self._parameters.get("host", "?")
-            return f"{host}:{self._parameters.get('port', '')}".rstrip(":")
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+            return str(self._parameters.get("username") or "default")
+        from redis.connection import parse_url
+
+        return str(parse_url(self.url).get("username") or "default")  # type: ignore[no-untyped-call]
+
+    def leave(self, generation: int) -> None:
+        """Use none of the connections any more that were opened in ``generation`` or before."""
+        if not self.is_fake:
+            self.generation = max(self.generation, generation + 1)
 
     def async_client(self, connections: int) -> redis.asyncio.Redis:
         """Return a client of our own for an event loop, with at most so many connections."""
@@ -101,12 +93,15 @@ class Address:
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
-        limits = self._limits(connections) | {"retry": Retry(NoBackoff(), 0)}
-        if self.url is not None:
-            pool = redis.asyncio.BlockingConnectionPool.from_url(self.url, **limits)
+        from lash_redis.registry.transport.patience import async_pool, patient_async
+
+        kind, parameters = self._connection_to(redis.asyncio.connection, "FakeAsyncRedis")
+        parameters |= self._limits(parameters, connections) | {"retry": Retry(NoBackoff(), 0)}
+        if self.is_fake:
+            pool = redis.asyncio.BlockingConnectionPool(connection_class=kind, **parameters)
         else:
-            kind = self._connection_class_of(redis.asyncio.connection, "FakeAsyncRedis")
-            pool = redis.asyncio.BlockingConnectionPool(connection_class=kind, **(self._parameters | limits))
+            parameters["silence_s"] = parameters.pop("socket_timeout")
+            pool = async_pool()(connection_class=patient_async(kind), **parameters)
         return redis.asyncio.Redis(connection_pool=pool)
 
     def blocking_client(self, connections: int) -> redis.Redis:
@@ -115,30 +110,33 @@ class Address:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        limits = self._limits(connections) | {"retry": Retry(NoBackoff(), 0)}
-        if self.url is not None:
-            pool = redis.BlockingConnectionPool.from_url(self.url, **limits)
+        from lash_redis.registry.transport.patience import blocking_pool, patient_blocking
+
+        kind, parameters = self._connection_to(redis.connection, "FakeRedis")
+        parameters |= self._limits(parameters, connections) | {"retry": Retry(NoBackoff(), 0)}
+        if self.is_fake:
+            pool = redis.BlockingConnectionPool(connection_class=kind, **parameters)  # type: ignore[no-untyped-call]
         else:
-            kind = self._connection_class_of(redis.connection, "FakeRedis")
-            pool = redis.BlockingConnectionPool(connection_class=kind, **(self._parameters | limits))  # type: ignore[no-untyped-call]
+            pool = blocking_pool()(connection_class=patient_blocking(kind), **parameters)
         return redis.Redis(connection_pool=pool)
 
-    def _limits(self, connections: int) -> dict[str, Any]:
-        is_unix_socket = (self.url or "").startswith("unix://") or "path" in self._parameters
+    def _limits(self, parameters: dict[str, Any], connections: int) -> dict[str, Any]:
         return {
             "max_connections": connections,
             "timeout": self._timeout_s,
             "socket_timeout": self._timeout_s,
             "socket_connect_timeout": self._timeout_s,
-        } | ({} if is_unix_socket else {"socket_keepalive": True})
+        } | ({} if "path" in parameters else {"socket_keepalive": True})
 
-    def _connection_class_of(self, wanted: ModuleType, fake_client: str) -> Any:
-        """Return the given client's class of connections, or its counterpart in the module ``wanted``."""
+    def _connection_to(self, wanted: ModuleType, fake_client: str) -> tuple[Any, dict[str, Any]]:
+        """Return the class of connections in the module ``wanted``, and their parameters."""
+        if self.url is not None:
+            parameters = wanted.parse_url(self.url)
+            return parameters.pop("connection_class", wanted.Connection), parameters
         if self.is_fake:
             import fakeredis
 
-            return getattr(fakeredis, fake_client)().connection_pool.connection_class
+            return getattr(fakeredis, fake_client)().connection_pool.connection_class, dict(self._parameters)
         given = self._connection_class
-        if (".asyncio." in given.__module__) == (".asyncio." in wanted.__name__):
-            return given
-        return getattr(wanted, given.__name__)
+        is_of_its_kind = (".asyncio." in given.__module__) == (".asyncio." in wanted.__name__)
+        return given if is_of_its_kind else getattr(wanted, given.__name__), dict(self._parameters)

@@ -2,11 +2,15 @@
 
 Everything above this module is written once, as coroutines. Those over ``BlockingConnections`` never suspend, so that
 ``finished`` runs them to their end at once, in the calling thread.
+
+Connections are of one OS process and of one generation of the address: what a fork left behind, and what was opened
+before the server may have become another one, is not used again (rule 8.11).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -49,14 +53,23 @@ class AsyncConnections:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._clients: dict[str, redis.asyncio.Redis] = {}
+        self._opened_in = (os.getpid(), address.generation)
 
-    def execute(self, kind: str, *command: Any) -> Awaitable[Any]:
+    async def execute(self, kind: str, *command: Any) -> Any:
         """Send one command, and return its reply."""
+        if self._opened_in != (now := (os.getpid(), self.address.generation)):
+            await self._leave(now)
         client = self._clients.get(kind)
         if client is None:
             client = self._clients[kind] = self.address.async_client(WIDTHS[kind])
-        reply: Awaitable[Any] = client.execute_command(*command)  # type: ignore[no-untyped-call]
-        return reply
+        return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def _leave(self, now: tuple[int, int]) -> None:
+        clients, self._clients = self._clients, {}
+        (pid, _), self._opened_in = self._opened_in, now
+        if pid == now[0]:
+            for client in clients.values():
+                await client.connection_pool.leave()  # type: ignore[attr-defined]
 
     def pause(self, seconds: float) -> Awaitable[None]:
         """Wait; other tasks run."""
@@ -67,8 +80,10 @@ class AsyncConnections:
         return asyncio.Lock()
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close what was opened in this OS process."""
         clients, self._clients = self._clients, {}
+        if self._opened_in[0] != os.getpid():
+            return
         for client in clients.values():
             await client.aclose()
             await client.connection_pool.disconnect()
@@ -80,13 +95,30 @@ class BlockingConnections:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._clients: dict[str, redis.Redis] = {}
+        self._opened_in = (os.getpid(), address.generation)
 
     async def execute(self, kind: str, *command: Any) -> Any:
         """Send one command, and return its reply; block until then."""
-        client = self._clients.get(kind)
+        if self._opened_in != (now := (os.getpid(), self.address.generation)):
+            self._leave(now)
+        clients = self._clients
+        client = clients.get(kind)
         if client is None:  # two threads may come here: both use the client that is stored first
-            client = self._clients.setdefault(kind, self.address.blocking_client(WIDTHS[kind]))
-        return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            client = clients.setdefault(kind, self.address.blocking_client(WIDTHS[kind]))
+        try:
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except Exception:
+            raise
+        except BaseException:  # Ctrl-C: what it left of the pool is not known
+            clients.pop(kind, None)
+            raise
+
+    def _leave(self, now: tuple[int, int]) -> None:
+        clients, self._clients = self._clients, {}
+        (pid, _), self._opened_in = self._opened_in, now
+        if pid == now[0]:
+            for client in clients.values():
+                client.connection_pool.leave()  # type: ignore[attr-defined]
 
     async def pause(self, seconds: float) -> None:
         """Block the calling thread."""
@@ -97,8 +129,10 @@ class BlockingConnections:
         return nullcontext()
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close what was opened in this OS process."""
         clients, self._clients = self._clients, {}
+        if self._opened_in[0] != os.getpid():
+            return
         for client in clients.values():
             client.close()
             client.connection_pool.disconnect()

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-import socket
-from typing import Final
-
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
+from lash_redis.registry.transport.replies import (
+    NEVER_SENT,
+    NO_ANSWER,
+    NO_ROOM,
+    NOT_UNDERSTOOD,
+    Meaning,
+    Reply,
+    meaning_of,
+    text_of,
+)
 
-# After such a reply nothing was applied, and the same call may succeed later.
-_NOT_NOW: Final = (
-    "LOADING", "BUSY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "OOM",
-    "max number of clients", "UNBLOCKED",
-)  # fmt: skip
-_NEVER_SENT: Final = (ConnectionRefusedError, FileNotFoundError, socket.gaierror)
 
-
-def translated(script: str, error: Exception) -> LashError:
-    """Return the error that stands for one of redis-py's, raised while ``script`` was sent."""
+def reply_of(error: Exception) -> Reply:
+    """Return what one of redis-py's errors means: that of the reply that it is, or of an answer that never came."""
     from redis import exceptions
 
-    text = str(error)
-    if isinstance(error, (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)):
-        return SettingsError(f"{script}: the server refuses this user: {text}")
-    # redis-py removes the first word from the errors that it knows, and keeps the word as their code.
-    word = getattr(error, "status_code", None) or text
-    if word.startswith(_NOT_NOW):
-        return RegistryUnavailable(script, text, maybe_applied=False)
-    if isinstance(error, exceptions.ResponseError):
-        return LashError(f"{script}: the server answered with an error: {text}")
-    never_sent = isinstance(error.__context__, _NEVER_SENT)
-    return RegistryUnavailable(script, text or type(error).__name__, maybe_applied=not never_sent)
+    if isinstance(error, exceptions.ResponseError) or getattr(error, "status_code", None):
+        return meaning_of(text_of(error))
+    if isinstance(error, exceptions.AuthenticationError):
+        return meaning_of("WRONGPASS")
+    if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, OSError)):
+        if str(error) == "No connection available.":
+            return NO_ROOM
+        return NEVER_SENT if getattr(error, "never_sent", False) else NO_ANSWER
+    return NOT_UNDERSTOOD
+
+
+def translated(operation: str, error: Exception, *, opening: bool) -> LashError:
+    """Return the error that stands for one of redis-py's, raised while ``operation`` was sent.
+
+    Args:
+        operation: the script, or what else was asked for.
+        error: what redis-py raised.
+        opening: the namespace is being opened: what the server refuses is a setting then. Later it may have been
+            changed for a moment only, and what runs must not end by it.
+    """
+    reply, text = reply_of(error), text_of(error) or type(error).__name__
+    if opening and reply.meaning is Meaning.REFUSED:
+        return SettingsError(f"{operation}: {reply.text} ({text})")
+    maybe_applied = reply.maybe_applied and not getattr(error, "never_sent", False)
+    return RegistryUnavailable(operation, text, maybe_applied=maybe_applied)

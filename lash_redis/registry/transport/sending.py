@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
-from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.errors import LashError, RegistryUnavailable, ScriptError
+from lash_redis.core.events import RegistryBadAnswer
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace, Operation, Steps
 from lash_redis.registry.calls.opening import opening
 from lash_redis.registry.scripts import load_all
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.connections import Connections
+from lash_redis.registry.transport.forks import PerProcess
 from lash_redis.registry.transport.server import ServerInfo
 from lash_redis.registry.transport.transport import Transport
 
@@ -48,7 +51,7 @@ class Sender:
         self.transport = Transport(connections)
         self.server: ServerInfo | None = None
         self._connections = connections
-        self._opening = connections.lock()
+        self._opening = PerProcess(connections.lock)
 
     @property
     def is_open(self) -> bool:
@@ -76,10 +79,11 @@ class Sender:
         """Check the server and open the namespace, once; return what is known of the server."""
         if self.server is not None and self.is_open:
             return self.server
-        async with self._opening:
+        async with self._opening.get():
             if self.server is None or not self.is_open:
                 self.server = await self._repeated(self.check_server, ATTEMPTS)
                 await self.send(opening(self.target.namespace, adopt=self.target.adopts))
+                self.transport.is_opening = False
             return self.server
 
     async def check_server(self) -> ServerInfo:
@@ -98,7 +102,17 @@ class Sender:
         script, header = load_all()[call.script], self.target.namespace.header_key(call.partition)
         shebang = self.server is not None and self.server.takes_shebang
         once = functools.partial(self.transport.run, script, header, call.args, shebang=shebang)
-        return call.decode(await self._repeated(once, call.attempts))
+        reply = await self._repeated(once, call.attempts)
+        try:
+            return call.decode(reply)
+        except Exception as error:
+            if isinstance(error, LashError) and not isinstance(error, ScriptError):
+                raise
+            shown = _shown(reply)
+            emit(RegistryBadAnswer(operation=call.script, reply=shown, meaning="its script does not answer so"))
+            if isinstance(error, ScriptError):
+                raise
+            raise ScriptError(f"{call.script}: a reply outside its contract: {shown}") from error
 
     async def _repeated(self, once: Callable[[], Awaitable[T]], attempts: int) -> T:
         """Try up to so many times; the last error says whether any of the attempts may have been applied."""
@@ -112,3 +126,8 @@ class Sender:
                 if failures == attempts:
                     raise
             await self._connections.pause(jittered(backoff(failures, 0.05, 1.0), 0.2))
+
+
+def _shown(reply: Any) -> str:
+    """Return what a reply is, without what it carries: that may be a payload."""
+    return f"{reply[0]!r}, {len(reply)} items" if isinstance(reply, list) and reply else type(reply).__name__

@@ -5,54 +5,82 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lash_redis.core.errors import LashError
+from lash_redis.core.events import RegistryBadAnswer
+from lash_redis.core.subscribers import emit
 from lash_redis.registry.scripts import Script
 from lash_redis.registry.transport.connections import Connections
-from lash_redis.registry.transport.errors import translated
+from lash_redis.registry.transport.errors import reply_of, translated
+from lash_redis.registry.transport.replies import Meaning, text_of
 from lash_redis.registry.transport.server import FAKE_SERVER, ServerInfo, judged
 
 
 class Transport:
-    """The only way to the server for one registry. ``run`` is where tests lose requests and replies."""
+    """The only way to the server for one registry. ``run`` is where tests lose requests and replies.
+
+    Attributes:
+        is_opening: the namespace is not open yet, so that what the server refuses is a setting.
+    """
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
+        self.is_opening = True
 
     async def run(self, script: Script, header: str, args: Sequence[Any], *, shebang: bool) -> list[Any]:
         """Run one transition in one partition, by its SHA; send the source if the server has forgotten it (rule 8.11).
 
         Raises:
             RegistryUnavailable: the server did not answer, or cannot do it now.
+            SettingsError: it refuses, and the namespace is being opened.
         """
         import redis
 
         execute, kind = self.connections.execute, script.connections
         sha, source = (script.shebang_sha, script.shebang_source) if shebang else (script.sha, script.source)
+        generation = self.connections.address.generation
         try:
             try:
                 return await execute(kind, "EVALSHA", sha, 1, header, *args)  # type: ignore[no-any-return]
             except redis.exceptions.NoScriptError:
                 return await execute(kind, "EVAL", source, 1, header, *args)  # type: ignore[no-any-return]
-        except redis.RedisError as error:
-            raise translated(script.name, error) from error
+        except Exception as error:  # redis-py meets a reply that it cannot take apart with a ValueError
+            raise self.translated(script.name, error, generation) from error
 
     async def server_info(self, *, allow_unsafe: bool) -> ServerInfo:
         """Read and judge what the server says of itself; a fakeredis one is not asked, since it has no ``INFO``.
 
         Raises:
-            UnsafeServerError: it evicts keys, or is too old.
+            UnsafeServerError: it evicts keys, is too old, or is of a kind that is not supported.
             RegistryUnavailable: the server did not answer, or cannot do it now.
+            SettingsError: it refuses, and the namespace is being opened.
         """
         import redis
 
         if self.connections.address.is_fake:
             return FAKE_SERVER
         execute = self.connections.execute
+        generation = self.connections.address.generation
         try:
             info = await execute("calls", "INFO")
             try:
                 appendfsync = (await execute("calls", "CONFIG GET", "appendfsync")).get("appendfsync")
             except redis.ResponseError:
                 appendfsync = None
-        except redis.RedisError as error:
-            raise translated("open", error) from error
+        except Exception as error:
+            raise self.translated("open", error, generation) from error
         return judged(info, appendfsync, allow_unsafe=allow_unsafe)
+
+    def translated(self, operation: str, error: Exception, generation: int) -> LashError:
+        """Return the error that stands for one of redis-py's; do and tell what else it asks for (rule 8.13).
+
+        Args:
+            operation: what was asked for.
+            error: what redis-py raised.
+            generation: that of the connection.
+        """
+        reply = reply_of(error)
+        if reply.drops:
+            self.connections.address.leave(generation)
+        if reply.meaning is Meaning.NOT_UNDERSTOOD or (reply.meaning is Meaning.REFUSED and not self.is_opening):
+            emit(RegistryBadAnswer(operation=operation, reply=text_of(error), meaning=reply.text))
+        return translated(operation, error, opening=self.is_opening)

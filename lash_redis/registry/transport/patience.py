@@ -1,0 +1,297 @@
+"""Connections whose time-outs count silence, and that never hand out the answer to another call.
+
+redis-py bounds a whole answer (on an event loop) and a whole request (everywhere) by its time-out. Here a call goes on
+as long as bytes move in either direction (rule 8.11). A connection on which an answer is still owed, since the call was
+interrupted, is closed when it comes back to its pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from lash_redis.registry.transport.forks import close_in_children
+
+if TYPE_CHECKING:
+    import socket
+
+_LOOKS: Final = 5  # how often within the time-out we look whether bytes have moved
+_PIECE: Final = 16 << 10
+
+
+class _Owing:
+    """Counts the answers that are owed on a connection, and says of an error in connecting that nothing was sent."""
+
+    owed = 0
+    _reader: Any
+    _writer: Any
+    _sock: Any
+
+    def _answered(self) -> None:
+        self.owed -= 1
+
+
+class AsyncPatience(_Owing):
+    """What an async connection of redis-py gets."""
+
+    def __init__(self, *, silence_s: float, **parameters: Any) -> None:
+        super().__init__(socket_timeout=None, **parameters)  # type: ignore[call-arg]
+        self._silence_s = silence_s
+        self._received = 0
+
+    async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        """Connect."""
+        try:
+            await super().connect_check_health(*args, **kwargs)  # type: ignore[misc]
+        except Exception as error:
+            error.never_sent = True  # type: ignore[attr-defined]
+            raise
+
+    async def _connect(self) -> None:
+        await super()._connect()  # type: ignore[misc]
+        close_in_children(self)
+        reader = self._reader
+        feed = reader.feed_data
+
+        def feed_data(data: Any) -> None:
+            self._received += len(data)
+            feed(data)
+
+        reader.feed_data = feed_data
+
+    def close_in_child(self) -> object:
+        """Close the copy that a forked child has.
+
+        Its transport is kept and never used: what asyncio does to close one would also end the parent's interest in it,
+        since parent and child share what the event loop waits on.
+        """
+        writer = self._writer
+        self._reader = self._writer = None
+        if writer is not None:
+            sock = getattr(writer.transport.get_extra_info("socket"), "_sock", None)
+            if sock is not None:
+                sock.close()
+        return writer
+
+    async def disconnect(self, *args: Any, **kwargs: Any) -> None:
+        """Disconnect; nothing is owed any more."""
+        self.owed = 0
+        await super().disconnect(*args, **kwargs)  # type: ignore[misc]
+
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request, as long as bytes move."""
+        self.owed += 1
+        async with self._patiently("writing to"):
+            await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+
+    async def read_response(self, disable_decoding: bool = False, timeout: float | None = None, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 - as redis-py has it
+        """Read an answer, as long as bytes move; with a time-out, which a subscriber gives, for so long."""
+        from redis.exceptions import ResponseError
+
+        read: Callable[..., Any] = super().read_response  # type: ignore[misc]
+        try:
+            if timeout is not None:
+                answer = await read(disable_decoding, timeout, **kwargs)
+            else:
+                async with self._patiently("reading from"):
+                    answer = await read(disable_decoding, **kwargs)
+        except ResponseError:
+            self._answered()
+            raise
+        self._answered()
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _patiently(self, what: str) -> AsyncIterator[None]:
+        """Let what is done inside go on as long as bytes move."""
+        from redis.exceptions import TimeoutError as RedisTimeoutError
+
+        loop = asyncio.get_running_loop()
+        moved_at, seen = loop.time(), self._progress()
+        timer = None
+
+        def look() -> None:
+            nonlocal moved_at, seen, timer
+            now, progress = loop.time(), self._progress()
+            if progress != seen:
+                moved_at, seen = now, progress
+            if now - moved_at >= self._silence_s:
+                bound.reschedule(now)
+            else:
+                timer = loop.call_later(self._silence_s / _LOOKS, look)
+
+        try:
+            async with asyncio.timeout(None) as bound:
+                timer = loop.call_later(self._silence_s / _LOOKS, look)
+                try:
+                    yield
+                finally:
+                    timer.cancel()
+        except TimeoutError:
+            is_silent = f"nothing moved for {self._silence_s:g} s while {what} {self._host_error()}"  # type: ignore[attr-defined]
+        else:
+            return
+        raise RedisTimeoutError(is_silent)
+
+    def _progress(self) -> tuple[int, int]:
+        """Return what differs once bytes have moved: how many came, and how many have yet to go."""
+        writer = self._writer
+        if writer is None:
+            return self._received, 0
+        kernel = unsent_bytes(writer.transport.get_extra_info("socket"))
+        return self._received, kernel + writer.transport.get_write_buffer_size()
+
+
+class BlockingPatience(_Owing):
+    """What a blocking connection of redis-py gets."""
+
+    def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        """Connect."""
+        try:
+            super().connect_check_health(*args, **kwargs)  # type: ignore[misc]
+        except Exception as error:
+            error.never_sent = True  # type: ignore[attr-defined]
+            raise
+
+    def _connect(self) -> Any:
+        close_in_children(self)
+        return _PatientSocket(super()._connect())  # type: ignore[misc]
+
+    def close_in_child(self) -> None:
+        """Close the copy that a forked child has."""
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            sock.close()
+
+    def disconnect(self, *args: Any, **kwargs: Any) -> None:
+        """Disconnect; nothing is owed any more."""
+        self.owed = 0
+        super().disconnect(*args, **kwargs)  # type: ignore[misc]
+
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request."""
+        self.owed += 1
+        super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        """Read an answer."""
+        from redis.exceptions import ResponseError
+
+        try:
+            answer = super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except ResponseError:
+            self._answered()
+            raise
+        self._answered()
+        return answer
+
+
+class _PatientSocket:
+    """A socket whose time-out counts silence, also while a long request is on its way."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def sendall(self, data: bytes) -> None:
+        """Send all; the time-out is one for each piece (that of a socket is one for all)."""
+        left = memoryview(data)
+        while left:
+            left = left[self._sock.send(left[:_PIECE]) :]
+
+    def recv(self, *args: Any) -> bytes:
+        """Receive; the time-out begins again while what was sent is still on its way."""
+        received: bytes = self._patiently(self._sock.recv, *args)
+        return received
+
+    def recv_into(self, *args: Any) -> int:
+        """Do as ``recv`` does, into a buffer."""
+        received: int = self._patiently(self._sock.recv_into, *args)
+        return received
+
+    def _patiently(self, receive: Callable[..., Any], *args: Any) -> Any:
+        unsent = unsent_bytes(self._sock)
+        while True:
+            try:
+                return receive(*args)
+            except TimeoutError:
+                still_unsent = unsent_bytes(self._sock)
+                if still_unsent == unsent:
+                    raise
+                unsent = still_unsent
+
+
+def unsent_bytes(sock: Any) -> int:
+    """Return how many bytes the kernel has yet to send, or to see confirmed; 0 where it does not say."""
+    try:
+        import fcntl
+        import termios
+
+        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except (ImportError, OSError, AttributeError, ValueError):
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
+
+
+class _AsyncDropping:
+    """What an async pool of redis-py gets: no connection on which an answer is owed comes back."""
+
+    async def release(self, connection: Any) -> None:
+        """Take a connection back."""
+        if connection.owed > 0:
+            await connection.disconnect(nowait=True)
+        await super().release(connection)  # type: ignore[misc]
+
+    async def leave(self) -> None:
+        """Close what is idle now, and what is in use once its call has ended."""
+        await self.update_active_connections_for_reconnect()  # type: ignore[attr-defined]
+        await self.disconnect(inuse_connections=False)  # type: ignore[attr-defined]
+
+
+class _BlockingDropping:
+    """What a blocking pool of redis-py gets."""
+
+    def release(self, connection: Any) -> None:
+        """Take a connection back."""
+        if connection.owed > 0:
+            connection.disconnect()
+        super().release(connection)  # type: ignore[misc]
+
+    def leave(self) -> None:
+        """Close what is idle now, and what is in use once its call has ended."""
+        self.update_active_connections_for_reconnect()  # type: ignore[attr-defined]
+        self.disconnect(inuse_connections=False)  # type: ignore[attr-defined]
+
+
+@functools.cache
+def patient_async(kind: type) -> type:
+    """Return a class of async connections with ``AsyncPatience``."""
+    return type(kind.__name__, (AsyncPatience, kind), {})
+
+
+@functools.cache
+def patient_blocking(kind: type) -> type:
+    """Return a class of blocking connections with ``BlockingPatience``."""
+    return type(kind.__name__, (BlockingPatience, kind), {})
+
+
+@functools.cache
+def async_pool() -> Any:
+    """Return the class of our pools for an event loop."""
+    import redis.asyncio
+
+    return type("Pool", (_AsyncDropping, redis.asyncio.BlockingConnectionPool), {})
+
+
+@functools.cache
+def blocking_pool() -> Any:
+    """Return the class of our pools for code without an event loop."""
+    import redis
+
+    return type("Pool", (_BlockingDropping, redis.BlockingConnectionPool), {})
