@@ -135,11 +135,8 @@ async def test_what_a_drain_stops_before_its_first_line_is_given_back_whole(
 
     monkeypatch.setattr(leaver.probe.in_flight.runner, "begin", begin_as_it_leaves)
     await leaver.registry.register(work("p", RecoveryDisposition(recovery), "p"))
-    async with crew.running(leaver):
-        await wait_until(lambda: leaver.probe.in_flight.outbox.released, "it is given back")
-        leaver.hurry()
-        report = await leaver.drain()
-    assert report.abandoned == []
+    await leaver.drive_pending()
+    assert (await leaver.drain()).abandoned == []
     record = await record_of(leaver.registry, "p")
     assert (record.phase, record.first_started, record.losses) == (Phase.QUEUED, None, 0)
 
