@@ -7,7 +7,7 @@ from typing import Any
 from lash_redis.core.model import Abandoned, AbandonEvidence, Phase, ProcessLease, ProcessRecord
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 
 
 async def record_of(registry: ProcessRegistry, process_id: str) -> ProcessRecord:
@@ -31,7 +31,7 @@ async def lease_of(registry: ProcessRegistry, process_id: str) -> ProcessLease:
     return lease
 
 
-async def ended(registry: ProcessRegistry, process_id: str, at_most_s: float = 10) -> ProcessRecord:
+async def ended(registry: ProcessRegistry, process_id: str, at_most_s: float = PATIENCE_S) -> ProcessRecord:
     """Wait for the terminal fact and return the record."""
 
     async def is_terminal() -> bool:

@@ -67,7 +67,7 @@ def restart(server: Server) -> None:
 async def test_a_wait_survives_a_restart(lash: Lash, server: Server, client: Any) -> None:
     """It subscribes again, and gets the message of an end after the restart."""
     step = await lash.expect("approval:1")
-    waiter = waiting_for(step, timeout=10)
+    waiter = waiting_for(step, timeout=60)
     await until_subscribed(client, "outages")
 
     restart(server)
@@ -83,7 +83,7 @@ def test_a_blocking_wait_survives_a_restart(lash: Lash, server: Server) -> None:
     step = lash.blocking.expect("approval:1")
 
     with ThreadPoolExecutor() as threads:
-        wait = threads.submit(step.blocking.outcome, timeout=10)
+        wait = threads.submit(step.blocking.outcome, timeout=60)
         block_until(lambda: has_waiter(lash, step), "the row notes the wait")
         restart(server)
         lash.blocking.complete_external("approval:1", Success(1), DESK)
@@ -115,7 +115,7 @@ async def test_opening_an_unreachable_server_is_an_error() -> None:
 async def test_a_server_that_only_falls_silent_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The listener sends a ping, and subscribes again if there is no answer."""
     monkeypatch.setattr(listening, "QUIET_MS", 100)
-    registry = ProcessRegistry(server.url, "outages", 2, timeout_s=0.3)
+    registry = ProcessRegistry(server.url, "outages", 2, timeout_s=2)
     new_client, connections, stands = registry.address.async_client, [], []
 
     def counted(*args: Any, **options: Any) -> Any:
@@ -132,7 +132,7 @@ async def test_a_server_that_only_falls_silent_is_noticed(server: Server, monkey
         await wait_until(lambda: len(connections) >= 2, "it connects again")
     finally:
         server.resume()
-    await wait_until(lambda: len(stands) == 2, "the subscription stands again")
+    await wait_until(lambda: len(stands) >= 2, "the subscription stands again")
 
     listener.cancel()
     await asyncio.wait([listener])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lash_redis.app import blocking_waiter
 from lash_redis.app import waiter as waiter_module
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
@@ -20,6 +21,13 @@ from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessStarted, S
 from tests.app.working import SOMEBODY, begin, finish, until_subscribed
 from tests.conftest import ServerTime
 from tests.support import block_until, wait_until
+
+
+@pytest.fixture(autouse=True)
+def no_slow_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no slow read find what a message has to bring; a test that is about them sets their interval."""
+    for module in (waiter_module, blocking_waiter):
+        monkeypatch.setattr(module, "reread_delay_s", lambda: 3600.0)
 
 
 @pytest.fixture
@@ -52,8 +60,8 @@ def reads(lash: Lash) -> Callable[[], list[int]]:
 
 
 def waiting_for(process: Process, **options: Any) -> asyncio.Task[Outcome]:
-    """Wait for an outcome in a task of its own, with a timeout that ends before the slow reads would find it."""
-    return asyncio.create_task(process.outcome(**({"timeout": 4} | options)))
+    """Wait for an outcome in a task of its own."""
+    return asyncio.create_task(process.outcome(**({"timeout": 60} | options)))
 
 
 async def test_an_outcome_arrives_without_polling(
@@ -243,7 +251,7 @@ def test_blocking_waits_get_the_message_too(
     processes = due_in.blocking.submit_many([(1,), (2,)])
 
     with ThreadPoolExecutor() as threads:
-        waits = [threads.submit(process.blocking.outcome, timeout=4) for process in processes]
+        waits = [threads.submit(process.blocking.outcome, timeout=60) for process in processes]
         block_until(lambda: all(has_waiter(lash, process) for process in processes), "both rows note the wait")
         for process in processes:
             event_loop_runner.run(finish(lash, process, Success("2024-01-01")))

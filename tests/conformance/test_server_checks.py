@@ -127,13 +127,13 @@ def test_a_valkey_server_is_known_by_its_own_version() -> None:
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "unix:///nonexistent/socket"])
 async def test_an_unreachable_server_is_said_to_be(url: str) -> None:
-    """Soon, and without a traceback of somebody else's."""
+    """Within the time of a few tries, and without a traceback of somebody else's."""
     registry = ProcessRegistry(url, NAME)
     before_ms = boottime_ms()
 
     with pytest.raises(RegistryUnavailable, match="the registry is unavailable"):
         await registry.get("p")
-    assert boottime_ms() - before_ms < 5_000
+    assert boottime_ms() - before_ms < 30_000
     await registry.aclose()
 
 

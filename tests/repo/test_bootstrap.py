@@ -33,7 +33,7 @@ def bootstrap(project: Path, *path: Path, **variables: str) -> subprocess.Comple
     """Run it with nothing but ``path`` and a few tools to be found."""
     environment = {"PATH": os.pathsep.join(map(str, [*path, project / "tools"])), **variables}
     command = [project / "scripts/bootstrap"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=20)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def put(folder: Path, name: str, text: str) -> Path:

@@ -48,7 +48,7 @@ def test_the_first_example_prints_what_the_page_says(shop: dict[str, str]) -> No
     """A newcomer who copies the example and types the two commands sees the lines shown."""
     where = shop.pop("cwd")
     ran = subprocess.run(
-        [sys.executable, "shop.py"], cwd=where, env=shop, capture_output=True, text=True, check=False, timeout=50
+        [sys.executable, "shop.py"], cwd=where, env=shop, capture_output=True, text=True, check=False, timeout=120
     )
 
     assert ran.stderr == ""

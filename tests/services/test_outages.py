@@ -206,7 +206,7 @@ async def test_a_drain_while_redis_is_away_ends_within_its_budget_and_reports(
         report = await worker.drain()
         took = boottime_ms() - began
     left = {each.process_id: each.reason for each in report.deferred}
-    assert took < 3_000
+    assert took < worker.settings.must_allow_s * 1000
     assert left.keys() == {"a", "b", "c", "*"}
     assert left["a"] == left["c"] == NOT_WRITTEN
     assert "registry" in left["b"]

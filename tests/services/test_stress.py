@@ -47,6 +47,7 @@ class Ledger:
         ]
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", range(2))
 async def test_no_owner_bound_work_runs_twice_and_nothing_else_is_lost(
     registry: ProcessRegistry, crew: Crew, seed: int
@@ -77,7 +78,7 @@ async def test_no_owner_bound_work_runs_twice_and_nothing_else_is_lost(
                 await registry.complete_unleased(each, Success(each), ExternalOwner("desk"))
             else:
                 await registry.request_abandon(each, AbandonRequest("ops", 1))
-        await wait_until(lambda: _all_terminal(registry, again + once + there), "everything has ended", 40)
+        await wait_until(lambda: _all_terminal(registry, again + once + there), "everything has ended", 120)
 
     assert {(await record_of(registry, each)).status for each in again} == {ProcessStatus.COMPLETED}
     assert [each for each in once if ledger.starts[each] != 1] == []

@@ -122,7 +122,7 @@ def test_threads_are_reused_and_as_many_as_are_needed_at_once(threads: Threads) 
         block_until(lambda: threads.idle == 1, "its thread is idle")
     assert len(set(ends.threads)) == 1
 
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=60)
     for _ in range(3):
         threads.submit(ends.run(together.wait))
     ends.wait(8)
@@ -198,7 +198,7 @@ def test_a_thread_that_cannot_be_started_is_not_counted(threads: Threads, monkey
         assert not threads.submit(ends.run(lambda: ran.append("second")))
         ends.wait(3)
         block_until(lambda: threads.idle == 1, "it is idle once more")
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     assert [threads.submit(ends.run(both.wait)) for _ in range(2)] == [False, True]
     ends.wait(5)
     assert ran == ["first", "second"]

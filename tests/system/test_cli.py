@@ -45,7 +45,7 @@ def cli(url: str, namespace: str) -> Cli:
     def run(*argv: str, **environment: str) -> Ran:
         variables = os.environ | {"PYTHONPATH": str(ROOT), "LASH_REDIS_URL": url} | environment
         command = [sys.executable, "-m", "lash_redis", *argv, "--namespace", namespace]
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
 
     return run
 
@@ -232,7 +232,7 @@ def test_a_command_creates_no_namespace(registry: ProcessRegistry, url: str) -> 
     environment = os.environ | {"PYTHONPATH": str(ROOT), "LASH_REDIS_URL": url}
 
     for _ in range(2):
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
         assert (ran.returncode, ran.stdout) == (1, "")
         assert elsewhere in ran.stderr
@@ -270,10 +270,10 @@ def test_without_a_url_a_command_uses_the_embedded_server(tmp_path: Path) -> Non
     )
     environment = os.environ | here | {"PYTHONPATH": str(ROOT)}
     environment.pop("LASH_REDIS_URL", None)
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
 
     command = [sys.executable, "-m", "lash_redis", "ps", "--namespace", "embedded", "--json"]
-    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
 
     assert [each["id"] for each in json.loads(shown.stdout)["processes"]] == ["approval:1"]
 

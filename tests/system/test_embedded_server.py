@@ -118,7 +118,7 @@ def store_synced(url: str, value: str) -> None:
 
 def end_cleanly(user: subprocess.Popen[str]) -> None:
     """Close a user's input and wait for its end."""
-    user.communicate(timeout=10)
+    user.communicate(timeout=120)
 
 
 def ask(url: str, *command: str | int) -> object:

@@ -62,7 +62,7 @@ async def test_work_that_was_never_started_outlives_any_worker_process(start_poo
 
 
 async def test_a_crash_loop_slows_down(start_pool: StartPool, work: Work) -> None:
-    """One that dies early is started again at once, then after 0.5 s, doubling. The loss limit ends the work."""
+    """One that dies early is started again after 0.5 s, doubling. The loss limit ends the work."""
     pool = start_pool()
     await work.submit("crash", "crash")
 
@@ -72,7 +72,6 @@ async def test_a_crash_loop_slows_down(start_pool: StartPool, work: Work) -> Non
     assert pool.log.count('status="exit 7"') >= 5
     began = pool.spawned_at_s("1")[:4]
     waits = [later - earlier for earlier, later in itertools.pairwise(began)]
-    assert waits[0] < 0.5 + waits[1]
     assert waits[1] >= 0.5
     assert waits[2] >= 1.0
 
@@ -98,6 +97,7 @@ async def test_random_kills_lose_nothing_and_pay_nothing_twice(
     names = await work.submit_in_turn(1000, "measure_briefly", "pay_briefly")
     pool.until_ready(3)
     chance = random.Random(7)
+    victim = pool.until_begun(await work.submit("pay", "pay"))  # it runs until its OS process is killed
 
     def done() -> int:
         return sum(len((pool.folder / file).read_text().split()) for file in ("measured", "paid"))
@@ -105,8 +105,8 @@ async def test_random_kills_lose_nothing_and_pay_nothing_twice(
     (pool.folder / "measured").touch()
     (pool.folder / "paid").touch()
     for kills in range(1, 9):
-        block_until(lambda kills=kills: done() >= 50 * kills and pool.workers, "work goes on", 30)  # type: ignore[misc]
-        chance.choice(pool.workers).kill()
+        block_until(lambda kills=kills: done() >= 50 * kills and pool.workers, "work goes on")  # type: ignore[misc]
+        psutil.Process(victim if kills == 1 else chance.choice(pool.workers).pid).kill()
         pool.until_logged("pool.died", kills)
 
     ends = {name: await work.end_of(name, 30) for name in names}
@@ -119,7 +119,7 @@ async def test_random_kills_lose_nothing_and_pay_nothing_twice(
             assert evidence(ends[name]).proof == "reaped"
         else:
             assert (ends[name].status, name in lines) == (ProcessStatus.COMPLETED, True)
-    assert any(ends[name].status is ProcessStatus.ABANDONED for name in paid), "no kill has hit"
+    assert evidence(await work.end_of("pay")).proof == "reaped"
     pool.signal()
     assert pool.exit_code() == 0
     async with redis.asyncio.Redis.from_url(url) as client:
@@ -152,7 +152,7 @@ async def test_a_stopped_supervisor_renews_nothing(start_pool: StartPool, work: 
         record = await work.record("measure")
         return record.lease_lapsed or record.phase is Phase.QUEUED
 
-    await wait_until(is_free, "the lease is gone", 5)
+    await wait_until(is_free, "the lease is gone")
     pool.signal(signal.SIGCONT)
 
 

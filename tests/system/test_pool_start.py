@@ -195,7 +195,7 @@ def test_several_pools_share_the_embedded_server_and_end_it(
     two.signal()
     assert two.exit_code() == 0
 
-    block_until(lambda: not guardian.is_running(), "the server is stopped", 15)
+    block_until(lambda: not guardian.is_running(), "the server is stopped")
     assert any((tmp_path / "data" / "appendonlydir").iterdir())
 
 
@@ -210,8 +210,8 @@ async def test_an_embedded_server_whose_guardian_was_killed_comes_back(
 
     (server_url,) = re.findall(r" on (unix://\S+)", pool.log)
     killed.kill()
-    block_until(lambda: guardian_of(tmp_path / "data") not in (None, killed), "there is another guardian", 20)
-    block_until(lambda: ping(Path(server_url.removeprefix("unix://"))) == READY, "its server answers", 20)
+    block_until(lambda: guardian_of(tmp_path / "data") not in (None, killed), "there is another guardian")
+    block_until(lambda: ping(Path(server_url.removeprefix("unix://"))) == READY, "its server answers")
 
     registry = ProcessRegistry(server_url, namespace=namespace)
     pool.go("measure")

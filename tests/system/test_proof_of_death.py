@@ -253,7 +253,7 @@ def command(script: str, *within: str) -> list[str]:
 
 def answer_of(script: str, *within: str) -> dict[str, Any]:
     """Run a script to its end and return its answer."""
-    ran = subprocess.run(command(script, *within), capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run(command(script, *within), capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     answer: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return answer

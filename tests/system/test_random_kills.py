@@ -63,7 +63,7 @@ EACH = 40  # processes of each kind that are registered before each kill
 KINDS = {"again": RecoveryDisposition.RERUNNABLE, "once": RecoveryDisposition.OWNER_BOUND}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_kill_9_at_any_moment_loses_nothing_and_repeats_no_owner_bound_work(
     start_pool: StartPool, work: Work, tmp_path: Path, url: str, namespace: str
 ) -> None:
@@ -76,7 +76,7 @@ async def test_kill_9_at_any_moment_loses_nothing_and_repeats_no_owner_bound_wor
     async def all_ended() -> bool:
         return not (await work.registry.list_non_terminal(1)).records
 
-    await wait_until(all_ended, f"all processes have ended\n{pool.log[-2000:]}", 60)
+    await wait_until(all_ended, f"all processes have ended\n{pool.log[-2000:]}", 150)
     rows = await work.registry.rows(names)
     records = {row.process_id: row.record() for row in rows if row is not None}
     ledger = (tmp_path / "ledger").read_text().splitlines()
