@@ -34,6 +34,7 @@ from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.renewal import PipeRenewal
 from lash_redis.pool.signals import HANDLED, DrainStep, SignalCounter, unblock_signals
+from lash_redis.pool.streams import background_stderr
 from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.registry.keys import owner_digest
 from lash_redis.worker.renewal import RenewalThread
@@ -108,7 +109,7 @@ class Child:
             await self._worker.run()
         except Exception as error:  # noqa: BLE001 - a bug here, or a server that refuses; the worker has drained anyway
             fault = error
-            traceback.print_exception(error)
+            traceback.print_exception(error, file=background_stderr())
         return await self._report(await self._worker.drain(), fault)
 
     async def _report(self, report: DrainReport, fault: Exception | None) -> int:

@@ -12,12 +12,13 @@ from typing import TypeVar
 
 import msgspec
 
-from lash_redis.core.errors import LashError, RegistryUnavailable
+from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.events import WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep, within
+from lash_redis.pool.watch import described, tell_of_failure
 from lash_redis.recovery.leftovers import Leftovers
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
@@ -56,9 +57,11 @@ class Deaths:
         until_ms = boottime_ms() + budget_ms
         try:
             await within(budget_ms, self._retry(lambda: self._make_late_claims_stale(owner)))
-        except (LashError, TimeoutError) as error:
-            return DrainReport(deferred=[Deferred(each, f"{owner.owner_id}: {error}") for each in (*known, "*")])
-        return await Leftovers(self._registry, owner, expected=known, detail=why).settle(until_ms - boottime_ms())
+            return await Leftovers(self._registry, owner, expected=known, detail=why).settle(until_ms - boottime_ms())
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is left is reported, and its end is recorded
+            tell_of_failure("finish_drain", error)
+            reason = f"{owner.owner_id}: {described(error)}"
+            return DrainReport(deferred=[Deferred(each, reason) for each in (*known, "*")])
 
     async def record_and_settle(self, owner: LeaseOwner, status: str) -> int:
         """Record the death of an owner and settle all that it held; return the number of rows. Retry during an outage.

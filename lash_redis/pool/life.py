@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from lash_redis.core.errors import LashError, RegistryUnavailable
+from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.events import PoolDied, PoolFault, PoolReaped, PoolSpawned, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
@@ -24,7 +24,7 @@ from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.osprocess import Spawn
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.settings import PoolSettings
-from lash_redis.pool.watch import described
+from lash_redis.pool.watch import described, tell_of_failure
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.lease_keeper import Renewal
@@ -207,12 +207,8 @@ class Life:
         lived_ms = None if self._ready_at_ms is None else boottime_ms() - self._ready_at_ms
         end = LifeEnd(status, lived_ms, report, self._is_fault(status), self._fatal)
         if end.is_fault:
-            why = (
-                f": {self._fatal.text}"
-                if self._fatal is not None
-                else f": {self._kill_reason}" * bool(self._kill_reason)
-            )
-            emit(PoolDied(slot=self._slot, pid=self.pid, status=f"{status}{why}"))
+            why = self._fatal.text if self._fatal is not None else self._kill_reason
+            emit(PoolDied(slot=self._slot, pid=self.pid, status=f"{status}: {why}" if why else status))
         return await self._record_and_settle(end)
 
     def _is_fault(self, status: str) -> bool:
@@ -239,11 +235,11 @@ class Life:
         try:
             settling = self._deaths().record_and_settle(self._owner, end.status)
             settled = await self._pool.drain.in_time(settling)
-        except (LashError, TimeoutError) as error:
-            emit(WorkerUnavailable(operation="record_death", reason=str(error)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the slot goes on, and so do its neighbours
+            tell_of_failure("record_death", error)
             if self._report is not None and not self._report.still_running:
                 return end  # it left nothing that its death would settle
-            left = Deferred("*", f"the death of {self._owner.owner_id} could not be recorded: {error}")
+            left = Deferred("*", f"the death of {self._owner.owner_id} could not be recorded: {described(error)}")
             return msgspec.structs.replace(end, report=merged(end.report, DrainReport(deferred=[left])))
         emit(PoolReaped(slot=self._slot, pid=self.pid, status=end.status, settled=settled))
         return end

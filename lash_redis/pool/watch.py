@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from lash_redis.core.errors import LashError
-from lash_redis.core.events import PoolFault
+from lash_redis.core.events import PoolFault, WorkerUnavailable
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
 
@@ -40,9 +40,17 @@ async def keep_running(name: str, service: Callable[[], Coroutine[Any, Any, obje
         await sleep(jittered(backoff(in_a_row, _FIRST_S, _LONGEST_S), 0.1))
 
 
+def tell_of_failure(operation: str, error: Exception) -> None:
+    """Tell that the server did not do what was asked, or of a fault if it is none of the server's answers."""
+    if isinstance(error, LashError | TimeoutError):
+        emit(WorkerUnavailable(operation=operation, reason=str(error)))
+    else:
+        emit(PoolFault(part=operation, reason=described(error)))
+
+
 def described(error: BaseException) -> str:
     """Return an error in one line: an error of ours by its message, another by its kind too."""
-    text = str(error) if isinstance(error, LashError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, LashError) else f"{type(error).__name__}: {error}".removesuffix(": ")
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.events import Event, PoolFault
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     AbandonWriter,
@@ -23,6 +24,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
+from lash_redis.core.subscribers import subscribed
 from lash_redis.pool.connection import PoolConnection, location_of
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import Life, LifeEnd
@@ -376,14 +378,36 @@ async def test_a_server_that_hangs_does_not_delay_the_pool_beyond_what_it_announ
     assert {left.process_id for left in ended.report.deferred} == {"*"}
 
 
+async def test_a_death_that_cannot_be_recorded_for_any_reason_ends_no_slot(
+    pool: Pool, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told of, and the slot starts the next worker process: a fault of one life is none of the pool."""
+
+    async def fail(*_: object) -> None:
+        raise OSError("no more files")
+
+    _life, process, end, owner = await pool.admitted()
+    await started(registry, owner, "pay")
+    monkeypatch.setattr(registry, "record_death", fail)
+    events = list[Event]()
+    with subscribed(events.append):
+        process.end("killed by SIGKILL")
+        ended = await end
+
+    assert "reaped" in pool.journal
+    assert PoolFault(part="record_death", reason="OSError: no more files") in events
+    assert [left.process_id for left in ended.report.deferred] == ["*"]
+
+
+@pytest.mark.parametrize("error", [LashError("no"), OSError("no")], ids=repr)
 @pytest.mark.parametrize("fails", ["close_claims", "page"])
 async def test_work_that_still_ran_is_reported_by_id_if_the_drain_cannot_be_finished(
-    pool: Pool, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch, fails: str
+    pool: Pool, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch, fails: str, error: Exception
 ) -> None:
     """The worker process reported these ids before it was killed."""
 
     async def fail(*_: object, **__: object) -> None:
-        raise LashError("no")
+        raise error
 
     life, process, end, _owner = await pool.admitted()
     await registry.open()
