@@ -88,6 +88,14 @@ class UnknownProcess(RegistryError):
         super().__init__(process_id, f"process {process_id!r} is not registered (or was pruned)")
 
 
+class UnreadableRow(RegistryError):
+    """The row cannot be read: a newer lash-redis wrote it, or it is damaged. It is left as it is."""
+
+    def __init__(self, process_id: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(process_id, f"process {process_id!r} cannot be read (a newer lash-redis wrote it?): {reason}")
+
+
 class RegistrationConflict(RegistryError):
     """The id is registered with other content (task, arguments, disposition, grantee or metadata)."""
 

@@ -133,6 +133,16 @@ class RegistryBadAnswer(Event, frozen=True, tag="registry.bad_answer"):
     meaning: str
 
 
+class RowUnreadable(Event, frozen=True, tag="row.unreadable"):
+    """A row, owner, death, request or count cannot be read (a newer release wrote it?); it is left alone."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    what: str
+    id: str
+    reason: str
+
+
 class ProcessLeaseLost(Event, frozen=True, tag="process.lease_lost"):
     """The lease lapsed or was replaced while the work ran."""
 

@@ -74,7 +74,7 @@ class Deaths:
         async def attempt() -> int:
             await self._registry.record_death(owner, death)
             report = await Sweep(self._registry, self._supervisor).settle_dead(owner, death)
-            return sum(msgspec.structs.astuple(report))
+            return report.settled
 
         return await self._retry(attempt)
 

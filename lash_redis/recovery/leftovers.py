@@ -22,6 +22,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
 STILL_RUNNING = "still running: a thread that will not stop"
+UNREADABLE = "cannot be read: a newer lash-redis wrote it, or it is damaged"
 NOT_WRITTEN = "its result could not be written in time"
 _MOST_PASSES = 1000  # each pass moves a page, so only rows that keep changing could reach this
 
@@ -66,6 +67,7 @@ class Leftovers:
         self._expected = expected
         self._judge = Judge(self._me, no_proof, _Ended(self._kept), detail)
         self._abandoned: list[str] = []
+        self._unreadable: set[str] = set()
         self._unanswered: list[Judged] = []  # what was sent to be settled, and may have been
         self._released = 0
 
@@ -119,12 +121,13 @@ class Leftovers:
                 if not moved:
                     break
             deferred |= left
-        return deferred
+        return dict.fromkeys(sorted(self._unreadable - self._kept.keys()), UNREADABLE) | deferred
 
     async def _owned(self, partition: int) -> AsyncIterator[list[Row]]:
         start: PageStart | None = PageStart()
         while start is not None:
             page = await self._registry.page(partition, owned_index(self._me), start)
+            self._unreadable.update(page.unreadable)
             yield [row for row in page.rows if row.process_id not in self._kept]
             start = page.next
 

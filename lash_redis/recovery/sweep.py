@@ -15,22 +15,27 @@ from lash_redis.core.verdict import Action
 from lash_redis.recovery.proofs_of_death import Proof, find_dead, reaped
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.recovery.verdict_facts import LocalKnowledge, NothingLocal
-from lash_redis.registry.answers import Death, PageStart
+from lash_redis.registry.answers import Death, PageStart, RowPage
 from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.rows import Row
 
 FORGET_OWNERS_AFTER_MS = 7 * 24 * 3600 * 1000
 _UPKEEP_EVERY_MS = 3600 * 1000
 
 
 class SweepReport(msgspec.Struct):
-    """How many rows a pass settled, by what was done."""
+    """How many rows a pass settled, by what was done; and how many it could not read (those in two indexes twice)."""
 
     abandoned: int = 0
     cancelled: int = 0
     requeued: int = 0
     uncertain: int = 0
+    unreadable: int = 0
+
+    @property
+    def settled(self) -> int:
+        """All that was settled."""
+        return self.abandoned + self.cancelled + self.requeued + self.uncertain
 
     def count(self, action: Action) -> None:
         """Count one settled row."""
@@ -94,11 +99,11 @@ class Sweep:
     def _judge(self, dead: dict[str, Proof]) -> Judge:
         return Judge(owner_digest(self._owner), dead.get, self._local)
 
-    async def _pages(self, partition: int, index: str, *, upto: str = "+inf") -> AsyncIterator[list[Row]]:
+    async def _pages(self, partition: int, index: str, *, upto: str = "+inf") -> AsyncIterator[RowPage]:
         start: PageStart | None = PageStart()
         while start is not None:
             page = await self._registry.page(partition, index, start, upto=upto)
-            yield page.rows
+            yield page
             start = page.next
 
     async def _settle_owned(self, partition: int, digest: str, judge: Judge, report: SweepReport) -> None:
@@ -106,10 +111,11 @@ class Sweep:
         while await self._settle(self._pages(partition, owned_index(digest)), judge, report):
             pass
 
-    async def _settle(self, pages: AsyncIterator[list[Row]], judge: Judge, report: SweepReport) -> int:
+    async def _settle(self, pages: AsyncIterator[RowPage], judge: Judge, report: SweepReport) -> int:
         settled = 0
-        async for rows in pages:
-            judged = judge.judged(rows)
+        async for page in pages:
+            report.unreadable += len(page.unreadable)
+            judged = judge.judged(page.rows)
             # What this worker took while the page was read is its own again.
             judged = [each for each in judged if not self._local.is_in_flight(each.row)]
             for each, stands in await carry_out(self._registry, judged):

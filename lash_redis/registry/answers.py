@@ -22,6 +22,7 @@ from lash_redis.core.timing import random_token
 from lash_redis.registry.codec import DISPOSITIONS, decode_abandon_request, decode_cancel_request
 from lash_redis.registry.rows import Row
 from lash_redis.registry.served_lanes import ServedLanes
+from lash_redis.registry.unreadable import readable
 
 SettleAction: TypeAlias = Literal["fact", "queue", "uncertain"]
 
@@ -124,6 +125,9 @@ class RenewedRow(msgspec.Struct, frozen=True):
     @property
     def request(self) -> CancelRequest | AbandonRequest | None:
         """The request that the work stop, if there is one: of both the cancel."""
+        return readable("request", self.process_id, self._request)
+
+    def _request(self) -> CancelRequest | AbandonRequest | None:
         return decode_cancel_request(self.cancel_request) or decode_abandon_request(self.abandon_request)
 
 
@@ -135,10 +139,11 @@ class PageStart(msgspec.Struct, frozen=True):
 
 
 class RowPage(msgspec.Struct, frozen=True):
-    """Rows found by an index, and where the next page begins (None at the end)."""
+    """Rows found by an index, where the next page begins (None at the end), and the ids of rows that cannot be read."""
 
     rows: list[Row]
     next: PageStart | None
+    unreadable: list[str] = []
 
 
 class Holder(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ from lash_redis.core.model import (
     Success,
     TaskInput,
 )
+from lash_redis.registry.unreadable import readable
 
 # The least room for a failure, and the most for what the pool itself writes about an end.
 _LEAST_FAILURE_BYTES = 1024
@@ -185,10 +186,14 @@ def encode_owner(owner: LeaseOwner) -> bytes:
 
 
 def decode_owner(digest: bytes, data: bytes) -> LeaseOwner:
-    """Return the owner that a digest names; an owner that was forgotten (no ``data``) is shown by its digest."""
-    if data:
-        return _decode_owner(data)
+    """Return the owner that a digest names.
+
+    One that was forgotten (no ``data``) or cannot be read is shown by its digest; nothing proves its death here.
+    """
     name = digest.decode()
+    owner = readable("owner", name, lambda: _decode_owner(data)) if data else None
+    if owner is not None:
+        return owner
     return LeaseOwner.opaque(name, name)
 
 
@@ -199,12 +204,12 @@ def encode_values(*values: str | int | None) -> bytes:
 
 def decode_abandon_request(data: bytes | None) -> AbandonRequest | None:
     """Return the abandon request that ``data`` holds, None if it is empty."""
-    return AbandonRequest(*decode_values(data)) if data else None
+    return AbandonRequest(*decode_values(data)[:3]) if data else None
 
 
 def decode_cancel_request(data: bytes | None) -> CancelRequest | None:
     """Return the cancel request that ``data`` holds, None if it is empty."""
-    return CancelRequest(*decode_values(data)) if data else None
+    return CancelRequest(*decode_values(data)[:3]) if data else None
 
 
 def decode_values(data: bytes) -> list[Any]:

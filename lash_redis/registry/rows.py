@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from lash_redis.core.errors import UnreadableRow
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -156,8 +157,31 @@ class Row:
         """Return the facts that a settle compares, as they were read."""
         return [self.fields.get(field, b"") for field in _OBSERVED]
 
+    def check(self) -> None:
+        """Look at all that a verdict needs.
+
+        Raises:
+            UnreadableRow: a newer release wrote it, or it is damaged.
+        """
+        try:
+            _ = self.disposition, self.status, self.phase, self.holder, self.starter, self.lease(), self.losses
+            _ = self.options, self.abandon_request, self.cancel_request, self._number(b"fa"), self._number(b"at")
+        except Exception as error:
+            raise UnreadableRow(self.process_id, f"{type(error).__name__}: {error}") from error
+
     def record(self) -> ProcessRecord:
-        """Return the row as the public record; of a page, without an input or outcome of more than 64 bytes."""
+        """Return the row as the public record; of a page, without an input or outcome of more than 64 bytes.
+
+        Raises:
+            UnreadableRow: a newer release wrote it, or it is damaged.
+        """
+        self.check()
+        try:
+            return self._record()
+        except Exception as error:
+            raise UnreadableRow(self.process_id, f"{type(error).__name__}: {error}") from error
+
+    def _record(self) -> ProcessRecord:
         phase, cancel_request = self.phase, self.cancel_request
         ended_at = self.fields.get(b"ta")
         content, result, outcome = self.fields[b"in"] or self._input, self.fields.get(b"oc") or self._outcome, None

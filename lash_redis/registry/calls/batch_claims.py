@@ -12,6 +12,7 @@ from lash_redis.registry.answers import BatchClaim, ClaimedBatch, ClaimedRow
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.owners import owner_args
 from lash_redis.registry.calls.refusals import refusal
+from lash_redis.registry.unreadable import tell_unreadable
 
 
 def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) -> Steps[ClaimedBatch]:
@@ -78,6 +79,8 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
             return None
         case b"CLAIMED":
             width = len(ClaimedRow.__struct_fields__)
-            rows = [ClaimedRow.read(reply[i : i + width]) for i in range(4, len(reply), width)]
+            for process_id in reply[4]:
+                tell_unreadable("row", process_id.decode(), "it stands in a lane, and does not say how to run it")
+            rows = [ClaimedRow.read(reply[i : i + width]) for i in range(5, len(reply), width)]
             return ClaimedBatch(rows, int(reply[1]), int(reply[2]), reply[3] == b"1")
     raise refusal("", reply)

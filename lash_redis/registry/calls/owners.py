@@ -12,6 +12,7 @@ from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.codec import decode_owner, decode_values, encode_owner, encode_values
 from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.unreadable import readable
 
 
 def owner_args(owner: LeaseOwner) -> tuple[str, bytes]:
@@ -59,9 +60,13 @@ def holder(_: Namespace, partition: int, digest: str) -> Call[Holder | None]:
 
 def _holders_in(reply: list[Any]) -> list[Holder]:
     return [
-        Holder(digest.decode(), decode_owner(digest, owner), Death(*decode_values(death)) if death else None)
+        Holder(digest.decode(), decode_owner(digest, owner), _death_of(digest.decode(), death))
         for digest, owner, death in zip(reply[1::3], reply[2::3], reply[3::3], strict=True)
     ]
+
+
+def _death_of(digest: str, data: bytes) -> Death | None:
+    return readable("death", digest, lambda: Death(*decode_values(data)[:2])) if data else None
 
 
 def forget_owners(namespace: Namespace, age_ms: int) -> Steps[int]:

@@ -11,6 +11,7 @@ from lash_redis.registry.answers import PageStart, RowPage
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import Call, Namespace, Steps
 from lash_redis.registry.rows import Row
+from lash_redis.registry.unreadable import readable
 
 
 def get(namespace: Namespace, process_id: str) -> Steps[ProcessRecord | None]:
@@ -26,12 +27,19 @@ def lease(namespace: Namespace, process_id: str) -> Steps[ProcessLease | None]:
 
 
 def row(namespace: Namespace, process_id: str) -> Steps[Row | None]:
-    """Return the whole row, with the facts that a verdict needs; None if there is none."""
-    return (yield from rows(namespace, [process_id]))[0]
+    """Return the whole row, with the facts that a verdict needs; None if there is none.
+
+    Raises:
+        UnreadableRow: a newer release wrote it, or it is damaged.
+    """
+    (found,) = yield from rows(namespace, [process_id])
+    if found is not None:
+        found.check()
+    return found
 
 
 def rows(namespace: Namespace, process_ids: Sequence[str]) -> Steps[list[Row | None]]:
-    """Return whole rows, in the order of the ids."""
+    """Return whole rows, in the order of the ids. Some may be unreadable: ``Row.check`` and ``Row.record`` say so."""
     return batched(namespace, process_ids, str, _get)
 
 
@@ -52,15 +60,29 @@ def page(
     """Return one page of rows by an index.
 
     ``keys`` names the indexes: ``LEASES``, ``ASKED``, ``owned_index`` and, with the places, ``INDEXES``.
-    ``upto`` is the highest score; ``now`` is the server's time.
+    ``upto`` is the highest score; ``now`` is the server's time. Rows that cannot be read are told of, and left out.
     """
 
     def decode(reply: list[Any]) -> RowPage:
         following = PageStart(reply[1].decode(), int(reply[2])) if reply[1] else None
-        return RowPage([Row(found) for found in reply[3:]], following)
+        rows, unreadable = [], []
+        for found in reply[3:]:
+            process_id = found[0].decode()
+            row = readable("row", process_id, lambda found=found: _checked(found))  # type: ignore[misc]
+            if row is None:
+                unreadable.append(process_id)
+            else:
+                rows.append(row)
+        return RowPage(rows, following, unreadable)
 
     first = start or PageStart()
     return Call("page", partition, [index, first.score, first.skip, upto, limit], decode)
+
+
+def _checked(reply: list[Any]) -> Row:
+    row = Row(reply)
+    row.check()
+    return row
 
 
 def _get(partition: int, process_ids: Sequence[str]) -> Call[list[Row | None]]:

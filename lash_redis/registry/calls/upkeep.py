@@ -11,6 +11,7 @@ from lash_redis.core.places import PARTITION_INDEXES
 from lash_redis.registry.answers import Counts, PruneReport
 from lash_redis.registry.calls.call import Call, Namespace, Steps
 from lash_redis.registry.codec import STATUSES
+from lash_redis.registry.unreadable import readable
 
 
 def counts(_: Namespace, partition: int) -> Steps[Counts]:
@@ -38,7 +39,9 @@ def _counted(reply: list[Any]) -> Counts:
     terminal = {}
     for field, number in zip(ended[::2], ended[1::2], strict=True):
         task, _, state = field.decode().rpartition("|")
-        terminal[task, STATUSES[state.encode()].value] = int(number)
+        status = readable("count", field.decode(), lambda state=state: STATUSES[state.encode()].value)  # type: ignore[misc]
+        if status is not None:
+            terminal[task, status] = int(number)
     queued = {name.decode(): int(size) for name, size in zip(lanes[::2], lanes[1::2], strict=True)}
     by_index = dict(zip(PARTITION_INDEXES, map(int, sizes), strict=True))
     return Counts(by_index, int(asked), terminal, queued)

@@ -7,8 +7,9 @@
 -- ARGV 6  ttl, ms   ARGV 7 token stem (a row's token is the stem and the row's number in the batch)
 -- ARGV 8  '1' if one row that runs alone may be among them   ARGV 9 name of the list of lanes (see name_lanes)
 -- ARGV 10.. queues, in their order
--- reply   CLAIMED now expires ('1' if there may be more) (id, token, fence, lane, disposition, input) x rows
+-- reply   CLAIMED now expires more {unreadable} (id, token, fence, lane, disposition, input) x rows
 --         · UNNAMED (the list is not known, and nothing was done) · STALE · MISMATCH
+--         more: '1' if there may be more rows; unreadable: ids of rows that stay where they are
 -- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list
 --- @include "partition"
 --- @include "row"
@@ -38,7 +39,8 @@ if not is_sent_again and redis.call('ZCARD', K .. 'serves:' .. list) ~= 2 * lane
   return { 'UNNAMED' }
 end
 
-local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0' }, 0, 0
+local unreadable = {}
+local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0', unreadable }, 0, 0
 -- Nothing more is handed out, although there may be more.
 local is_full = wanted == 0
 
@@ -100,6 +102,7 @@ local function lease_and_start(id, lane)
   end
   -- Of a newer release, or damaged: it is left where it stands.
   if row.disposition ~= RERUNNABLE and (row.disposition ~= OWNER_BOUND or row.starter) then
+    unreadable[#unreadable + 1] = id
     return true
   end
   local input = input_of(id, f[6])

@@ -1,0 +1,241 @@
+"""What cannot be read (of a newer release, or damaged) is told once and left alone; everything else goes on (8.15)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from lash_redis.core.errors import UnreadableRow
+from lash_redis.core.events import Event, RowUnreadable
+from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.model import Deferred, Phase, ProcessStatus
+from lash_redis.core.subscribers import subscribed
+from lash_redis.operate.counts import count
+from lash_redis.recovery.leftovers import UNREADABLE, Leftovers
+from lash_redis.recovery.sweep import Sweep
+from lash_redis.registry import unreadable
+from lash_redis.registry.answers import Death
+from lash_redis.registry.keys import ASKED, LEASES, owner_digest
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    CYD,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    abandon,
+    batch_claim,
+    cancel,
+    held,
+    ids_of,
+    work,
+)
+from tests.look import record_of
+
+STRANGE = msgspec.msgpack.encode({"of": "a newer release"})
+# What a verdict looks at, and something that no release of today has there.
+FIELDS = {"d": b"z", "ph": b"z", "ar": b"\xc1", "cr": STRANGE, "lo": b"many", "ln": b"a|b", "ll": b"few", "fe": b"?"}
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[RowUnreadable]]:
+    """Return the list that fills with what could not be read."""
+    monkeypatch.setattr(unreadable, "_told", set())
+    events: list[RowUnreadable] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, RowUnreadable):
+            events.append(event)
+
+    with subscribed(note):
+        yield events
+
+
+@pytest.fixture
+def prefix(namespace: str) -> str:
+    """Return the prefix of the keys of partition 0."""
+    return f"{{lash:{namespace}:0}}"
+
+
+@asynccontextmanager
+async def with_field(client: Any, key: str, field: str, value: bytes) -> AsyncIterator[None]:
+    """Let a hash have a strange value while a block lasts."""
+    before = await client.hget(key, field)
+    await client.hset(key, field, value)
+    yield
+    assert await client.hget(key, field) == value, "it was left alone"
+    await (client.hdel(key, field) if before is None else client.hset(key, field, before))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+async def test_a_sweep_goes_on_past_a_row_that_it_cannot_read(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable], field: str
+) -> None:
+    """It is told once, counted in each pass, and all that stands beside it is settled."""
+    strange, plain, asked = ids_of(3, 0, registry.partitions)
+    for id_ in (strange, plain, asked):
+        await registry.register(work(id_, OWNER_BOUND if id_ == asked else RERUNNABLE, task=id_))
+        await registry.start(await held(registry, id_, ADA))
+    await registry.request_abandon(asked, abandon())
+    await registry.record_death(ADA, Death("exit 9", "bob"))
+    async with with_field(client, f"{prefix}:p:{strange}", field, FIELDS[field]):
+        report = await Sweep(registry, BOB).run_once()
+        again = await Sweep(registry, BOB).run_once()
+
+    assert (report.requeued, report.abandoned) == (1, 1)
+    assert report.unreadable >= 1
+    assert (again.settled, again.unreadable) == (0, 1)
+    assert [(event.what, event.id) for event in told] == [("row", strange)]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+async def test_a_drain_defers_what_it_cannot_read(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable], field: str
+) -> None:
+    """And gives back or abandons the rest."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    for id_ in (strange, plain):
+        await registry.register(work(id_, OWNER_BOUND, task=id_))
+        await registry.start(await held(registry, id_, ADA))
+    async with with_field(client, f"{prefix}:p:{strange}", field, FIELDS[field]):
+        leftovers = Leftovers(registry, ADA)
+        await leftovers.release_unstarted()
+        report = await leftovers.settle(60_000)
+
+    assert (report.abandoned, report.deferred) == ([plain], [Deferred(strange, UNREADABLE)])
+    assert [event.id for event in told] == [strange]
+
+
+async def test_a_listing_leaves_out_what_it_cannot_read(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+) -> None:
+    """Whoever asks for that row by its id is told what it is."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    await registry.register_many([work(strange), work(plain)])
+    async with with_field(client, f"{prefix}:p:{strange}", "d", b"z"):
+        page = await registry.list_non_terminal(9)
+        with pytest.raises(UnreadableRow, match=strange):
+            await registry.get(strange)
+        with pytest.raises(UnreadableRow):
+            await registry.row(strange)
+        found, missing, other = await registry.rows([plain, "unknown", strange])
+
+    assert [record.id for record in page.records] == [plain]
+    assert [event.id for event in told] == [strange]
+    assert found is not None
+    assert (found.record().id, missing) == (plain, None)
+    assert other is not None
+    with pytest.raises(UnreadableRow):
+        other.record()
+
+
+async def test_a_claim_passes_over_what_it_cannot_read(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+) -> None:
+    """However many such rows stand before the others, which are handed out."""
+    strange, other, plain = ids_of(3, 0, registry.partitions)
+    await registry.register_many([work(strange), work(other), work(plain)])
+    row, second = f"{prefix}:p:{strange}", f"{prefix}:p:{other}"
+    async with with_field(client, row, "d", b"z"), with_field(client, second, "d", b"y"):
+        batch = await registry.claim_next(batch_claim(registry, ADA, count=1))
+        again = await registry.claim_next(batch_claim(registry, ADA, count=1))
+
+    assert ([each.process_id for each in batch.rows], again.rows) == ([plain], [])
+    assert sorted(event.id for event in told) == sorted([strange, other])
+    batch = await registry.claim_next(batch_claim(registry, ADA, count=9))
+    assert [each.process_id for each in batch.rows] == [strange, other]
+
+
+async def test_an_owner_that_cannot_be_read_is_never_proven_dead_here(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+) -> None:
+    """Its liveness is of a kind that this release does not know; a recorded death is proof as ever."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    for id_, owner in ((strange, ADA), (plain, CYD)):
+        await registry.register(work(id_, OWNER_BOUND, task=id_))
+        await registry.start(await held(registry, id_, owner))
+    await registry.record_death(CYD, Death("exit 9", "bob"))
+    stored = msgspec.msgpack.encode({"owner_id": "ada", "incarnation_id": "ada-1", "liveness": {"type": "oracle"}})
+    async with with_field(client, f"{prefix}:owners", owner_digest(ADA), stored):
+        assert (await Sweep(registry, BOB).run_once()).abandoned == 1
+        (holder,) = await registry.holders(0)
+        assert holder.owner == LeaseOwner.opaque(owner_digest(ADA), owner_digest(ADA))
+        await registry.record_death(ADA, Death("exit 9", "bob"))
+        assert (await Sweep(registry, BOB).run_once()).abandoned == 1
+
+    assert [(event.what, event.id) for event in told] == [("owner", owner_digest(ADA))]
+
+
+async def test_a_death_that_cannot_be_read_is_no_proof_of_this_release(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+) -> None:
+    """The row waits, and everything else goes on."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    for id_, owner in ((strange, ADA), (plain, CYD)):
+        await registry.register(work(id_, OWNER_BOUND, task=id_))
+        await registry.start(await held(registry, id_, owner))
+        await registry.record_death(owner, Death("exit 9", "bob"))
+    async with with_field(client, f"{prefix}:dead", owner_digest(ADA), b"\xc1"):
+        assert (await Sweep(registry, BOB).run_once()).abandoned == 1
+
+    assert [(event.what, event.id) for event in told] == [("death", owner_digest(ADA))]
+    assert (await record_of(registry, strange)).phase is Phase.STARTED
+
+
+async def test_a_renewal_goes_on_past_a_request_that_it_cannot_read(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+) -> None:
+    """The lease is renewed, and the work goes on."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    for id_ in (strange, plain):
+        await registry.register(work(id_, task=id_))
+        await held(registry, id_, ADA)
+        await registry.request_cancel(id_, cancel())
+    async with with_field(client, f"{prefix}:p:{strange}", "cr", b"\xc1"):
+        renewed = await registry.renew_owned(0, [owner_digest(ADA)], LONG_MS)
+
+        assert {row.process_id: row.request for row in renewed} == {strange: None, plain: cancel()}
+    assert [(event.what, event.id) for event in told] == [("request", strange)]
+
+
+async def test_a_request_with_more_to_it_is_read(registry: ProcessRegistry, client: Any, prefix: str) -> None:
+    """A newer release may add to what is known today."""
+    (id_,) = ids_of(1, 0, registry.partitions)
+    await registry.register(work(id_))
+    await held(registry, id_, ADA)
+    async with with_field(client, f"{prefix}:p:{id_}", "cr", msgspec.msgpack.encode(["ops", 1, "enough", "more"])):
+        assert (await record_of(registry, id_)).cancel_request == cancel()
+        assert (await registry.page(0, LEASES)).unreadable == []
+
+
+async def test_a_count_that_cannot_be_read_is_left_out(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+) -> None:
+    """The others are counted."""
+    (id_,) = ids_of(1, 0, registry.partitions)
+    await registry.register(work(id_))
+    await registry.request_cancel(id_, cancel())
+    await client.hset(f"{prefix}:counts", "work|z", 7)
+
+    totals = await count(registry)
+
+    await client.hdel(f"{prefix}:counts", "work|z")
+    assert totals.statuses[ProcessStatus.CANCELLED] == 1
+    assert [(event.what, event.id) for event in told] == [("count", "work|z")]
+
+
+async def test_a_page_names_the_rows_that_it_leaves_out(registry: ProcessRegistry, client: Any, prefix: str) -> None:
+    """So that whoever reads it can say so."""
+    (id_,) = ids_of(1, 0, registry.partitions)
+    await registry.register(work(id_, OWNER_BOUND))
+    await registry.start(await held(registry, id_, ADA))
+    await registry.request_abandon(id_, abandon())
+    async with with_field(client, f"{prefix}:p:{id_}", "ph", b"z"):
+        page = await registry.page(0, ASKED)
+
+    assert (page.rows, page.unreadable) == ([], [id_])
