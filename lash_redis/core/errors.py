@@ -4,7 +4,7 @@
 
     LashError
     ├─ SettingsError (ValueError)          a value that the caller gave is not allowed
-    │  └─ UnsafeServerError                the server may lose leases or rows, or is too old
+    │  └─ UnsafeServerError                the server may lose leases or rows, is too old, or no single one
     ├─ PayloadError (ValueError)           an argument, result or payload cannot be carried
     ├─ RegistryUnavailable                 the server did not answer; .maybe_applied
     ├─ ScriptError                         a reply outside the contract: a bug of ours
@@ -35,7 +35,7 @@ class SettingsError(LashError, ValueError):
 
 
 class UnsafeServerError(SettingsError):
-    """The server can lose leases or rows silently (eviction), or is older than Redis 6.2."""
+    """The server can lose leases or rows silently (eviction), is too old, or is a cluster or a Sentinel."""
 
 
 class PayloadError(LashError, ValueError):

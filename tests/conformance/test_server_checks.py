@@ -103,19 +103,43 @@ async def test_the_durability_of_the_server_is_reported(mine: ProcessRegistry, r
     assert (await mine.check_server()).durability == "append-only (always)"
 
 
-@pytest.mark.parametrize("version", ["6.0.16", "5.0.14", "2.8", "", "unknown"])
+@pytest.mark.parametrize("version", ["6.2.14", "6.0.16", "5.0.14", "2.8", "", "unknown"])
 def test_a_server_that_is_too_old_is_refused(version: str) -> None:
-    """Before 6.2 there is no ``SET … PXAT``; what does not say its version is not trusted."""
-    with pytest.raises(UnsafeServerError, match=r"Redis 6\.2 or later"):
+    """Before 7.0 an error in a script loses its first word; what does not say its version is not trusted."""
+    with pytest.raises(UnsafeServerError, match=rf"Redis 7\.0 or later.*Valkey 7\.2 or later, got redis {version}"):
         judged(INFO | {"redis_version": version}, None, allow_unsafe=True)
 
 
-@pytest.mark.parametrize(("version", "shebang"), [("6.2.0", False), ("7.0.15", True), ("10.0.0", True)])
-def test_a_server_that_is_new_enough_is_taken(version: str, shebang: bool) -> None:
-    """From 7.0 on scripts carry a first line that lets the server refuse them whole."""
+def test_a_valkey_server_that_is_too_old_is_refused() -> None:
+    """By its own version, whatever it says to be compatible with."""
+    with pytest.raises(UnsafeServerError, match=r"got valkey 7\.1"):
+        judged(INFO | {"redis_version": "7.2.4", "valkey_version": "7.1.0"}, None, allow_unsafe=True)
+
+
+@pytest.mark.parametrize("version", ["7.0.0", "7.0.15", "10.0.0"])
+def test_a_server_that_is_new_enough_is_taken(version: str) -> None:
+    """Scripts carry a first line that lets it refuse them whole."""
     server = judged(INFO | {"redis_version": version}, None, allow_unsafe=False)
 
-    assert (server.takes_shebang, server.version) == (shebang, f"redis {version}")
+    assert (server.takes_shebang, server.version) == (True, f"redis {version}")
+
+
+@pytest.mark.parametrize("mode", ["cluster", "sentinel"])
+@pytest.mark.parametrize("field", ["redis_mode", "server_mode"])
+def test_a_cluster_and_a_sentinel_are_refused(mode: str, field: str) -> None:
+    """They are not supported yet, and the message says what to name instead."""
+    with pytest.raises(UnsafeServerError, match=f"(?i){mode}, which is not supported yet: name"):
+        judged(INFO | {field: mode}, None, allow_unsafe=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_real_cluster_is_refused(kind: str) -> None:
+    """It says of itself what it is."""
+    with Server(kind, cluster_enabled="yes", cluster_port="0", port="0") as cluster:
+        registry = ProcessRegistry(cluster.url, NAME)
+        with pytest.raises(UnsafeServerError, match="Redis Cluster"):
+            await registry.open()
+        await registry.aclose()
 
 
 def test_a_valkey_server_is_known_by_its_own_version() -> None:

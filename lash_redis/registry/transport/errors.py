@@ -19,6 +19,7 @@ def reply_of(error: Exception) -> Reply:
     """Return what one of redis-py's errors means: that of the reply that it is, or of an answer that never came."""
     from redis import exceptions
 
+    error = unwrapped(error)
     if isinstance(error, exceptions.ResponseError) or getattr(error, "status_code", None):
         return meaning_of(text_of(error))
     if isinstance(error, exceptions.AuthenticationError):
@@ -30,6 +31,12 @@ def reply_of(error: Exception) -> Reply:
     return NOT_UNDERSTOOD
 
 
+def unwrapped(error: Exception) -> Exception:
+    """Return the reply that redis-py wraps into an error in connecting, if that is what it did."""
+    cause = error.__cause__
+    return cause if isinstance(cause, Exception) and getattr(cause, "status_code", None) else error
+
+
 def translated(operation: str, error: Exception, *, opening: bool) -> LashError:
     """Return the error that stands for one of redis-py's, raised while ``operation`` was sent.
 
@@ -39,7 +46,7 @@ def translated(operation: str, error: Exception, *, opening: bool) -> LashError:
         opening: the namespace is being opened: what the server refuses is a setting then. Later it may have been
             changed for a moment only, and what runs must not end by it.
     """
-    reply, text = reply_of(error), text_of(error) or type(error).__name__
+    reply, text = reply_of(error), text_of(unwrapped(error)) or type(error).__name__
     if opening and reply.meaning is Meaning.REFUSED:
         return SettingsError(f"{operation}: {reply.text} ({text})")
     maybe_applied = reply.maybe_applied and not getattr(error, "never_sent", False)

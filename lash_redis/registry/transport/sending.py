@@ -14,6 +14,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace, Operation, Steps
 from lash_redis.registry.calls.opening import opening
+from lash_redis.registry.calls.proving import Proof
 from lash_redis.registry.scripts import load_all
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.connections import Connections
@@ -82,7 +83,10 @@ class Sender:
         async with self._opening.get():
             if self.server is None or not self.is_open:
                 self.server = await self._repeated(self.check_server, ATTEMPTS)
+                await self._prove(range(self.target.namespace.partitions))
                 await self.send(opening(self.target.namespace, adopt=self.target.adopts))
+                if self.target.adopts and self.target.namespace.partitions > 1:
+                    await self._prove(range(self.target.namespace.partitions))
                 self.transport.is_opening = False
             return self.server
 
@@ -97,6 +101,10 @@ class Sender:
     async def aclose(self) -> None:
         """Close our own connections."""
         await self._connections.aclose()
+
+    async def _prove(self, partitions: range) -> None:
+        proof = Proof(self.target.namespace, partitions)
+        await self._repeated(lambda: self.transport.prove(proof), ATTEMPTS)
 
     async def _answer_to(self, call: Call[T]) -> T:
         script, header = load_all()[call.script], self.target.namespace.header_key(call.partition)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from lash_redis.core.errors import UnsafeServerError
 
-OLDEST_VERSION = (6, 2)
-_SHEBANG_VERSION = (7, 0)
+# What a script raises keeps its first word from these on, and a script may be refused whole before it runs.
+OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}
+_KINDS: Final = {
+    "cluster": "a Redis Cluster, which is not supported yet: name one server that holds all data",
+    "sentinel": "a Sentinel, which is not supported yet: name the primary itself, or an address that follows it",
+}
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
@@ -34,22 +38,27 @@ def judged(info: Mapping[str, Any], appendfsync: str | None, *, allow_unsafe: bo
     """Return what the server's ``INFO`` says.
 
     Raises:
-        UnsafeServerError: it is older than Redis 6.2 (``SET … PXAT``), or evicts keys, unless ``allow_unsafe``:
-            eviction deletes leases and rows in silence.
+        UnsafeServerError: it is a cluster or a Sentinel; it is older than Redis 7.0 or Valkey 7.2; or it evicts keys,
+            unless ``allow_unsafe``: eviction deletes leases and rows in silence.
     """
-    version = str(info.get("redis_version", "0"))
+    mode = str(info.get("redis_mode", info.get("server_mode", "standalone")))
+    if mode in _KINDS:
+        raise UnsafeServerError(f"expected one server, got {_KINDS[mode]}")
+    name = "valkey" if "valkey_version" in info else "redis"
+    version = str(info.get(f"{name}_version", "an unknown version"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if numbers < OLDEST_VERSION:
-        raise UnsafeServerError(f"expected a server of Redis 6.2 or later (or Valkey), got {version}")
+    if numbers < OLDEST[name]:
+        raise UnsafeServerError(
+            f"expected a server of Redis 7.0 or later, or of Valkey 7.2 or later, got {name} {version} "
+            "(upgrade the server; its data can be kept)"
+        )
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction" and not allow_unsafe:
         raise UnsafeServerError(
             f"expected maxmemory-policy to be noeviction, got {policy}: it deletes leases and rows in silence "
             "(set it with CONFIG SET maxmemory-policy noeviction, or pass allow_unsafe_server=True)"
         )
-    name = str(info.get("server_name", "redis"))
-    shown = f"{name} {info.get('valkey_version', version)}"
-    return ServerInfo(shown, numbers >= _SHEBANG_VERSION, _durability(info, appendfsync))
+    return ServerInfo(f"{name} {version}", takes_shebang=True, durability=_durability(info, appendfsync))
 
 
 def _durability(info: Mapping[str, Any], appendfsync: str | None) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lash_redis.core.errors import LashError
+from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.events import RegistryBadAnswer
 from lash_redis.core.subscribers import emit
+from lash_redis.registry.calls.proving import SOURCE, Proof
 from lash_redis.registry.scripts import Script
 from lash_redis.registry.transport.connections import Connections
-from lash_redis.registry.transport.errors import reply_of, translated
+from lash_redis.registry.transport.errors import reply_of, translated, unwrapped
 from lash_redis.registry.transport.replies import Meaning, text_of
 from lash_redis.registry.transport.server import FAKE_SERVER, ServerInfo, judged
 
@@ -70,6 +71,27 @@ class Transport:
             raise self.translated("open", error, generation) from error
         return judged(info, appendfsync, allow_unsafe=allow_unsafe)
 
+    async def prove(self, proof: Proof) -> None:
+        """Check that the server's ACL allows all that will be needed (rule 8.14). A fakeredis one has no ACL.
+
+        Raises:
+            SettingsError: something is missing; it names all of it.
+            RegistryUnavailable: the server did not answer, or cannot do it now.
+        """
+        address = self.connections.address
+        if address.is_fake:
+            return
+        generation = address.generation
+        try:
+            refused = await self.connections.execute("calls", "EVAL", SOURCE, 0, *proof.lines)
+        except Exception as error:
+            ours = self.translated("open", error, generation)
+            if isinstance(ours, SettingsError) and reply_of(error).begins == "NOPERM":
+                raise SettingsError(f"{ours}; {proof.remedy(address.user)}") from error
+            raise ours from error
+        if missing := proof.missing(refused):
+            raise SettingsError(proof.refusal(address.user, missing))
+
     def translated(self, operation: str, error: Exception, generation: int) -> LashError:
         """Return the error that stands for one of redis-py's; do and tell what else it asks for (rule 8.13).
 
@@ -82,5 +104,5 @@ class Transport:
         if reply.drops:
             self.connections.address.leave(generation)
         if reply.meaning is Meaning.NOT_UNDERSTOOD or (reply.meaning is Meaning.REFUSED and not self.is_opening):
-            emit(RegistryBadAnswer(operation=operation, reply=text_of(error), meaning=reply.text))
+            emit(RegistryBadAnswer(operation=operation, reply=text_of(unwrapped(error)), meaning=reply.text))
         return translated(operation, error, opening=self.is_opening)
