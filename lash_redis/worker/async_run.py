@@ -7,13 +7,20 @@ import contextvars
 import inspect
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeGuard
+from types import NoneType
+from typing import Any, Final, TypeGuard
 
 from lash_redis.worker.forked_copy import end_copy
+
+OnEnd = Callable[[Any, BaseException | None, bool], None]
+
+_NEVER_AWAITABLE: Final = frozenset({NoneType, bool, int, float, str, bytes, list, dict, tuple})
 
 
 def is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
     """Say whether a value can be awaited; never raises, whatever its class does."""
+    if type(value) in _NEVER_AWAITABLE:
+        return False
     try:
         return inspect.isawaitable(value)
     except BaseException:  # noqa: BLE001 - a class of the user can raise anything when it is asked what it is
@@ -25,17 +32,15 @@ class AsyncRun:
 
     Args:
         call: the function with its arguments.
-        on_end: called on the event loop with the end of the call, once.
+        on_end: called on the event loop with the end of the call, once: value, error, and whether user code was
+            entered. Where it was not, no line of it ever runs.
         may_act: asked right before the call, and before its end is told: it says no in a forked copy.
-
-    Attributes:
-        is_entered: whether user code was entered. Where it is false, no line of it ever runs.
     """
 
     def __init__(
         self,
         call: Callable[[], Any],
-        on_end: Callable[[Any, BaseException | None], None],
+        on_end: OnEnd,
         may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._call = call
@@ -44,19 +49,18 @@ class AsyncRun:
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
         self._has_ended = False
-        self.is_entered = False
+        self._is_entered = False
 
-    def start(self, name: str, context: contextvars.Context) -> asyncio.Task[None]:
+    def start(self, name: str, context: contextvars.Context) -> None:
         """Begin in an asyncio task of its own, which runs in this context."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=name, context=context)
         # One that somebody cancels before its first step never reaches our own code.
         self._task.add_done_callback(self._done)
-        return self._task
 
     def interrupt(self) -> None:
         """Cancel the run, or let none of its lines run if it has not begun."""
         self._stopped = True
-        if self.is_entered and self._task is not None:
+        if self._is_entered and self._task is not None:
             self._task.cancel()
 
     async def _run(self) -> None:
@@ -66,7 +70,7 @@ class AsyncRun:
                 return
             if self._stopped:
                 raise asyncio.CancelledError("stopped before it began")  # noqa: TRY301 - it ends as any other does
-            self.is_entered = True
+            self._is_entered = True
             value = self._call()
             while is_awaitable(value):
                 value = await value
@@ -83,4 +87,4 @@ class AsyncRun:
     def _end(self, value: Any, error: BaseException | None) -> None:
         if not self._has_ended and self._may_act():
             self._has_ended = True
-            self._on_end(value, error)
+            self._on_end(value, error, self._is_entered)

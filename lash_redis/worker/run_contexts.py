@@ -11,11 +11,13 @@ class RunContexts:
 
     def __init__(self) -> None:
         self._clean = contextvars.copy_context()
+        self._has_decimal = any(isinstance(value, decimal.Context) for value in self._clean.values())
 
     def new(self) -> contextvars.Context:
         """Return a context for one run."""
         context = self._clean.copy()
-        context.run(_own_decimal_context)
+        if self._has_decimal:  # otherwise the run makes one when it first needs it
+            context.run(_own_decimal_context)
         return context
 
 

@@ -69,7 +69,7 @@ class Runner:
         self._contexts = RunContexts()
         self._threads = Threads()
         self._throttle = Throttle(on_change)
-        self._running: set[asyncio.Task[None]] = set()
+        self._async_runs: dict[Attempt, AsyncRun] = {}  # the event loop itself keeps no asyncio task alive
 
     def room(self, slots: int) -> int:
         """Return how many runs may be claimed for so many free slots: fewer while no thread can be started."""
@@ -113,29 +113,37 @@ class Runner:
     def _cannot_begin(self, attempt: Attempt, error: Exception) -> None:
         self._throttle.failed()
         emit(WorkerCannotBegin(process_id=attempt.process_id, reason=text_of(error)))
-        self._on_end(attempt, RunEnd(How.NEVER_BEGAN, failure_of(error)))
+        self._ended(attempt, RunEnd(How.NEVER_BEGAN, failure_of(error)))
+
+    def _ended(self, attempt: Attempt, end: RunEnd) -> None:
+        self._async_runs.pop(attempt, None)
+        attempt.interrupt = None
+        self._on_end(attempt, end)
 
     def _begin_async(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
-        def ended(value: Any, error: BaseException | None) -> None:
-            self._on_end(attempt, run_end(declaration, value, error, is_entered=run.is_entered))
+        def ended(value: Any, error: BaseException | None, is_entered: bool) -> None:  # noqa: FBT001 - of OnEnd
+            self._ended(attempt, run_end(declaration, value, error, is_entered=is_entered))
 
-        run = AsyncRun(call, ended, self._may_act)
+        self._start_async(attempt, AsyncRun(call, ended, self._may_act), context)
+
+    def _start_async(self, attempt: Attempt, run: AsyncRun, context: contextvars.Context) -> None:
+        self._async_runs[attempt] = run
         attempt.interrupt = run.interrupt
-        self._keep(run.start(attempt.process_id, context))
+        run.start(attempt.process_id, context)
 
     def _begin_plain(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
         loop = asyncio.get_running_loop()
 
-        def ended(value: Any, error: BaseException | None) -> None:
+        def ended(value: Any, error: BaseException | None, is_entered: bool) -> None:  # noqa: FBT001 - of OnEnd
             if error is None and is_awaitable(value):
                 then = functools.partial(self._await_returned, attempt, declaration, value, context)
             else:
-                end = run_end(declaration, value, error, is_entered=run.is_entered)
-                then = functools.partial(self._on_end, attempt, end)
+                end = run_end(declaration, value, error, is_entered=is_entered)
+                then = functools.partial(self._ended, attempt, end)
             if not loop.is_closed():
                 loop.call_soon_threadsafe(then)
 
@@ -149,8 +157,8 @@ class Runner:
     ) -> None:
         """Go on with what a plain function returned: a wrapper around an ``async def`` looks plain itself."""
 
-        def ended(value: Any, error: BaseException | None) -> None:
-            self._on_end(attempt, run_end(declaration, value, error, is_entered=True))
+        def ended(value: Any, error: BaseException | None, _is_entered: bool) -> None:  # noqa: FBT001 - of OnEnd
+            self._ended(attempt, run_end(declaration, value, error, is_entered=True))
 
         def go_on() -> Any:
             task = asyncio.current_task()
@@ -158,16 +166,10 @@ class Runner:
                 task.cancel()  # asked for while the thread ran, or since: it strikes where the code first waits
             return returned
 
-        run = AsyncRun(go_on, ended, self._may_act)
-        attempt.interrupt = run.interrupt
         try:
-            self._keep(run.start(attempt.process_id, context))
+            self._start_async(attempt, AsyncRun(go_on, ended, self._may_act), context)
         except Exception as error:  # noqa: BLE001 - as in begin, but this code has begun
-            ended(None, error)
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+            ended(None, error, True)  # noqa: FBT003 - of OnEnd
 
 
 def run_end(declaration: Declaration, value: Any, error: BaseException | None, *, is_entered: bool) -> RunEnd:

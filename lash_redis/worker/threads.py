@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lash_redis.core.errors import StopRequested
+from lash_redis.worker.async_run import OnEnd
 from lash_redis.worker.forked_copy import end_copy
 
 
@@ -27,17 +28,15 @@ class Run:
 
     Args:
         call: the function with its arguments.
-        on_end: called in that thread with the end of the call, once.
+        on_end: called in that thread with the end of the call, once: value, error, and whether user code was entered,
+            as far as can be known. Where it was not, no line of it ever runs.
         may_act: asked right before the call; where it says no, nothing is called, and nobody is told.
-
-    Attributes:
-        is_entered: whether user code was entered, as far as can be known. Where it is false, no line of it ever runs.
     """
 
     def __init__(
         self,
         call: Callable[[], Any],
-        on_end: Callable[[Any, BaseException | None], None],
+        on_end: OnEnd,
         may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._call = call
@@ -46,7 +45,7 @@ class Run:
         self._lock = threading.Lock()
         self._thread_id: int | None = None
         self._stopped = False
-        self.is_entered = False
+        self._is_entered = False
 
     def interrupt(self) -> None:
         """Raise ``StopRequested`` in the run, at its next bytecode or before its first line."""
@@ -72,14 +71,14 @@ class Run:
             self._leave()
         except BaseException:  # noqa: BLE001 - an interrupt, ours or user code's own, that came after the code had ended
             self._leave()  # the end stands
-        self._on_end(*end)
+        self._on_end(*end, self._is_entered)
 
     def _enter(self) -> None:
         with self._lock:
             if self._stopped:
                 raise StopRequested("stopped before it began")
             self._thread_id = threading.get_ident()
-            self.is_entered = True
+            self._is_entered = True
 
     def _leave(self) -> None:
         with self._lock:

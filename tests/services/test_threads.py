@@ -24,7 +24,7 @@ class Ends:
         """Return a run whose end is kept."""
         return Run(call, self.keep)
 
-    def keep(self, value: Any, error: BaseException | None) -> None:
+    def keep(self, value: Any, error: BaseException | None, _is_entered: bool) -> None:
         """Keep the end of a run."""
         self.threads.append(threading.get_ident())
         self.all.append((value, error))
