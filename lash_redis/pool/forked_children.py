@@ -19,11 +19,9 @@ from typing import Any
 
 from lash_redis.pool.signals import HANDLED
 
-_DEFAULTS = {signal.SIGINT: signal.default_int_handler}  # as in any Python program; SIG_DFL for the others
-
 
 class ForkedChildren:
-    """Makes every OS process that is forked from this one take signals as any other, and use nothing of ours.
+    """Makes signals end every OS process that is forked from this one, as they do by default, and keeps ours from it.
 
     The signals are blocked from before the fork until the child has handlers of its own: a child may be signalled at
     once. What user code has set up by itself is left to it.
@@ -33,7 +31,7 @@ class ForkedChildren:
     """
 
     def __init__(self, pipe_end: socket.socket) -> None:
-        self._pipe_fd = pipe_end.fileno()
+        self._pipe_end = pipe_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handlers: list[Any] = []
         self._masks = threading.local()
@@ -55,14 +53,20 @@ class ForkedChildren:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
 
     def _begin(self) -> None:
+        try:
+            self._reset_handlers()
+            self._let_go_of_descriptors()
+        finally:
+            self._unblock()
+
+    def _reset_handlers(self) -> None:
         signal.set_wakeup_fd(-1)
         with suppress(AttributeError):  # a platform without it
             faulthandler.unregister(signal.SIGQUIT)
         for number in HANDLED:
             if signal.getsignal(number) in self._handlers:
-                signal.signal(number, _DEFAULTS.get(number, signal.SIG_DFL))
-        self._let_go_of_descriptors()
-        self._unblock()
+                # SIGINT too: Python 3.13 may miss the handler that raises KeyboardInterrupt in a child of a thread.
+                signal.signal(number, signal.SIG_DFL)
 
     def _let_go_of_descriptors(self) -> None:
         """Put the null device in the place of each descriptor of ours: a number that is freed would be used again."""
@@ -73,7 +77,7 @@ class ForkedChildren:
         os.close(null)
 
     def _descriptors(self) -> Iterator[int]:
-        yield self._pipe_fd
+        yield self._pipe_end.fileno()
         # Both ends of the pair by which other threads, and signals, wake the event loop.
         for name in ("_ssock", "_csock"):
             if (end := getattr(self._loop, name, None)) is not None:
