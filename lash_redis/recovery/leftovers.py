@@ -49,6 +49,9 @@ class Leftovers:
         kept: what must be left, by process id, with the reason: it still runs, or its result is not yet written.
         expected: ids that are known to need settling; the report names them if the server does not answer.
         detail: what the evidence says beside *ended_here*, e.g. an exit status.
+
+    Attributes:
+        released: ids of what was given back.
     """
 
     def __init__(
@@ -69,15 +72,13 @@ class Leftovers:
         self._abandoned: list[str] = []
         self._unreadable: set[str] = set()
         self._unanswered: list[Judged] = []  # what was sent to be settled, and may have been
-        self._released = 0
+        self.released: set[str] = set()
 
-    async def release_unstarted(self) -> int:
-        """Release what is leased and not started, whether this worker knows of it or not; return how many."""
-        before = self._released
+    async def release_unstarted(self) -> None:
+        """Release what is leased and not started, whether this worker knows of it or not."""
         for partition in range(self._registry.partitions):
             async for rows in self._owned(partition):
                 await self._release([row for row in rows if not row.has_begun])
-        return self._released - before
 
     async def settle(self, budget_ms: int) -> DrainReport:
         """Settle all of it, retrying for ``budget_ms`` while the server does not answer; report what was left."""
@@ -102,7 +103,7 @@ class Leftovers:
 
     def _report(self, deferred: dict[str, str]) -> DrainReport:
         left = [Deferred(process_id, reason) for process_id, reason in deferred.items()]
-        return DrainReport(self._abandoned, left, self._released)
+        return DrainReport(self._abandoned, left, len(self.released))
 
     async def _settle_once(self) -> dict[str, str]:
         deferred: dict[str, str] = {}
@@ -138,7 +139,8 @@ class Leftovers:
     async def _release(self, rows: list[Row]) -> None:
         leases = [lease for row in rows if row.holder_digest == self._me and (lease := row.lease()) is not None]
         if leases:
-            self._released += sum(await self._registry.release_many(leases))
+            were_ours = await self._registry.release_many(leases)
+            self.released |= {lease.process_id for lease, is_ours in zip(leases, were_ours, strict=True) if is_ours}
 
     async def _abandon(self, rows: list[Row], deferred: dict[str, str]) -> int:
         """Settle what the table says is abandoned; note why the rest is left, and return how much was settled."""

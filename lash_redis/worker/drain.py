@@ -59,6 +59,7 @@ class Drain:
     def begin(self) -> None:
         """Start the clock of the grace."""
         if self._grace_ends_at_ms is None:
+            self._in_flight.outbox.begin_drain()
             self._grace_ends_at_ms = boottime_ms() + self._settings.grace_ms
 
     async def run(self) -> DrainReport:
@@ -89,7 +90,8 @@ class Drain:
         report = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
         report = msgspec.structs.replace(
             report,
-            released=report.released + released_first + self._in_flight.outbox.released,
+            # One row may come back while this goes on, and be given back again.
+            released=len(leftovers.released | released_first | self._in_flight.outbox.released),
             finished=self._in_flight.outbox.written,
         )
         emit(
@@ -142,16 +144,16 @@ class Drain:
                 return
             await sleep(pause_s)
 
-    async def _release_unstarted(self) -> int:
+    async def _release_unstarted(self) -> set[str]:
         """Release at once what is leased and not started; what cannot be reached now the last pass finds again."""
         kept = {each.process_id: "" for each in self._in_flight.roster}
+        self._identity.check()
+        leftovers = Leftovers(self._registry, self._identity.owner, kept=kept)
         try:
-            self._identity.check()
-            leftovers = Leftovers(self._registry, self._identity.owner, kept=kept)
-            return await within(max(self.grace_left_ms, _LEAST_MS), leftovers.release_unstarted())
+            await within(max(self.grace_left_ms, _LEAST_MS), leftovers.release_unstarted())
         except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
             Trouble("release").met(error)
-            return 0
+        return leftovers.released
 
     async def _until(
         self,

@@ -150,6 +150,8 @@ class Incarnation:
     def hurry(self) -> None:
         """Shorten the grace of a drain to nothing; it is still a drain."""
         self._drain_steps.hurry()
+        if self._draining is not None and self._claims is not None:
+            self._claims.cancel()
 
     @property
     def is_draining(self) -> bool:

@@ -52,7 +52,7 @@ class Outbox:
     Attributes:
         claiming: how many processes are being claimed again now: their leases may be renewed before they are known.
         written: how many outcomes were written.
-        released: how many leases were released or unstarted.
+        released: ids of what was given back since ``begin_drain``.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class Outbox:
         self._to_do = Changes()
         self.claiming = 0
         self.written = 0
-        self.released = 0
+        self.released: set[str] = set()
+        self._is_draining = False
 
     def write(self, attempt: Attempt, outcome: Outcome) -> None:
         """Write this outcome under the attempt's lease with the next batch."""
@@ -106,6 +107,10 @@ class Outbox:
     def is_empty(self) -> bool:
         """Nothing is left to send."""
         return not any(each.items for each in self._each())
+
+    def begin_drain(self) -> None:
+        """Note from now on what is given back."""
+        self._is_draining = True
 
     def try_now(self) -> None:
         """Send without delay what failed a moment ago."""
@@ -157,16 +162,21 @@ class Outbox:
         for attempt, status in zip(batch, statuses, strict=True):
             if status == "LOST" and await self.claim_again(attempt) is ClaimedAgain.OURS:
                 continue  # it is sent again under the new lease
-            self.released += status == "DONE"
+            self._note_released(attempt.process_id, is_ours=status == "DONE")
             self._done_with(attempt)
 
     async def _release(self, batch: dict[_Name, _Release]) -> None:
         leases = [lease for lease, _ in batch.values()]
-        self.released += sum(await self._registry.release_many(leases, attempts=1))
-        for name, (lease, _) in batch.items():
+        were_ours = await self._registry.release_many(leases, attempts=1)
+        for (name, (lease, _)), is_ours in zip(batch.items(), were_ours, strict=True):
+            self._note_released(lease.process_id, is_ours=is_ours)
             _, attempt = self._releases[self._registry.partition_of(lease.process_id)].items.pop(name)
             if attempt is not None:
                 self._done_with(attempt)
+
+    def _note_released(self, process_id: str, *, is_ours: bool) -> None:
+        if is_ours and self._is_draining:
+            self.released.add(process_id)
 
     def _refused(self, attempt: Attempt, status: str) -> None:
         emit(ProcessResultRefused(process_id=attempt.process_id, status=status))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,8 @@ from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import CYD, work
 from tests.conformance.conftest import leaves_it_sound
+from tests.conftest import Backend, RegistryMaker
+from tests.proxy import Proxy
 from tests.services.benches import RERUNNABLE, Bench
 from tests.services.faults import Faults
 from tests.support import wait_until
@@ -102,6 +104,21 @@ async def crew(make_registry: Callable[..., ProcessRegistry], monkeypatch: pytes
 
 def _threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("lash-")]
+
+
+@pytest.fixture
+def proxy(backend: Backend) -> Iterator[Proxy]:
+    """Return a proxy before the server; a test with a fake server is skipped."""
+    if backend.is_fake:
+        pytest.skip("a proxy stands before a real server")
+    with Proxy(backend.url) as running:
+        yield running
+
+
+@pytest.fixture
+def far_registry(make_registry: RegistryMaker, proxy: Proxy) -> ProcessRegistry:
+    """Return a registry whose calls go through the proxy."""
+    return make_registry(client=proxy.url, timeout_s=0.3)
 
 
 @pytest.fixture

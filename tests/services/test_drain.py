@@ -32,11 +32,13 @@ from tests.conformance.actors import (
     begun,
     cancel,
     held,
+    ids_of,
     outside,
     work,
 )
 from tests.conftest import ServerTime
 from tests.look import evidence, is_in, lease_of, outcomes, record_of
+from tests.proxy import Proxy
 from tests.services.benches import Bench, PlainBench
 from tests.services.conftest import Crew
 from tests.support import wait_until
@@ -254,6 +256,49 @@ async def test_hurry_shortens_the_grace_to_nothing_and_still_drains(registry: Pr
 
     assert report == DrainReport(abandoned=["b"], released=1)
     assert boottime_ms() - began < worker.settings.grace_ms
+
+
+async def test_a_row_that_a_late_claim_takes_again_is_counted_once(
+    registry: ProcessRegistry, far_registry: ProcessRegistry, crew: Crew, proxy: Proxy
+) -> None:
+    """It was given back, the late copy took it again, and it is given back once more: one row, released."""
+    bench = Bench()
+    worker = crew.worker(bench.task(), registry=far_registry, grace_ms=0, drain_ms=20_000)
+    (mine,) = ids_of(1, 0, registry.partitions)
+    await registry.register(work(mine, RERUNNABLE, mine))
+    async with crew.running(worker):
+        await wait_until(lambda: bench.begun, "it runs")
+        await crew.at_rest(worker)
+        late = proxy.hold("claim_next", before=True)
+        worker.probe.claiming.resume()
+        worker.probe.in_flight.claimer.may_have_more.add(0)
+        worker.probe.changes.notify()
+        await wait_until(lambda: late.struck, "a claim is on its way")
+        refused = proxy.answer("close_claims", "LOADING not yet", before=True, times=None)
+        draining = asyncio.create_task(worker.drain())
+        await is_in(registry, mine, Phase.QUEUED)
+        late.end()
+        await is_in(registry, mine, Phase.STARTED)
+        refused.end()
+        assert await draining == DrainReport(released=1)
+    await is_in(registry, mine, Phase.QUEUED)
+
+
+async def test_hurry_does_not_wait_for_a_claim_that_is_not_answered(
+    far_registry: ProcessRegistry, crew: Crew, proxy: Proxy
+) -> None:
+    """The grace is over for it too, and its number is closed."""
+    worker = crew.worker(registry=far_registry, grace_ms=600_000)
+    async with crew.running(worker):
+        await crew.at_rest(worker)
+        proxy.swallow("claim_next", before=True, times=None)
+        worker.probe.in_flight.claimer.ask_all()
+        worker.probe.changes.notify()
+        await wait_until(lambda: worker.probe.in_flight.claimer.unanswered, "a claim is on its way")
+        draining = asyncio.create_task(worker.drain())
+        await wait_until(lambda: worker.is_draining, "it drains")
+        worker.hurry()
+        assert await draining == DrainReport()
 
 
 async def test_a_drain_that_is_given_up_by_its_caller_goes_on(registry: ProcessRegistry, crew: Crew) -> None:

@@ -17,7 +17,7 @@ from lash_redis.worker.ending import How
 from lash_redis.worker.runner import RunEnd
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, begun, cancel, dead_owner, work
-from tests.conftest import Backend, RegistryMaker
+from tests.conftest import Backend
 from tests.fault_kinds import FAULT_KINDS, FaultKind
 from tests.look import ended, outcomes, record_of
 from tests.proxy import Proxy
@@ -50,19 +50,6 @@ def _cases() -> Iterator[tuple[str, FaultKind]]:
 def backend(servers: Servers) -> Backend:
     """Return one real server: what it answers is the proxy's to say."""
     return Backend("valkey", url=servers["valkey"].url)
-
-
-@pytest.fixture
-def proxy(backend: Backend) -> Iterator[Proxy]:
-    """Return a proxy before the server."""
-    with Proxy(backend.url) as running:
-        yield running
-
-
-@pytest.fixture
-def far_registry(make_registry: RegistryMaker, proxy: Proxy) -> ProcessRegistry:
-    """Return the registry whose calls go through the proxy."""
-    return make_registry(client=proxy.url, timeout_s=0.3)
 
 
 class Day:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from lash_redis.core.errors import LashError, PayloadError
-from lash_redis.core.model import Failure, Phase, ProcessStatus, Success
+from lash_redis.core.model import Deferred, Failure, Phase, ProcessLease, ProcessStatus, Success
+from lash_redis.recovery.leftovers import NOT_WRITTEN
+from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
-from tests.conformance.actors import BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, held, work
-from tests.look import ended, outcomes, record_of
+from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.worker import Worker
+from tests.conformance.actors import BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, claimed_row, held, work
+from tests.look import ended, is_in, outcomes, record_of
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
 from tests.support import wait_until
@@ -109,7 +114,7 @@ async def test_what_is_given_back_is_free_at_once(registry: ProcessRegistry, cre
         worker.probe.in_flight.outbox.release(await held(registry, "p", worker.owner))
         await wait_until(lambda: worker.probe.in_flight.outbox.is_empty, "it is given back")
         assert (await record_of(registry, "p")).phase is Phase.QUEUED
-    assert worker.probe.in_flight.outbox.released == 1
+    assert worker.probe.in_flight.outbox.is_empty
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -147,3 +152,81 @@ async def test_a_lease_that_is_given_back_twice_is_given_back_once(registry: Pro
         await ended(registry, "here")
         await wait_until(lambda: worker.probe.in_flight.outbox.is_empty, "all is written")
     assert (await record_of(registry, "unknown")).phase is Phase.QUEUED
+
+
+async def test_a_fact_that_can_never_be_written_holds_up_no_other(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent alone after a while, and again and again; the results of the others are written, early and late."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), drain_ms=300)
+    write = worker.registry.terminalize_many
+
+    async def refuses_one(facts: Sequence[TerminalFact], *, attempts: int) -> list[str]:
+        if any(fact.lease.process_id == "bad" for fact in facts):
+            raise ZeroDivisionError("a bug that one fact meets")
+        return await write(facts, attempts=attempts)
+
+    monkeypatch.setattr(worker.registry, "terminalize_many", refuses_one)
+    ids = [f"p{number}" for number in range(7)]
+    await registry.register_many([work(each, OWNER_BOUND, each) for each in ["bad", *ids]])
+    async with crew.running(worker):
+        await outcomes(registry, *ids)
+        await registry.register(work("late", OWNER_BOUND, "late"))
+        await outcomes(registry, "late")
+        report = await worker.drain()
+    assert report.deferred == [Deferred("bad", NOT_WRITTEN)]
+
+
+async def test_what_never_began_is_given_back_whole(registry: ProcessRegistry, crew: Crew) -> None:
+    """It runs elsewhere, or here later; that it was started is forgotten, and it is no loss."""
+    worker, other = crew.worker(), Bench(is_open=True)
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    lease = await _started(registry, worker)
+    async with crew.running(worker):
+        await _unstart(worker, lease)
+        record = await record_of(registry, "p")
+        assert (record.phase, record.first_started, record.losses) == (Phase.QUEUED, None, 0)
+        async with crew.running(crew.worker(other.task(OWNER_BOUND.value))):
+            assert (await ended(registry, "p")).outcome == Success("p done")
+
+
+async def test_what_never_began_and_lost_its_lease_is_claimed_again_and_given_back(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """Owner-bound work would stay uncertain otherwise, although no line of it ran."""
+    worker = crew.worker()
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    lease = await _started(registry, worker)
+    await registry.release(lease)
+    await is_in(registry, "p", Phase.UNCERTAIN)
+    async with crew.running(worker):
+        await _unstart(worker, lease)
+        assert (await record_of(registry, "p")).phase is Phase.QUEUED
+
+
+@pytest.mark.parametrize("lost", ["lose_requests", "lose_replies"])
+async def test_what_never_began_is_sent_until_it_is_answered(registry: ProcessRegistry, crew: Crew, lost: str) -> None:
+    """As results are."""
+    worker = crew.worker()
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    lease = await _started(registry, worker)
+    getattr(crew.faults_of(worker), lost)("unstart", 3)
+    async with crew.running(worker):
+        await _unstart(worker, lease)
+        assert (await record_of(registry, "p")).phase is Phase.QUEUED
+
+
+async def _started(registry: ProcessRegistry, worker: Worker) -> ProcessLease:
+    """Lease and start ``p`` for a worker whose own claims have not begun."""
+    lease = await held(registry, "p", worker.owner, LONG_MS)
+    await registry.start(lease)
+    return lease
+
+
+async def _unstart(worker: Worker, lease: ProcessLease) -> None:
+    """Have a worker give back what its owner has started and never begun."""
+    attempt = Attempt(lease, claimed_row(lease, bound=True))
+    outbox = worker.probe.in_flight.outbox
+    outbox.unstart(attempt)
+    await wait_until(lambda: outbox.is_empty, "it is given back")

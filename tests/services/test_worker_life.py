@@ -296,6 +296,33 @@ async def test_a_run_that_is_cancelled_leaves_no_work_running(registry: ProcessR
     await wait_until(lambda: bench.stopped and plain.stopped, "both are stopped")
 
 
+@pytest.mark.parametrize("cancels", [2, 5])
+async def test_a_run_that_is_cancelled_again_while_it_stops_leaves_nothing(
+    registry: ProcessRegistry, crew: Crew, cancels: int
+) -> None:
+    """Its services stop all the same, the renewal last: no thread, no asyncio task, no lease that is renewed."""
+    bench = Bench()
+    worker = crew.worker(bench.task(), lease_ttl_ms=1_000)
+    faults = crew.faults_of(worker)
+    await registry.register(work("p", RERUNNABLE, "p"))
+    before = asyncio.all_tasks()
+    run = asyncio.create_task(worker.run())
+    await wait_until(lambda: bench.begun, "it runs")
+    late = faults.delay_reply("release")  # which the outbox sends as it stops
+    for _ in range(cancels):
+        run.cancel()
+        await asyncio.wait([run], timeout=0)
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    late.arrive()
+    await wait_until(lambda: not _renewing(), "no thread renews")
+    await wait_until(lambda: asyncio.all_tasks() <= before, "no asyncio task is left")
+
+
+def _renewing() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "lash-renewal"]
+
+
 async def test_drive_pending_begins_nothing_once_a_drain_began(registry: ProcessRegistry, crew: Crew) -> None:
     """It waits for a free slot when the drain begins: the drain ends what runs, and nothing else is begun."""
     bound = Bench()
