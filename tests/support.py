@@ -68,3 +68,21 @@ class Steered(timing.Clock):
     def boottime_ms(self) -> int:
         """Return where it was put."""
         return self.now_ms
+
+
+class StillClock(timing.Clock):
+    """This machine's boot-time clock, moved by hand; a sleep lets time pass and nothing else."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_000_000
+        self.slept: list[float] = []
+
+    def boottime_ms(self) -> int:
+        """Return the time."""
+        return self.now_ms
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.slept.append(seconds)
+        self.now_ms += int(seconds * 1000)
+        await asyncio.sleep(0)

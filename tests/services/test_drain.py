@@ -141,7 +141,6 @@ async def both_draining(registry: ProcessRegistry, crew: Crew, bench: Bench, bou
     await registry.register_many([work("a", RERUNNABLE, "a"), work("b", OWNER_BOUND, "b", task="bound")])
     async with crew.running(worker):
         await wait_until(lambda: len(bench.begun + bound.begun) == 2, "both have begun")
-        await crew.at_rest(worker)  # a claim on its way could be handed what the drain has just given back
         draining = asyncio.create_task(worker.drain())
         await wait_until(lambda: worker.is_draining, "it drains")
         yield worker, draining

@@ -17,27 +17,9 @@ from lash_redis.worker.lease_keeper import LeaseKeeper, Renewal
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.trust import margin_ms
 from tests.conformance.actors import ADA, claimed_row
-from tests.support import wait_until
+from tests.support import StillClock, wait_until
 
 TTL_MS = 30_000
-
-
-class StillClock(timing.Clock):
-    """This machine's boot-time clock, moved by hand; a sleep lets time pass and nothing else."""
-
-    def __init__(self) -> None:
-        self.now_ms = 1_000_000
-        self.slept: list[float] = []
-
-    def boottime_ms(self) -> int:
-        """Return the time."""
-        return self.now_ms
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self.slept.append(seconds)
-        self.now_ms += int(seconds * 1000)
-        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -191,6 +173,13 @@ def test_who_cannot_renew_may_not_claim(kept: Kept, clock: StillClock) -> None:
     assert not kept.keeper.may_claim(0)
     kept.renewed(sent_at_ms=clock.now_ms)
     assert kept.keeper.may_claim(0)
+
+
+def test_a_partition_that_cannot_be_renewed_stops_no_claims_elsewhere(kept: Kept, clock: StillClock) -> None:
+    """Each partition has a last renewal of its own."""
+    clock.now_ms += 20_000
+    kept.renewed(sent_at_ms=clock.now_ms, partition=1)
+    assert (kept.keeper.may_claim(0), kept.keeper.may_claim(1)) == (False, True)
 
 
 async def test_one_timer_stops_what_is_untrusted(kept: Kept, clock: StillClock) -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import RegistryUnavailable, UnsafeServerError
-from lash_redis.core.events import Event, WorkerUnavailable
+from lash_redis.core import timing
+from lash_redis.core.errors import LashError, RegistryUnavailable, ScriptError, UnsafeServerError
+from lash_redis.core.events import Event, WorkerFaulted, WorkerStoppedClaiming, WorkerUnavailable
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.changes import Changes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.loops.checking_server import Checking
 from lash_redis.worker.loops.loop import repeat
 from lash_redis.worker.loops.polling import Polling
 from lash_redis.worker.loops.sweeping import Sweeping
-from tests.conformance.actors import OWNER_BOUND, begun, dead_owner, local_owner, work
-from tests.look import record_of
+from tests.conformance.actors import OWNER_BOUND, begun, dead_owner, ids_of, local_owner, work
+from tests.look import ended, record_of
+from tests.services.benches import Bench
 from tests.services.conftest import Crew
-from tests.support import wait_until
+from tests.support import StillClock, wait_until
 
 
 async def test_a_step_of_sweeping_is_one_pass(registry: ProcessRegistry) -> None:
@@ -80,3 +84,109 @@ async def test_a_loop_reports_an_outage_and_goes_on() -> None:
         await asyncio.wait([running])
     assert all(isinstance(event, WorkerUnavailable) and event.operation == "fail" for event in seen)
     assert len(seen) >= 3
+
+
+@pytest.mark.parametrize("error", [LashError("refused"), ScriptError("unexpected"), KeyError("an unknown place")])
+async def test_no_error_ends_a_loop(error: Exception) -> None:
+    """A row in a place that this release does not know, a reply that nobody understands: told, and tried again."""
+    steps = 0
+    seen: list[Event] = []
+
+    class Failing:
+        operation, every_s, spread = "fail", 0.0, 0.0
+
+        async def step(self) -> None:
+            nonlocal steps
+            steps += 1
+            raise error
+
+    with subscribed(seen.append):
+        running = asyncio.create_task(repeat(Failing()))
+        await wait_until(lambda: steps >= 3, "it has gone on")
+        running.cancel()
+        await asyncio.wait([running])
+    assert all(isinstance(event, WorkerFaulted) and type(error).__name__ in event.error for event in seen)
+
+
+async def test_an_idle_worker_polls_before_it_is_listed_no_more(registry: ProcessRegistry, crew: Crew) -> None:
+    """However long its ``poll_ms``: the list of idle workers forgets one that did not claim for a minute."""
+    claimer = crew.worker(registry=registry).probe.in_flight.claimer
+    loop = Polling(claimer, Changes(), 3_600_000)
+    assert loop.every_s * (1 + loop.spread) < 60
+
+
+async def test_a_partition_that_is_not_what_it_was_is_said_once_and_the_others_go_on(
+    registry: ProcessRegistry, crew: Crew, client: Any
+) -> None:
+    """Its header is gone: claims from it stop, and those from the other partition do not."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), poll_ms=20)
+    seen: list[Event] = []
+    header = registry.target.namespace.header_key(1)
+    kept = await client.hgetall(header)
+    with subscribed(seen.append):
+        async with crew.running(worker):
+            await crew.at_rest(worker)
+            await client.delete(header)
+            await wait_until(lambda: _stopped(seen), "it is said")
+            ids = ids_of(3, 0, registry.partitions)
+            for each in ids:
+                await registry.register(work(each, OWNER_BOUND, each))
+                await ended(registry, each)
+            await client.hset(header, mapping=kept)
+            await wait_until(lambda: not worker.probe.claiming.refusals, "claims go on")
+    assert [each.partition for each in _stopped(seen)] == [1]
+
+
+def _stopped(events: list[Event]) -> list[WorkerStoppedClaiming]:
+    return [each for each in events if isinstance(each, WorkerStoppedClaiming)]
+
+
+async def test_claims_that_are_refused_come_ever_more_slowly(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often something changes meanwhile."""
+    asked = 0
+
+    async def refuses(_claim: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise LashError("the server answered with an error")
+
+    monkeypatch.setattr(registry, "claim_next", refuses)
+    clock = StillClock()
+    with timing.use(clock):
+        worker = crew.worker(registry=registry)
+        claiming, changes = worker.probe.claiming, worker.probe.changes
+        worker.probe.in_flight.claimer.ask_all()
+        for _ in range(100):
+            changes.notify()
+            await claiming.step()
+        assert asked == 1
+        clock.now_ms += 100
+        await claiming.step()
+        assert asked == 2
+
+
+async def test_a_message_that_cannot_be_handled_costs_no_other(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wrote it: it is told, and the worker listens on."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task())
+    look = worker.probe.in_flight.serves
+
+    def breaks(lane: str) -> bool:
+        if "strange" in lane:
+            raise ValueError(lane)
+        return look(lane)
+
+    monkeypatch.setattr(worker.probe.in_flight, "serves", breaks)
+    seen: list[Event] = []
+    with subscribed(seen.append):
+        async with crew.running(worker):
+            await crew.at_rest(worker)
+            worker.probe.wake_ups.received(0, "lane strange|strange|")
+            await registry.register(work("p", OWNER_BOUND, "p"))
+            await ended(registry, "p", at_most_s=5)
+    assert [each for each in seen if isinstance(each, WorkerFaulted)]
