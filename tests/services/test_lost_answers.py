@@ -162,6 +162,7 @@ async def test_a_lease_that_an_answer_on_its_way_explains_is_kept(registry: Proc
     bench = Bench()
     worker = crew.worker(bench.task())
     faults = crew.faults_of(worker)
+    faults.loses_renewals = True  # but for the one below
     await crew.lanes_named(worker)
     late = faults.delay_reply("claim_next")
     (first,) = ids_of(1, 0, registry.partitions)  # in the partition that is claimed from first
