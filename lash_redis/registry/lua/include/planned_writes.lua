@@ -14,7 +14,6 @@ local function list_for(lists, key)
   return list
 end
 
-
 local function index_add(key, score, id)
   local list = list_for(added, key)
   list[#list + 1] = score
