@@ -89,7 +89,7 @@ class UnknownProcess(RegistryError):
 
 
 class UnreadableRow(RegistryError):
-    """The row cannot be read: a newer lash-redis wrote it, or it is damaged. It is left as it is."""
+    """The row cannot be read: a newer lash-redis wrote it, or it is damaged. It is left as it is (rule 8.15)."""
 
     def __init__(self, process_id: str, reason: str) -> None:
         self.reason = reason

@@ -1,4 +1,4 @@
-"""What cannot be read: of a newer release, or damaged. It is told once, and left alone."""
+"""What cannot be read: of a newer release, or damaged. It is told once, and left alone (rule 8.15)."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ local function lease_and_start(id, lane)
     end
     return true
   end
-  -- Of a newer release, or damaged: it is left where it stands.
+  -- Of a newer release, or damaged: it is left where it stands (rule 8.15).
   if row.disposition ~= RERUNNABLE and (row.disposition ~= OWNER_BOUND or row.starter) then
     unreadable[#unreadable + 1] = id
     return true
