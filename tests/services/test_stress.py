@@ -56,8 +56,10 @@ async def test_no_owner_bound_work_runs_twice_and_nothing_else_is_lost(
     chance = random.Random(seed)
     ledger = Ledger(chance)
     again, once, there = ([f"{kind}-{number}" for number in range(EACH)] for kind in ("again", "once", "there"))
-    options = {"concurrency": 6, "sweep_ms": 100, "poll_ms": 100, "grace_ms": 60_000}  # until a lost claim is answered
-    workers = [crew.worker(*ledger.tasks(), **options) for _ in range(4)]
+    # The grace is for the answer to a lost claim.
+    workers = [
+        crew.worker(*ledger.tasks(), concurrency=6, sweep_ms=100, poll_ms=100, grace_ms=60_000) for _ in range(4)
+    ]
     for worker in workers:
         await worker.registry.open()
         crew.faults_of(worker).lose_at_random(chance, 0.12)
