@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the pool; return its exit code."""
+    """Run the pool; return its exit code. This OS process ends soon after, whatever thread would keep it."""
     if sys.platform == "win32":
         print(
             "lash-redis: a pool runs on Linux, or on macOS for development; on Windows only clients do", file=sys.stderr

@@ -239,7 +239,7 @@ class PoolFault(Event, frozen=True, tag="pool.fault"):
     reason: str
 
 
-class PoolReleaseDiffers(Event, frozen=True, tag="pool.release_differs"):
+class PoolVersionDiffers(Event, frozen=True, tag="pool.version_differs"):
     """The package was changed on disk under a running supervisor; start the pool anew."""
 
     level: ClassVar[int] = logging.WARNING

@@ -91,7 +91,7 @@ class Child:
             renewal=self._renewal,
             **msgspec.structs.asdict(start.settings),
         )
-        self._pipe.send(messages.Hello(owner, location, messages.RELEASE))
+        self._pipe.send(messages.Hello(owner, location, messages.VERSION))
 
     async def _refuse(self, error: Exception) -> int:
         fatal = messages.fatal_for(error)

@@ -48,8 +48,8 @@ class Pool(Protocol):
     def on_registry_opened(self, registry: ProcessRegistry) -> None:
         """Take notice that the pool's registry was opened just now."""
 
-    def on_ready(self, release: str) -> None:
-        """Take notice that a worker process claims, and of which release of this package it is."""
+    def on_ready(self, version: str) -> None:
+        """Take notice that a worker process claims, and of which version of this package it is."""
 
     def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
         """Take notice that a worker process has ended, and how many in a row of its slot never became ready."""
@@ -95,7 +95,7 @@ class Life:
         self._killing: asyncio.Task[None] | None = None
         self._owner: LeaseOwner | None = None  # set once it may claim
         self._ready_at_ms: int | None = None
-        self._release = ""
+        self._version = ""
         self._report: messages.Report | None = None
         self._fatal: messages.Fatal | None = None
         self._kill_reason = ""  # empty unless the supervisor killed it
@@ -144,11 +144,11 @@ class Life:
     def _on_message(self, message: messages.ToSupervisor) -> None:
         match message:
             case messages.Hello():
-                self._release = message.release
+                self._version = message.version
                 self._admitting = self._watched(self._admit(message))
             case messages.Ready():
                 self._ready_at_ms = boottime_ms()
-                self._pool.on_ready(self._release)
+                self._pool.on_ready(self._version)
             case messages.Fatal():
                 self._fatal = message
             case messages.Report():

@@ -88,7 +88,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
     owner: LeaseOwner
     location: RegistryLocation = msgspec.field(name="place")  # as a supervisor of the release before knows it
-    release: str = "older"  # of its package, which may have been upgraded on disk under a running supervisor
+    version: str = "older"  # of its package, which may have been upgraded on disk under a running supervisor
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -127,14 +127,14 @@ def fatal_for(error: Exception) -> Fatal:
     return Fatal(str(error) if isinstance(error, LashError) else repr(error), code)
 
 
-def _release() -> str:
+def _version() -> str:
     try:
         return metadata.version("lash-redis")
     except metadata.PackageNotFoundError:
         return "not installed"
 
 
-RELEASE = _release()
+VERSION = _version()
 
 ToWorker = Start | Go | Renewed | Drain | Hurry
 ToSupervisor = Hello | Ready | Report | Fatal
@@ -150,7 +150,7 @@ def frame(message: ToWorker | ToSupervisor) -> bytes:
 
 
 def unknown_kind(body: bytes) -> str | None:
-    """Return the kind that a message names if this release knows no such message, else None."""
+    """Return the kind that a message names if this version knows no such message, else None."""
     try:
         kind = msgspec.msgpack.decode(body)["type"]
     except (msgspec.DecodeError, TypeError, KeyError):

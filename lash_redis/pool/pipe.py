@@ -130,7 +130,7 @@ class Pipe(Generic[T]):
             kind = unknown_kind(body)
             if kind is None:
                 raise
-            # The other side is of another release; what both know goes on.
+            # The other side is of another version; what both know goes on.
             emit(PoolFault(part="pipe", reason=f"a message of an unknown kind is left alone: {kind!r}"))
             return
         self._on_message(message)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from lash_redis.core.events import PoolDrained, PoolFault, PoolReleaseDiffers, PoolSignal, PoolStarted
+from lash_redis.core.events import PoolDrained, PoolFault, PoolSignal, PoolStarted, PoolVersionDiffers
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
@@ -21,7 +21,7 @@ from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.deaths import merged
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import Life, LifeEnd
-from lash_redis.pool.messages import DEFERRED, FAULT, RELEASE, Fatal
+from lash_redis.pool.messages import DEFERRED, FAULT, VERSION, Fatal
 from lash_redis.pool.osprocess import Spawn, reap_orphans, spawn
 from lash_redis.pool.renewal import Renewer
 from lash_redis.pool.settings import PoolSettings
@@ -84,7 +84,7 @@ class Supervisor:
         self._slots = [Slot(self, str(number + 1), start) for number in range(settings.workers)]
         self._services = Services(tuple, lambda: None, self._on_fault)
         self._starts = Starts()
-        self._other_releases: set[str] = set()
+        self._other_versions: set[str] = set()
         self._fatal: Fatal | None = None
 
     async def run(self) -> PoolEnd:
@@ -145,12 +145,12 @@ class Supervisor:
             f"allow {worker.must_allow_s} s when you stop it"
         )
 
-    def on_ready(self, release: str) -> None:
+    def on_ready(self, version: str) -> None:
         """Take notice that a worker process claims."""
         self._starts.on_ready()
-        if release != RELEASE and release not in self._other_releases:
-            self._other_releases.add(release)
-            emit(PoolReleaseDiffers(supervisor=RELEASE, worker=release))
+        if version != VERSION and version not in self._other_versions:
+            self._other_versions.add(version)
+            emit(PoolVersionDiffers(supervisor=VERSION, worker=version))
 
     def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
         """Give up if no worker process of this pool can start; otherwise the slot starts another one."""

@@ -11,16 +11,19 @@ import pytest
 
 from lash_redis.cli.main import VERBS, main
 from lash_redis.core import timing
+from lash_redis.core.events import Event, PoolVersionDiffers
 from lash_redis.core.model import Deferred, DrainReport
+from lash_redis.core.subscribers import subscribed
 from lash_redis.pool.deaths import merged, without_deferred
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import LifeEnd
-from lash_redis.pool.messages import Fatal
+from lash_redis.pool.messages import VERSION, Fatal
 from lash_redis.pool.osprocess import status_text
+from lash_redis.pool.settings import PoolSettings
 from lash_redis.pool.signals import DrainStep, SignalCounter
 from lash_redis.pool.slot import RestartDelay, Slot
 from lash_redis.pool.starts import Starts
-from lash_redis.pool.supervisor import PoolEnd, pool_end
+from lash_redis.pool.supervisor import PoolEnd, Supervisor, pool_end
 from lash_redis.worker.settings import WorkerSettings
 from tests.repo.tree import ROOT
 
@@ -207,6 +210,17 @@ def test_a_pool_whose_first_worker_process_cannot_start_gives_up_at_once() -> No
     starts.on_life_end(LifeEnd("exit 2", is_fault=True, fatal=fatal), 1, is_open=False)
 
     assert (starts.is_hopeless, starts.fatal) == (True, fatal)
+
+
+def test_a_worker_process_of_another_version_is_told_of_once() -> None:
+    """The package was changed on disk under the running supervisor."""
+    supervisor, events = Supervisor(PoolSettings(target="a:b"), print), list[Event]()
+
+    with subscribed(events.append):
+        for version in (VERSION, "0.0.1", "0.0.1"):
+            supervisor.on_ready(version)
+
+    assert events == [PoolVersionDiffers(supervisor=VERSION, worker="0.0.1")]
 
 
 def test_what_ends_because_the_pool_drains_is_no_failed_start() -> None:

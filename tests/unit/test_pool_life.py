@@ -94,7 +94,7 @@ class Pool:
     def on_registry_opened(self, registry: ProcessRegistry) -> None:
         """Do nothing."""
 
-    def on_ready(self, release: str) -> None:
+    def on_ready(self, version: str) -> None:
         """Do nothing."""
 
     def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
