@@ -268,7 +268,7 @@ def test_what_is_no_client_is_refused(source: Any) -> None:
 
 def test_a_url_of_another_kind_is_refused_without_its_password() -> None:
     """What is shown to people holds no secret."""
-    with pytest.raises(SettingsError, match="expected url to begin with") as refusal:
+    with pytest.raises(SettingsError, match="expected a URL that begins with") as refusal:
         ProcessRegistry("http://me:secret@host")
     assert "secret" not in str(refusal.value)
 
