@@ -30,6 +30,7 @@ class BlockingWaiter:
         self._waits: dict[str, list[threading.Event]] = {}  # set when the row is to be read again
         self._stopped = threading.Event()
         self._listener: threading.Thread | None = None
+        self._refusal: Exception | None = None  # why nothing can be heard, which time does not cure
 
     def wait_for(self, wait: Wait) -> ProcessRecord:
         """Wait until the process has ended, and return its record; raise what ``Waiter.wait_for`` raises."""
@@ -58,6 +59,8 @@ class BlockingWaiter:
                 read_again.wait(pause_s)
                 if self._stopped.is_set():
                     raise closed_error()
+                if self._refusal is not None:
+                    raise self._refusal
 
     def close(self) -> None:
         """End the subscription, and end every wait with an error."""
@@ -86,13 +89,16 @@ class BlockingWaiter:
             # A thread does not survive os.fork in the child, so that its presence is no proof that it runs.
             if self._stopped.is_set() or (self._listener is not None and self._listener.is_alive()):
                 return
-            self._listener = threading.Thread(
-                target=listen_blocking,
-                args=(self._registry, self._name, self._on_message, self._on_subscribed, self._stopped),
-                name="lash-redis-listener",
-                daemon=True,
-            )
+            self._refusal = None
+            self._listener = threading.Thread(target=self._hear, name="lash-redis-listener", daemon=True)
             self._listener.start()
+
+    def _hear(self) -> None:
+        try:
+            listen_blocking(self._registry, self._name, self._on_message, self._on_subscribed, self._stopped)
+        except Exception as error:  # noqa: BLE001 - those who wait get it, whatever it is
+            self._refusal = error
+            self._on_subscribed()  # wakes every waiting thread
 
     def _on_message(self, _partition: int, text: str) -> None:
         with self._changing:

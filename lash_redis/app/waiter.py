@@ -133,6 +133,13 @@ class Waiter:
             return  # the read found every end, so that no message is needed
         listening = listen(self._registry, self._name, self._on_message, self._on_subscribed)
         self._listener = asyncio.create_task(listening)
+        self._listener.add_done_callback(self._on_listener_end)
+
+    def _on_listener_end(self, listener: asyncio.Task[None]) -> None:
+        """Give an error that time does not cure, such as a refused subscription, to those who wait."""
+        error = None if listener.cancelled() else listener.exception()
+        if isinstance(error, Exception):
+            self._fail(self._waits, error)
 
     def _on_message(self, _partition: int, text: str) -> None:
         process_id = ended_id(text)

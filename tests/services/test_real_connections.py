@@ -15,6 +15,7 @@ import pytest
 import redis
 import redis.asyncio
 
+from lash_redis.app.lash import Lash
 from lash_redis.core.errors import RegistryUnavailable, ScriptError, SettingsError
 from lash_redis.core.events import RegistryBadAnswer
 from lash_redis.core.model import Success
@@ -23,11 +24,14 @@ from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import channel, owner_digest
 from lash_redis.registry.listening import listen, listen_blocking
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, LONG_MS, RERUNNABLE, begun, work
+from lash_redis.worker.worker import Worker
+from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, begun, work
 from tests.conftest import delete_namespace
 from tests.fault_kinds import FAULT_KINDS, SWALLOW, FaultKind
+from tests.look import ended
 from tests.proxy import Proxy
 from tests.servers import Servers
+from tests.services.benches import Bench
 from tests.support import block_until, wait_until
 
 SILENCE_S = 0.4
@@ -150,6 +154,25 @@ async def test_a_refusal_while_opening_is_a_setting(reply: str, proxy: Proxy, na
     await registry.aclose()
 
 
+@pytest.mark.parametrize("refusal", ["NOPERM no", "NOAUTH Authentication required.", "ERR upstream failure"])
+async def test_a_refusal_does_not_forget_a_claim_that_was_applied(
+    refusal: str, registry: ProcessRegistry, proxy: Proxy
+) -> None:
+    """Its answer was lost, and what it is asked for again is refused for a while: its rows run, once."""
+    bound = Bench(is_open=True)
+    worker = Worker(registry, [bound.task("owner_bound")], poll_ms=50)
+    await registry.register(work("p", OWNER_BOUND, "p"))
+    lost = proxy.cut("claim_next", before=False)
+    refused = proxy.answer("claim_next", refusal, before=True, times=4, only=lambda _: lost.has_ended)
+    running = asyncio.create_task(worker.run())
+
+    assert (await ended(registry, "p")).outcome == Success("p done")
+    assert refused.has_ended
+    assert bound.begun == ["p"]
+    await worker.drain()
+    await running
+
+
 # -- another server behind the same address ------------------------------------------------------------------------
 
 
@@ -223,6 +246,20 @@ async def test_a_subscription_that_is_refused_at_first_is_an_error(registry: Pro
 
     with pytest.raises(SettingsError, match="NOPERM"):
         await listen(registry, "me", lambda *_: None, lambda: None)
+
+
+async def test_whoever_waits_gets_the_refusal_of_its_subscription(proxy: Proxy, namespace: str) -> None:
+    """On an event loop and in a thread: a wait that could not hear the end would be slow without a word."""
+    async with Lash(proxy.url, namespace) as lash:
+        step = await lash.expect("approval:1")
+        proxy.answer(
+            "SUBSCRIBE", "NOPERM User ada has no permissions to access one of the channels", before=True, times=2
+        )
+
+        with pytest.raises(SettingsError, match="NOPERM"):
+            await step.outcome(timeout=10)
+        with pytest.raises(SettingsError, match="NOPERM"):
+            await asyncio.to_thread(step.blocking.outcome, timeout=10)
 
 
 async def test_a_subscription_that_is_refused_later_is_told_and_tried_again(

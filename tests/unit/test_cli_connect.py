@@ -84,6 +84,19 @@ def test_a_server_that_does_not_answer_is_one_line(capsys: pytest.CaptureFixture
     assert "127.0.0.1:1" in said
 
 
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_an_empty_url_is_an_error(
+    by_variable: bool, nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody meant some server, and not the embedded one."""
+    if by_variable:
+        monkeypatch.setenv("LASH_REDIS_URL", "")
+    said = refused(["ps"] if by_variable else ["ps", "--url", ""], capsys, 1 if by_variable else 2)
+
+    assert "empty" in said
+    assert not (nowhere / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("argv", "about"),
     [

@@ -77,5 +77,6 @@ def _is_torn(parts: SplitResult) -> bool:
     rest = parts.query + parts.fragment
     if parts.scheme == "unix":
         host = parts.netloc.rpartition("@")[2]
-        return bool(host or parts.fragment or "@" in rest) or not parts.path.startswith("/")
+        may_be_torn = "@" in (parts.path if parts.netloc else "") + rest
+        return bool(host or parts.fragment) or may_be_torn or not parts.path.startswith("/")
     return bool(parts.fragment) or "@" in parts.path + rest
