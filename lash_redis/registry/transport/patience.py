@@ -8,10 +8,10 @@ interrupted, is closed when it comes back to its pool.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from lash_redis.registry.transport.forks import close_in_children
@@ -105,45 +105,74 @@ class AsyncPatience(_Owing):
         self._answered()
         return answer
 
-    @contextlib.asynccontextmanager
-    async def _patiently(self, what: str) -> AsyncIterator[None]:
-        """Let what is done inside go on as long as bytes move."""
-        from redis.exceptions import TimeoutError as RedisTimeoutError
+    def _patiently(self, what: str) -> _Patience:
+        return _Patience(self, what)
 
-        loop = asyncio.get_running_loop()
-        moved_at, seen = loop.time(), self._progress()
-        timer = None
+    @property
+    def received(self) -> int:
+        """How many bytes have come."""
+        return self._received
 
-        def look() -> None:
-            nonlocal moved_at, seen, timer
-            now, progress = loop.time(), self._progress()
-            if progress != seen:
-                moved_at, seen = now, progress
-            if now - moved_at >= self._silence_s:
-                bound.reschedule(now)
-            else:
-                timer = loop.call_later(self._silence_s / _LOOKS, look)
+    @property
+    def place(self) -> str:
+        """Where the server is."""
+        return str(self._host_error())  # type: ignore[attr-defined]
 
-        try:
-            async with asyncio.timeout(None) as bound:
-                timer = loop.call_later(self._silence_s / _LOOKS, look)
-                try:
-                    yield
-                finally:
-                    timer.cancel()
-        except TimeoutError:
-            is_silent = f"nothing moved for {self._silence_s:g} s while {what} {self._host_error()}"  # type: ignore[attr-defined]
-        else:
-            return
-        raise RedisTimeoutError(is_silent)
+    @property
+    def silence_s(self) -> float:
+        """How long nothing may move."""
+        return self._silence_s
 
-    def _progress(self) -> tuple[int, int]:
-        """Return what differs once bytes have moved: how many came, and how many have yet to go."""
+    def unsent(self) -> int:
+        """Return how many bytes have yet to go."""
         writer = self._writer
         if writer is None:
-            return self._received, 0
-        kernel = unsent_bytes(writer.transport.get_extra_info("socket"))
-        return self._received, kernel + writer.transport.get_write_buffer_size()
+            return 0
+        transport = writer.transport
+        return unsent_bytes(transport.get_extra_info("socket")) + int(transport.get_write_buffer_size())
+
+
+class _Patience:
+    """Lets what is done inside go on as long as bytes move. It is entered twice for each call, so it does little."""
+
+    __slots__ = ("_bound", "_connection", "_loop", "_moved_at", "_received", "_timer", "_unsent", "_what")
+
+    def __init__(self, connection: AsyncPatience, what: str) -> None:
+        self._connection = connection
+        self._what = what
+
+    async def __aenter__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bound = asyncio.timeout(None)
+        await self._bound.__aenter__()
+        self._moved_at, self._received, self._unsent = self._loop.time(), self._connection.received, 0
+        self._timer = self._loop.call_later(self._connection.silence_s / _LOOKS, self._look)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        try:
+            await self._bound.__aexit__(kind, error, at)
+        except TimeoutError:
+            pass
+        else:
+            return
+        from redis.exceptions import TimeoutError as RedisTimeoutError
+
+        raise RedisTimeoutError(
+            f"nothing moved for {self._connection.silence_s:g} s while {self._what} {self._connection.place}"
+        )
+
+    def _look(self) -> None:
+        now, received, unsent = self._loop.time(), self._connection.received, self._connection.unsent()
+        if received != self._received or unsent != self._unsent:
+            self._moved_at = now
+        self._received, self._unsent = received, unsent
+        if now - self._moved_at >= self._connection.silence_s:
+            self._bound.reschedule(now)
+        else:
+            self._timer = self._loop.call_later(self._connection.silence_s / _LOOKS, self._look)
 
 
 class BlockingPatience(_Owing):
@@ -216,7 +245,7 @@ class _PatientSocket:
         return received
 
     def _patiently(self, receive: Callable[..., Any], *args: Any) -> Any:
-        unsent = unsent_bytes(self._sock)
+        unsent = 0
         while True:
             try:
                 return receive(*args)
@@ -235,7 +264,7 @@ def unsent_bytes(sock: Any) -> int:
 
         answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
     except (ImportError, OSError, AttributeError, ValueError):
-        return 0
+        return 0  # a platform without it, or a socket that is closed
     return int.from_bytes(answer, sys.byteorder)
 
 
