@@ -18,7 +18,15 @@ from lash_redis.registry.scripts import load_all
 from tests.conformance.actors import work
 from tests.fault_kinds import CUT, FAULT_KINDS, REPLIES, SWALLOW, FaultKind
 from tests.proxy import Proxy
+from tests.servers import Servers
 from tests.support import block_until, wait_until
+
+
+@pytest.fixture
+def proxy(servers: Servers) -> Iterator[Proxy]:
+    """Return a proxy before one real server."""
+    with Proxy(servers["valkey"].url) as made:
+        yield made
 
 
 @pytest.fixture
@@ -182,8 +190,8 @@ def test_other_os_processes_use_it_too(proxy: Proxy) -> None:
     assert proxy.counts["PING"] == 1
 
 
-async def test_it_stands_on_a_port_too(servers: object, namespace: str) -> None:
+async def test_it_stands_on_a_port_too(servers: Servers, namespace: str) -> None:
     """For whatever is different over TCP."""
-    with Proxy(servers["valkey"].url, tcp=True) as proxy:  # type: ignore[index]
+    with Proxy(servers["valkey"].url, tcp=True) as proxy:
         async with redis.asyncio.Redis.from_url(proxy.url) as client:
             assert await asyncio.wait_for(client.ping(), 5)

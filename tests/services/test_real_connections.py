@@ -39,9 +39,22 @@ SLOW_SILENCE_S = 0.7  # a third of what 900 kB need at 500 kB/s
 
 
 @pytest.fixture
-async def registry(proxy: Proxy, servers: Servers, namespace: str) -> AsyncIterator[ProcessRegistry]:
-    """Return an open registry behind the proxy, for which 0.4 s without a byte is silence."""
-    made = ProcessRegistry(proxy.url, namespace, timeout_s=SILENCE_S)
+def proxy(servers: Servers) -> Iterator[Proxy]:
+    """Return a proxy before one real server: what it answers is the proxy's to say."""
+    with Proxy(servers["valkey"].url) as made:
+        yield made
+
+
+@pytest.fixture
+def timeout_s() -> float:
+    """Return how long a server may be silent; a test of silence has a shorter time."""
+    return 5.0
+
+
+@pytest.fixture
+async def registry(proxy: Proxy, servers: Servers, namespace: str, timeout_s: float) -> AsyncIterator[ProcessRegistry]:
+    """Return an open registry behind the proxy."""
+    made = ProcessRegistry(proxy.url, namespace, timeout_s=timeout_s)
     await made.open()
     yield made
     proxy.heal()
@@ -64,9 +77,6 @@ def told() -> Iterator[list[RegistryBadAnswer]]:
     events: list[RegistryBadAnswer] = []
     with subscribed(lambda event: events.append(event) if isinstance(event, RegistryBadAnswer) else None):
         yield events
-
-
-# -- whatever the server answers -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [each for each in FAULT_KINDS if each.name != SWALLOW], ids=str)
@@ -94,6 +104,7 @@ async def test_an_answer_that_goes_on_is_an_unavailable_registry(
     assert (await registry.get("p") is None) is kind.before
 
 
+@pytest.mark.parametrize("timeout_s", [SILENCE_S])
 async def test_a_call_that_nobody_answers_is_over_once_nothing_moved_for_the_time_out(
     registry: ProcessRegistry, proxy: Proxy
 ) -> None:
@@ -171,9 +182,6 @@ async def test_a_refusal_does_not_forget_a_claim_that_was_applied(
     assert bound.begun == ["p"]
     await worker.drain()
     await running
-
-
-# -- another server behind the same address ------------------------------------------------------------------------
 
 
 async def test_a_demoted_primary_is_left_by_every_connection(registry: ProcessRegistry, proxy: Proxy) -> None:
@@ -277,9 +285,6 @@ async def test_a_subscription_that_is_refused_later_is_told_and_tried_again(
     await _ended(listener)
 
 
-# -- a slow link ---------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(params=[False, True], ids=["unix", "tcp"])
 def slow(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Proxy]:
     """Return a proxy that lets 500 kB a second pass, on a socket or on a port."""
@@ -321,6 +326,7 @@ async def test_a_long_request_is_no_silence(slow: Proxy, namespace: str) -> None
     blocking.close()
 
 
+@pytest.mark.parametrize("timeout_s", [SILENCE_S])
 def test_silence_ends_a_blocking_call(blocking: BlockingRegistry, proxy: Proxy) -> None:
     """Nothing moves: the call ends after the time-out, and the next one has another connection."""
     blocking.open()
@@ -329,9 +335,6 @@ def test_silence_ends_a_blocking_call(blocking: BlockingRegistry, proxy: Proxy) 
     with pytest.raises(RegistryUnavailable, match="Timeout"):
         blocking.renew_owned(0, [owner_digest(ADA)], LONG_MS)
     assert blocking.renew_owned(0, [owner_digest(ADA)], LONG_MS) == []
-
-
-# -- Ctrl-C --------------------------------------------------------------------------------------------------------
 
 
 def test_a_call_after_ctrl_c_does_not_read_the_answer_to_the_call_before(
@@ -393,9 +396,6 @@ async def test_a_cancelled_call_leaves_no_answer_behind(registry: ProcessRegistr
     assert record.id == "q"
 
 
-# -- a fork --------------------------------------------------------------------------------------------------------
-
-
 def in_child(what: Callable[[], object]) -> int:
     """Run something in a forked child; return its exit status: 0 if it was true."""
     child = os.fork()
@@ -431,7 +431,7 @@ def test_a_forked_child_uses_the_registry_on_an_event_loop_of_its_own(
     servers: Servers, proxy: Proxy, namespace: str
 ) -> None:
     """Async ones: nothing is sent on what the parent's event loop holds, whatever the child does with its own."""
-    registry = ProcessRegistry(proxy.url, namespace, timeout_s=SILENCE_S)
+    registry = ProcessRegistry(proxy.url, namespace)
     stands: list[int] = []
 
     async def once() -> bool:

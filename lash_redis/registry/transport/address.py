@@ -93,7 +93,7 @@ class Address:
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
-        from lash_redis.registry.transport.patience import async_pool, patient_async
+        from lash_redis.registry.transport.async_patience import async_pool, patient_async
 
         kind, parameters = self._connection_to(redis.asyncio.connection, "FakeAsyncRedis")
         parameters |= self._limits(parameters, connections) | {"retry": Retry(NoBackoff(), 0)}
@@ -110,7 +110,7 @@ class Address:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        from lash_redis.registry.transport.patience import blocking_pool, patient_blocking
+        from lash_redis.registry.transport.blocking_patience import blocking_pool, patient_blocking
 
         kind, parameters = self._connection_to(redis.connection, "FakeRedis")
         parameters |= self._limits(parameters, connections) | {"retry": Retry(NoBackoff(), 0)}

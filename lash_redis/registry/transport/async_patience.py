@@ -1,41 +1,20 @@
-"""Connections whose time-outs count silence, and that never hand out the answer to another call.
-
-redis-py bounds a whole answer (on an event loop) and a whole request (everywhere) by its time-out. Here a call goes on
-as long as bytes move in either direction (rule 8.11). A connection on which an answer is still owed, since the call was
-interrupted, is closed when it comes back to its pool.
-"""
+"""Async connections whose time-outs count silence, and that never hand out the answer to another call."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lash_redis.registry.transport.forks import close_in_children
-
-if TYPE_CHECKING:
-    import socket
+from lash_redis.registry.transport.silence import Owing, unsent_bytes
 
 _LOOKS: Final = 5  # how often within the time-out we look whether bytes have moved
-_PIECE: Final = 16 << 10
 
 
-class _Owing:
-    """Counts the answers that are owed on a connection, and says of an error in connecting that nothing was sent."""
-
-    owed = 0
-    _reader: Any
-    _writer: Any
-    _sock: Any
-
-    def _answered(self) -> None:
-        self.owed -= 1
-
-
-class AsyncPatience(_Owing):
+class AsyncPatience(Owing):
     """What an async connection of redis-py gets."""
 
     def __init__(self, *, silence_s: float, **parameters: Any) -> None:
@@ -175,99 +154,6 @@ class _Patience:
             self._timer = self._loop.call_later(self._connection.silence_s / _LOOKS, self._look)
 
 
-class BlockingPatience(_Owing):
-    """What a blocking connection of redis-py gets."""
-
-    def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
-        """Connect."""
-        try:
-            super().connect_check_health(*args, **kwargs)  # type: ignore[misc]
-        except Exception as error:
-            error.never_sent = True  # type: ignore[attr-defined]
-            raise
-
-    def _connect(self) -> Any:
-        close_in_children(self)
-        return _PatientSocket(super()._connect())  # type: ignore[misc]
-
-    def close_in_child(self) -> None:
-        """Close the copy that a forked child has."""
-        sock, self._sock = self._sock, None
-        if sock is not None:
-            sock.close()
-
-    def disconnect(self, *args: Any, **kwargs: Any) -> None:
-        """Disconnect; nothing is owed any more."""
-        self.owed = 0
-        super().disconnect(*args, **kwargs)  # type: ignore[misc]
-
-    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        """Send a request."""
-        self.owed += 1
-        super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
-
-    def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        """Read an answer."""
-        from redis.exceptions import ResponseError
-
-        try:
-            answer = super().read_response(*args, **kwargs)  # type: ignore[misc]
-        except ResponseError:
-            self._answered()
-            raise
-        self._answered()
-        return answer
-
-
-class _PatientSocket:
-    """A socket whose time-out counts silence, also while a long request is on its way."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-    def sendall(self, data: bytes) -> None:
-        """Send all; the time-out is one for each piece (that of a socket is one for all)."""
-        left = memoryview(data)
-        while left:
-            left = left[self._sock.send(left[:_PIECE]) :]
-
-    def recv(self, *args: Any) -> bytes:
-        """Receive; the time-out begins again while what was sent is still on its way."""
-        received: bytes = self._patiently(self._sock.recv, *args)
-        return received
-
-    def recv_into(self, *args: Any) -> int:
-        """Do as ``recv`` does, into a buffer."""
-        received: int = self._patiently(self._sock.recv_into, *args)
-        return received
-
-    def _patiently(self, receive: Callable[..., Any], *args: Any) -> Any:
-        unsent = 0
-        while True:
-            try:
-                return receive(*args)
-            except TimeoutError:
-                still_unsent = unsent_bytes(self._sock)
-                if still_unsent == unsent:
-                    raise
-                unsent = still_unsent
-
-
-def unsent_bytes(sock: Any) -> int:
-    """Return how many bytes the kernel has yet to send, or to see confirmed; 0 where it does not say."""
-    try:
-        import fcntl
-        import termios
-
-        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
-    except (ImportError, OSError, AttributeError, ValueError):
-        return 0  # a platform without it, or a socket that is closed
-    return int.from_bytes(answer, sys.byteorder)
-
-
 class _AsyncDropping:
     """What an async pool of redis-py gets: no connection on which an answer is owed comes back."""
 
@@ -283,31 +169,10 @@ class _AsyncDropping:
         await self.disconnect(inuse_connections=False)  # type: ignore[attr-defined]
 
 
-class _BlockingDropping:
-    """What a blocking pool of redis-py gets."""
-
-    def release(self, connection: Any) -> None:
-        """Take a connection back."""
-        if connection.owed > 0:
-            connection.disconnect()
-        super().release(connection)  # type: ignore[misc]
-
-    def leave(self) -> None:
-        """Close what is idle now, and what is in use once its call has ended."""
-        self.update_active_connections_for_reconnect()  # type: ignore[attr-defined]
-        self.disconnect(inuse_connections=False)  # type: ignore[attr-defined]
-
-
 @functools.cache
 def patient_async(kind: type) -> type:
     """Return a class of async connections with ``AsyncPatience``."""
     return type(kind.__name__, (AsyncPatience, kind), {})
-
-
-@functools.cache
-def patient_blocking(kind: type) -> type:
-    """Return a class of blocking connections with ``BlockingPatience``."""
-    return type(kind.__name__, (BlockingPatience, kind), {})
 
 
 @functools.cache
@@ -316,11 +181,3 @@ def async_pool() -> Any:
     import redis.asyncio
 
     return type("Pool", (_AsyncDropping, redis.asyncio.BlockingConnectionPool), {})
-
-
-@functools.cache
-def blocking_pool() -> Any:
-    """Return the class of our pools for code without an event loop."""
-    import redis
-
-    return type("Pool", (_BlockingDropping, redis.BlockingConnectionPool), {})

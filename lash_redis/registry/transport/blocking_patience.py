@@ -1,0 +1,125 @@
+"""Blocking connections whose time-outs count silence, and that never hand out the answer to another call."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from lash_redis.registry.transport.forks import close_in_children
+from lash_redis.registry.transport.silence import Owing, unsent_bytes
+
+if TYPE_CHECKING:
+    import socket
+
+_PIECE: Final = 16 << 10
+
+
+class BlockingPatience(Owing):
+    """What a blocking connection of redis-py gets."""
+
+    def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        """Connect."""
+        try:
+            super().connect_check_health(*args, **kwargs)  # type: ignore[misc]
+        except Exception as error:
+            error.never_sent = True  # type: ignore[attr-defined]
+            raise
+
+    def _connect(self) -> Any:
+        close_in_children(self)
+        return _PatientSocket(super()._connect())  # type: ignore[misc]
+
+    def close_in_child(self) -> None:
+        """Close the copy that a forked child has."""
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            sock.close()
+
+    def disconnect(self, *args: Any, **kwargs: Any) -> None:
+        """Disconnect; nothing is owed any more."""
+        self.owed = 0
+        super().disconnect(*args, **kwargs)  # type: ignore[misc]
+
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request."""
+        self.owed += 1
+        super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        """Read an answer."""
+        from redis.exceptions import ResponseError
+
+        try:
+            answer = super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except ResponseError:
+            self._answered()
+            raise
+        self._answered()
+        return answer
+
+
+class _PatientSocket:
+    """A socket whose time-out counts silence, also while a long request is on its way."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def sendall(self, data: bytes) -> None:
+        """Send all; the time-out is one for each piece (that of a socket is one for all)."""
+        left = memoryview(data)
+        while left:
+            left = left[self._sock.send(left[:_PIECE]) :]
+
+    def recv(self, *args: Any) -> bytes:
+        """Receive; the time-out begins again while what was sent is still on its way."""
+        received: bytes = self._patiently(self._sock.recv, *args)
+        return received
+
+    def recv_into(self, *args: Any) -> int:
+        """Do as ``recv`` does, into a buffer."""
+        received: int = self._patiently(self._sock.recv_into, *args)
+        return received
+
+    def _patiently(self, receive: Callable[..., Any], *args: Any) -> Any:
+        unsent = 0
+        while True:
+            try:
+                return receive(*args)
+            except TimeoutError:
+                still_unsent = unsent_bytes(self._sock)
+                if still_unsent == unsent:
+                    raise
+                unsent = still_unsent
+
+
+class _BlockingDropping:
+    """What a blocking pool of redis-py gets."""
+
+    def release(self, connection: Any) -> None:
+        """Take a connection back."""
+        if connection.owed > 0:
+            connection.disconnect()
+        super().release(connection)  # type: ignore[misc]
+
+    def leave(self) -> None:
+        """Close what is idle now, and what is in use once its call has ended."""
+        self.update_active_connections_for_reconnect()  # type: ignore[attr-defined]
+        self.disconnect(inuse_connections=False)  # type: ignore[attr-defined]
+
+
+@functools.cache
+def patient_blocking(kind: type) -> type:
+    """Return a class of blocking connections with ``BlockingPatience``."""
+    return type(kind.__name__, (BlockingPatience, kind), {})
+
+
+@functools.cache
+def blocking_pool() -> Any:
+    """Return the class of our pools for code without an event loop."""
+    import redis
+
+    return type("Pool", (_BlockingDropping, redis.BlockingConnectionPool), {})

@@ -1,0 +1,35 @@
+"""What the patient connections of either kind share: what they owe, and how much has yet to be sent.
+
+redis-py bounds a whole answer (on an event loop) and a whole request (everywhere) by its time-out. On ours a call goes
+on as long as bytes move in either direction, so that a time-out counts silence (rule 8.11). A connection on which an
+answer is owed, since its call was interrupted, is closed when it comes back to its pool.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+class Owing:
+    """Counts the answers that are owed on a connection, and says of an error in connecting that nothing was sent."""
+
+    owed = 0
+    _reader: Any
+    _writer: Any
+    _sock: Any
+
+    def _answered(self) -> None:
+        self.owed -= 1
+
+
+def unsent_bytes(sock: Any) -> int:
+    """Return how many bytes the kernel has yet to send, or to see confirmed; 0 where it does not say."""
+    try:
+        import fcntl
+        import termios
+
+        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except (ImportError, OSError, AttributeError, ValueError):
+        return 0  # a platform without it, or a socket that is closed
+    return int.from_bytes(answer, sys.byteorder)
