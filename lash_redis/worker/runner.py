@@ -68,7 +68,8 @@ class Runner:
         self._may_act = may_act
         self._contexts = RunContexts()
         self._threads = Threads()
-        self._throttle = Throttle(on_change)
+        self._on_change = on_change
+        self._throttle = Throttle(self._try_a_thread)
         self._async_runs: dict[Attempt, AsyncRun] = {}  # the event loop itself keeps no asyncio task alive
 
     def room(self, slots: int) -> int:
@@ -114,6 +115,11 @@ class Runner:
         self._throttle.failed()
         emit(WorkerCannotBegin(process_id=attempt.process_id, reason=text_of(error)))
         self._ended(attempt, RunEnd(How.NEVER_BEGAN, failure_of(error)))
+
+    def _try_a_thread(self) -> None:
+        if self._threads.add_idle():
+            self._throttle.succeeded()
+        self._on_change()
 
     def _ended(self, attempt: Attempt, end: RunEnd) -> None:
         self._async_runs.pop(attempt, None)

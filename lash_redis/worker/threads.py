@@ -108,13 +108,26 @@ class Threads:
         with self._lock:
             is_new = self.idle == 0
             if is_new:
-                name = f"lash-task-{self._count + 1}"
-                threading.Thread(target=self._serve, args=[self._runs], name=name, daemon=True).start()
-                self._count += 1
+                self._start_one()
             else:
                 self.idle -= 1
             self._runs.put(run)
         return is_new
+
+    def add_idle(self) -> bool:
+        """Start a thread that waits for a run; return False if the system gives none."""
+        with self._lock:
+            try:
+                self._start_one()
+            except Exception:  # noqa: BLE001 - as in submit
+                return False
+            self.idle += 1
+        return True
+
+    def _start_one(self) -> None:
+        name = f"lash-task-{self._count + 1}"
+        threading.Thread(target=self._serve, args=[self._runs], name=name, daemon=True).start()
+        self._count += 1
 
     def close(self) -> None:
         """Let idle threads end; the others end after their run."""

@@ -15,14 +15,14 @@ class Throttle:
     """Limits claims once a thread could not be started, until one can be started again.
 
     Args:
-        on_change: called when more may be claimed.
+        on_due: called when it is time to try again, and every 5 s after that while this is on.
     """
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        self._on_change = on_change
+    def __init__(self, on_due: Callable[[], None]) -> None:
+        self._on_due = on_due
         self._failures = 0
         self._try_at_ms = 0
-        self._waking: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_on(self) -> bool:
@@ -30,27 +30,34 @@ class Throttle:
         return self._failures > 0
 
     def room(self, idle_threads: int) -> int:
-        """Return how many runs may be claimed while this is on: those for idle threads, and now and then one more.
+        """Return how many runs may be claimed while this is on: those for idle threads, and one more if it is time.
 
         One that needs no thread is begun all the same, and leaves the limit as it is.
         """
         return idle_threads + (boottime_ms() >= self._try_at_ms)
 
     def failed(self) -> None:
-        """Note that a thread could not be started."""
+        """Note that a thread could not be started for a run."""
         self._failures += 1
         wait_s = backoff(self._failures, _FIRST_S, _LONGEST_S)
         self._try_at_ms = boottime_ms() + int(wait_s * 1000)
-        self.close()
-        # A little later, so that the time has come by this clock too.
-        self._waking = asyncio.get_running_loop().call_later(wait_s + 0.01, self._on_change)
+        self._wake_in(wait_s + 0.01)  # a little later, so that the time has come by this clock too
 
     def succeeded(self) -> None:
         """Note that a thread was started."""
         self._failures = 0
+        self.close()
 
     def close(self) -> None:
         """Wake nobody any more."""
-        if self._waking is not None:
-            self._waking.cancel()
-            self._waking = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake_in(self, seconds: float) -> None:
+        self.close()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._wake)
+
+    def _wake(self) -> None:
+        self._wake_in(_LONGEST_S)
+        self._on_due()

@@ -293,14 +293,33 @@ async def test_while_no_thread_can_be_started_little_is_claimed(monkeypatch: pyt
         with monkeypatch.context() as at_the_limit:
             at_the_limit.setattr(threading.Thread, "start", no_thread)
             runs.begin()
-        assert runs.runner.room(64) == 0
-        clock.now_ms += 250
-        assert runs.runner.room(64) == 1
-        await wait_until(lambda: runs.changes, "the worker is told to look again")
+            assert runs.runner.room(64) == 0
+            clock.now_ms += 250
+            assert runs.runner.room(64) == 1
+            await wait_until(lambda: runs.changes, "the worker is told to look again")
+            assert runs.runner.room(64) == 1
         runs.begin()
         assert runs.runner.room(64) == 64
     await runs.results(2)
     assert ended == [None]
+
+
+async def test_once_a_thread_can_be_started_again_all_is_claimed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any work that needs one: it is tried, and the thread waits for the next run."""
+
+    def no_thread(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def work() -> None:
+        raise AssertionError("must not run")
+
+    runs = Runs(work)
+    with monkeypatch.context() as at_the_limit:
+        at_the_limit.setattr(threading.Thread, "start", no_thread)
+        runs.begin()
+    await wait_until(lambda: runs.runner.room(64) == 64, "nothing is limited any more")
+    assert runs.changes
+    runs.runner.close()
 
 
 @BOTH
