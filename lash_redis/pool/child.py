@@ -20,8 +20,10 @@ import msgspec
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.events import WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.pool import messages
 from lash_redis.pool.choosing import chosen
@@ -41,6 +43,7 @@ from lash_redis.worker.renewal import RenewalThread
 from lash_redis.worker.worker import Worker
 
 _EXIT_WITHIN_S = 2.0
+_RENEW_AGAIN_S = 0.5
 
 _decoder: msgspec.msgpack.Decoder[messages.ToWorker] = msgspec.msgpack.Decoder(messages.ToWorker)
 
@@ -142,9 +145,16 @@ class Child:
     def _on_supervisor_gone(self) -> None:
         """Renew alone and drain: nobody else renews for this worker, and nobody would start it again (rule 6.6)."""
         self._supervisor_gone.set()
-        if self._renewal is not None:
-            self._renewal.renew_alone()
+        self._renew_alone()
         self._drain()
+
+    def _renew_alone(self) -> None:
+        try:
+            if self._renewal is not None:
+                self._renewal.renew_alone()
+        except (RuntimeError, MemoryError, OSError) as error:  # the system gives no thread now
+            emit(WorkerUnavailable(operation="renew", reason=str(error)))
+            asyncio.get_running_loop().call_later(_RENEW_AGAIN_S, self._renew_alone)
 
     def _on_sigterm(self) -> None:
         step = self._signals.count(boottime_ms())

@@ -115,11 +115,15 @@ class PipeRenewal:
             self._apply(renewal)
 
     def renew_alone(self) -> None:
-        """Renew by a thread of this OS process from now on: the supervisor is gone."""
+        """Renew by a thread of this OS process from now on: the supervisor is gone.
+
+        Raises:
+            RuntimeError: the system gives no thread; to be called again.
+        """
         if not self._is_orphaned:
-            self._is_orphaned = True
             if self._apply is not None:
                 self._thread.start(self._apply)
+            self._is_orphaned = True
 
 
 _: type[RenewalSource] = PipeRenewal

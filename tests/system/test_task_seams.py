@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from lash_redis.core.model import Failure, ProcessRegistration, ProcessStatus, RecoveryDisposition, Success, TaskInput
-from tests.support import block_until
+from tests.look import lease_of
+from tests.support import block_until, wait_until
 from tests.system.conftest import StartPool
-from tests.system.pools import TASKS, RunningPool, Work
+from tests.system.pools import TASKS, RunningPool, Work, command_of
 
 pytestmark = [
     pytest.mark.system,
@@ -214,7 +215,7 @@ START = threading.Thread.start
 
 
 def refuse(thread):
-    if thread.name.startswith("lash-task"):
+    if thread.name.startswith("lash-"):
         raise RuntimeError("can't start new thread")
     START(thread)
 
@@ -426,4 +427,28 @@ async def test_what_gets_no_thread_in_a_pool_waits_and_runs(start_seams: StartSe
     pool.go("limit")
 
     assert (await work.end_of("plain_bound")).outcome == Success(pid)
-    block_until(lambda: "pool.died" not in pool.log, "nothing died")
+    assert pool.log.count("pool.spawned") == 1
+
+
+async def test_an_orphan_that_gets_no_thread_drains_and_renews_once_it_gets_one(
+    start_seams: StartSeams, work: Work, tasks: Tasks
+) -> None:
+    """Its supervisor is dead, and the thread that would renew instead cannot be started yet."""
+    pool = start_seams("--grace", "60")
+    worker = psutil.Process(pool.until_begun(await work.submit("pay", "pay")))
+    await tasks.submit("limit_threads", "limit")
+    pool.until_begun("limit")
+
+    pool.signal(signal.SIGKILL)
+    pool.started.wait()
+    block_until(lambda: "operation=renew" in pool.log and "worker.draining" in pool.log, "it drains, and has no thread")
+    before = await lease_of(work.registry, "pay")
+    pool.go("limit")
+
+    async def is_renewed() -> bool:
+        return (await lease_of(work.registry, "pay")).expires_at_ms > before.expires_at_ms
+
+    await wait_until(is_renewed, "the lease is renewed")
+    pool.go("pay")
+    assert (await work.end_of("pay")).outcome == Success(worker.pid)
+    block_until(lambda: command_of(worker) == "", "it has ended")
