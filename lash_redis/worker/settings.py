@@ -64,7 +64,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_ms: Annotated[int, Setting("for the last writes of a drain", _PHASE, "--drain", "S", is_time=True)] = 4_000
     sweep_ms: Annotated[int, Setting("between two recovery passes, ± 20 %", _PAUSE, is_time=True)] = 5_000
     poll_ms: Annotated[
-        int, Setting("between two claims when nothing wakes the worker, ± 33 %", _PAUSE, is_time=True)
+        int, Setting("between two claims when nothing wakes the worker, ± 33 %, 40 s at most", _PAUSE, is_time=True)
     ] = 7_500
 
     def __post_init__(self) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable
+from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavailable
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.claimer import Claimer
 from lash_redis.worker.identity import Identity
-from tests.conformance.actors import ADA, LANE, LONG_MS, RERUNNABLE, batch_claim, ids_of, work
+from tests.conformance.actors import ADA, LANE, LONG_MS, OWNER_BOUND, RERUNNABLE, batch_claim, ids_of, work
 from tests.look import ended
+from tests.proxy import Proxy
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
 from tests.services.faults import Faults
@@ -150,6 +151,25 @@ async def test_one_that_leaves_asks_for_nothing_new(registry: ProcessRegistry, c
     claimed = await claimer.claim(0, 3)
     assert claimed.rows == []
     assert claimer.unanswered == []
+
+
+@pytest.mark.parametrize("refusal", ["NOPERM no such command", "NOAUTH Authentication required.", "ERR who knows"])
+async def test_a_refusal_after_a_lost_answer_lets_no_number_go(
+    registry: ProcessRegistry, far_registry: ProcessRegistry, proxy: Proxy, refusal: str
+) -> None:
+    """The claim was applied, its answer lost, and sending it again refused: its rows are not given up."""
+    await registry.register_many([work(each, OWNER_BOUND, each) for each in ids_of(3, 0, registry.partitions)])
+    claimer = Claimer(far_registry, Identity(ADA), SERVED, LONG_MS)
+    await far_registry.open()
+    await claimer.claim(1, 1)  # names the lanes in the other partition; in this one the first claim does
+    proxy.cut("claim_next", before=False)
+    proxy.answer("claim_next", refusal, before=True, times=2)
+    for _ in range(3):
+        with pytest.raises(LashError):
+            await claimer.claim(0, 3)
+        assert claimer.unanswered == [0]
+    claimed = await claimer.claim(0, 3)
+    assert [row.process_id for row in claimed.rows] == ids_of(3, 0, registry.partitions)
 
 
 async def test_a_refusal_is_an_answer(registry: ProcessRegistry, claimer: Claimer, client: Any) -> None:
