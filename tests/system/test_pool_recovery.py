@@ -16,6 +16,7 @@ import pytest
 import redis.asyncio
 
 from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from lash_redis.registry.answers import Death
 from tests.look import evidence
 from tests.soundness import assert_sound
 from tests.support import block_until, wait_until
@@ -45,6 +46,26 @@ async def test_the_death_of_a_killed_worker_process_is_proven_at_once(start_pool
     measured = await work.end_of("measure")
     assert (measured.status, measured.losses, first != second) == (ProcessStatus.COMPLETED, 1, True)
     assert pool.begun("pay") == [first]
+
+
+async def test_a_worker_process_that_is_recorded_dead_while_it_lives_is_replaced(
+    start_pool: StartPool, work: Work
+) -> None:
+    """It would claim nothing for ever: it says so, leaves with 1, and another one takes its slot."""
+    pool = start_pool("--grace", "1")
+    first = pool.until_begun(await work.submit("pay", "pay"))
+    started = (await work.record("pay")).first_started
+    assert started is not None
+
+    await work.registry.record_death(started.owner, Death("exit 9", "somebody who erred"))
+
+    pool.until_logged("worker.recorded_dead")
+    pool.until_logged("pool.died")
+    assert 'status="exit 1"' in pool.log
+    pool.go("measure")
+    await work.submit("measure", "measure")
+    assert (await work.end_of("measure")).status is ProcessStatus.COMPLETED
+    assert pool.begun("measure") != [first]
 
 
 async def test_work_that_was_never_started_outlives_any_worker_process(start_pool: StartPool, work: Work) -> None:
