@@ -69,11 +69,12 @@ class Sessions:
     def begin_anew(self) -> None:
         """Forget every session without closing it: this OS process is a forked child, and they are its parent's.
 
-        Another thread of the parent may have held the lock at the fork, so there is a new one.
+        The one that no loop has used yet is for the next loop still, so that a ``Worker(lash.registry)`` that was made
+        before the fork shares it. Another thread of the parent may have held the lock, so there is a new one.
         """
         self._lock = threading.Lock()
         _inherited.append((self._blocking, self._by_loop))
-        self._blocking, self._by_loop = None, {}
+        self._blocking, self._by_loop = None, {loop: each for loop, each in self._by_loop.items() if loop is None}
         self._server.begin_anew()
 
     async def current(self) -> Session:

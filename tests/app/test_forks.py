@@ -102,6 +102,17 @@ async def main():
 print(json.dumps(asyncio.run(main())))
 """
 
+BEFORE_A_LOOP = """
+registry = lash.registry
+
+async def main(name):
+    shared = lash.registry is registry and (await waits(name)) == name
+    await lash.aclose()
+    return "same" if shared else "another"
+
+print(json.dumps(said(*forked("child", lambda name: asyncio.run(main(name))))))
+"""
+
 
 @pytest.fixture
 def run(servers: Servers, namespace: str) -> Callable[[str], Any]:
@@ -129,6 +140,11 @@ def test_a_lash_of_an_event_loop_is_used_in_a_child_that_the_loop_forked(run: Ca
     assert before == ["parent-async", "parent-plain"]
     assert answer == ["child-0"]
     assert after == ["after-async", "after-plain"]
+
+
+def test_a_registry_taken_before_a_fork_belongs_to_the_next_loop_of_the_child(run: Callable[[str], Any]) -> None:
+    """A ``Worker(lash.registry)`` at module level and the tasks that it runs share one session, which is closed."""
+    assert run(BEFORE_A_LOOP) == ["same"]
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
