@@ -31,6 +31,7 @@ from lash_redis.worker.settings import WorkerSettings
 from lash_redis.worker.trouble import Trouble
 from lash_redis.worker.wakeups import WakeUps
 
+_ANSWER_WITHIN_S = 0.25  # for the answer to a claim on its way, once the grace is over
 _LEAST_OPENING_MS = 500  # for a drain to reach the server, where its grace is over already
 
 
@@ -151,7 +152,7 @@ class Incarnation:
         """Shorten the grace of a drain to nothing; it is still a drain."""
         self._drain_steps.hurry()
         if self._draining is not None and self._claims is not None:
-            self._claims.cancel()
+            self._claims.get_loop().call_later(_ANSWER_WITHIN_S, self._claims.cancel)
 
     @property
     def is_draining(self) -> bool:
