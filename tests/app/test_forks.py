@@ -30,11 +30,11 @@ desk = ExternalOwner("desk")
 def plain(name):
     step = lash.blocking.expect(name)
     lash.blocking.complete_external(name, Success(name), desk)
-    return step.blocking.outcome(timeout=10).value
+    return step.blocking.outcome(timeout=60).value
 
 async def waits(name):
     step = await lash.expect(name)
-    waiting = asyncio.create_task(step.outcome(timeout=10))
+    waiting = asyncio.create_task(step.outcome(timeout=60))
     await asyncio.sleep(0.05)
     await lash.complete_external(name, Success(name), desk)
     return (await waiting).value
@@ -46,7 +46,7 @@ def forked(name, *ways):
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
-        signal.alarm(25)
+        signal.alarm(100)
         said = []
         try:
             for number, way in enumerate(ways):
@@ -69,7 +69,7 @@ PRELOAD = """
 before = plain("parent")
 late = lash.blocking.expect("late")
 got = []
-waiting = threading.Thread(target=lambda: got.append(late.blocking.outcome(timeout=30).value))
+waiting = threading.Thread(target=lambda: got.append(late.blocking.outcome(timeout=90).value))
 waiting.start()
 
 def busy():
@@ -120,7 +120,7 @@ def run(servers: Servers, namespace: str) -> Callable[[str], Any]:
 
     def run(then: str) -> Any:
         command = [sys.executable, "-W", "ignore", "-c", PROGRAM + then, servers["valkey"].url, namespace]
-        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
 

@@ -188,5 +188,5 @@ async def test_a_message_that_cannot_be_handled_costs_no_other(
             await crew.at_rest(worker)
             worker.probe.wake_ups.received(0, "lane strange|strange|")
             await registry.register(work("p", OWNER_BOUND, "p"))
-            await ended(registry, "p", at_most_s=5)
+            await ended(registry, "p")
     assert [each for each in seen if isinstance(each, WorkerFaulted)]

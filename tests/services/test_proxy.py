@@ -31,8 +31,8 @@ def proxy(servers: Servers) -> Iterator[Proxy]:
 
 @pytest.fixture
 def blocking(proxy: Proxy) -> Iterator[redis.Redis]:
-    """Return a client of the proxy without retries, that waits for an answer for 0.3 s."""
-    with redis.Redis.from_url(proxy.url, retry=Retry(NoBackoff(), 0), socket_timeout=0.3) as client:
+    """Return a client of the proxy without retries, that waits for an answer for 2 s."""
+    with redis.Redis.from_url(proxy.url, retry=Retry(NoBackoff(), 0), socket_timeout=2) as client:
         yield client
 
 

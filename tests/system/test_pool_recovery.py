@@ -30,14 +30,14 @@ SHORT_LEASE = ("--lease-ttl", "1")
 
 async def test_the_death_of_a_killed_worker_process_is_proven_at_once(start_pool: StartPool, work: Work) -> None:
     """Long before the lease lapses, rerunnable work runs again and owner-bound work is abandoned."""
-    pool = start_pool("--grace", "1")
+    pool = start_pool("--grace", "1", "--lease-ttl", "600")
     pool.go("measure.again")
     first = pool.until_begun(await work.submit("measure", "measure"))
     pool.until_begun(await work.submit("pay", "pay"))
 
     os.kill(first, signal.SIGKILL)
 
-    found = evidence(await work.end_of("pay", 5))
+    found = evidence(await work.end_of("pay"))
     assert (found.writer, found.proof) == (AbandonWriter.SWEEP, "reaped")
     assert found.detail == f"killed by SIGKILL, reaped by {pool.name}/supervisor"
     assert owner_of(found) == f"{pool.name}/1"
@@ -130,7 +130,7 @@ async def test_random_kills_lose_nothing_and_pay_nothing_twice(
         psutil.Process(victim if kills == 1 else chance.choice(pool.workers).pid).kill()
         pool.until_logged("pool.died", kills)
 
-    ends = {name: await work.end_of(name, 30) for name in names}
+    ends = {name: await work.end_of(name) for name in names}
     paid = [name for name in names if name.startswith("pay")]
     lines = (pool.folder / "paid").read_text().split()
     assert len(lines) == len(set(lines))
@@ -154,7 +154,7 @@ async def test_a_call_that_holds_the_gil_for_three_leases_keeps_them(start_pool:
     other = start_pool(*SHORT_LEASE)
     other.until_ready()
 
-    record = await work.end_of("match", 40)
+    record = await work.end_of("match", 120)
 
     assert record.status is ProcessStatus.COMPLETED
     assert record.outcome.value > 3  # type: ignore[union-attr]
