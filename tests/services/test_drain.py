@@ -166,7 +166,7 @@ async def test_leases_are_renewed_while_draining(registry: ProcessRegistry, crew
     if server.is_fake:
         pytest.skip("needs time that passes")
     bench = Bench()
-    async with crew.at_work(bench, lease_ttl_ms=1_000, grace_ms=60_000) as worker:
+    async with crew.at_work(bench, lease_ttl_ms=4_000, grace_ms=60_000) as worker:
         lease = await lease_of(registry, "p")
         draining = asyncio.create_task(worker.drain())
         await server.pass_until(lease.expires_at_ms + 200)

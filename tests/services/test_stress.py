@@ -117,7 +117,7 @@ async def test_workers_that_vanish_cost_no_rerunnable_work_and_settle_no_owner_b
     leases = []
     for number in range(3):
         worker = crew.worker(
-            *tasks, owner=type(BOB).opaque(f"w{number}", f"w{number}-1"), concurrency=4, lease_ttl_ms=1_000
+            *tasks, owner=type(BOB).opaque(f"w{number}", f"w{number}-1"), concurrency=4, lease_ttl_ms=8_000
         )
         run = asyncio.create_task(worker.run())
         await wait_until(lambda number=number: len(ledger) == 4 * number + 4, "it is full")  # type: ignore[misc]
