@@ -126,7 +126,7 @@ async def test_rerunnable_work_of_a_late_answer_is_run_elsewhere(
     if server.is_fake:
         pytest.skip("needs time that passes")
     bench, bound = Bench(is_open=True), Bench(is_open=True)
-    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), lease_ttl_ms=1_000)
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), lease_ttl_ms=3_000)
     faults = crew.faults_of(worker)
     faults.loses_renewals = True
     await crew.lanes_named(worker)
@@ -148,7 +148,7 @@ async def test_a_lease_that_a_renewal_names_and_nobody_knows_is_given_back(
 ) -> None:
     """A late copy of a claim made it; it would be renewed for ever."""
     bench = Bench()
-    async with crew.at_work(bench, lease_ttl_ms=1_000, registry=registry) as worker:
+    async with crew.at_work(bench, lease_ttl_ms=4_000, registry=registry) as worker:
         await registry.register(work("lost", RERUNNABLE, "lost", task="unknown"))
         await registry.claim("lost", worker.owner, 60_000)
         await is_in(registry, "lost", Phase.QUEUED)
