@@ -108,7 +108,9 @@ class AsyncPatience(Owing):
         if writer is None:
             return 0
         transport = writer.transport
-        return unsent_bytes(transport.get_extra_info("socket")) + int(transport.get_write_buffer_size())
+        # Under TLS asyncio encrypts all at once, and what waits to be sent is what the transport below holds.
+        below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
+        return unsent_bytes(transport.get_extra_info("socket")) + int(below.get_write_buffer_size())
 
 
 class _Patience:
