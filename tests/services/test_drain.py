@@ -21,7 +21,10 @@ from lash_redis.core.model import (
 )
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.leftovers import STILL_RUNNING
+from lash_redis.registry.answers import RenewedRow
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import (
     ADA,
@@ -281,6 +284,21 @@ async def test_a_row_that_a_late_claim_takes_again_is_counted_once(
         refused.end()
         assert await draining == DrainReport(released=1)
     await is_in(registry, mine, Phase.QUEUED)
+
+
+async def test_what_a_drain_has_stopped_is_not_given_back_by_a_renewal(registry: ProcessRegistry, crew: Crew) -> None:
+    """Its lease is live until the drain settles it, and a renewal may name it: it is abandoned and not released."""
+    bound = Bench()
+    async with crew.at_work(bound, BOUND) as worker:
+        in_flight = worker.probe.in_flight
+        lease = await lease_of(registry, "p")
+        await crew.at_rest(worker)
+        in_flight.stop_all()
+        await wait_until(lambda: in_flight.stopped_by_drain, "it is stopped, as a drain stops it")
+        renewed = RenewedRow(owner_digest(worker.owner), "p", lease.token, lease.fencing_token)
+        in_flight.keeper.apply(Renewal(registry.partition_of("p"), boottime_ms(), [renewed]))
+        assert in_flight.outbox.is_empty
+        assert await worker.drain() == DrainReport(abandoned=["p"])
 
 
 async def test_hurry_does_not_wait_for_a_claim_that_is_not_answered(
