@@ -29,4 +29,5 @@ async def test_the_neighbours_of_work_that_ends_its_worker_process_complete(star
     ends = [await work.end_of(name) for name in names]
 
     assert found.writer is AbandonWriter.LOSS_LIMIT
-    assert {(each.status, each.losses) for each in ends} == {(ProcessStatus.COMPLETED, 2)}
+    assert {each.status for each in ends} == {ProcessStatus.COMPLETED}
+    assert max(each.losses for each in ends) <= 2
