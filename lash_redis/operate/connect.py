@@ -46,7 +46,7 @@ async def open_registry(url: str | None, namespace: str) -> AsyncIterator[Proces
     try:
         registry = ProcessRegistry(await asyncio.to_thread(source.get), namespace, partitions=None)
         try:
-            await registry.open()
+            await registry.open(to_read=True)
             yield registry
         finally:
             await registry.aclose()

@@ -92,9 +92,12 @@ class ProcessRegistry:
         """What the server said of itself; None before the namespace is open."""
         return self.sender.server
 
-    async def open(self) -> ServerInfo:
-        """Check the server and open the namespace, once; return what is known of the server."""
-        return await self.sender.open()
+    async def open(self, *, to_read: bool = False) -> ServerInfo:
+        """Check the server and open the namespace, once; return what is known of the server.
+
+        ``to_read``: the server's ACL need only allow what reading needs, until something is written (rule 8.14).
+        """
+        return await self.sender.open(to_read=to_read)
 
     async def check_server(self) -> ServerInfo:
         """Read and judge the server, now.

@@ -132,6 +132,36 @@ async def test_each_partition_is_proven(poor: Poor) -> None:
         await mine.open()
 
 
+async def test_who_reads_needs_the_rights_to_read(poor: Poor, raw: Any) -> None:
+    """An operator may look with them, and is told what is missing before anything is written."""
+    full = await poor("allkeys", "allchannels", "+@all")
+    await full.register(work())
+    await full.aclose()
+    line = proving.acl_line("poor", NAME, to_read=True).split()[3:]
+    mine = await poor(*line, partitions=None)
+    before = await keyspace(raw, NAME)
+
+    await mine.open(to_read=True)
+    assert await mine.get("p") is not None
+    assert (await mine.counts(0)).lanes
+    with pytest.raises(SettingsError, match=r"writing the keys .*the channels .*ACL SETUSER poor ~"):
+        await mine.request_cancel("p", cancel())
+    assert await keyspace(raw, NAME) == before
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
+    shown = proving.acl_line("look", "lash", to_read=True)
+    assert " ".join(shown.split()) in " ".join(page.replace("\\\n", " ").split())
+
+
+async def test_who_reads_and_may_not_is_told_what_is_missing(poor: Poor) -> None:
+    """With the line for one who reads."""
+    line = proving.acl_line("poor", NAME, to_read=True).split()[3:]
+
+    with pytest.raises(
+        SettingsError, match=r"the commands HMGET; this does: ACL SETUSER poor ~\{lash:rights:\* \+eval"
+    ):
+        await (await poor(*line, "-hmget")).open(to_read=True)
+
+
 async def test_code_without_an_event_loop_proves_it_too(poor: Poor) -> None:
     """It opens by the same rules."""
     blocking = BlockingRegistry(await poor(*LINE, "resetchannels"))

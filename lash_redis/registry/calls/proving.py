@@ -61,23 +61,32 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 class Proof:
-    """What is asked of the server for some partitions, and what its answer means."""
+    """What is asked of the server for some partitions, and what its answer means.
 
-    def __init__(self, namespace: Namespace, partitions: Sequence[int]) -> None:
+    Args:
+        namespace: whose keys and channels.
+        partitions: their numbers, one at least.
+        to_read: nothing will be written and no message heard.
+    """
+
+    def __init__(self, namespace: Namespace, partitions: Sequence[int], *, to_read: bool = False) -> None:
         self._name = namespace.name
+        self._to_read = to_read
+        self._writes = {} if to_read else WRITES
+        self._with_list = ("EVALSHA", "EVAL") if to_read else WITH_KEYS
         self._first = namespace.header_key(partitions[0])
         self._keys = [key for each in partitions for key in _keys(namespace, each, whole=each == partitions[0])]
-        self._channels = [channel(namespace.name, each, "x") for each in partitions]
+        self._channels = [] if to_read else [channel(namespace.name, each, "x") for each in partitions]
         self.lines = list(self._asked())
 
     def _asked(self) -> Iterator[str]:
         for key in self._keys:
-            for command, args in (READS | WRITES).items():
+            for command, args in (READS | self._writes).items():
                 if key == self._first or command in _TELLING:
                     yield _line(command, key, *args)
         for command, args in WITHOUT_KEY.items():
             yield _line(command, *args)
-        yield from (self._with_keys(command) for command in WITH_KEYS)
+        yield from (self._with_keys(command) for command in self._with_list)
         for name in self._channels:
             yield from (_line(command, name, *args) for command, args in IN_CHANNELS.items())
 
@@ -94,13 +103,13 @@ class Proof:
         """
         no = {self.lines[number - 1] for number in refused}
         unreadable = [key for key in self._keys if not self._is_any_allowed(READS, key, no)]
-        unwritable = [key for key in self._keys if not self._is_any_allowed(WRITES, key, no)]
+        unwritable = [key for key in self._keys if self._writes and not self._is_any_allowed(WRITES, key, no)]
         channels = [name for name in self._channels if not self._is_any_allowed(IN_CHANNELS, name, no)]
         commands = [
             command
             for kind, names, lost in (
                 (READS, [self._first], unreadable),
-                (WRITES, [self._first], unwritable),
+                (self._writes, [self._first], unwritable),
                 (IN_CHANNELS, self._channels[:1], channels),
             )
             for name in names
@@ -109,7 +118,7 @@ class Proof:
         ]
         commands += [command for command, args in WITHOUT_KEY.items() if _line(command, *args) in no]
         if self._first not in (*unreadable, *unwritable):
-            commands += [command for command in WITH_KEYS if self._with_keys(command) in no]
+            commands += [command for command in self._with_list if self._with_keys(command) in no]
         return Missing(sorted(commands), unreadable, unwritable, channels)
 
     def _is_any_allowed(self, kind: dict[str, tuple[str, ...]], name: str, no: set[str]) -> bool:
@@ -132,13 +141,15 @@ class Proof:
 
     def remedy(self, user: str) -> str:
         """Return the line that allows a user all of it."""
-        return f"this does: {acl_line(user, self._name)}"
+        return f"this does: {acl_line(user, self._name, to_read=self._to_read)}"
 
 
-def acl_line(user: str, namespace: str) -> str:
-    """Return the command that allows a user what one namespace needs, and no more."""
-    commands = " ".join(f"+{command.lower()}" for command in COMMANDS)
-    return f"ACL SETUSER {user} ~{{lash:{namespace}:* &{{lash:{namespace}:* {commands} +config|get"
+def acl_line(user: str, namespace: str, *, to_read: bool = False) -> str:
+    """Return the command that allows a user what one namespace needs, and no more; ``to_read``: to look at it."""
+    needed = sorted([*READS, *WITHOUT_KEY, "EVALSHA", "EVAL"]) if to_read else COMMANDS
+    commands = " ".join(f"+{command.lower()}" for command in needed)
+    names = f"~{{lash:{namespace}:*" + ("" if to_read else f" &{{lash:{namespace}:*")  # EVAL needs more than %R~
+    return f"ACL SETUSER {user} {names} {commands} +config|get"
 
 
 # Some commands of either kind: one that is allowed with a key tells that the key is.

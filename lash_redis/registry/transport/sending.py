@@ -53,6 +53,7 @@ class Sender:
         self.server: ServerInfo | None = None
         self._connections = connections
         self._opening = PerProcess(connections.lock)
+        self._may_write = False  # it is proven that the server allows all that writing needs
 
     @property
     def is_open(self) -> bool:
@@ -76,17 +77,20 @@ class Sender:
             value: T = end.value
             return value
 
-    async def open(self) -> ServerInfo:
-        """Check the server and open the namespace, once; return what is known of the server."""
+    async def open(self, *, to_read: bool = False) -> ServerInfo:
+        """Check the server and open the namespace, once; return what is known of the server.
+
+        ``to_read`` proves what reading needs. The first call that writes then proves the rest (rule 8.14).
+        """
         if self.server is not None and self.is_open:
             return self.server
         async with self._opening.get():
             if self.server is None or not self.is_open:
                 self.server = await self._repeated(self.check_server, ATTEMPTS)
-                await self._prove(range(self.target.namespace.partitions))
+                await self._prove(to_read=to_read)
                 await self.send(opening(self.target.namespace, adopt=self.target.adopts))
                 if self.target.adopts and self.target.namespace.partitions > 1:
-                    await self._prove(range(self.target.namespace.partitions))
+                    await self._prove(to_read=to_read)
                 self.transport.is_opening = False
             return self.server
 
@@ -102,12 +106,15 @@ class Sender:
         """Close our own connections."""
         await self._connections.aclose()
 
-    async def _prove(self, partitions: range) -> None:
-        proof = Proof(self.target.namespace, partitions)
+    async def _prove(self, *, to_read: bool) -> None:
+        proof = Proof(self.target.namespace, range(self.target.namespace.partitions), to_read=to_read)
         await self._repeated(lambda: self.transport.prove(proof), ATTEMPTS)
+        self._may_write = not to_read
 
     async def _answer_to(self, call: Call[T]) -> T:
         script, header = load_all()[call.script], self.target.namespace.header_key(call.partition)
+        if not self._may_write and script.flags != "no-writes":
+            await self._prove(to_read=False)
         shebang = self.server is not None and self.server.takes_shebang
         once = functools.partial(self.transport.run, script, header, call.args, shebang=shebang)
         reply = await self._repeated(once, call.attempts)
