@@ -69,21 +69,30 @@ class Renewer:
             await sleep(min(tick_s, backoff(failures, 0.05, 0.5)) if failures else tick_s)
 
     async def step(self) -> None:
-        """Renew once in each partition.
+        """Renew once in each partition; one that cannot be renewed holds up no other.
 
         Raises:
-            RegistryUnavailable: a partition did not answer; the ones before it were renewed and passed on.
+            LashError: of the first partition that was not renewed.
         """
+        failures: list[LashError] = []
         for partition in range(self._registry.partitions):
-            living = {each.digest: each for each in self._living()}
-            if not living:
-                return
-            sent_at = boottime_ms()
-            rows: dict[str, list[RenewedRow]] = defaultdict(list)
-            for row in await self._registry.renew_owned(partition, list(living), self._ttl_ms):
-                rows[row.owner].append(row)
-            for digest, each in living.items():
-                each.take_renewal(Renewal(partition, sent_at, rows[digest]))
+            try:
+                await self._renew(partition)
+            except LashError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    async def _renew(self, partition: int) -> None:
+        living = {each.digest: each for each in self._living()}
+        if not living:
+            return
+        sent_at = boottime_ms()
+        rows: dict[str, list[RenewedRow]] = defaultdict(list)
+        for row in await self._registry.renew_owned(partition, list(living), self._ttl_ms):
+            rows[row.owner].append(row)
+        for digest, each in living.items():
+            each.take_renewal(Renewal(partition, sent_at, rows[digest]))
 
 
 class PipeRenewal:

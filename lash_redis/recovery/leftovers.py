@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection
 
 from lash_redis.core.events import WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Deferred, DrainReport, RecoveryDisposition
+from lash_redis.core.model import Acquired, Deferred, DrainReport, ProcessLease, RecoveryDisposition
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, sleep, within
 from lash_redis.core.verdict import Action
@@ -24,6 +24,8 @@ from lash_redis.registry.rows import Row
 STILL_RUNNING = "still running: a thread that will not stop"
 UNREADABLE = "cannot be read: a newer lash-redis wrote it, or it is damaged"
 NOT_WRITTEN = "its result could not be written in time"
+_CHANGED = "the row changed meanwhile"
+_CLAIM_AGAIN_MS = 10_000  # for the one call that follows
 _MOST_PASSES = 1000  # each pass moves a page, so only rows that keep changing could reach this
 
 
@@ -48,6 +50,7 @@ class Leftovers:
         owner: whose drain it is.
         kept: what must be left, by process id, with the reason: it still runs, or its result is not yet written.
         expected: ids that are known to need settling; the report names them if the server does not answer.
+        never_begun: what the tokens of starts begin with under which no code was entered, nor will be (rule 4.5).
         detail: what the evidence says beside *ended_here*, e.g. an exit status.
 
     Attributes:
@@ -61,6 +64,7 @@ class Leftovers:
         *,
         kept: dict[str, str] | None = None,
         expected: Collection[str] = (),
+        never_begun: tuple[str, ...] = (),
         detail: str = "drained",
     ) -> None:
         self._registry = registry
@@ -68,6 +72,7 @@ class Leftovers:
         self._me = owner_digest(owner)
         self._kept = kept or {}
         self._expected = expected
+        self._never_begun = never_begun
         self._judge = Judge(self._me, no_proof, _Ended(self._kept), detail)
         self._abandoned: list[str] = []
         self._unreadable: set[str] = set()
@@ -116,9 +121,11 @@ class Leftovers:
                 left.clear()
                 moved = 0
                 async for rows in self._owned(partition):
-                    back = [row for row in rows if self._goes_back(row)]
+                    moved += await self._unstart([row for row in rows if self._was_never_begun(row)], left)
+                    begun = [row for row in rows if not self._was_never_begun(row)]
+                    back = [row for row in begun if self._goes_back(row)]
                     await self._release(back)
-                    moved += len(back) + await self._abandon([row for row in rows if row not in back], left)
+                    moved += len(back) + await self._abandon([row for row in begun if row not in back], left)
                 if not moved:
                     break
             deferred |= left
@@ -131,6 +138,26 @@ class Leftovers:
             self._unreadable.update(page.unreadable)
             yield [row for row in page.rows if row.process_id not in self._kept]
             start = page.next
+
+    def _was_never_begun(self, row: Row) -> bool:
+        is_mine = self._me in (row.holder_digest, row.starter_digest)
+        # What became uncertain has no lease any more, and the token of its start.
+        return is_mine and (row.token or row.start_token).startswith(self._never_begun)
+
+    async def _unstart(self, rows: list[Row], deferred: dict[str, str]) -> int:
+        """Give back whole what was started and never begun; note what changed, and return how many rows moved."""
+        leases = [lease for row in rows if (lease := await self._lease_to_unstart(row)) is not None]
+        words = await self._registry.unstart_many(leases) if leases else []
+        done = {lease.process_id for lease, word in zip(leases, words, strict=True) if word == "DONE"}
+        self.released |= done
+        deferred |= {row.process_id: _CHANGED for row in rows if row.process_id not in done}
+        return len(done) + words.count("LOST")  # what lost its lease meanwhile is claimed again by the next pass
+
+    async def _lease_to_unstart(self, row: Row) -> ProcessLease | None:
+        if row.is_live or row.disposition is not RecoveryDisposition.OWNER_BOUND:
+            return row.lease()
+        answer = await self._registry.claim(row.process_id, self._owner, _CLAIM_AGAIN_MS)
+        return answer.lease if isinstance(answer, Acquired) else None
 
     def _goes_back(self, row: Row) -> bool:
         started_here = row.disposition is RecoveryDisposition.OWNER_BOUND and row.starter_digest == self._me
@@ -159,5 +186,5 @@ class Leftovers:
             if stands:
                 self._abandoned.append(each.row.process_id)
             else:
-                deferred[each.row.process_id] = "the row changed meanwhile"
+                deferred[each.row.process_id] = _CHANGED
         return len(settled)

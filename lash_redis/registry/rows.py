@@ -76,6 +76,11 @@ class Row:
         return self.fields.get(b"tk", b"").decode()
 
     @property
+    def start_token(self) -> str:
+        """The token of the first start, empty if there is none or it was recorded without a lease."""
+        return self.fields.get(b"ft", b"").decode()
+
+    @property
     def fence(self) -> int:
         """The highest fencing token granted on this row."""
         return self._number(b"fe")

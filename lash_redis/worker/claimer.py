@@ -40,6 +40,7 @@ class Claimer:
 
     Attributes:
         served: the lanes that the owner serves.
+        has_given_up: a missing answer is not waited for any more; what it handed out is the drain's.
         may_have_more: the partitions that may have more than they handed out last.
     """
 
@@ -63,6 +64,7 @@ class Claimer:
         self._last = -1
         self._closed: set[int] = set()
         self.is_leaving = False
+        self.has_given_up = False
         self.may_have_more: set[int] = set()
 
     @property
@@ -115,9 +117,10 @@ class Claimer:
             except NamespaceMismatch:
                 self._set_aside.add(partition)
                 if is_first:
-                    del self._unanswered[partition]  # it handed out nothing, and was sent once
+                    self._unanswered.pop(partition, None)  # it handed out nothing, and was sent once
                 raise
-            del self._unanswered[partition]
+            if self._unanswered.pop(partition, None) is None:
+                return Claimed([], 0, 0, 0)  # it was given up meanwhile
             if batch.stale and claim.number == self._numbers[partition]:
                 raise RecordedDead(self._identity.owner)
             if batch.may_have_more:
@@ -127,6 +130,16 @@ class Claimer:
     def leave(self) -> None:
         """Claim nothing new; a missing answer may still be asked for."""
         self.is_leaving = True
+
+    def give_up(self) -> tuple[str, ...]:
+        """Wait for no answer any more: nothing that a missing one hands out begins here.
+
+        Return what the tokens of those claims begin with.
+        """
+        stems = tuple(claim.token_stem for claim in self._unanswered.values())
+        self._unanswered.clear()
+        self.has_given_up = True
+        return stems
 
     def open_partitions(self, partitions: int) -> list[int]:
         """Return the partitions in which a late copy of a claim could still lease something."""

@@ -85,7 +85,11 @@ class Drain:
         self._identity.check()
         kept = {each.process_id: NOT_WRITTEN if each.ended else STILL_RUNNING for each in roster}
         leftovers = Leftovers(
-            self._registry, self._identity.owner, kept=kept, expected=self._in_flight.stopped_by_drain
+            self._registry,
+            self._identity.owner,
+            kept=kept,
+            expected=self._in_flight.stopped_by_drain,
+            never_begun=self._in_flight.claimer.give_up(),
         )
         report = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
         report = msgspec.structs.replace(

@@ -188,8 +188,9 @@ class Incarnation:
         async with self._services:
             self._changes.notify()
             if self._claims is not None:
-                await asyncio.wait([self._claims], timeout=self._drain_steps.grace_left_ms / 1000)
-                self._claims.cancel()  # a server that hangs: the drain asks for the answer to its claim once more
+                grace_s = self._drain_steps.grace_left_ms / 1000
+                await asyncio.wait([self._claims], timeout=max(grace_s, _ANSWER_WITHIN_S))
+                self._claims.cancel()  # a server that hangs: what its claim started is given back as never begun
             return await self._drain_steps.run()
 
     # ── services ───────────────────────────────────────────────────────────────────────────────────────────────────

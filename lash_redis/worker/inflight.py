@@ -208,7 +208,8 @@ class InFlight:
 
     def _on_unknown(self, row: RenewedRow) -> None:
         """Give back what a late copy of a claim leased: it would be renewed for ever (rule 6.4)."""
-        if self.claimer.unanswered or self.outbox.claiming or row.process_id in self.stopped_by_drain:
+        is_awaited = self.claimer.unanswered or self.claimer.has_given_up or self.outbox.claiming
+        if is_awaited or row.process_id in self.stopped_by_drain:
             return
         waiting = self.waiting.get(row.process_id)
         if waiting is None or boottime_ms() >= waiting.trusted_until_ms:

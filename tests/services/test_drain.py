@@ -21,6 +21,7 @@ from lash_redis.core.model import (
 )
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.leftovers import STILL_RUNNING
+from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -284,6 +285,31 @@ async def test_a_row_that_a_late_claim_takes_again_is_counted_once(
         refused.end()
         assert await draining == DrainReport(released=1)
     await is_in(registry, mine, Phase.QUEUED)
+
+
+async def test_what_an_unanswered_claim_started_is_given_back_though_a_peer_thinks_it_uncertain(
+    registry: ProcessRegistry, crew: Crew, server: ServerTime
+) -> None:
+    """Its lease lapsed and a sweep has seen that; its starter knows that it never began."""
+    bench = Bench()
+    worker = crew.worker(bench.task(BOUND), grace_ms=0, drain_ms=20_000, lease_ttl_ms=1_000)
+    faults = crew.faults_of(worker)
+    async with crew.running(worker):
+        await crew.at_rest(worker)
+        faults.lose_replies("claim_next", 10_000)
+        await registry.register(work("p", OWNER_BOUND, "p"))
+        await is_in(registry, "p", Phase.STARTED)
+        faults.go_away()
+        faults.lose_requests("claim_next", 10_000)
+        await server.lapse(registry, "p")
+        await Sweep(registry, LeaseOwner.opaque("peer", "1")).run_once()
+        await is_in(registry, "p", Phase.UNCERTAIN)
+        faults.come_back()
+        report = await worker.drain()
+
+    assert report == DrainReport(released=1)
+    assert bench.begun == []
+    assert (await record_of(registry, "p")).first_started is None
 
 
 async def test_what_a_drain_has_stopped_is_not_given_back_by_a_renewal(registry: ProcessRegistry, crew: Crew) -> None:

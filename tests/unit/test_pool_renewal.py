@@ -82,15 +82,15 @@ async def test_nothing_is_renewed_for_the_dead() -> None:
     assert [owners for _, owners, _ in registry.calls] == [["a", "b"], ["a"]]
 
 
-async def test_renewals_before_an_outage_are_passed_on() -> None:
-    """Each partition's answer counts by itself."""
+async def test_a_partition_that_cannot_be_renewed_holds_up_no_other() -> None:
+    """Each partition's answer counts by itself, and the failure is told."""
     child, registry = Child("a"), Registry({"a": ["1"]}, partitions=3)
     registry.fails_in = 1
 
     with pytest.raises(RegistryUnavailable):
         await renewer(registry, [child]).step()
 
-    assert [renewal.partition for renewal in child.renewals] == [0]
+    assert [renewal.partition for renewal in child.renewals] == [0, 2]
 
 
 class Thread:

@@ -157,18 +157,25 @@ class _Patience:
 
 
 class _AsyncDropping:
-    """What an async pool of redis-py gets: no connection on which an answer is owed comes back."""
+    """What an async pool of redis-py gets: no connection on which an answer is owed comes back.
+
+    Both methods close before they wait for anything, so that no cancel leaves a connection open.
+    """
+
+    _is_left = False
+    _available_connections: list[Any]
 
     async def release(self, connection: Any) -> None:
         """Take a connection back."""
-        if connection.owed > 0:
+        if self._is_left or connection.owed > 0:
             await connection.disconnect(nowait=True)
         await super().release(connection)  # type: ignore[misc]
 
     async def leave(self) -> None:
         """Close what is idle now, and what is in use once its call has ended."""
-        await self.update_active_connections_for_reconnect()  # type: ignore[attr-defined]
-        await self.disconnect(inuse_connections=False)  # type: ignore[attr-defined]
+        self._is_left = True
+        for connection in list(self._available_connections):
+            await connection.disconnect(nowait=True)
 
 
 @functools.cache

@@ -99,15 +99,17 @@ class _PatientSocket:
 class _BlockingDropping:
     """What a blocking pool of redis-py gets."""
 
+    _is_left = False
+
     def release(self, connection: Any) -> None:
         """Take a connection back."""
-        if connection.owed > 0:
+        if self._is_left or connection.owed > 0:
             connection.disconnect()
         super().release(connection)  # type: ignore[misc]
 
     def leave(self) -> None:
         """Close what is idle now, and what is in use once its call has ended."""
-        self.update_active_connections_for_reconnect()  # type: ignore[attr-defined]
+        self._is_left = True
         self.disconnect(inuse_connections=False)  # type: ignore[attr-defined]
 
 

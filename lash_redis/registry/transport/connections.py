@@ -84,6 +84,9 @@ class AsyncConnections:
         clients, self._clients = self._clients, {}
         if self._opened_in[0] != os.getpid():
             return
+        if not self.address.is_fake:
+            for client in clients.values():
+                await client.connection_pool.leave()  # type: ignore[attr-defined]
         for client in clients.values():
             await client.aclose()
             await client.connection_pool.disconnect()
@@ -134,6 +137,8 @@ class BlockingConnections:
         if self._opened_in[0] != os.getpid():
             return
         for client in clients.values():
+            if not self.address.is_fake:
+                client.connection_pool.leave()  # type: ignore[attr-defined]
             client.close()
             client.connection_pool.disconnect()
 
