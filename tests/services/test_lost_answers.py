@@ -98,7 +98,7 @@ async def test_a_claim_whose_answer_is_lost_as_the_drain_begins_is_run_within_th
 
 
 async def test_what_an_unanswered_claim_started_is_given_back_whole(registry: ProcessRegistry, crew: Crew) -> None:
-    """The grace ends first: no code of it was entered here, nor will be, so that it looks as if nobody had started it."""
+    """The grace ends first. No code of it was entered here, nor will be: it looks as if nobody had started it."""
     bench, bound = Bench(is_open=True), Bench(is_open=True)
     worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=100)
     faults = crew.faults_of(worker)
