@@ -9,6 +9,7 @@
     ├─ RegistryUnavailable                 the server did not answer; .maybe_applied
     ├─ ScriptError                         a reply outside the contract: a bug of ours
     ├─ RecordedDead                        others take this worker for dead: it leaves
+    ├─ ForkedCopy                          a fork made this copy of a worker: it does nothing in the worker's name
     └─ RegistryError                       the registry's own refusal; .process_id
        ├─ UnknownProcess · RegistrationConflict · NamespaceMismatch
        ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · AuthorityRejected
@@ -71,6 +72,10 @@ class RecordedDead(LashError):
             f"the death of {owner.owner_id} (incarnation {owner.incarnation_id}) is recorded, or another OS process "
             "claims under its name; it claims no more"
         )
+
+
+class ForkedCopy(LashError):
+    """This OS process was forked from the one in which the worker acts, and may do nothing in its name."""
 
 
 class RegistryError(LashError):

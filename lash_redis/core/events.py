@@ -64,7 +64,7 @@ class WorkerDrained(Event, frozen=True, tag="worker.drained"):
 
 
 class WorkerUnavailable(Event, frozen=True, tag="worker.unavailable"):
-    """The server did not answer; the call is made again."""
+    """The server did not answer, or refused; the call is made again."""
 
     level: ClassVar[int] = logging.WARNING
     repeats_by: ClassVar[str] = "operation"

@@ -134,3 +134,12 @@ async def within(budget_ms: int, work: Coroutine[Any, Any, T]) -> T:
         return doing.result()
     finally:
         doing.cancel()
+
+
+def is_cancelled() -> bool:
+    """Return whether somebody cancelled the running task, whatever was raised in it or swallowed.
+
+    Any code can raise ``CancelledError``, and the ``wait_for`` of Python 3.11 can swallow it.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from lash_redis.core.errors import LashError
 from lash_redis.core.events import PoolFault, WorkerUnavailable
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
+from lash_redis.core.timing import backoff, boottime_ms, is_cancelled, jittered, sleep
 
 _FIRST_S = 0.1
 _LONGEST_S = 2.0
@@ -30,7 +30,7 @@ async def keep_running(name: str, service: Callable[[], Coroutine[Any, Any, obje
             await service()
             reason = "it ended"
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             reason = "something cancelled it"
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody else does the work of this service
@@ -52,8 +52,3 @@ def described(error: BaseException) -> str:
     """Return an error in one line: an error of ours by its message, another by its kind too."""
     text = str(error) if isinstance(error, LashError) else f"{type(error).__name__}: {error}".removesuffix(": ")
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

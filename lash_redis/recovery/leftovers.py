@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 
-from lash_redis.core.events import WorkerUnavailable
+from lash_redis.core.error_text import text_of
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Deferred, DrainReport, ProcessLease, RecoveryDisposition
-from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms, sleep, within
+from lash_redis.core.timing import boottime_ms, sleep, within
+from lash_redis.core.trouble import Trouble
 from lash_redis.core.verdict import Action
 from lash_redis.recovery.proofs_of_death import no_proof
 from lash_redis.recovery.settling import Judge, Judged, carry_out
@@ -87,18 +87,17 @@ class Leftovers:
 
     async def settle(self, budget_ms: int) -> DrainReport:
         """Settle all of it, retrying for ``budget_ms`` while the server does not answer; report what was left."""
-        deadline, failures, why = boottime_ms() + budget_ms, 0, ""
+        trouble, deadline, why = Trouble("settle", 0.05, 0.5), boottime_ms() + budget_ms, ""
         while True:
             try:
                 deferred = await within(deadline - boottime_ms(), self._settle_once())
             except TimeoutError as error:
                 return self._report(self._kept | self._unknown(why or str(error)))
             except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
-                failures, why = failures + 1, str(error)
-                emit(WorkerUnavailable(operation="settle", reason=why))
+                why, wait_s = text_of(error), trouble.met(error)
                 if boottime_ms() >= deadline:
                     return self._report(self._kept | self._unknown(why))
-                await sleep(backoff(failures, 0.05, 0.5))
+                await sleep(wait_s)
             else:
                 return self._report(self._kept | deferred)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from lash_redis.core.errors import RegistryUnavailable, SettingsError
-from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
+from lash_redis.core.timing import backoff, boottime_ms, is_cancelled, jittered, sleep
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls.call import Namespace
 from lash_redis.registry.keys import channel
@@ -133,14 +133,14 @@ async def _receive(registry: ProcessRegistry, subscription: _Subscription) -> No
     pubsub = client.pubsub()
     try:
         await pubsub.subscribe(*subscription.channels)
-        while not _is_cancelled() and registry.address.generation == generation:
+        while not is_cancelled() and registry.address.generation == generation:
             subscription.take(await pubsub.get_message(timeout=QUIET_MS / 1000))
             if subscription.needs_ping():
                 await pubsub.ping()
-        if _is_cancelled():
+        if is_cancelled():
             raise asyncio.CancelledError
     finally:
-        if subscription.is_confirmed and _is_cancelled():
+        if subscription.is_confirmed and is_cancelled():
             with contextlib.suppress(Exception):
                 await pubsub.unsubscribe()  # fakeredis goes on publishing to a connection that was closed
         await pubsub.aclose()  # type: ignore[no-untyped-call]
@@ -188,12 +188,6 @@ def _receive_blocking(registry: BlockingRegistry, subscription: _Subscription, s
         pubsub.close()
         client.close()
         client.connection_pool.disconnect()
-
-
-def _is_cancelled() -> bool:
-    """Return whether this task was cancelled: ``wait_for`` of Python 3.11, which fakeredis uses, can swallow it."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _channels(namespace: Namespace, name: str) -> dict[str, int]:

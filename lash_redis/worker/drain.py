@@ -21,13 +21,13 @@ from lash_redis.core.events import WorkerDrained, WorkerDraining
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep, within
+from lash_redis.core.trouble import Trouble
 from lash_redis.recovery.leftovers import NOT_WRITTEN, STILL_RUNNING, Leftovers
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.settings import WorkerSettings
-from lash_redis.worker.trouble import Trouble
 
 _LEAST_MS = 250  # for one round of calls, where the time for them is over already
 

@@ -13,13 +13,9 @@ import weakref
 from collections import deque
 from typing import Any, Final
 
-from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.errors import ForkedCopy, SettingsError
 from lash_redis.core.liveness import LeaseOwner, LocalProcess, node_name, own_liveness
 from lash_redis.core.timing import new_incarnation_id
-
-
-class ForkedCopy(LashError):
-    """This OS process was forked from the one in which the worker acts, and may do nothing in its name."""
 
 
 def default_owner(slot: str = "embedded") -> LeaseOwner:

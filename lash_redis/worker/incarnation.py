@@ -10,6 +10,7 @@ from lash_redis.core.events import WorkerReady
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import within
+from lash_redis.core.trouble import Trouble
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -28,7 +29,6 @@ from lash_redis.worker.probe import Probe
 from lash_redis.worker.renewal import RenewalSource, RenewalThread
 from lash_redis.worker.services import Service, Services
 from lash_redis.worker.settings import WorkerSettings
-from lash_redis.worker.trouble import Trouble
 from lash_redis.worker.wakeups import WakeUps
 
 _ANSWER_WITHIN_S = 0.25  # for the answer to a claim on its way, once the grace is over

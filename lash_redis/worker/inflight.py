@@ -13,6 +13,7 @@ from lash_redis.core.lanes import plain_lane, runs_alone
 from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
+from lash_redis.core.trouble import Trouble
 from lash_redis.registry.answers import ClaimedRow, RenewedRow
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -28,7 +29,6 @@ from lash_redis.worker.roster import Roster
 from lash_redis.worker.runner import RunEnd, Runner
 from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings
-from lash_redis.worker.trouble import Trouble
 
 _SHOWN_MESSAGE = 200  # characters of a failure's message in its event
 

@@ -13,11 +13,11 @@ from lash_redis.core.events import ProcessLeaseLost, ProcessStopRequested
 from lash_redis.core.model import AbandonRequest, CancelRequest
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep
+from lash_redis.core.trouble import Trouble
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.rows import Row
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.roster import Roster
-from lash_redis.worker.trouble import Trouble
 from lash_redis.worker.trust import margin_ms
 
 

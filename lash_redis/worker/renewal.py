@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lash_redis.core.timing import boottime_ms
+from lash_redis.core.trouble import Trouble
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.lease_keeper import Renewal
-from lash_redis.worker.trouble import Trouble
 
 
 class RenewalSource(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from lash_redis.core.error_text import bounded, text_of
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import WorkerCannotBegin
 from lash_redis.core.model import Failure, Success
@@ -21,7 +22,7 @@ from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.async_run import AsyncRun, is_awaitable
 from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.ending import How
-from lash_redis.worker.failures import bounded, failure_of, text_of, unfit_result
+from lash_redis.worker.failures import failure_of, unfit_result
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.threads import Run, Threads
 from lash_redis.worker.throttle import Throttle

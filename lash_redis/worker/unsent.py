@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.timing import boottime_ms
-from lash_redis.worker.trouble import Trouble
+from lash_redis.core.trouble import Trouble
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lash_redis.core.timing import jittered, sleep
+from lash_redis.core.trouble import Trouble
 from lash_redis.registry.listening import listen
 from lash_redis.registry.messages import LaneFilled, Requested, read_message
 from lash_redis.registry.registry import ProcessRegistry
@@ -12,7 +13,6 @@ from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.loops.claiming import Claiming
 from lash_redis.worker.services import Service
-from lash_redis.worker.trouble import Trouble
 
 _ASK_AGAIN_S = 0.25
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lash_redis.core import timing
-from lash_redis.core.errors import LashError, RegistryUnavailable, ScriptError, UnsafeServerError
+from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavailable, ScriptError, UnsafeServerError
 from lash_redis.core.events import Event, WorkerFaulted, WorkerStoppedClaiming, WorkerUnavailable
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import Sweep
@@ -64,31 +64,19 @@ async def test_a_step_of_checking_stops_the_claims_while_the_server_is_unsafe(
     assert worker.probe.claiming.may_claim
 
 
-async def test_a_loop_reports_an_outage_and_goes_on() -> None:
-    """A server that does not answer ends no loop."""
-    steps = 0
-    seen: list[Event] = []
-
-    class Failing:
-        operation, every_s, spread = "fail", 0.0, 0.0
-
-        async def step(self) -> None:
-            nonlocal steps
-            steps += 1
-            raise RegistryUnavailable("fail", "gone", maybe_applied=False)
-
-    with subscribed(seen.append):
-        running = asyncio.create_task(repeat(Failing()))
-        await wait_until(lambda: steps >= 3, "it has gone on")
-        running.cancel()
-        await asyncio.wait([running])
-    assert all(isinstance(event, WorkerUnavailable) and event.operation == "fail" for event in seen)
-    assert len(seen) >= 3
-
-
-@pytest.mark.parametrize("error", [LashError("refused"), ScriptError("unexpected"), KeyError("an unknown place")])
-async def test_no_error_ends_a_loop(error: Exception) -> None:
-    """A row in a place that this release does not know, a reply that nobody understands: told, and tried again."""
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (RegistryUnavailable("fail", "gone", maybe_applied=False), WorkerUnavailable),
+        (TimeoutError("no answer in time"), WorkerUnavailable),
+        (NamespaceMismatch("the header is gone"), WorkerUnavailable),
+        (ScriptError("unexpected"), WorkerFaulted),
+        (KeyError("an unknown place"), WorkerFaulted),
+    ],
+    ids=["outage", "time-out", "other namespace", "bad reply", "bug"],
+)
+async def test_no_error_ends_a_loop(error: Exception, event: type[WorkerUnavailable | WorkerFaulted]) -> None:
+    """An outage, a partition that is not what it was, a reply that nobody understands: told as what it is."""
     steps = 0
     seen: list[Event] = []
 
@@ -102,10 +90,11 @@ async def test_no_error_ends_a_loop(error: Exception) -> None:
 
     with subscribed(seen.append):
         running = asyncio.create_task(repeat(Failing()))
-        await wait_until(lambda: steps >= 3, "it has gone on")
+        await wait_until(lambda: steps >= 4, "it has gone on")
         running.cancel()
         await asyncio.wait([running])
-    assert all(isinstance(event, WorkerFaulted) and type(error).__name__ in event.error for event in seen)
+    assert len(seen) >= 3
+    assert {(type(each), getattr(each, "operation", "")) for each in seen} == {(event, "fail")}
 
 
 async def test_an_idle_worker_polls_before_it_is_listed_no_more(registry: ProcessRegistry, crew: Crew) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import redis
 
-from lash_redis.core.errors import LashError
-from lash_redis.core.events import Event, WorkerFaulted
+from lash_redis.core.errors import NamespaceMismatch
+from lash_redis.core.events import Event, WorkerFaulted, WorkerUnavailable
 from lash_redis.core.model import Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.registry.answers import RenewedRow
@@ -63,14 +63,19 @@ class Source:
         """Close nothing."""
 
 
-ERRORS = [RuntimeError("can't start new thread"), LashError("refused"), OSError("no more files"), ZeroDivisionError()]
+ERRORS = [
+    (RuntimeError("can't start new thread"), WorkerFaulted),
+    (OSError("no more files"), WorkerFaulted),
+    (ZeroDivisionError(), WorkerFaulted),
+    (NamespaceMismatch("the header is gone"), WorkerUnavailable),
+]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(("error", "event"), ERRORS, ids=[type(error).__name__ for error, _ in ERRORS])
 async def test_no_error_ends_the_renewal_and_none_in_one_partition_holds_up_another(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    monkeypatch: pytest.MonkeyPatch, error: Exception, event: type[Event]
 ) -> None:
-    """It is told, and the leases of the other partition are renewed on."""
+    """It is told as what it is, and the leases of the other partition are renewed on."""
 
     def answer(partition: int) -> list[RenewedRow]:
         if partition == 0:
@@ -83,7 +88,7 @@ async def test_no_error_ends_the_renewal_and_none_in_one_partition_holds_up_anot
         await wait_until(lambda: source.asked.count(0) >= 3, "it renews on")
         source.thread.stop()
     assert set(source.applied) == {1}
-    assert isinstance(seen[0], WorkerFaulted)
+    assert {type(each) for each in seen} == {event}
 
 
 async def test_the_renewal_of_an_event_loop_that_is_closed_ends(monkeypatch: pytest.MonkeyPatch) -> None:

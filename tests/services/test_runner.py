@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from lash_redis.core import timing
+from lash_redis.core.error_text import MAX_TEXT
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import Event, WorkerCannotBegin
 from lash_redis.core.model import Failure, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.ending import How
-from lash_redis.worker.failures import MAX_TEXT
 from lash_redis.worker.runner import RunEnd
 from tests.services.runs import BOTH, Runs, attempt_at
 from tests.support import Steered, wait_until

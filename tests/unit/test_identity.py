@@ -7,10 +7,10 @@ import os
 import msgspec
 import pytest
 
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.errors import ForkedCopy, SettingsError
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.identity import ForkedCopy, Identity
+from lash_redis.worker.identity import Identity
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import local_owner
 

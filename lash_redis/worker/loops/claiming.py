@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from lash_redis.core.errors import LashError, NamespaceMismatch, RecordedDead
+from lash_redis.core.errors import ForkedCopy, LashError, NamespaceMismatch, RecordedDead
 from lash_redis.core.events import WorkerRecordedDead, WorkerStoppedClaiming
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
+from lash_redis.core.trouble import Trouble
 from lash_redis.worker.changes import Changes
-from lash_redis.worker.identity import ForkedCopy
 from lash_redis.worker.inflight import InFlight
-from lash_redis.worker.trouble import Trouble
 
 
 class Claiming:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn, Protocol
 
 from lash_redis.core.timing import jittered, sleep
-from lash_redis.worker.trouble import Trouble
+from lash_redis.core.trouble import Trouble
 
 
 class Loop(Protocol):
