@@ -8,16 +8,15 @@ it inherited: the connections are its parent's, and so are the waits and the thr
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-import weakref
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from lash_redis.app.blocking_waiter import BlockingWaiter
 from lash_redis.app.server_source import ServerSource
 from lash_redis.app.waiter import Waiter
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.forks import let_go_in_children
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.urls import URL_VARIABLE
@@ -64,18 +63,19 @@ class Sessions:
         self._blocking: BlockingSession | None = None
         # Under None: a session taken before any loop ran, as in ``Worker(lash.registry)``. The next loop gets it.
         self._by_loop: dict[asyncio.AbstractEventLoop | None, Session] = {}
-        _made_here.add(self)
+        let_go_in_children(self, Sessions.begin_anew)
 
-    def begin_anew(self) -> None:
-        """Forget every session without closing it: this OS process is a forked child, and they are its parent's.
+    def begin_anew(self) -> object:
+        """Forget every session and return it: this OS process is a forked child, and they are its parent's.
 
         The one that no loop has used yet is for the next loop still, so that a ``Worker(lash.registry)`` that was made
         before the fork shares it. Another thread of the parent may have held the lock, so there is a new one.
         """
         self._lock = threading.Lock()
-        _inherited.append((self._blocking, self._by_loop))
+        inherited = (self._blocking, self._by_loop)
         self._blocking, self._by_loop = None, {loop: each for loop, each in self._by_loop.items() if loop is None}
         self._server.begin_anew()
+        return inherited
 
     async def current(self) -> Session:
         """Return the running loop's session, without blocking the loop."""
@@ -143,16 +143,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-_made_here: Final[weakref.WeakSet[Sessions]] = weakref.WeakSet()
-_inherited: Final[list[object]] = []  # kept, since a connection that is thrown away may still say goodbye
-
-
-def _begin_anew() -> None:
-    for sessions in list(_made_here):
-        sessions.begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

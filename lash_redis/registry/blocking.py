@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 
+from lash_redis.core.forks import PerProcess
 from lash_redis.registry.calls import leases, reads, registration, requests, terminal_facts
 from lash_redis.registry.operations import blocking_operation
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.connections import BlockingConnections, finished
-from lash_redis.registry.transport.forks import PerProcess
 from lash_redis.registry.transport.sending import Sender
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
-from lash_redis.registry.transport.forks import close_in_children
+from lash_redis.core.forks import let_go_in_children
 from lash_redis.registry.transport.silence import Owing, unsent_bytes
 
 _LOOKS: Final = 5  # how often within the time-out we look whether bytes have moved
@@ -32,7 +32,7 @@ class AsyncPatience(Owing):
 
     async def _connect(self) -> None:
         await super()._connect()  # type: ignore[misc]
-        close_in_children(self)
+        let_go_in_children(self, AsyncPatience.close_in_child)
         reader = self._reader
         feed = reader.feed_data
 
@@ -43,7 +43,7 @@ class AsyncPatience(Owing):
         reader.feed_data = feed_data
 
     def close_in_child(self) -> object:
-        """Close the copy that a forked child has.
+        """Close the copy that a forked child has, and send nothing: the parent's connection goes on.
 
         Its transport is kept and never used: what asyncio does to close one would also end the parent's interest in it,
         since parent and child share what the event loop waits on.

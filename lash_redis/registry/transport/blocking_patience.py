@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from lash_redis.registry.transport.forks import close_in_children
+from lash_redis.core.forks import let_go_in_children
 from lash_redis.registry.transport.silence import Owing, unsent_bytes
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ class BlockingPatience(Owing):
             raise
 
     def _connect(self) -> Any:
-        close_in_children(self)
+        let_go_in_children(self, BlockingPatience.close_in_child)
         return _PatientSocket(super()._connect())  # type: ignore[misc]
 
     def close_in_child(self) -> None:
-        """Close the copy that a forked child has."""
+        """Close the copy that a forked child has, and send nothing: the parent's connection goes on."""
         sock, self._sock = self._sock, None
         if sock is not None:
             sock.close()

@@ -10,6 +10,7 @@ import msgspec
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, ScriptError
 from lash_redis.core.events import RegistryBadAnswer
+from lash_redis.core.forks import PerProcess
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace, Operation, Steps
@@ -18,7 +19,6 @@ from lash_redis.registry.calls.proving import Proof
 from lash_redis.registry.scripts import load_all
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.connections import Connections
-from lash_redis.registry.transport.forks import PerProcess
 from lash_redis.registry.transport.server import ServerInfo
 from lash_redis.registry.transport.transport import Transport
 
