@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run_pool(settings: PoolSettings, *, can_report: bool) -> int:
-    from lash_redis.pool.streams import background_stderr, exit_within
+    from lash_redis.pool.leaving import exit_within
+    from lash_redis.pool.streams import background_stderr
     from lash_redis.pool.supervisor import Supervisor
 
     supervisor = Supervisor(settings, lambda line: background_stderr().write(f"{line}\n"))

@@ -210,13 +210,14 @@ def _run(end: socket.socket, children: ForkedChildren) -> int:
 
     async def work() -> None:
         nonlocal code
-        code = await Child(start, lash, end, children).run()
-        exit_within(_EXIT_WITHIN_S, code)
+        try:
+            code = await Child(start, lash, end, children).run()
+        finally:
+            exit_within(_EXIT_WITHIN_S, code)  # before user code gets another turn: it may block the event loop
         with suppress(LashError):
             await lash.aclose()
 
     def ended(error: BaseException | None) -> None:
-        exit_within(_EXIT_WITHIN_S, code)
         if error is not None:
             traceback.print_exception(error)
 

@@ -1,4 +1,4 @@
-"""The end of a worker process, which no thread, no stream and no limit may hold up."""
+"""The end of an OS process of a pool, which no thread, no stream and no limit may hold up."""
 
 from __future__ import annotations
 

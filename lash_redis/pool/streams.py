@@ -16,6 +16,7 @@ import traceback
 from collections import deque
 from functools import cache
 
+from lash_redis.core.forks import PerProcess
 from lash_redis.core.timing import boottime_ms
 
 STDOUT, STDERR = 1, 2
@@ -37,16 +38,7 @@ class BackgroundWriter(io.TextIOBase):
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._begin()
-
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._changed = threading.Condition()
-        self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0  # of what is being written too
-        self._dropped = 0  # since the last write that succeeded
-        self._all_written = True
-        self._thread: threading.Thread | None = None
+        self._queue = PerProcess(lambda: _Queue(fd))
 
     def fileno(self) -> int:
         """Return the file descriptor."""
@@ -59,31 +51,45 @@ class BackgroundWriter(io.TextIOBase):
     def write(self, text: str) -> int:
         """Queue text; drop it if too much waits already."""
         if text:
-            if self._pid != os.getpid():
-                self._begin()
-            self._queue(text.encode(errors="backslashreplace"))
+            self._queue.get().put(text.encode(errors="backslashreplace"))
         return len(text)
 
     @property
     def waiting_bytes(self) -> int:
         """How much is neither written nor dropped yet."""
-        return self._waiting_bytes
+        return self._queue.get().waiting_bytes
 
     def finish(self, within_s: float) -> bool:
         """Wait until nothing is queued any more, and return whether all that was ever queued here has been written."""
+        return self._queue.get().finish(within_s)
+
+
+class _Queue:
+    """What one OS process has yet to write to a file descriptor, and the thread that writes it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._changed = threading.Condition()
+        self._waiting: deque[bytes] = deque()
+        self.waiting_bytes = 0  # of what is being written too
+        self._dropped = 0  # since the last write that succeeded
+        self._all_written = True
+        self._thread: threading.Thread | None = None
+
+    def finish(self, within_s: float) -> bool:
         until_ms = boottime_ms() + within_s * 1000
         with self._changed:
-            while self._waiting_bytes and (left_ms := until_ms - boottime_ms()) > 0:
+            while self.waiting_bytes and (left_ms := until_ms - boottime_ms()) > 0:
                 self._changed.wait(left_ms / 1000)
-            return self._all_written and not self._waiting_bytes
+            return self._all_written and not self.waiting_bytes
 
-    def _queue(self, data: bytes) -> None:
+    def put(self, data: bytes) -> None:
         with self._changed:
-            if self._waiting_bytes and self._waiting_bytes + len(data) > _MAX_WAITING_BYTES:
+            if self.waiting_bytes and self.waiting_bytes + len(data) > _MAX_WAITING_BYTES:
                 self._drop(1)
                 return
             self._waiting.append(data)
-            self._waiting_bytes += len(data)
+            self.waiting_bytes += len(data)
             self._changed.notify_all()
             if self._thread is None:
                 self._start_thread()
@@ -95,7 +101,7 @@ class BackgroundWriter(io.TextIOBase):
         except RuntimeError:  # the system gives no thread now; the next write tries again
             self._drop(len(self._waiting))
             self._waiting.clear()
-            self._waiting_bytes = 0
+            self.waiting_bytes = 0
         else:
             self._thread = thread
 
@@ -114,7 +120,7 @@ class BackgroundWriter(io.TextIOBase):
                 data = f"lash-redis: {told} lines before this one could not be written here\n".encode() + data
             is_written = _write_all(self._fd, data)
             with self._changed:
-                self._waiting_bytes -= size
+                self.waiting_bytes -= size
                 if is_written:
                     self._dropped -= told
                 else:
@@ -177,14 +183,3 @@ def stacks_of_threads() -> str:
         f"Thread {number}, the last call is the last line:\n{''.join(traceback.format_stack(frame))}\n"
         for number, frame in sys._current_frames().items()  # noqa: SLF001 - the documented way to them
     )
-
-
-def exit_within(seconds: float, code: int) -> None:
-    """Exit with ``code`` after this time even if a thread that does not end keeps the interpreter running."""
-
-    def leave() -> None:
-        os._exit(code)
-
-    timer = threading.Timer(seconds, leave)
-    timer.daemon = True
-    timer.start()

@@ -89,3 +89,19 @@ def test_a_forked_child_writes_by_itself(pipe: tuple[int, int]) -> None:
 
     assert os.waitpid(child, 0)[1] == 0
     assert read_until(reader, b"child\n") == b"parent\nchild\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_wait_for_what_its_parent_has_yet_to_write(pipe: tuple[int, int]) -> None:
+    """At its end it has nothing to write, and the thread that writes for its parent is not in it."""
+    reader, writer = pipe
+    stream = BackgroundWriter(writer)
+    stream.write("x" * 1_000_000 + "\n")
+    assert stream.waiting_bytes
+
+    child = os.fork()
+    if not child:
+        os._exit(0 if not stream.waiting_bytes and stream.finish(0) else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    read_until(reader, b"\n")
