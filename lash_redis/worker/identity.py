@@ -7,13 +7,13 @@ minted by the OS process that acts under it. A fork copies everything, and the c
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import weakref
 from collections import deque
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any
 
 from lash_redis.core.errors import ForkedCopy, SettingsError
+from lash_redis.core.forks import let_go_in_children
 from lash_redis.core.liveness import LeaseOwner, LocalProcess, node_name, own_liveness
 from lash_redis.core.timing import new_incarnation_id
 
@@ -75,27 +75,18 @@ class _NoCalls(deque[Any]):
         """Take nothing."""
 
 
-_event_loops: Final[weakref.WeakSet[asyncio.AbstractEventLoop]] = weakref.WeakSet()
-
-
 def runs_on(event_loop: asyncio.AbstractEventLoop) -> None:
     """Note that a worker runs on this event loop, which no forked copy may then run."""
-    _event_loops.add(event_loop)
+    let_go_in_children(event_loop, _leave)
 
 
-def _leave_event_loops() -> None:
-    """Close what the inherited event loops wait with: a copy that ran one would read its parent's replies.
+def _leave(event_loop: asyncio.AbstractEventLoop) -> None:
+    """Close what an inherited event loop waits with: a copy that ran it would read its parent's replies.
 
     The descriptor is closed in this OS process alone. A loop that goes on here ends with an error, and makes no call
     that waited in it.
     """
-    for event_loop in list(_event_loops):
-        with contextlib.suppress(Exception):
-            event_loop._ready = _NoCalls()  # type: ignore[attr-defined]  # noqa: SLF001 - as below
-        with contextlib.suppress(Exception):
-            event_loop._selector.close()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does only this
-    _event_loops.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_event_loops)
+    with suppress(Exception):
+        event_loop._ready = _NoCalls()  # type: ignore[attr-defined]  # noqa: SLF001 - as below
+    with suppress(Exception):
+        event_loop._selector.close()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does only this
