@@ -13,11 +13,14 @@ from typing import TypeVar
 import msgspec
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.events import WorkerUnavailable
+from lash_redis.core.events import PoolReaped, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep, within
+from lash_redis.pool import messages
+from lash_redis.pool.connection import PoolConnection
+from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.watch import described, tell_of_failure
 from lash_redis.recovery.leftovers import Leftovers
 from lash_redis.recovery.sweep import Sweep
@@ -31,19 +34,76 @@ T = TypeVar("T")
 _LAST_CLAIM = 2**53 - 1
 
 
+class Ended(msgspec.Struct, frozen=True):
+    """A worker process that the supervisor saw end.
+
+    Attributes:
+        slot: its name in the pool.
+        pid: its pid.
+        status: exit status or signal, in words.
+        owner: under which it acted, None if it never might claim.
+        report: of its own drain, None if it made none.
+        kill_reason: why the supervisor killed it, empty unless it did.
+    """
+
+    slot: str
+    pid: int
+    status: str
+    owner: LeaseOwner | None
+    report: messages.Report | None
+    kill_reason: str
+
+
 class Deaths:
     """Writes about the dead worker processes of one pool.
 
     Args:
-        registry: of the pool.
+        connection: of the pool, open once a worker process may claim.
         supervisor: the owner that saw them end.
         settings: of the worker processes.
+        drain: of the pool.
     """
 
-    def __init__(self, registry: ProcessRegistry, supervisor: LeaseOwner, settings: WorkerSettings) -> None:
-        self._registry = registry
+    def __init__(
+        self, connection: PoolConnection, supervisor: LeaseOwner, settings: WorkerSettings, drain: PoolDrain
+    ) -> None:
+        self._connection = connection
         self._supervisor = supervisor
         self._settings = settings
+        self._drain = drain
+
+    @property
+    def _registry(self) -> ProcessRegistry:
+        return self._connection.registry
+
+    async def drain_report(self, ended: Ended) -> DrainReport:
+        """Return what its drain did, after finishing the drain in its name if the supervisor cut it short.
+
+        Call it before the OS process is reaped.
+        """
+        own, still_running, is_unfinished = DrainReport(), list[str](), self._drain.has_begun
+        if ended.report is not None:
+            still_running = ended.report.still_running
+            own, is_unfinished = without_deferred(ended.report.report, set(still_running)), bool(still_running)
+        if ended.owner is None or not ended.kill_reason or not is_unfinished:
+            return own
+        why = f"{ended.status} after the drain: {ended.kill_reason}"
+        return merged(own, await self.finish_drain(ended.owner, still_running, why, self._drain.finish_ms))
+
+    async def settle(self, ended: Ended) -> DrainReport:
+        """Record its death and settle all that it held; report what may be left. Call it once it is reaped."""
+        if ended.owner is None:
+            return DrainReport()
+        try:
+            settled = await self._drain.in_time(self.record_and_settle(ended.owner, ended.status))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the slot goes on, and so do its neighbours
+            tell_of_failure("record_death", error)
+            if ended.report is not None and not ended.report.still_running:
+                return DrainReport()  # it left nothing that its death would settle
+            reason = f"the death of {ended.owner.owner_id} could not be recorded: {described(error)}"
+            return DrainReport(deferred=[Deferred("*", reason)])
+        emit(PoolReaped(slot=ended.slot, pid=ended.pid, status=ended.status, settled=settled))
+        return DrainReport()
 
     async def finish_drain(self, owner: LeaseOwner, known: Collection[str], why: str, budget_ms: int) -> DrainReport:
         """Settle or release what an owner left, as its own drain would have done.

@@ -12,19 +12,19 @@ from typing import Any, Protocol
 import msgspec
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.events import PoolDied, PoolFault, PoolReaped, PoolSpawned, WorkerUnavailable
+from lash_redis.core.events import PoolDied, PoolFault, PoolSpawned, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Deferred, DrainReport
+from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, new_incarnation_id, sleep
 from lash_redis.pool import messages
 from lash_redis.pool.connection import PoolConnection
-from lash_redis.pool.deaths import Deaths, merged, without_deferred
+from lash_redis.pool.deaths import Deaths, Ended, merged
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.osprocess import Spawn
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.settings import PoolSettings
-from lash_redis.pool.watch import described, tell_of_failure
+from lash_redis.pool.watch import described
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.lease_keeper import Renewal
@@ -202,14 +202,18 @@ class Life:
         self._process.kill_group()
         self._pipe.read_rest()
         self._pipe.close()
-        report = await self._drain_report(status)
+        pool = self._pool
+        deaths = Deaths(pool.connection, pool.supervisor, pool.settings.worker, pool.drain)
+        ended = Ended(self._slot, self.pid, status, self._owner, self._report, self._kill_reason)
+        report = await deaths.drain_report(ended)
         self._process.reap()
         lived_ms = None if self._ready_at_ms is None else boottime_ms() - self._ready_at_ms
         end = LifeEnd(status, lived_ms, report, self._is_fault(status), self._fatal)
         if end.is_fault:
             why = self._fatal.text if self._fatal is not None else self._kill_reason
             emit(PoolDied(slot=self._slot, pid=self.pid, status=f"{status}: {why}" if why else status))
-        return await self._record_and_settle(end)
+        left = await deaths.settle(ended)
+        return msgspec.structs.replace(end, report=merged(end.report, left))
 
     def _is_fault(self, status: str) -> bool:
         if self._report is not None:
@@ -217,35 +221,6 @@ class Life:
         if self._pool.drain.has_begun:
             return self._owner is not None and not self._kill_reason
         return True
-
-    async def _drain_report(self, status: str) -> DrainReport:
-        """Return what its drain did, after finishing the drain in its name if the supervisor cut it short."""
-        own, still_running, is_unfinished = DrainReport(), list[str](), self._pool.drain.has_begun
-        if self._report is not None:
-            still_running = self._report.still_running
-            own, is_unfinished = without_deferred(self._report.report, set(still_running)), bool(still_running)
-        if self._owner is None or not self._kill_reason or not is_unfinished:
-            return own
-        why, budget_ms = f"{status} after the drain: {self._kill_reason}", self._pool.drain.finish_ms
-        return merged(own, await self._deaths().finish_drain(self._owner, still_running, why, budget_ms))
-
-    async def _record_and_settle(self, end: LifeEnd) -> LifeEnd:
-        if self._owner is None:
-            return end
-        try:
-            settling = self._deaths().record_and_settle(self._owner, end.status)
-            settled = await self._pool.drain.in_time(settling)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the slot goes on, and so do its neighbours
-            tell_of_failure("record_death", error)
-            if self._report is not None and not self._report.still_running:
-                return end  # it left nothing that its death would settle
-            left = Deferred("*", f"the death of {self._owner.owner_id} could not be recorded: {described(error)}")
-            return msgspec.structs.replace(end, report=merged(end.report, DrainReport(deferred=[left])))
-        emit(PoolReaped(slot=self._slot, pid=self.pid, status=end.status, settled=settled))
-        return end
-
-    def _deaths(self) -> Deaths:
-        return Deaths(self._pool.connection.registry, self._pool.supervisor, self._pool.settings.worker)
 
     def _kill_after(self, seconds: float, why: str) -> None:
         if self._killing is not None:
