@@ -50,13 +50,20 @@ class RegistryUnavailable(LashError):
         operation: the transition that was asked for.
         maybe_applied: True if it may have happened all the same (the reply was lost). Every
             transition may be sent again, and then answers as the first time (rule 8.4).
+        reads: nothing was to happen.
     """
 
-    def __init__(self, operation: str, reason: str, *, maybe_applied: bool) -> None:
+    def __init__(self, operation: str, reason: str, *, maybe_applied: bool, reads: bool = False) -> None:
         self.operation = operation
         self.maybe_applied = maybe_applied
-        state = "it may have been applied" if maybe_applied else "it was not applied"
-        super().__init__(f"{operation}: the registry is unavailable ({reason}); {state}")
+        self.reads = reads
+        super().__init__(f"{operation}: the registry is unavailable ({reason})")
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        if self.reads:
+            return said
+        return f"{said}; {'it may have been applied' if self.maybe_applied else 'it was not applied'}"
 
 
 class ScriptError(LashError):

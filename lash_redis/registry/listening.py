@@ -18,8 +18,6 @@ from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls.call import Namespace
 from lash_redis.registry.keys import channel
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.errors import reply_of
-from lash_redis.registry.transport.replies import Meaning
 from lash_redis.registry.transport.transport import Transport
 
 OnMessage = Callable[[int, str], None]
@@ -86,9 +84,9 @@ class _Failures:
             SettingsError: the server refuses, and this is the first subscription.
         """
         self._was_confirmed = self._was_confirmed or (ended is not None and ended.is_confirmed)
-        ours = transport.translated("subscribe", error, generation)
-        if not self._was_confirmed and reply_of(error).meaning is Meaning.REFUSED:
-            raise SettingsError(str(ours)) from error
+        ours = transport.translated("subscribe", error, generation, opening=not self._was_confirmed, reads=True)
+        if isinstance(ours, SettingsError):
+            raise ours from error
 
     def pause_s(self, ended: _Subscription | None) -> float:
         """Count one more, or the first if the subscription that ended was confirmed; return how long to wait, s."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.errors import RegistryUnavailable, SettingsError
+from lash_redis.core.events import RegistryBadAnswer
 from lash_redis.core.model import Success
+from lash_redis.core.subscribers import subscribed
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls import proving
 from lash_redis.registry.registry import ProcessRegistry
@@ -55,6 +59,16 @@ async def poor(server: Server, raw: Any) -> AsyncIterator[Poor]:
         await each.aclose()
 
 
+def pasted(user: str) -> list[str]:
+    """Return the words that a shell makes of the line for a user in the docs."""
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
+    line = re.search(rf"^ *redis-cli ACL SETUSER {user} (.*\\\n)*.*$", page, re.MULTILINE)
+    assert line is not None
+    words = shlex.shlex(line[0].replace("\\\n", " "), posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    return list(words)
+
+
 def test_what_is_proven_is_what_the_scripts_call() -> None:
     """Every command of the Lua, and those by which scripts are sent and messages received."""
     folder = files("lash_redis.registry") / "lua"
@@ -76,26 +90,32 @@ async def test_the_line_of_the_docs_is_enough(poor: Poor, raw: Any) -> None:
     await mine.prune(0)
 
     assert (await mine.check_server()).durability
-    page = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
-    assert " ".join(proving.acl_line("lash", "lash").split()) in " ".join(page.replace("\\\n", " ").split())
+    assert pasted("lash") == ["redis-cli", *proving.acl_line("lash", "lash").split()]
 
 
 @pytest.mark.parametrize(
     ("rights", "named"),
     [
-        ([*LINE, "resetchannels"], [r"the channels \{lash:rights:0\}:to:"]),
+        (
+            [*LINE, "resetchannels"],
+            [r"^the ACL user 'poor' lacks: the channels \{lash:rights:\*\. This allows it: ACL"],
+        ),
         ([*LINE, "resetkeys"], ["NOPERM|reading the keys", r"~\{lash:rights:\*"]),
-        ([*LINE, "resetkeys", "~{lash:another:*"], [r"reading the keys \{lash:rights:0\}:hdr", "writing the keys"]),
-        ([*LINE, "resetkeys", "%R~{lash:rights:*"], [r"user 'poor' writing the keys \{lash:rights:0\}:hdr"]),
+        (
+            [*LINE, "resetkeys", "~{lash:another:*"],
+            [r"reading the keys \{lash:rights:\*, writing the keys \{lash:rights:\*\. "],
+        ),
+        ([*LINE, "resetkeys", "%R~{lash:rights:*"], [r"'poor' lacks: writing the keys \{lash:rights:\*\. "]),
         ([*LINE, "resetkeys", "~{lash:rights:*}:hdr"], [r"reading the keys \{lash:rights:0\}:p:x"]),
-        ([*LINE, "-zadd"], ["the commands ZADD;"]),
-        ([*LINE, "-time", "-hincrby", "-publish"], ["the commands HINCRBY, PUBLISH, TIME;"]),
+        ([*LINE, "-zadd"], [r"the commands ZADD\. "]),
+        ([*LINE, "-time", "-hincrby", "-publish"], [r"the commands HINCRBY, PUBLISH, TIME\. "]),
         ([*LINE, "-publish", "resetchannels"], ["the channels", "ACL SETUSER"]),
-        ([*LINE, "-subscribe"], ["the commands SUBSCRIBE;"]),
-        ([*LINE, "-evalsha"], ["the commands EVALSHA;"]),
+        ([*LINE, "-subscribe"], [r"the commands SUBSCRIBE\. "]),
+        ([*LINE, "-evalsha"], [r"the commands EVALSHA\. "]),
         ([*LINE, "-eval"], ["'eval'", "ACL SETUSER poor"]),
-        ([*LINE, "-info"], ["'info'"]),
-        (["allkeys", "allchannels", "+@all", "-@dangerous", "-@scripting"], ["NOPERM"]),
+        ([*LINE, "-info"], ["'info'", "This allows it: ACL SETUSER poor"]),
+        (["+info"], ["'eval'", "This allows it: ACL SETUSER poor"]),
+        (["allkeys", "allchannels", "+@all", "-@dangerous", "-@scripting"], ["NOPERM", "This allows it"]),
     ],
 )
 @pytest.mark.parametrize("adopts", [False, True])
@@ -147,9 +167,7 @@ async def test_who_reads_needs_the_rights_to_read(poor: Poor, raw: Any) -> None:
     with pytest.raises(SettingsError, match=r"writing the keys .*the channels .*ACL SETUSER poor ~"):
         await mine.request_cancel("p", cancel())
     assert await keyspace(raw, NAME) == before
-    page = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
-    shown = proving.acl_line("look", "lash", to_read=True)
-    assert " ".join(shown.split()) in " ".join(page.replace("\\\n", " ").split())
+    assert pasted("look") == ["redis-cli", *proving.acl_line("look", "lash", to_read=True).split()]
 
 
 async def test_who_reads_and_may_not_is_told_what_is_missing(poor: Poor) -> None:
@@ -157,9 +175,49 @@ async def test_who_reads_and_may_not_is_told_what_is_missing(poor: Poor) -> None
     line = proving.acl_line("poor", NAME, to_read=True).split()[3:]
 
     with pytest.raises(
-        SettingsError, match=r"the commands HMGET; this does: ACL SETUSER poor ~\{lash:rights:\* \+eval"
+        SettingsError, match=r"the commands HMGET\. This allows it: ACL SETUSER poor ~\{lash:rights:\* \+eval"
     ):
         await (await poor(*line, "-hmget")).open(to_read=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "command"), [("db=5", "select"), ("client_name=shop", "client|setname"), ("db=0", None)]
+)
+async def test_what_a_url_makes_connections_send_is_in_the_line(
+    options: str, command: str | None, server: Server, poor: Poor, raw: Any
+) -> None:
+    """Another database and a name are commands that a user must be allowed; with the line it works."""
+    await poor(*LINE)
+    url = server.url.replace("unix://", "unix://poor:secret@")
+    mine = ProcessRegistry(f"{url}?{options}", NAME)
+    if command is not None:
+        with pytest.raises(SettingsError, match=f"NOPERM.*{re.escape(command)}.*This allows it: ACL") as refusal:
+            await mine.open()
+        assert str(refusal.value).split()[-1] == f"+{command}"
+        await raw.execute_command(*str(refusal.value).partition("This allows it: ")[2].split())
+    await mine.open()
+    await mine.aclose()
+
+
+@pytest.mark.parametrize("taken", ["-hset", "-time", "-evalsha", "resetchannels", "resetkeys"])
+async def test_a_right_that_is_taken_away_is_told_with_the_line_that_allows_it(
+    taken: str, poor: Poor, raw: Any
+) -> None:
+    """Whatever words the server has for it; the same call succeeds once the right is back."""
+    mine = await poor(*LINE)
+    await mine.register(work("p"))
+    await begun(mine, "p", ADA)
+    await raw.execute_command("ACL", "SETUSER", "poor", taken)
+    told: list[RegistryBadAnswer] = []
+    with subscribed(lambda event: told.append(event) if isinstance(event, RegistryBadAnswer) else None):
+        for call in (mine.request_cancel("p", cancel()), mine.register(work("q"))):
+            with suppress(RegistryUnavailable):  # without its channel a call has its effect, and nobody is woken
+                await call
+
+    assert told
+    assert all("the server's ACL does not allow" in each.meaning for each in told)
+    await raw.execute_command(*told[0].meaning.partition("This allows it: ")[2].split())
+    assert (await mine.register(work("q"))).id == "q"
 
 
 async def test_code_without_an_event_loop_proves_it_too(poor: Poor) -> None:

@@ -82,6 +82,7 @@ def test_a_server_that_does_not_answer_is_one_line(capsys: pytest.CaptureFixture
     assert said.startswith("lash-redis: ")
     assert said.count("\n") == 1
     assert "127.0.0.1:1" in said
+    assert "applied" not in said
 
 
 @pytest.mark.parametrize("by_variable", [False, True])

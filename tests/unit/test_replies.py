@@ -39,12 +39,28 @@ EXPECTED = [
     ("ERR DB index is out of range", REFUSED, False, True),
     ("ERR unknown command 'EVALSHA', with args beginning with: ", REFUSED, True, True),
     ("NOPERM User ada has no permissions to access a channel used in the script", REFUSED, True, False),
+    (
+        "ERR The user executing the script can't run this command or subcommand script: 8443, on @user_script:205.",
+        REFUSED, True, False,
+    ),
+    (
+        "ERR ACL failure in script: User ada has no permissions to run the 'hset' command script: on @user_script:205.",
+        REFUSED, True, False,
+    ),
+    (
+        "ERR The user executing the script can't publish to the channel mentioned in the command script: 8443",
+        REFUSED, True, False,
+    ),
+    (
+        "ERR The user executing the script can't access at least one of the keys mentioned in the command arguments",
+        REFUSED, True, False,
+    ),
     ("ERR upstream failure", UNKNOWN, True, True),
     ("ERR Error running script (call to f_1): @user_script:1: READONLY", UNKNOWN, True, True),
     ("BUSYGROUP Consumer Group name already exists", UNKNOWN, True, True),
     ("WRONGTYPE Operation against a key holding the wrong kind of value", UNKNOWN, True, True),
     ("", UNKNOWN, True, True),
-]
+]  # fmt: skip
 
 
 def error_of(reply: str) -> Exception:
@@ -63,7 +79,7 @@ def test_a_reply_means_what_its_line_says(reply: str, meaning: Meaning, maybe_ap
 def test_every_line_of_the_table_is_met() -> None:
     """By a reply above, which no line before it takes."""
     assert [meaning_of(reply) for reply, *_ in EXPECTED[: len(TABLE)]] == list(TABLE)
-    assert all(meaning_of(reply) is NOT_UNDERSTOOD for reply, *_ in EXPECTED[len(TABLE) :])
+    assert all(meaning_of(reply) is NOT_UNDERSTOOD for reply, meaning, *_ in EXPECTED if meaning is UNKNOWN)
 
 
 def test_the_kinds_of_fault_name_every_meaning() -> None:
@@ -111,6 +127,17 @@ def test_what_was_never_sent_was_not_applied() -> None:
         ours = translated("claim", error, opening=False)
         assert isinstance(ours, RegistryUnavailable)
         assert not ours.maybe_applied
+
+
+def test_of_a_read_it_is_not_said_whether_it_was_applied() -> None:
+    """Nothing was to be applied. Of a write it is said, also what is known only once it was tried again."""
+    lost = exceptions.ConnectionError("cut")
+    assert str(translated("get", lost, opening=False, reads=True)) == "get: the registry is unavailable (cut)"
+
+    error = RegistryUnavailable("start", "cut", maybe_applied=False)
+    assert str(error).endswith("; it was not applied")
+    error.maybe_applied = True
+    assert str(error).endswith("; it may have been applied")
 
 
 def test_an_error_of_redis_py_that_is_no_reply_is_not_understood() -> None:

@@ -71,7 +71,6 @@ class Proof:
 
     def __init__(self, namespace: Namespace, partitions: Sequence[int], *, to_read: bool = False) -> None:
         self._name = namespace.name
-        self._to_read = to_read
         self._writes = {} if to_read else WRITES
         self._with_list = ("EVALSHA", "EVAL") if to_read else WITH_KEYS
         self._first = namespace.header_key(partitions[0])
@@ -126,30 +125,45 @@ class Proof:
         return bool((lines & set(self.lines)) - no)
 
     def refusal(self, user: str, missing: Missing) -> str:
-        """Return what is said to somebody whose user lacks something: all of it, and what would allow it."""
+        """Return what is said to somebody whose user lacks something: all of it."""
         parts = [
-            f"{what} {_some(names)}"
-            for what, names in (
-                ("the commands", missing.commands),
-                ("reading the keys", missing.unreadable),
-                ("writing the keys", missing.unwritable),
-                ("the channels", missing.channels),
+            f"{what} {self._shown(names, whole)}"
+            for what, names, whole in (
+                ("the commands", missing.commands, []),
+                ("reading the keys", missing.unreadable, self._keys),
+                ("writing the keys", missing.unwritable, self._keys),
+                ("the channels", missing.channels, self._channels),
             )
             if names
         ]
-        return f"the server's ACL does not allow the user {user!r} {', '.join(parts)}; {self.remedy(user)}"
+        return f"the ACL user {user!r} lacks: {', '.join(parts)}"
 
-    def remedy(self, user: str) -> str:
-        """Return the line that allows a user all of it."""
-        return f"this does: {acl_line(user, self._name, to_read=self._to_read)}"
+    def _shown(self, names: Sequence[str], whole: Sequence[str]) -> str:
+        """Return some names, or if nothing else was asked about the pattern that stands for all of them."""
+        if names == whole:
+            return _pattern(self._name)
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        return ", ".join(names[:8]) + more
 
 
-def acl_line(user: str, namespace: str, *, to_read: bool = False) -> str:
-    """Return the command that allows a user what one namespace needs, and no more; ``to_read``: to look at it."""
+def remedy(user: str, namespace: str, *, to_read: bool = False, also: Sequence[str] = ()) -> str:
+    """Return the sentence with the line that allows a user all that is needed."""
+    return f"This allows it: {acl_line(user, namespace, to_read=to_read, also=also)}"
+
+
+def acl_line(user: str, namespace: str, *, to_read: bool = False, also: Sequence[str] = ()) -> str:
+    """Return the command that allows a user what one namespace needs, and no more.
+
+    Args:
+        user: the name.
+        namespace: the name.
+        to_read: only to look at it.
+        also: what the user's connections send besides, which depends on how they are made.
+    """
     needed = sorted([*READS, *WITHOUT_KEY, "EVALSHA", "EVAL"]) if to_read else COMMANDS
-    commands = " ".join(f"+{command.lower()}" for command in needed)
-    names = f"~{{lash:{namespace}:*" + ("" if to_read else f" &{{lash:{namespace}:*")  # EVAL needs more than %R~
-    return f"ACL SETUSER {user} {names} {commands} +config|get"
+    names = f"~{_pattern(namespace)}" + ("" if to_read else f" &{_pattern(namespace)}")  # EVAL needs more than %R~
+    commands = [*(command.lower() for command in needed), "config|get", *also]
+    return f"ACL SETUSER {user} {names} {' '.join(f'+{command}' for command in commands)}"
 
 
 # Some commands of either kind: one that is allowed with a key tells that the key is.
@@ -169,6 +183,6 @@ def _line(*words: str) -> str:
     return " ".join(words)
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more
+def _pattern(namespace: str) -> str:
+    """Return what all keys and channels of a namespace begin with, as an ACL names them."""
+    return f"{{lash:{namespace}:*"

@@ -6,6 +6,7 @@ time and hide lost replies (rule 8.11); ``sending`` decides what is sent again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from lash_redis.core.errors import SettingsError
@@ -76,11 +77,23 @@ class Address:
     @property
     def user(self) -> str:
         """The name under which the server knows us."""
+        return str(self._given().get("username") or "default")
+
+    @property
+    def commands(self) -> list[str]:
+        """What each connection sends when it opens and every user must be allowed, as an ACL names it."""
+        given = self._given()
+        sent = {"select": given.get("db"), "client|setname": given.get("client_name")}
+        return [command for command, wanted in sent.items() if wanted]
+
+    def _given(self) -> Mapping[str, Any]:
+        """Return the parameters of connections, as redis-py calls them."""
         if self.url is None:
-            return str(self._parameters.get("username") or "default")
+            return self._parameters
         from redis.connection import parse_url
 
-        return str(parse_url(self.url).get("username") or "default")  # type: ignore[no-untyped-call]
+        parameters: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
+        return parameters
 
     def leave(self, generation: int) -> None:
         """Use none of the connections any more that were opened in ``generation`` or before."""

@@ -37,7 +37,7 @@ def unwrapped(error: Exception) -> Exception:
     return cause if isinstance(cause, Exception) and getattr(cause, "status_code", None) else error
 
 
-def translated(operation: str, error: Exception, *, opening: bool) -> LashError:
+def translated(operation: str, error: Exception, *, opening: bool, reads: bool = False, remedy: str = "") -> LashError:
     """Return the error that stands for one of redis-py's, raised while ``operation`` was sent.
 
     Args:
@@ -45,9 +45,11 @@ def translated(operation: str, error: Exception, *, opening: bool) -> LashError:
         error: what redis-py raised.
         opening: the namespace is being opened: what the server refuses is a setting then. Later it may have been
             changed for a moment only, and what runs must not end by it.
+        reads: nothing was to be applied.
+        remedy: a sentence about what to do, if there is one.
     """
     reply, text = reply_of(error), text_of(unwrapped(error)) or type(error).__name__
     if opening and reply.meaning is Meaning.REFUSED:
-        return SettingsError(f"{operation}: {reply.text} ({text})")
+        return SettingsError(f"{operation}: {reply.text} ({text})" + (f". {remedy}" if remedy else ""))
     maybe_applied = reply.maybe_applied and not getattr(error, "never_sent", False)
-    return RegistryUnavailable(operation, text, maybe_applied=maybe_applied)
+    return RegistryUnavailable(operation, text, maybe_applied=maybe_applied, reads=reads)

@@ -28,6 +28,7 @@ class Reply(msgspec.Struct, frozen=True):
         maybe_applied: whether something may have been applied all the same.
         drops: the server may not be what it was: connections are opened anew, and its name is resolved again.
         text: what is the matter, for people.
+        is_of_rights: the user lacks a right, so that a line for the server's ACL cures it.
     """
 
     begins: str
@@ -35,14 +36,20 @@ class Reply(msgspec.Struct, frozen=True):
     maybe_applied: bool
     drops: bool
     text: str
+    is_of_rights: bool = False
 
 
 def _not_now(begins: str, text: str, *, drops: bool = False) -> Reply:
     return Reply(begins, Meaning.NOT_NOW, maybe_applied=False, drops=drops, text=text)
 
 
-def _refused(begins: str, text: str, *, maybe_applied: bool = False, drops: bool = True) -> Reply:
-    return Reply(begins, Meaning.REFUSED, maybe_applied, drops, text)
+def _refused(begins: str, text: str, *, maybe_applied: bool = False) -> Reply:
+    return Reply(begins, Meaning.REFUSED, maybe_applied, drops=True, text=text)
+
+
+def _no_right(begins: str) -> Reply:
+    text = "the server's ACL does not allow the user this"
+    return Reply(begins, Meaning.REFUSED, maybe_applied=True, drops=False, text=text, is_of_rights=True)
 
 
 _CLUSTER: Final = "this is a Redis Cluster, which is not supported yet: name one server that holds all data"
@@ -72,8 +79,10 @@ TABLE: Final = (
     _refused("NOPROTO", "the server does not speak version 3 of the protocol"),
     _refused("ERR DB index", "the server has no database of this number"),
     _refused("ERR unknown command", "the server, or what stands before it, lacks a command", maybe_applied=True),
-    # A script meets it in its middle too: then what it wrote before stands.
-    _refused("NOPERM", "the server's ACL does not allow the user this", maybe_applied=True, drops=False),
+    # A script meets these in its middle too: then what it wrote before stands.
+    _no_right("NOPERM"),
+    _no_right("ERR The user executing the script"),  # Redis 7.0, of what the script calls
+    _no_right("ERR ACL failure in script:"),  # Redis 7.2, Valkey
 )  # fmt: skip
 NOT_UNDERSTOOD: Final = Reply(
     "", Meaning.NOT_UNDERSTOOD, maybe_applied=True, drops=True, text="nobody knows this reply"

@@ -49,7 +49,7 @@ class Sender:
 
     def __init__(self, target: Target, connections: Connections) -> None:
         self.target = target
-        self.transport = Transport(connections)
+        self.transport = Transport(connections, target.namespace.name)
         self.server: ServerInfo | None = None
         self._connections = connections
         self._opening = PerProcess(connections.lock)
@@ -86,6 +86,7 @@ class Sender:
             return self.server
         async with self._opening.get():
             if self.server is None or not self.is_open:
+                self.transport.to_read = to_read
                 self.server = await self._repeated(self.check_server, ATTEMPTS)
                 await self._prove(to_read=to_read)
                 await self.send(opening(self.target.namespace, adopt=self.target.adopts))
@@ -107,6 +108,7 @@ class Sender:
         await self._connections.aclose()
 
     async def _prove(self, *, to_read: bool) -> None:
+        self.transport.to_read = to_read
         proof = Proof(self.target.namespace, range(self.target.namespace.partitions), to_read=to_read)
         await self._repeated(lambda: self.transport.prove(proof), ATTEMPTS)
         self._may_write = not to_read

@@ -8,7 +8,7 @@ from typing import Any
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.events import RegistryBadAnswer
 from lash_redis.core.subscribers import emit
-from lash_redis.registry.calls.proving import SOURCE, Proof
+from lash_redis.registry.calls.proving import SOURCE, Proof, remedy
 from lash_redis.registry.scripts import Script
 from lash_redis.registry.transport.connections import Connections
 from lash_redis.registry.transport.errors import reply_of, translated, unwrapped
@@ -19,13 +19,20 @@ from lash_redis.registry.transport.server import FAKE_SERVER, ServerInfo, judged
 class Transport:
     """The only way to the server for one registry. ``run`` is where tests lose requests and replies.
 
+    Args:
+        connections: to one server.
+        namespace: the name of the one namespace that is asked about there.
+
     Attributes:
         is_opening: the namespace is not open yet, so that what the server refuses is a setting.
+        to_read: nothing was written yet, and nothing will be as far as is known.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, namespace: str) -> None:
         self.connections = connections
         self.is_opening = True
+        self.to_read = False
+        self._namespace = namespace
 
     async def run(self, script: Script, header: str, args: Sequence[Any], *, shebang: bool) -> list[Any]:
         """Run one transition in one partition, by its SHA; send the source if the server has forgotten it (rule 8.11).
@@ -45,7 +52,8 @@ class Transport:
             except redis.exceptions.NoScriptError:
                 return await execute(kind, "EVAL", source, 1, header, *args)  # type: ignore[no-any-return]
         except Exception as error:  # redis-py meets a reply that it cannot take apart with a ValueError
-            raise self.translated(script.name, error, generation) from error
+            reads = script.flags == "no-writes"
+            raise self.translated(script.name, error, generation, reads=reads) from error
 
     async def server_info(self, *, allow_unsafe: bool) -> ServerInfo:
         """Read and judge what the server says of itself; a fakeredis one is not asked, since it has no ``INFO``.
@@ -68,7 +76,7 @@ class Transport:
             except redis.ResponseError:
                 appendfsync = None
         except Exception as error:
-            raise self.translated("open", error, generation) from error
+            raise self.translated("open", error, generation, reads=True) from error
         return judged(info, appendfsync, allow_unsafe=allow_unsafe)
 
     async def prove(self, proof: Proof) -> None:
@@ -85,24 +93,31 @@ class Transport:
         try:
             refused = await self.connections.execute("calls", "EVAL", SOURCE, 0, *proof.lines)
         except Exception as error:
-            ours = self.translated("open", error, generation)
-            if isinstance(ours, SettingsError) and reply_of(error).begins == "NOPERM":
-                raise SettingsError(f"{ours}; {proof.remedy(address.user)}") from error
-            raise ours from error
+            raise self.translated("open", error, generation, reads=True) from error
         if missing := proof.missing(refused):
-            raise SettingsError(proof.refusal(address.user, missing))
+            raise SettingsError(f"{proof.refusal(address.user, missing)}. {self._remedy()}")
 
-    def translated(self, operation: str, error: Exception, generation: int) -> LashError:
+    def translated(
+        self, operation: str, error: Exception, generation: int, *, opening: bool = False, reads: bool = False
+    ) -> LashError:
         """Return the error that stands for one of redis-py's; do and tell what else it asks for (rule 8.13).
 
         Args:
             operation: what was asked for.
             error: what redis-py raised.
             generation: that of the connection.
+            opening: what the server refuses is a setting, also if the namespace is open.
+            reads: nothing was to be applied.
         """
-        reply = reply_of(error)
+        reply, opening = reply_of(error), opening or self.is_opening
+        cure = self._remedy() if reply.is_of_rights else ""
         if reply.drops:
             self.connections.address.leave(generation)
-        if reply.meaning is Meaning.NOT_UNDERSTOOD or (reply.meaning is Meaning.REFUSED and not self.is_opening):
-            emit(RegistryBadAnswer(operation=operation, reply=text_of(unwrapped(error)), meaning=reply.text))
-        return translated(operation, error, opening=self.is_opening)
+        if reply.meaning is Meaning.NOT_UNDERSTOOD or (reply.meaning is Meaning.REFUSED and not opening):
+            meaning = f"{reply.text}. {cure}" if cure else reply.text
+            emit(RegistryBadAnswer(operation=operation, reply=text_of(unwrapped(error)), meaning=meaning))
+        return translated(operation, error, opening=opening, reads=reads, remedy=cure)
+
+    def _remedy(self) -> str:
+        address = self.connections.address
+        return remedy(address.user, self._namespace, to_read=self.to_read, also=address.commands)
