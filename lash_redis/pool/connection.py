@@ -8,14 +8,13 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from lash_redis.core.errors import LashError, SettingsError
-from lash_redis.core.events import WorkerUnavailable
-from lash_redis.core.subscribers import emit
+from lash_redis.core.errors import SettingsError
 from lash_redis.core.timing import within
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
 from lash_redis.embedded.folders import data_folder, is_prepared, server_url
 from lash_redis.pool.background import in_background
 from lash_redis.pool.messages import RegistryLocation
+from lash_redis.pool.watch import tell_of_failure
 from lash_redis.registry.registry import ProcessRegistry
 
 _CLOSE_MS = 100  # a server that hangs may keep a connection open for longer
@@ -112,8 +111,8 @@ class PoolConnection:
     async def _revive(self, embedded: EmbeddedServer) -> None:
         try:
             await in_background(embedded.ensure_answering)
-        except (LashError, OSError, RuntimeError) as error:
-            emit(WorkerUnavailable(operation="revive", reason=str(error)))
+        except Exception as error:  # noqa: BLE001 - the next renewal that fails tries again
+            tell_of_failure("revive", error)
 
     async def aclose(self) -> None:
         """Close the registry, then stop being a user of the embedded server."""

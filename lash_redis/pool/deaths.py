@@ -13,11 +13,12 @@ from typing import TypeVar
 import msgspec
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.events import PoolReaped, WorkerUnavailable
+from lash_redis.core.events import PoolReaped
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep, within
+from lash_redis.core.timing import boottime_ms, sleep, within
+from lash_redis.core.trouble import Trouble, pool_fault
 from lash_redis.pool import messages
 from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.drain import PoolDrain
@@ -116,7 +117,7 @@ class Deaths:
         """
         until_ms = boottime_ms() + budget_ms
         try:
-            await within(budget_ms, self._retry(lambda: self._make_late_claims_stale(owner)))
+            await within(budget_ms, _retry("close_claims", lambda: self._make_late_claims_stale(owner)))
             return await Leftovers(self._registry, owner, expected=known, detail=why).settle(until_ms - boottime_ms())
         except Exception as error:  # noqa: BLE001 - whatever it is, what is left is reported, and its end is recorded
             tell_of_failure("finish_drain", error)
@@ -136,21 +137,20 @@ class Deaths:
             report = await Sweep(self._registry, self._supervisor).settle_dead(owner, death)
             return report.settled
 
-        return await self._retry(attempt)
+        return await _retry("record_death", attempt)
 
     async def _make_late_claims_stale(self, owner: LeaseOwner) -> None:
         for partition in range(self._registry.partitions):
             await self._registry.close_claims(partition, owner, _LAST_CLAIM, self._settings.queues)
 
-    async def _retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        failures = 0
-        while True:
-            try:
-                return await attempt()
-            except RegistryUnavailable as error:
-                failures += 1
-                emit(WorkerUnavailable(operation=error.operation, reason=str(error)))
-            await sleep(jittered(backoff(failures, 0.05, 1.0), 0.2))
+
+async def _retry(operation: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    trouble = Trouble(operation, most_s=1.0, fault=pool_fault)
+    while True:
+        try:
+            return await attempt()
+        except RegistryUnavailable as error:
+            await sleep(trouble.met(error))
 
 
 def merged(*reports: DrainReport) -> DrainReport:

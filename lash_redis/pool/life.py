@@ -12,11 +12,12 @@ from typing import Any, Protocol
 import msgspec
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.events import PoolDied, PoolFault, PoolSpawned, WorkerUnavailable
+from lash_redis.core.events import PoolDied, PoolFault, PoolSpawned
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms, new_incarnation_id, sleep
+from lash_redis.core.timing import boottime_ms, new_incarnation_id, sleep
+from lash_redis.core.trouble import Trouble, pool_fault
 from lash_redis.pool import messages
 from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.deaths import Deaths, Ended, merged
@@ -167,14 +168,12 @@ class Life:
 
     async def _admit(self, hello: messages.Hello) -> None:
         """Let it claim once its leases can be renewed, unless the pool drains."""
-        failures = 0
+        trouble = Trouble("open", 0.1, fault=pool_fault)
         while not self._pool.drain.has_begun:
             try:
                 was_opened = await self._pool.connection.ensure_open(hello.location)
             except RegistryUnavailable as error:
-                failures += 1
-                emit(WorkerUnavailable(operation="open", reason=str(error)))
-                await sleep(backoff(failures, 0.1, 2.0))
+                await sleep(trouble.met(error))
             except Exception as error:  # noqa: BLE001 - it would wait for ever for a supervisor that has given up
                 self._fatal = messages.fatal_for(error)
                 self._process.kill()

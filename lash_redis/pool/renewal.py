@@ -11,10 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NoReturn, Protocol
 
-from lash_redis.core.errors import LashError
-from lash_redis.core.events import WorkerUnavailable
-from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import backoff, boottime_ms, jittered, sleep
+from lash_redis.core.timing import boottime_ms, jittered, sleep
+from lash_redis.core.trouble import Trouble, pool_fault
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.lease_keeper import Renewal
@@ -39,7 +37,7 @@ class Renewer:
         registry: of the pool.
         living: returns the living worker processes; called before each renewal.
         ttl_ms: of their leases.
-        on_outage: called after each renewal that the server did not answer.
+        on_outage: called after each renewal that failed.
     """
 
     def __init__(
@@ -56,29 +54,28 @@ class Renewer:
 
     async def run(self) -> NoReturn:
         """Renew now, then every third of the TTL, ± 10 %, and sooner while the server does not answer."""
-        failures = 0
+        trouble = Trouble("renew", most_s=0.5, fault=pool_fault)
         while True:
+            wait_s = jittered(self._ttl_ms / 3000, 0.1)
             try:
                 await self.step()
-                failures = 0
-            except LashError as error:
-                failures += 1
-                emit(WorkerUnavailable(operation="renew", reason=str(error)))
+                trouble.over()
+            except Exception as error:  # noqa: BLE001 - nobody else renews for these worker processes
+                wait_s = min(wait_s, trouble.met(error))
                 self._on_outage()
-            tick_s = jittered(self._ttl_ms / 3000, 0.1)
-            await sleep(min(tick_s, backoff(failures, 0.05, 0.5)) if failures else tick_s)
+            await sleep(wait_s)
 
     async def step(self) -> None:
         """Renew once in each partition; one that cannot be renewed holds up no other.
 
         Raises:
-            LashError: of the first partition that was not renewed.
+            Exception: of the first partition that was not renewed.
         """
-        failures: list[LashError] = []
+        failures: list[Exception] = []
         for partition in range(self._registry.partitions):
             try:
                 await self._renew(partition)
-            except LashError as error:
+            except Exception as error:  # noqa: BLE001 - raised below
                 failures.append(error)
         if failures:
             raise failures[0]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from lash_redis.core.errors import LashError
-from lash_redis.core.events import PoolFault, WorkerUnavailable
+from lash_redis.core.events import PoolFault
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, boottime_ms, is_cancelled, jittered, sleep
+from lash_redis.core.trouble import Trouble, pool_fault
 
 _FIRST_S = 0.1
 _LONGEST_S = 2.0
@@ -41,11 +42,8 @@ async def keep_running(name: str, service: Callable[[], Coroutine[Any, Any, obje
 
 
 def tell_of_failure(operation: str, error: Exception) -> None:
-    """Tell that the server did not do what was asked, or of a fault if it is none of the server's answers."""
-    if isinstance(error, LashError | TimeoutError):
-        emit(WorkerUnavailable(operation=operation, reason=str(error)))
-    else:
-        emit(PoolFault(part=operation, reason=described(error)))
+    """Tell of something that is not tried again: that the server did not do it, or of a fault."""
+    Trouble(operation, fault=pool_fault).met(error)
 
 
 def described(error: BaseException) -> str:

@@ -51,7 +51,7 @@ async def test_renewal_that_fails_for_any_reason_is_told_of_and_goes_on(
 
     assert (await work.end_of("pay")).status is ProcessStatus.COMPLETED
     assert (await work.end_of(await work.submit("measure", "measure"))).status is ProcessStatus.COMPLETED
-    assert 'ERROR pool.fault part=renewal reason="OSError: [Errno 24] Too many open files"' in pool.log
+    assert 'ERROR pool.fault part=renew reason="OSError: [Errno 24] Too many open files"' in pool.log
     pool.signal()
     assert pool.exit_code() == 0
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.timing import boottime_ms
+from lash_redis.core.errors import LashError, RegistryUnavailable
+from lash_redis.core.events import Event, PoolFault, WorkerUnavailable
+from lash_redis.core.subscribers import subscribed
+from lash_redis.core.timing import Clock, boottime_ms, use
 from lash_redis.pool.renewal import PipeRenewal, Renewer
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.worker.lease_keeper import Renewal
+from tests.support import wait_until
 
 
 class Child:
@@ -33,22 +38,19 @@ class Registry:
         self.calls: list[tuple[int, list[str], int]] = []
         self._held = held
         self.fails_in: int | None = None
+        self.error: Exception = RegistryUnavailable("renew", "gone", maybe_applied=True)
 
     async def renew_owned(self, partition: int, owners: list[str], ttl_ms: int) -> list[RenewedRow]:
         """Answer one renewal."""
         if partition == self.fails_in:
-            raise RegistryUnavailable("renew", "gone", maybe_applied=True)
+            raise self.error
         self.calls.append((partition, owners, ttl_ms))
         return [RenewedRow(owner, each, "token", 1) for owner in owners for each in self._held.get(owner, [])]
 
 
-def renewer(registry: Registry, living: list[Child]) -> Renewer:
+def renewer(registry: Registry, living: list[Child], on_outage: Callable[[], object] = lambda: None) -> Renewer:
     """Return a renewer of leases of 30 s."""
     fitting: Any = registry
-
-    async def on_outage() -> None:
-        """Do nothing."""
-
     return Renewer(fitting, lambda: living, 30_000, on_outage)
 
 
@@ -82,15 +84,50 @@ async def test_nothing_is_renewed_for_the_dead() -> None:
     assert [owners for _, owners, _ in registry.calls] == [["a", "b"], ["a"]]
 
 
-async def test_a_partition_that_cannot_be_renewed_holds_up_no_other() -> None:
-    """Each partition's answer counts by itself, and the failure is told."""
-    child, registry = Child("a"), Registry({"a": ["1"]}, partitions=3)
-    registry.fails_in = 1
+ERRORS = {
+    "an outage": (RegistryUnavailable("renew", "gone", maybe_applied=True), WorkerUnavailable),
+    "a refusal": (LashError("another namespace"), WorkerUnavailable),
+    "a bug": (KeyError("p"), PoolFault),
+}
 
-    with pytest.raises(RegistryUnavailable):
+
+@pytest.mark.parametrize("what", ERRORS)
+async def test_a_partition_that_cannot_be_renewed_holds_up_no_other(what: str) -> None:
+    """Each partition's answer counts by itself, whatever is wrong with another one, and the failure is told."""
+    child, registry = Child("a"), Registry({"a": ["1"]}, partitions=3)
+    registry.fails_in, registry.error = 1, ERRORS[what][0]
+
+    with pytest.raises(type(registry.error)):
         await renewer(registry, [child]).step()
 
     assert [renewal.partition for renewal in child.renewals] == [0, 2]
+
+
+class NoWaits(Clock):
+    """A clock by which no wait takes time."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the others have a turn."""
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("what", ERRORS)
+async def test_no_error_ends_the_supervisors_renewal(what: str) -> None:
+    """Each is told of, and what the pool does about an outage is done; then it renews again."""
+    child, registry, events, outages = Child("a"), Registry({}), list[Event](), list[int]()
+    registry.fails_in, (registry.error, kind) = 0, ERRORS[what]
+
+    with use(NoWaits()), subscribed(events.append):
+        renewing = asyncio.create_task(renewer(registry, [child], lambda: outages.append(1)).run())
+        await wait_until(lambda: len(events) >= 3 or renewing.done(), "it has failed three times")
+        registry.fails_in = None
+        await wait_until(lambda: child.renewals or renewing.done(), "it renews again")
+        renewing.cancel()
+        await asyncio.wait([renewing])
+
+    assert renewing.cancelled()
+    assert {type(event) for event in events} == {kind}
+    assert len(outages) == len(events) >= 3
 
 
 class Thread:
