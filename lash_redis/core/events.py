@@ -230,7 +230,7 @@ class PoolDied(Event, frozen=True, tag="pool.died"):
 
 
 class PoolFault(Event, frozen=True, tag="pool.fault"):
-    """A part of the pool failed; it is started again, or the pool ends with 1."""
+    """A part of the pool failed; it goes on, is started again, or the pool ends with 1."""
 
     level: ClassVar[int] = logging.ERROR
     repeats_by: ClassVar[str] = "part"
