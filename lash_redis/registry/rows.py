@@ -171,6 +171,7 @@ class Row:
         try:
             _ = self.disposition, self.status, self.phase, self.holder, self.starter, self.lease(), self.losses
             _ = self.options, self.abandon_request, self.cancel_request, self._number(b"fa"), self._number(b"at")
+            _ = int(self.fields[b"sq"])
         except Exception as error:
             raise UnreadableRow(self.process_id, f"{type(error).__name__}: {error}") from error
 

@@ -11,6 +11,7 @@ import redis.asyncio
 
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import Success
+from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, begun, work
 from tests.servers import Server
@@ -52,3 +53,19 @@ async def test_claims_and_control_traffic_have_connections_of_their_own() -> Non
         await raw.aclose()
 
     assert (claimed, completed) == (before + 1, before + 2)
+
+
+async def test_an_error_that_a_script_raises_opens_no_connection_anew() -> None:
+    """It says nothing of the server, which is what it was; the connections to it stay."""
+    with Server("valkey") as server:
+        raw, registry = redis.asyncio.Redis.from_url(server.url), ProcessRegistry(server.url)
+        await registry.register(work())
+        before = registry.address.generation
+        await raw.set("{lash:lash:0}:dead", "no hash")
+        with pytest.raises(RegistryUnavailable, match="WRONGTYPE"):
+            await registry.record_death(ADA, Death("exit 9", "bob"))
+        after = registry.address.generation
+        await registry.aclose()
+        await raw.aclose()
+
+    assert after == before

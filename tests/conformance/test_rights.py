@@ -75,7 +75,7 @@ def test_what_is_proven_is_what_the_scripts_call() -> None:
     sources = [
         each.read_text("utf-8") for each in [*folder.iterdir(), *(folder / "include").iterdir()] if each.is_file()
     ]
-    called = {command for source in sources for command in re.findall(r"redis\.call\('([A-Z]+)'", source)}
+    called = {command for source in sources for command in re.findall(r"redis\.p?call\('([A-Z]+)'", source)}
 
     assert set(proving.COMMANDS) == called | {"EVAL", "EVALSHA", "SUBSCRIBE", "UNSUBSCRIBE", "PING", "INFO"}
 
@@ -199,7 +199,7 @@ async def test_what_a_url_makes_connections_send_is_in_the_line(
     await mine.aclose()
 
 
-@pytest.mark.parametrize("taken", ["-hset", "-time", "-evalsha", "resetchannels", "resetkeys"])
+@pytest.mark.parametrize("taken", ["-hset", "-hmget", "-time", "-evalsha", "resetchannels", "resetkeys"])
 async def test_a_right_that_is_taken_away_is_told_with_the_line_that_allows_it(
     taken: str, poor: Poor, raw: Any
 ) -> None:

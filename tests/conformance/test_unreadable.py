@@ -39,7 +39,12 @@ from tests.look import record_of
 
 STRANGE = msgspec.msgpack.encode({"of": "a newer release"})
 # What a verdict looks at, and something that no release of today has there.
-FIELDS = {"d": b"z", "ph": b"z", "ar": b"\xc1", "cr": STRANGE, "lo": b"many", "ln": b"a|b", "ll": b"few", "fe": b"?"}
+FIELDS = {
+    "d": b"z", "ph": b"z", "ar": b"\xc1", "cr": STRANGE, "lo": b"many", "ln": b"a|b", "ll": b"few", "fe": b"?",
+    "sq": b"x",
+}  # fmt: skip
+# Of these a batch claim reads those by which it hands out.
+HANDED_OUT_BY = [each for each in FIELDS if each not in ("ar", "cr", "ll")]
 
 
 @pytest.fixture
@@ -70,6 +75,26 @@ async def with_field(client: Any, key: str, field: str, value: bytes) -> AsyncIt
     yield
     assert await client.hget(key, field) == value, "it was left alone"
     await (client.hdel(key, field) if before is None else client.hset(key, field, before))
+
+
+@asynccontextmanager
+async def without_field(client: Any, key: str, field: str) -> AsyncIterator[None]:
+    """Let a hash lack a field while a block lasts."""
+    before = await client.hget(key, field)
+    await client.hdel(key, field)
+    yield
+    assert await client.hget(key, field) is None, "it was left alone"
+    await client.hset(key, field, before)
+
+
+@asynccontextmanager
+async def of_another_type(client: Any, key: str) -> AsyncIterator[None]:
+    """Let a key hold a text in place of what it holds while a block lasts."""
+    await client.rename(key, f"{key}-away")
+    await client.set(key, "?")
+    yield
+    assert await client.get(key) == b"?", "it was left alone"
+    await client.rename(f"{key}-away", key)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -134,14 +159,15 @@ async def test_a_listing_leaves_out_what_it_cannot_read(
         other.record()
 
 
+@pytest.mark.parametrize("field", HANDED_OUT_BY)
 async def test_a_claim_passes_over_what_it_cannot_read(
-    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable], field: str
 ) -> None:
     """However many such rows stand before the others, which are handed out."""
     strange, other, plain = ids_of(3, 0, registry.partitions)
     await registry.register_many([work(strange), work(other), work(plain)])
     row, second = f"{prefix}:p:{strange}", f"{prefix}:p:{other}"
-    async with with_field(client, row, "d", b"z"), with_field(client, second, "d", b"y"):
+    async with with_field(client, row, field, FIELDS[field]), with_field(client, second, "d", b"y"):
         batch = await registry.claim_next(batch_claim(registry, ADA, count=1))
         again = await registry.claim_next(batch_claim(registry, ADA, count=1))
 
@@ -149,6 +175,98 @@ async def test_a_claim_passes_over_what_it_cannot_read(
     assert sorted(event.id for event in told) == sorted([strange, other])
     batch = await registry.claim_next(batch_claim(registry, ADA, count=9))
     assert [each.process_id for each in batch.rows] == [strange, other]
+
+
+@pytest.mark.parametrize("field", ["d", "ph", "ln", "sq"])
+async def test_a_claim_passes_over_a_row_that_lacks_a_field(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable], field: str
+) -> None:
+    """Every row has it; the other rows of the lane are handed out."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    await registry.register_many([work(strange), work(plain)])
+    async with without_field(client, f"{prefix}:p:{strange}", field):
+        batch = await registry.claim_next(batch_claim(registry, ADA, count=9))
+
+    assert [each.process_id for each in batch.rows] == [plain]
+    assert [event.id for event in told] == [strange]
+
+
+@pytest.mark.parametrize("field", ["d", "ph", "ln", "sq", "fe", "lo", "ll"])
+async def test_a_claim_of_a_row_that_it_cannot_read_is_refused(
+    registry: ProcessRegistry, client: Any, prefix: str, field: str
+) -> None:
+    """With an error that says so, and the row stays as it is."""
+    (strange,) = ids_of(1, 0, registry.partitions)
+    await registry.register(work(strange))
+    async with with_field(client, f"{prefix}:p:{strange}", field, FIELDS[field]):
+        with pytest.raises(UnreadableRow, match=strange):
+            await registry.claim(strange, ADA, LONG_MS)
+
+    assert await registry.lease(strange) is None
+
+
+async def test_a_row_of_another_type_holds_up_nothing_beside_it(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+) -> None:
+    """Neither a claim, nor a renewal, a sweep or a drain."""
+    queued, free, strange, plain = ids_of(4, 0, registry.partitions)
+    await registry.register_many([work(strange, task="held"), work(plain, task="held"), work(queued), work(free)])
+    for id_ in (strange, plain):
+        await registry.start(await held(registry, id_, ADA))
+    async with (
+        of_another_type(client, f"{prefix}:p:{queued}"),
+        of_another_type(client, f"{prefix}:p:{strange}"),
+    ):
+        batch = await registry.claim_next(batch_claim(registry, CYD, count=9))
+        renewed = await registry.renew_owned(0, [owner_digest(ADA)], LONG_MS)
+        with pytest.raises(UnreadableRow):
+            await registry.get(strange)
+        await registry.record_death(ADA, Death("exit 9", "bob"))
+        report = await Sweep(registry, BOB).run_once()
+        drained = await Leftovers(registry, ADA).settle(60_000)
+
+    assert [each.process_id for each in batch.rows] == [free]
+    assert [row.process_id for row in renewed] == [plain]
+    assert report.requeued == 1
+    assert report.unreadable >= 1
+    assert drained.deferred == [Deferred(strange, UNREADABLE)]
+    assert [event.id for event in told] == [queued, strange]
+
+
+async def test_a_renewal_goes_on_past_an_expiry_that_it_cannot_read(
+    registry: ProcessRegistry, client: Any, prefix: str
+) -> None:
+    """What is no time lies not ahead: that lease is not live, and all others are renewed."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    leases = []
+    for id_ in (strange, plain):
+        await registry.register(work(id_, task=id_))
+        leases.append(await held(registry, id_, ADA))
+    async with with_field(client, f"{prefix}:p:{strange}", "ex", b"?"):
+        renewed = await registry.renew_owned(0, [owner_digest(ADA)], LONG_MS)
+        first, second = await registry.renew_many(leases, LONG_MS)
+
+    assert [row.process_id for row in renewed] == [plain]
+    assert (first, second is not None) == (None, True)
+
+
+@pytest.mark.parametrize("field", ["lo", "sq"])
+async def test_a_release_of_many_goes_on_past_a_number_that_it_cannot_read(
+    registry: ProcessRegistry, client: Any, prefix: str, field: str
+) -> None:
+    """Its holder gives it back with the others; whoever claims passes over it."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    leases = []
+    for id_ in (strange, plain):
+        await registry.register(work(id_))
+        leases.append(await held(registry, id_, ADA))
+    async with with_field(client, f"{prefix}:p:{strange}", field, FIELDS[field]):
+        assert await registry.release_many(leases) == [True, True]
+        batch = await registry.claim_next(batch_claim(registry, BOB, count=9))
+
+    assert [each.process_id for each in batch.rows] == [plain]
+    if field == "sq":
+        await client.zadd(f"{prefix}:q:default|work|", {strange: 1})
 
 
 async def test_an_owner_that_cannot_be_read_is_never_proven_dead_here(

@@ -8,11 +8,12 @@ from redis._parsers.base import BaseParser
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
 from lash_redis.registry.transport.errors import reply_of, translated
-from lash_redis.registry.transport.replies import NOT_UNDERSTOOD, TABLE, Meaning, meaning_of
+from lash_redis.registry.transport.replies import NOT_UNDERSTOOD, RAISED_BY_SCRIPT, TABLE, Meaning, meaning_of
 from tests.fault_kinds import REPLIES
 
 NOW, REFUSED, UNKNOWN = Meaning.NOT_NOW, Meaning.REFUSED, Meaning.NOT_UNDERSTOOD
 
+IN_SCRIPT = f"script: {'0a' * 20}, on @user_script:7."
 # A whole reply, its meaning, whether something may have been applied, whether connections are dropped.
 EXPECTED = [
     ("READONLY You can't write against a read only replica.", NOW, False, True),
@@ -59,6 +60,9 @@ EXPECTED = [
     ("ERR Error running script (call to f_1): @user_script:1: READONLY", UNKNOWN, True, True),
     ("BUSYGROUP Consumer Group name already exists", UNKNOWN, True, True),
     ("WRONGTYPE Operation against a key holding the wrong kind of value", UNKNOWN, True, True),
+    (f"ERR user_script:7: attempt to compare nil with number {IN_SCRIPT}", UNKNOWN, True, False),
+    (f"WRONGTYPE Operation against a key holding the wrong kind of value {IN_SCRIPT}", UNKNOWN, True, False),
+    ("ERR user_script:7: bad argument #1 to 'find' script: on @user_script:7.", UNKNOWN, True, False),
     ("", UNKNOWN, True, True),
 ]  # fmt: skip
 
@@ -79,7 +83,9 @@ def test_a_reply_means_what_its_line_says(reply: str, meaning: Meaning, maybe_ap
 def test_every_line_of_the_table_is_met() -> None:
     """By a reply above, which no line before it takes."""
     assert [meaning_of(reply) for reply, *_ in EXPECTED[: len(TABLE)]] == list(TABLE)
-    assert all(meaning_of(reply) is NOT_UNDERSTOOD for reply, meaning, *_ in EXPECTED if meaning is UNKNOWN)
+    assert all(
+        meaning_of(reply) in (NOT_UNDERSTOOD, RAISED_BY_SCRIPT) for reply, meaning, *_ in EXPECTED if meaning is UNKNOWN
+    )
 
 
 def test_the_kinds_of_fault_name_every_meaning() -> None:

@@ -35,6 +35,7 @@ def claim(namespace: Namespace, process_id: str, owner: LeaseOwner, ttl_ms: int)
         UnknownProcess, AlreadyTerminal: there is nothing to hold.
         AuthorityRejected: it is externally owned.
         AlreadyStarted: owner-bound work that another owner started.
+        UnreadableRow: a newer release wrote it, or it is damaged.
     """
     args = _claim_args(namespace, process_id, owner, ttl_ms)
     return Call("claim", namespace.partition_of(process_id), args, lambda reply: _granted(process_id, reply))

@@ -17,7 +17,7 @@ from lash_redis.registry.keys import DATA_DICTIONARY, channel
 # Every command that the scripts call, with the arguments that follow its key. They are checked as they are called: a
 # server was seen to crash when it was asked about a command without the arguments that it needs.
 READS: Final[dict[str, tuple[str, ...]]] = {
-    "EXISTS": (), "GET": (), "HEXISTS": ("f",), "HGET": ("f",), "HGETALL": (), "HMGET": ("f",), "MGET": (), "ZCARD": (),
+    "EXISTS": (), "HEXISTS": ("f",), "HGET": ("f",), "HGETALL": (), "HMGET": ("f",), "MGET": (), "ZCARD": (),
     "ZRANGE": ("0", "0"), "ZRANGEBYLEX": ("-", "+"), "ZRANGEBYSCORE": ("0", "0"),
 }  # fmt: skip
 WRITES: Final[dict[str, tuple[str, ...]]] = {
@@ -167,7 +167,7 @@ def acl_line(user: str, namespace: str, *, to_read: bool = False, also: Sequence
 
 
 # Some commands of either kind: one that is allowed with a key tells that the key is.
-_TELLING: Final = ("EXISTS", "GET", "HMGET", "ZRANGEBYSCORE", "DEL", "SET", "HSET", "ZADD")
+_TELLING: Final = ("EXISTS", "MGET", "HMGET", "ZRANGEBYSCORE", "DEL", "SET", "HSET", "ZADD")
 
 
 def _keys(namespace: Namespace, partition: int, *, whole: bool) -> list[str]:

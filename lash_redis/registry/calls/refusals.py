@@ -14,6 +14,7 @@ from lash_redis.core.errors import (
     NothingToAbandon,
     ScriptError,
     UnknownProcess,
+    UnreadableRow,
 )
 from lash_redis.core.model import ProcessLease
 from lash_redis.registry.codec import STATUSES, decode_owner
@@ -30,6 +31,8 @@ def refusal(  # noqa: PLR0911 - a word, an error
             return AlreadyTerminal(process_id, STATUSES[reply[1]].value)
         case b"AUTHORITY":
             return AuthorityRejected(process_id, "the caller has no authority for this (see the declared disposition)")
+        case b"UNREADABLE":
+            return UnreadableRow(process_id, "what a claim goes by is not what this release writes")
         case b"STARTED_BY":
             return AlreadyStarted(process_id, decode_owner(reply[1], reply[2]))
         case b"LOST":

@@ -5,7 +5,8 @@
 -- KEYS 1  partition header
 -- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
 -- ARGV 7  losses at which a claim is refused, unless the row names its own limit
--- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · MISMATCH
+-- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · UNREADABLE
+--         · MISMATCH
 -- bound   1 row
 --- @include "row"
 --- @include "claim_unless_held"

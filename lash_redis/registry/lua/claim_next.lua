@@ -16,6 +16,7 @@
 --- @include "planned_writes"
 --- @include "namespace_is"
 --- @include "claims_are_stale"
+--- @include "is_readable"
 --- @include "lane_of"
 --- @include "extend_lease"
 --- @include "take_lease"
@@ -53,7 +54,7 @@ local function hand_out(row, input)
 end
 
 local function input_of(id, short)
-  return short ~= '' and short or redis.call('GET', K .. 'i:' .. id) or ''
+  return short ~= '' and short or text_at(K .. 'i:' .. id) or ''
 end
 
 -- Each row of each batch has a score of its own, since a batch has fewer than 1000 rows. The last number of all
@@ -88,11 +89,17 @@ end
 
 -- Lease and start a row of this lane. Return false if its input is too long for what this answer carries already.
 local function lease_and_start(id, lane)
-  local f = redis.call('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq')
+  local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq'))
   local row = {
     id = id, place = f[1], lane = f[2], sequence = f[8],
     disposition = f[3], fence = f[4], starter = f[5], losses = f[7],
   }
+  -- Of a newer release, or damaged: it is left where it stands (rule 8.15). One that is not there is a stale entry.
+  local is_there = row.place or redis.call('EXISTS', row_key(id)) == 1
+  if is_there and not is_readable(row) then
+    unreadable[#unreadable + 1] = id
+    return true
+  end
   if row.place ~= QUEUED or lane_of(row) ~= lane then
     index_remove(lane_set(lane), id)
     if row.place == QUEUED then
@@ -100,7 +107,6 @@ local function lease_and_start(id, lane)
     end
     return true
   end
-  -- Of a newer release, or damaged: it is left where it stands (rule 8.15).
   if row.disposition ~= RERUNNABLE and (row.disposition ~= OWNER_BOUND or row.starter) then
     unreadable[#unreadable + 1] = id
     return true

@@ -7,7 +7,8 @@
 -- ARGV 7  losses at which a claim is refused, unless the row names its own limit
 -- ARGV 8  observed owner digest   ARGV 9 observed owner   ARGV 10 observed token   ARGV 11 observed fence
 -- ARGV 12 '1' if the caller proved the observed owner dead ('0': only a recorded death counts)
--- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · MISMATCH
+-- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · UNREADABLE
+--         · MISMATCH
 -- bound   1 row
 --- @include "partition"
 --- @include "row"

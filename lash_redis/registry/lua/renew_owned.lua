@@ -28,9 +28,9 @@ local function renew(me, ids)
   end
   local tokens = #ids > 0 and redis.call('MGET', unpack(keys)) or {}
   for i, id in ipairs(ids) do
-    local f = redis.call('HMGET', row_key(id), 'ho', 'tk', 'ex', 'fe', 'cr', 'ar')
+    local f = fields_of(redis.pcall('HMGET', row_key(id), 'ho', 'tk', 'ex', 'fe', 'cr', 'ar'))
     local holder, token, expires = f[1], f[2], f[3]
-    if holder == me and token and token == tokens[i] and now < tonumber(expires) then
+    if holder == me and token and token == tokens[i] and now < number_in(expires) then
       extend_lease({ id = id, token = token, expires = expires }, ttl)
       local n = #reply
       reply[n + 1], reply[n + 2], reply[n + 3] = me, id, token

@@ -5,6 +5,7 @@ A script's own answers (``MISMATCH``, ``LOST`` and the others) are no errors: ``
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Any, Final
 
@@ -52,6 +53,8 @@ def _no_right(begins: str) -> Reply:
     return Reply(begins, Meaning.REFUSED, maybe_applied=True, drops=False, text=text, is_of_rights=True)
 
 
+_IN_A_SCRIPT: Final = re.compile(r"script:(?: [0-9a-f]{40},)? on @user_script:\d+")
+
 _CLUSTER: Final = "this is a Redis Cluster, which is not supported yet: name one server that holds all data"
 _PASSWORD: Final = "the user or the password is not the server's"  # noqa: S105 - a sentence
 
@@ -87,6 +90,10 @@ TABLE: Final = (
 NOT_UNDERSTOOD: Final = Reply(
     "", Meaning.NOT_UNDERSTOOD, maybe_applied=True, drops=True, text="nobody knows this reply"
 )
+# A script met an error that is none of the server's state: its reply ends with where. It may have written before.
+RAISED_BY_SCRIPT: Final = Reply(
+    "", Meaning.NOT_UNDERSTOOD, maybe_applied=True, drops=False, text="a script met an error that nobody foresaw"
+)
 NO_ANSWER: Final = Reply("", Meaning.NOT_NOW, maybe_applied=True, drops=True, text="the connection broke")
 NEVER_SENT: Final = Reply("", Meaning.NOT_NOW, maybe_applied=False, drops=True, text="there is no connection")
 NO_ROOM: Final = Reply("", Meaning.NOT_NOW, maybe_applied=False, drops=False, text="all connections are busy")
@@ -97,7 +104,7 @@ def meaning_of(reply: str) -> Reply:
     for line in TABLE:
         if reply == line.begins or reply.startswith(f"{line.begins} "):
             return line
-    return NOT_UNDERSTOOD
+    return RAISED_BY_SCRIPT if _IN_A_SCRIPT.search(reply) else NOT_UNDERSTOOD
 
 
 def text_of(error: Any) -> str:

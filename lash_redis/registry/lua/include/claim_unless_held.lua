@@ -1,6 +1,7 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "namespace_is"
+--- @include "is_readable"
 --- @include "grant"
 --- @include "extend_lease"
 --- @include "holder_reply"
@@ -13,6 +14,8 @@ local function claim_unless_held(uuid, row, claimant)
     return { 'UNKNOWN' }
   elseif row.state then
     return { 'TERMINAL', row.state }
+  elseif not is_readable(row) then
+    return { 'UNREADABLE' }
   elseif row.disposition == EXTERNALLY_OWNED then
     return { 'AUTHORITY' }
   elseif not is_live(row) then

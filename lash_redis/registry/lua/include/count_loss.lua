@@ -7,7 +7,7 @@ local function count_loss(row)
   if row.disposition ~= RERUNNABLE or not has_begun(row) or row.lost_token == row.token then
     return false
   end
-  row.losses = int(tonumber(row.losses or 0) + 1)
+  row.losses = int(number_in(row.losses) + 1)
   write_row(row.id, 'lo', row.losses, 'lt', row.token)
   return true
 end

@@ -18,7 +18,7 @@ local function grant(row, claimant)
     end
     token = row.start_token
   elseif row.holder ~= me and count_loss(row)
-    and tonumber(row.losses) >= tonumber(row.loss_limit or claimant.loss_limit) then
+    and number_in(row.losses) >= number_in(row.loss_limit or claimant.loss_limit) then
     return holder_reply('BUSY', row)
   end
   take_lease(row, me, token, int(now + claimant.ttl))

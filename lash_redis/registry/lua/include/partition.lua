@@ -16,5 +16,10 @@ local function int(number)
   return string.format('%.0f', number)
 end
 
+-- A text under a key of its own; false if there is none, or something else.
+local function text_at(key)
+  return redis.call('MGET', key)[1]
+end
+
 -- Milliseconds, as a script writes and answers them.
 local now_text = int(now)

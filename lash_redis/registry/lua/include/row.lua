@@ -19,10 +19,25 @@ local function lease_key(id)
   return K .. 'l:' .. id
 end
 
+-- Fields as they were read. A key of another type has none of them; any other error ends the script.
+local function fields_of(read)
+  if not read.err then
+    return read
+  elseif string.find(tostring(read.err), 'WRONGTYPE ', 1, true) then
+    return {}
+  end
+  error(read)
+end
+
+-- A number that stands in a row. What is none counts as 0: one damaged row must not end a call about many (rule 8.15).
+local function number_in(text)
+  return tonumber(string.match(text or '', '^%d+$') or '0')
+end
+
 -- A field that the row does not have is false.
 local function read_row(id)
-  local f = redis.call('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
-    'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts')
+  local f = fields_of(redis.pcall('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
+    'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts'))
   if not f[1] then
     return nil
   end
@@ -42,5 +57,5 @@ end
 
 -- The key and the row must both say so: they can differ by a millisecond, or because a key was evicted (rule 3.1).
 local function is_live(row)
-  return row.token and now < tonumber(row.expires) and redis.call('GET', lease_key(row.id)) == row.token
+  return row.token and now < number_in(row.expires) and text_at(lease_key(row.id)) == row.token
 end

@@ -4,13 +4,13 @@
 -- A whole row: its fields, the long payloads that are stored beside it (none for a reader who wants it bare), its
 -- starter and its holder, whether its lease is live, and the server's time. It may be read after the writes.
 local function row_reply(id, is_bare)
-  local fields = redis.call('HGETALL', row_key(id))
+  local fields = fields_of(redis.pcall('HGETALL', row_key(id)))
   local by_name = {}
   for i = 1, #fields, 2 do
     by_name[fields[i]] = fields[i + 1]
   end
-  local input = not is_bare and by_name['in'] == '' and redis.call('GET', K .. 'i:' .. id) or ''
-  local outcome = not is_bare and by_name.oc == '' and redis.call('GET', K .. 'o:' .. id) or ''
+  local input = not is_bare and by_name['in'] == '' and text_at(K .. 'i:' .. id) or ''
+  local outcome = not is_bare and by_name.oc == '' and text_at(K .. 'o:' .. id) or ''
   local live = by_name.ph == LEASED and is_live({ id = id, token = by_name.tk, expires = by_name.ex })
   return { id, fields, input, outcome, owner_named(by_name.fs), owner_named(by_name.ho), live and '1' or '0', now_text }
 end

@@ -1,20 +1,21 @@
 --- @include "partition"
+--- @include "row"
 --- @include "planned_writes"
 --- @include "lane_of"
 --- @include "place_index"
 -- Take back the loss that was counted for a token: its holder has returned and gives the work up (rule 3.6). A queued
 -- row may have another lane then (rule 4.6).
 local function take_back_loss(row, token)
-  if row.lost_token ~= token or tonumber(row.losses or 0) == 0 then
+  if row.lost_token ~= token or number_in(row.losses) == 0 then
     return
   end
   local before = place_index(row, row.place)
-  row.losses = int(tonumber(row.losses) - 1)
+  row.losses = int(number_in(row.losses) - 1)
   write_row(row.id, 'lo', row.losses)
   clear_fields(row.id, 'lt')
   local after = place_index(row, row.place)
   if after ~= before then
-    index_add(after, row.sequence, row.id)
+    index_add(after, int(number_in(row.sequence)), row.id)
     index_remove(before, row.id)
     wake(lane_of(row))
   end

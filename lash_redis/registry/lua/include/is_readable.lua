@@ -1,0 +1,14 @@
+--- @include "row"
+-- Whether a claim understands all of a row that it goes by. If not, a newer release wrote it or it is damaged, and it
+-- stays as it is (rule 8.15).
+local function is_readable(row)
+  for _, text in ipairs({ row.sequence or '', row.fence or '0', row.losses or '0', row.loss_limit or '0' }) do
+    if not string.find(text, '^%d+$') then
+      return false
+    end
+  end
+  local is_declared = row.disposition == RERUNNABLE or row.disposition == OWNER_BOUND
+    or row.disposition == EXTERNALLY_OWNED
+  local is_placed = row.place == '' or row.place == QUEUED or INDEX[row.place]
+  return is_declared and is_placed and string.find(row.lane or '', '^[^|]*|[^|]*|[^|]*$')
+end
