@@ -138,6 +138,7 @@ class Proxy:
         self._is_hole = False
         self._rates: dict[str, int | None] = {"up": None, "down": None}
         self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._serving: set[asyncio.Task[object]] = set()  # one for each connection, from its first step
         self._changing = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._is_ready, self._stop = threading.Event(), asyncio.Event()
@@ -274,13 +275,17 @@ class Proxy:
             server = await asyncio.start_unix_server(self._on_connection, self._folder / "p", limit=_CHUNK)
         self._is_ready.set()
         await self._stop.wait()
+        # Accept no more, and let what was accepted just now begin: asyncio leaves behind what it accepts for a server
+        # that is closed, and complains of a connection whose task is cancelled before its first step.
+        for each in server.sockets:
+            self._loop.remove_reader(each.fileno())
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            self._cut_all()
+            for task in tasks & self._serving:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=0.01)
         server.close()
-        self._cut_all()
-        mine = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not mine]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed by a callback
 
     def _cut_all(self) -> None:
         for writer in self._writers.values():
@@ -290,14 +295,18 @@ class Proxy:
         self.accepted += 1
         number = self.accepted
         self._writers[number] = writer
+        mine = asyncio.current_task()
+        assert mine is not None
+        self._serving.add(mine)
         with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
-            await self._until(lambda: not self._is_hole)
+            await self._until(lambda: not self._is_hole or self._stop.is_set())
             server_reader, server_writer = await asyncio.open_unix_connection(self._upstream)
             try:
                 await _Connection(self, number, (reader, writer), (server_reader, server_writer)).run()
             finally:
                 server_writer.transport.abort()
         del self._writers[number]
+        self._serving.discard(mine)
         writer.transport.abort()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:

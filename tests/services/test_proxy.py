@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
+import threading
 import time
 from collections.abc import Iterator
 
@@ -34,6 +37,33 @@ def blocking(proxy: Proxy) -> Iterator[redis.Redis]:
     """Return a client of the proxy without retries, that waits for an answer for 2 s."""
     with redis.Redis.from_url(proxy.url, retry=Retry(NoBackoff(), 0), socket_timeout=2) as client:
         yield client
+
+
+def test_a_proxy_that_stops_under_its_clients_leaves_nothing_behind(
+    servers: Servers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No task is pending that its event loop has left, and none ends by an error that asyncio reports."""
+    over = threading.Event()
+
+    def call(url: str) -> None:
+        while not over.is_set():
+            with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=0.5) as client:
+                client.ping()
+
+    for _ in range(10):
+        with Proxy(servers["valkey"].url) as proxy:
+            callers = [threading.Thread(target=call, args=[proxy.url]) for _ in range(8)]
+            for each in callers:
+                each.start()
+            block_until(lambda: proxy.accepted >= 16, "the clients call")
+            proxy.cut_all()
+        over.set()
+        for each in callers:
+            each.join(10)
+        over.clear()
+        gc.collect()
+
+    assert [each.getMessage() for each in caplog.records if each.name == "asyncio"] == []
 
 
 def test_what_no_fault_strikes_passes(blocking: redis.Redis, proxy: Proxy, namespace: str) -> None:
