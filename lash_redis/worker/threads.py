@@ -9,11 +9,15 @@ from __future__ import annotations
 import ctypes
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from lash_redis.core.error_text import text_of
 from lash_redis.core.errors import StopRequested
+from lash_redis.core.events import WorkerFaulted
+from lash_redis.core.subscribers import emit
 from lash_redis.worker.async_run import OnEnd
 from lash_redis.worker.forked_copy import end_copy
 
@@ -21,6 +25,14 @@ from lash_redis.worker.forked_copy import end_copy
 def _raise_in(thread_id: int, kind: type[BaseException] | None) -> None:
     argument = ctypes.py_object(kind) if kind is not None else None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), argument)
+
+
+def _watched_by(trace: Any, profile: Any) -> None:
+    """Give this thread back the trace and the profile function that it had."""
+    if sys.gettrace() is not trace:
+        sys.settrace(trace)
+    if sys.getprofile() is not profile:
+        sys.setprofile(profile)
 
 
 class Run:
@@ -55,23 +67,30 @@ class Run:
                 _raise_in(self._thread_id, StopRequested)
 
     def execute(self) -> None:
-        """Call the function and report its end. No interrupt reaches the thread after this."""
+        """Call the function and report its end. After that nothing of it strikes in the thread.
+
+        That is an interrupt, and a trace or profile function that user code has set and that raises.
+        """
         if not self._may_act():
             return
-        pid = os.getpid()
+        pid, watching = os.getpid(), (sys.gettrace(), sys.getprofile())
         end: tuple[Any, BaseException | None] = None, StopRequested("stopped as it ended")
         try:
             try:
-                self._enter()
-                end = self._call(), None
-            except BaseException as raised:  # noqa: BLE001 - whatever user code raises is its outcome, not ours
-                end = None, raised
-            if os.getpid() != pid:
-                end_copy(end[1])
-            self._leave()
-        except BaseException:  # noqa: BLE001 - an interrupt, ours or user code's own, that came after the code had ended
-            self._leave()  # the end stands
-        self._on_end(*end, self._is_entered)
+                try:
+                    self._enter()
+                    end = self._call(), None
+                except BaseException as raised:  # noqa: BLE001 - whatever user code raises is its outcome, not ours
+                    end = None, raised
+                if os.getpid() != pid:
+                    end_copy(end[1])
+                _watched_by(*watching)
+                self._leave()
+            except BaseException:  # noqa: BLE001 - what strikes after the code had ended: its end stands
+                while not self._has_left(*watching):
+                    pass
+        finally:
+            self._on_end(*end, self._is_entered)
 
     def _enter(self) -> None:
         with self._lock:
@@ -79,6 +98,14 @@ class Run:
                 raise StopRequested("stopped before it began")
             self._thread_id = threading.get_ident()
             self._is_entered = True
+
+    def _has_left(self, trace: Any, profile: Any) -> bool:
+        try:
+            _watched_by(trace, profile)
+            self._leave()
+        except BaseException:  # noqa: BLE001 - each strikes once: Python removes a function that raises
+            return False
+        return True
 
     def _leave(self) -> None:
         with self._lock:
@@ -138,7 +165,10 @@ class Threads:
 
     def _serve(self, runs: queue.SimpleQueue[Run | None]) -> None:
         while (run := runs.get()) is not None:
-            run.execute()
+            try:
+                run.execute()
+            except BaseException as error:  # noqa: BLE001 - telling an end failed; the next run needs this thread
+                emit(WorkerFaulted(operation="end of a run", error=text_of(error), traceback=""))
             with self._lock:
                 if runs is self._runs:  # the threads were not closed meanwhile
                     self.idle += 1

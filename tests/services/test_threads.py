@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -173,6 +174,39 @@ def test_an_interrupt_between_the_functions_end_and_the_runs_is_survived(threads
     ends.wait(2)
     assert ends.all == [("value", None), ("next", None)]
     assert len(set(ends.threads)) == 1
+
+
+def watch_and_raise() -> str:
+    """Set a trace and a profile function that raise, as a broken debugger would."""
+    sys.setprofile(lambda *_: 1 / 0)
+    sys.settrace(lambda *_: 1 / 0)  # type: ignore[arg-type]  # it raises before it could answer
+    return "value"
+
+
+def test_what_a_function_left_to_watch_its_thread_strikes_no_end_and_no_other_run(threads: Threads) -> None:
+    """A trace or profile function that raises would end the thread, and the end would never be reported."""
+    ends = Ends()
+    threads.submit(ends.run(watch_and_raise))
+    ends.wait(1)
+    block_until(lambda: threads.idle == 1, "its thread is idle")
+    threads.submit(ends.run(lambda: (sys.gettrace(), sys.getprofile())))
+    ends.wait(2)
+    assert ends.all[1] == ((sys.gettrace(), sys.getprofile()), None)
+    assert len(set(ends.threads)) == 1
+
+
+def test_a_thread_survives_an_end_that_cannot_be_told(threads: Threads) -> None:
+    """It takes the next run: one that is gone would be counted as idle for ever."""
+
+    def broken(*_end: object) -> None:
+        raise RuntimeError
+
+    threads.submit(Run(lambda: None, broken))
+    block_until(lambda: threads.idle == 1, "its thread is idle")
+    ends = Ends()
+    threads.submit(ends.run(lambda: "next"))
+    ends.wait(1)
+    assert ends.all == [("next", None)]
 
 
 def no_thread(_thread: threading.Thread) -> None:
