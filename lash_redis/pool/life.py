@@ -73,6 +73,11 @@ class LifeEnd(msgspec.Struct, frozen=True):
     is_fault: bool = False
     fatal: messages.Fatal | None = None
 
+    @property
+    def is_outage(self) -> bool:
+        """It could not start because the server did not answer."""
+        return self.fatal is not None and self.fatal.is_outage
+
 
 class Life:
     """One incarnation, minted here right before its OS process is started.

@@ -115,16 +115,19 @@ class Fatal(msgspec.Struct, frozen=True, tag="fatal"):
     Attributes:
         text: the reason, for the user.
         exit_code: of the worker process, and of a pool in which none ever got as far as ``Hello``.
+        is_outage: the server did not answer, or not as it does when it is well; it may later.
     """
 
     text: str
     exit_code: int
+    is_outage: bool = False
 
 
 def fatal_for(error: Exception) -> Fatal:
     """Return the message for an error at the start: an outage or a bug is a fault, the rest are bad settings."""
-    code = FAULT if isinstance(error, RegistryUnavailable) or not isinstance(error, LashError) else BAD_SETTINGS
-    return Fatal(str(error) if isinstance(error, LashError) else repr(error), code)
+    is_outage = isinstance(error, RegistryUnavailable)
+    code = FAULT if is_outage or not isinstance(error, LashError) else BAD_SETTINGS
+    return Fatal(str(error) if isinstance(error, LashError) else repr(error), code, is_outage)
 
 
 def _version() -> str:

@@ -51,7 +51,10 @@ class Slot:
         drain = self._pool.drain
         while True:
             end = await self._run_life()
-            self._failed_starts = self._failed_starts + 1 if end.lived_ms is None else 0
+            if end.lived_ms is not None:
+                self._failed_starts = 0
+            elif not end.is_outage:
+                self._failed_starts += 1
             self._pool.on_life_end(end, self._failed_starts)
             if drain.has_begun:
                 return end

@@ -1,9 +1,9 @@
-"""Whether a pool can start at all: a pool none of whose worker processes becomes ready gives up."""
+"""Whether a pool can start at all: it gives up if no worker process becomes ready, and waits for its server."""
 
 from __future__ import annotations
 
 from lash_redis.pool.life import LifeEnd
-from lash_redis.pool.messages import FAULT, Fatal
+from lash_redis.pool.messages import BAD_SETTINGS, FAULT, Fatal
 
 _MAX_FAILED_STARTS = 5  # in a row, in one slot
 
@@ -11,7 +11,8 @@ _MAX_FAILED_STARTS = 5  # in a row, in one slot
 class Starts:
     """What is known of the starts of one pool. Pure.
 
-    Once one worker process was ready, the pool goes on for ever: what fails later is started again.
+    Once one worker process was ready, the pool goes on for ever: what fails later is started again. Before that it
+    waits just as long for a server that does not answer: a machine may start the pool before its server.
 
     Attributes:
         fatal: why none could start, None if one could or none has failed.
@@ -33,12 +34,16 @@ class Starts:
 
         Args:
             end: how it ended.
-            failed_starts: how many in a row of its slot have not become ready, this one included.
+            failed_starts: how many in a row of its slot have not become ready, this one included; those that found no
+                server do not count.
             is_open: whether the pool has opened its registry: what kept this one from starting is not the settings.
         """
         if self._was_ready or self.is_hopeless or not end.is_fault:
             return
-        if end.fatal is not None and not is_open:
+        if end.is_outage:
+            self.fatal = end.fatal
+            return
+        if end.fatal is not None and end.fatal.exit_code == BAD_SETTINGS and not is_open:
             self.fatal, self.is_hopeless = end.fatal, True
             return
         tries = f"{failed_starts} were started in a row, the last one: {end.status}"

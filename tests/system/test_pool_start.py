@@ -16,6 +16,7 @@ import pytest
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.embedded.launch import READY, ping
 from lash_redis.registry.registry import ProcessRegistry
+from tests.servers import Servers
 from tests.support import block_until
 from tests.system.conftest import StartPool
 from tests.system.pools import Work
@@ -105,13 +106,30 @@ def test_a_bad_url_is_refused(start_pool: StartPool) -> None:
     assert "lash-redis: " in pool.log
 
 
-def test_a_server_that_does_not_answer_is_a_fault(start_pool: StartPool, tmp_path: Path) -> None:
-    """The exit code is 1: a service manager may try again."""
+def test_a_pool_that_is_started_before_its_server_waits_for_it(
+    start_pool: StartPool, tmp_path: Path, servers: Servers
+) -> None:
+    """A machine may start both at once. Each try is told."""
+    there = tmp_path / "later.sock"
+    pool = start_pool(url=f"unix://{there}")
+
+    pool.until_logged("pool.died", 2)
+    there.symlink_to(servers["valkey"].url.removeprefix("unix://"))
+
+    pool.until_ready()
+    pool.signal()
+    assert pool.exit_code() == 0
+
+
+def test_a_pool_that_is_stopped_while_it_waits_for_its_server_says_so(start_pool: StartPool, tmp_path: Path) -> None:
+    """The exit code is 1: it has never worked."""
     pool = start_pool(url=f"unix://{tmp_path}/nothing")
+    pool.until_logged("pool.died")
+
+    pool.signal()
 
     assert pool.exit_code() == 1
-    assert "lash-redis: " in pool.log
-    assert "unavailable" in pool.log
+    assert "unavailable" in pool.log.splitlines()[-1]
 
 
 async def test_a_pool_serves_the_tasks_that_it_is_told_to(start_pool: StartPool, work: Work) -> None:

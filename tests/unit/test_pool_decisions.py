@@ -11,13 +11,14 @@ import pytest
 
 from lash_redis.cli.main import VERBS, main
 from lash_redis.core import timing
+from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.events import Event, PoolVersionDiffers
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import subscribed
 from lash_redis.pool.deaths import merged, without_deferred
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.life import LifeEnd
-from lash_redis.pool.messages import VERSION, Fatal
+from lash_redis.pool.messages import VERSION, Fatal, fatal_for
 from lash_redis.pool.osprocess import status_text
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.pool.signals import DrainStep, SignalCounter
@@ -210,6 +211,19 @@ def test_a_pool_whose_first_worker_process_cannot_start_gives_up_at_once() -> No
     starts.on_life_end(LifeEnd("exit 2", is_fault=True, fatal=fatal), 1, is_open=False)
 
     assert (starts.is_hopeless, starts.fatal) == (True, fatal)
+
+
+def test_a_pool_waits_for_a_server_that_does_not_answer_yet() -> None:
+    """It waits as it would after its first start, and says why if it is stopped meanwhile."""
+    starts, fatal = Starts(), fatal_for(RegistryUnavailable("open", "LOADING", maybe_applied=False))
+    outage = LifeEnd("exit 1", is_fault=True, fatal=fatal)
+
+    for _ in range(50):
+        starts.on_life_end(outage, 0, is_open=False)
+
+    assert (starts.is_hopeless, starts.fatal) == (False, fatal)
+    starts.on_ready()
+    assert starts.fatal is None
 
 
 def test_a_worker_process_of_another_version_is_told_of_once() -> None:
