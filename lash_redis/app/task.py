@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 import msgspec
@@ -100,7 +101,8 @@ class Task(Generic[P, R]):
         session = await self._context.sessions.current()
         handles: list[Process] = []
         for batch in self.batches(calls):
-            await session.registry.register_many(batch)
+            with _located(batch, len(handles)):
+                await session.registry.register_many(batch)
             handles += map(self.handle, batch)
         return handles
 
@@ -134,7 +136,7 @@ class Task(Generic[P, R]):
                     sent += MAX_BATCH
                     batch = []
         except (PayloadError, SettingsError) as error:
-            error.add_note(f"submit_many: at item {sent + len(batch)} of the iterable; the first {sent} are registered")
+            error.add_note(_place(sent + len(batch), sent))
             raise
         if batch:
             yield batch
@@ -162,9 +164,26 @@ class BlockingTask(Generic[P, R]):
         registry = self._context.sessions.blocking().registry
         handles: list[Process] = []
         for batch in self._task.batches(calls):
-            registry.register_many(batch)
+            with _located(batch, len(handles)):
+                registry.register_many(batch)
             handles += map(self._task.handle, batch)
         return handles
+
+
+@contextmanager
+def _located(batch: Sequence[ProcessRegistration], sent: int) -> Iterator[None]:
+    """Note on an error about one registration of a batch which item of ``submit_many`` that is."""
+    try:
+        yield
+    except PayloadError as error:
+        at = next((number for number, each in enumerate(batch) if each.id == error.process_id), None)
+        if at is not None:
+            error.add_note(_place(sent + at, sent))
+        raise
+
+
+def _place(item: int, sent: int) -> str:
+    return f"submit_many: at item {item} of the iterable; the first {sent} are registered"
 
 
 def _arguments(item: object) -> tuple[Any, ...]:

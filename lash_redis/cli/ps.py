@@ -15,6 +15,7 @@ from lash_redis.operate.row_views import row_view
 from lash_redis.registry.calls.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
+from lash_redis.registry.transport.server import NO_EVICTION
 
 _HEADER = ("ID", "PHASE", "DISPOSITION", "TASK", "QUEUE", "REGISTERED", "STARTED", "OWNER", "NOTE")
 
@@ -87,7 +88,11 @@ def _namespace(view: NamespaceView) -> str:
     parts = [f"namespace {view['namespace']}", f"{partitions} partition{'s'[: partitions != 1]}"]
     if server is not None:
         parts += [server["version"], f"durability: {server['durability']}"]
-    return printable(" · ".join(parts))
+    line = printable(" · ".join(parts))
+    if server is not None and server["maxmemory_policy"] != NO_EVICTION:
+        policy = printable(server["maxmemory_policy"])
+        line += "\n" + loud(f"maxmemory-policy: {policy}: the server deletes leases and rows in silence")
+    return line
 
 
 def _line(row: Row) -> list[str]:

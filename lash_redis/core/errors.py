@@ -40,7 +40,13 @@ class UnsafeServerError(SettingsError):
 
 
 class PayloadError(LashError, ValueError):
-    """An argument, a result or a payload does not fit its type, its limit or the encoding."""
+    """An argument, a result or a payload does not fit its type, its limit or the encoding.
+
+    Attributes:
+        process_id: of a registration whose input does not fit; empty otherwise.
+    """
+
+    process_id = ""
 
 
 class RegistryUnavailable(LashError):

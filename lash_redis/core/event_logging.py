@@ -22,10 +22,19 @@ _NEEDS_QUOTES: Final = _QUOTED | frozenset(" =")
 
 def shown(value: object) -> str:
     """Return a value as it stands in a line: bare, or in double quotes if it is empty or could be read otherwise."""
-    text = str(value)
+    text = _plain(value)
     if text and text.isprintable() and not _NEEDS_QUOTES.intersection(text):
         return text
     return f'"{"".join(map(_escaped, text))}"'
+
+
+def _plain(value: object) -> str:
+    """Return a value as people write it: the items of a list with commas between, a struct as ``id: reason``."""
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, msgspec.Struct):
+        return ": ".join(map(_plain, msgspec.structs.astuple(value)))
+    return str(value)
 
 
 def _escaped(character: str) -> str:

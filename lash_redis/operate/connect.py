@@ -28,7 +28,8 @@ class NoServer(SettingsError):
 async def open_registry(url: str | None, namespace: str) -> AsyncIterator[ProcessRegistry]:
     """Yield the open registry of a namespace that exists; close it afterwards.
 
-    The embedded server is used only if it has left data. It is kept running meanwhile.
+    The embedded server is used only if it has left data. It is kept running meanwhile. A server that evicts keys is
+    used too: whoever made the namespace there has accepted it, or must be able to see what has become of it.
 
     Args:
         url: of the server; None: ``$LASH_REDIS_URL``, else the project's embedded server.
@@ -36,15 +37,16 @@ async def open_registry(url: str | None, namespace: str) -> AsyncIterator[Proces
 
     Raises:
         NoServer: nothing says where the server is.
-        SettingsError: the URL or the namespace's name is outside what is allowed. No message repeats the URL.
-        NamespaceMismatch: the namespace does not exist.
-        RegistryUnavailable, UnsafeServerError: the server cannot be used.
+        SettingsError: the URL or the namespace's name is outside what is allowed, or the namespace does not exist. No
+            message repeats a secret of the URL.
+        RegistryUnavailable, UnsafeServerError, NamespaceMismatch: the server or the namespace cannot be used.
     """
     source = ServerSource(url)
     if not source.is_known:
         _expect_embedded_data()
     try:
-        registry = ProcessRegistry(await asyncio.to_thread(source.get), namespace, partitions=None)
+        server = await asyncio.to_thread(source.get)
+        registry = ProcessRegistry(server, namespace, partitions=None, allow_unsafe_server=True)
         try:
             await registry.open(to_read=True)
             yield registry

@@ -12,6 +12,7 @@ from lash_redis.core.places import BY_URGENCY, LEASED
 from lash_redis.operate.row_views import Plain, RowView, row_view
 from lash_redis.registry.calls.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.server import ServerInfo
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ class NamespaceView(TypedDict):
 
     namespace: str
     partitions: int
-    server: Plain | None  # version, durability
+    server: Plain | None  # version, durability, maxmemory_policy
     phases: dict[str, int]
     states: dict[str, int]
     abandon_requested: int
@@ -70,7 +71,7 @@ def namespace_view(registry: ProcessRegistry, totals: Totals, page: ListedRows) 
     return {
         "namespace": registry.namespace,
         "partitions": registry.partitions,
-        "server": {"version": server.version, "durability": server.durability} if server else None,
+        "server": _server_view(server) if server else None,
         "phases": {phase.value: number for phase, number in totals.phases.items()},
         "states": {status.value: number for status, number in totals.statuses.items()},
         "abandon_requested": totals.abandon_requested,
@@ -78,3 +79,8 @@ def namespace_view(registry: ProcessRegistry, totals: Totals, page: ListedRows) 
         "cursor": page.cursor,
         "lapsed": totals.lapsed,
     }
+
+
+def _server_view(server: ServerInfo) -> Plain:
+    names = ("version", "durability", "maxmemory_policy")
+    return {name: getattr(server, name) for name in names}

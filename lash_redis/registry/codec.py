@@ -66,7 +66,10 @@ def _encoded(what: str, value: Any, at_most: int) -> bytes:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PayloadError(f"{what} cannot be carried: {error}") from None
     if len(data) > at_most:
-        raise PayloadError(f"expected {what} to be at most {at_most} bytes once encoded, got {len(data)}")
+        raise PayloadError(
+            f"expected {what} to be at most {at_most} bytes once encoded, got {len(data)} "
+            "(max_payload_bytes of the Lash or registry that sends it sets the limit; for large data carry a reference)"
+        )
     return data
 
 
@@ -76,7 +79,11 @@ def encode_input(registration: ProcessRegistration, at_most: int) -> bytes:
     Raises:
         PayloadError: it cannot be encoded, or is longer than ``at_most`` bytes.
     """
-    return _encoded(f"the input of process {registration.id!r}", _parts(registration.input), at_most)
+    try:
+        return _encoded(f"the input of process {registration.id!r}", _parts(registration.input), at_most)
+    except PayloadError as error:
+        error.process_id = registration.id
+        raise
 
 
 def _parts(value: ProcessInput) -> list[Any]:

@@ -81,7 +81,10 @@ def decode_result(declaration: Declaration, stored: Any) -> Any:
     try:
         return declaration.signature.returns.from_stored(stored)
     except InvalidValue as invalid:
-        raise PayloadError(f"task {declaration.name}: result{invalid.where}: {invalid.why}") from invalid.__cause__
+        raise PayloadError(
+            f"task {declaration.name}: result{invalid.where}: {invalid.why} "
+            "(the process is completed, and the outcome in its record() has the result as it is stored)"
+        ) from invalid.__cause__
 
 
 def _converted(

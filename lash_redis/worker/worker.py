@@ -62,7 +62,7 @@ class Worker:
         self._incarnation: Incarnation | None = None
 
     async def run(self) -> None:
-        """Claim and run until ``drain`` is called.
+        """Claim and run until ``drain`` is called; of a worker that has drained return at once.
 
         Raises:
             LashError: the server or the namespace is not what it must be, at the start.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,6 +119,17 @@ async def test_the_error_for_a_wrong_call_among_many_says_what_was_registered(
     assert refused.value.__notes__ == ["submit_many: at item 600 of the iterable; the first 500 are registered"]
     lanes = [(await lash.registry.counts(partition)).lanes for partition in range(2)]
     assert sum(sum(each.values()) for each in lanes) == 500
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_an_input_that_is_too_long_is_named_by_its_place(charge: Task[..., str], blocking: bool) -> None:
+    """Its id was made for it and tells nobody anything; the error names the setting that bounds it."""
+    calls = [("o", number) for number in range(600)] + [("x" * 2_000_000, 1)]
+
+    submitting = asyncio.to_thread(charge.blocking.submit_many, calls) if blocking else charge.submit_many(calls)
+    with pytest.raises(PayloadError, match=r"got 2000\d+ \(max_payload_bytes") as refused:
+        await submitting
+    assert refused.value.__notes__ == ["submit_many: at item 600 of the iterable; the first 500 are registered"]
 
 
 async def test_many_under_one_id_are_refused(charge: Task[..., str]) -> None:

@@ -74,9 +74,12 @@ async def test_the_partition_count_may_be_taken_as_it_is(
 async def test_a_namespace_that_is_not_there_cannot_be_taken_as_it_is(
     make_registry: RegistryMaker, client: Any, namespace: str
 ) -> None:
-    """It is not created by looking."""
-    with pytest.raises(SettingsError, match=namespace):
-        await make_registry(partitions=None).get("p")
+    """It is not created by looking, and the error says where it was looked for."""
+    adopting = make_registry(partitions=None)
+
+    with pytest.raises(SettingsError, match=f"no namespace '{namespace}' on ") as refusal:
+        await adopting.get("p")
+    assert f" on {adopting.address.shown}: " in str(refusal.value)
     assert await keyspace(client, namespace) == {}
 
 

@@ -11,6 +11,7 @@ import redis.asyncio
 from lash_redis.core.errors import LashError, RegistryUnavailable, UnsafeServerError
 from lash_redis.core.model import AbandonWriter, Acquired, ExternalOwner, ProcessStarted, ProcessStatus, Success
 from lash_redis.core.timing import boottime_ms
+from lash_redis.operate.connect import open_registry
 from lash_redis.registry.answers import Death
 from lash_redis.registry.keys import partition_of
 from lash_redis.registry.registry import ProcessRegistry
@@ -69,7 +70,9 @@ async def test_a_server_that_evicts_is_refused(mine: ProcessRegistry, raw: Any) 
     """It deletes leases and rows in silence; the message says what to do."""
     await raw.config_set("maxmemory-policy", "allkeys-lru")
 
-    with pytest.raises(UnsafeServerError, match=r"noeviction, got allkeys-lru.*CONFIG SET maxmemory-policy"):
+    with pytest.raises(
+        UnsafeServerError, match=r"noeviction, got allkeys-lru.*CONFIG SET maxmemory-policy.*in the Lash"
+    ):
         await mine.register(work())
     assert await raw.dbsize() == 0
 
@@ -81,6 +84,18 @@ async def test_a_server_that_evicts_may_be_let_pass(server: Server, raw: Any) ->
 
     assert (await registry.register(work())).id == "p"
     await registry.aclose()
+
+
+async def test_an_operator_looks_at_a_server_that_evicts(server: Server, mine: ProcessRegistry, raw: Any) -> None:
+    """Its settings were changed under the pool: that is when somebody must look, and ask."""
+    await mine.register(work())
+    await raw.config_set("maxmemory-policy", "allkeys-lru")
+
+    async with open_registry(server.url, NAME) as looking:
+        assert looking.server is not None
+        assert looking.server.maxmemory_policy == "allkeys-lru"
+        assert await looking.get("p") is not None
+        assert (await looking.request_cancel("p", cancel())).status is ProcessStatus.CANCELLED
 
 
 async def test_a_server_that_begins_to_evict_is_noticed_when_it_is_checked_again(

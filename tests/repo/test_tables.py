@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from lash_redis import Lash
 from lash_redis.core.events import EVENTS
 from lash_redis.core.fields import Field
 from lash_redis.core.options import OPTIONS
 from lash_redis.core.settings import Setting
 from lash_redis.core.verdict import TABLE, Action, Verdict
 from lash_redis.pool.settings import POOL_SETTINGS
+from lash_redis.registry.transport.urls import URL_OPTIONS
 from lash_redis.worker.settings import WORKER_SETTINGS
 from tests.repo.tree import ROOT, files, read, shown
 
+LASH_HEADER = "| setting | default | allowed | meaning |"
 DONE = {
     Action.LEAVE: "leave",
     Action.UNCERTAIN: "leave: *uncertain*",
@@ -121,6 +125,22 @@ def test_the_reference_lists_the_settings(heading: str, settings: dict[str, Fiel
     ]
 
     assert rows("docs/settings.md", "| setting | default | allowed | flag | meaning |", after=heading) == expected
+
+
+def test_the_reference_lists_what_a_lash_is_made_of() -> None:
+    """Every argument stands there with its default; where the server is has a default of its own."""
+    listed = {name.strip("`"): default.strip("`") for name, default, *_ in rows("docs/settings.md", LASH_HEADER)}
+    expected = {each.name: str(each.default) for each in inspect.signature(Lash).parameters.values()}
+
+    assert listed.keys() == expected.keys()
+    assert listed | {"url_or_client": "None"} == expected
+
+
+def test_the_reference_lists_the_options_of_a_url() -> None:
+    """Each with the values that are allowed, and the URLs that may have it."""
+    expected = [[f"`{name}`", each.allowed, ", ".join(each.schemes)] for name, each in URL_OPTIONS.items()]
+
+    assert rows("docs/settings.md", "| option | allowed | in |") == expected
 
 
 def test_no_page_promises_what_nobody_can_keep() -> None:

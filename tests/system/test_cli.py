@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Failure, Success
@@ -21,6 +22,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, dead_owner, held, outside, work
 from tests.look import record_of
 from tests.repo.tree import ROOT
+from tests.servers import Server
 from tests.support import wait_until
 
 pytestmark = pytest.mark.system
@@ -84,6 +86,23 @@ async def test_ps_counts_and_lists(cli: Cli, registry: ProcessRegistry) -> None:
     assert {each["phase"] for each in found["processes"][:3]} == {"uncertain"}
     assert len(found["processes"]) == 26
     assert found["cursor"] is None
+
+
+async def test_ps_looks_at_a_server_that_evicts(cli: Cli, namespace: str) -> None:
+    """Its policy was changed under the pool; ``ps`` says so instead of refusing to look."""
+    with Server("valkey") as server:
+        made = ProcessRegistry(server.url, namespace)
+        await made.register(work("q"))
+        await made.aclose()
+        async with redis.asyncio.Redis.from_url(server.url) as raw:
+            await raw.config_set("maxmemory-policy", "allkeys-lru")
+
+        text = output(cli("ps", LASH_REDIS_URL=server.url))
+        found = json.loads(output(cli("ps", "--json", LASH_REDIS_URL=server.url)))
+
+    assert "maxmemory-policy: allkeys-lru" in text.splitlines()[1]
+    assert found["server"]["maxmemory_policy"] == "allkeys-lru"
+    assert found["phases"]["queued"] == 1
 
 
 async def test_a_page_begins_where_the_last_one_ended(cli: Cli, registry: ProcessRegistry) -> None:

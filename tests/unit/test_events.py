@@ -11,7 +11,8 @@ import pytest
 
 from lash_redis.core import timing
 from lash_redis.core.event_logging import EventLog
-from lash_redis.core.events import EVENTS, Event, ProcessFailed, ProcessSettled, WorkerUnavailable
+from lash_redis.core.events import EVENTS, Event, PoolDrained, ProcessFailed, ProcessSettled, WorkerUnavailable
+from lash_redis.core.model import Deferred
 from lash_redis.core.subscribers import emit, subscribed
 from tests.support import Steered
 
@@ -24,6 +25,27 @@ def test_an_event_is_a_line_and_its_fields(caplog: pytest.LogCaptureFixture) -> 
     assert record.getMessage() == "process.settled process_id=p line=14 action=requeue"
     assert (record.__dict__["event"], record.__dict__["fields"]["line"]) == ("process.settled", 14)
     assert record.levelno == EVENTS["process.settled"].level
+
+
+@pytest.mark.parametrize(
+    ("abandoned", "deferred", "text"),
+    [
+        ([], [], 'abandoned="" deferred=""'),
+        (["p"], [Deferred("q", "gone")], 'abandoned=p deferred="q: gone"'),
+        (
+            ["p", "q"],
+            [Deferred("r", "still running"), Deferred("s", "x\ny")],
+            'abandoned="p, q" deferred="r: still running, s: x\\ny"',
+        ),
+    ],
+)
+def test_a_list_stands_plainly_in_a_line(
+    abandoned: list[str], deferred: list[Deferred], text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As an operator reads it, and not as Python shows it."""
+    with caplog.at_level(logging.INFO, "lash_redis"):
+        emit(PoolDrained(abandoned=abandoned, deferred=deferred, released=0, finished=1))
+    assert caplog.records[0].getMessage() == f"pool.drained {text} released=0 finished=1"
 
 
 def test_an_outage_is_logged_every_ten_seconds_with_how_often_it_was(caplog: pytest.LogCaptureFixture) -> None:

@@ -31,11 +31,12 @@ class Header(msgspec.Struct, frozen=True):
     is_whole: bool
 
 
-def opening(namespace: Namespace, *, adopt: bool) -> Steps[None]:
+def opening(namespace: Namespace, where: str, *, adopt: bool) -> Steps[None]:
     """Open a namespace, which then knows its uuid.
 
     Args:
         namespace: its partition count is what is expected.
+        where: the server, for people.
         adopt: take the partition count that the header says instead, and write nothing.
 
     Raises:
@@ -44,7 +45,10 @@ def opening(namespace: Namespace, *, adopt: bool) -> Steps[None]:
     """
     header = yield from header_of(0)
     if header is None and adopt:
-        raise SettingsError(f"expected namespace to be one that exists, got {namespace.name!r}")
+        raise SettingsError(
+            f"no namespace {namespace.name!r} on {where}: are this the right server and the right namespace? "
+            "The first submit or worker creates it"
+        )
     if header is None:
         header = yield from _created(namespace)
     if adopt:

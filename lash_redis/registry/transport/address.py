@@ -95,6 +95,24 @@ class Address:
         parameters: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
         return parameters
 
+    def check_tls(self) -> None:
+        """Check that the files and values of the URL's ``ssl_`` options can be used.
+
+        Raises:
+            SettingsError: they cannot: each connection would fail, as if the server were down.
+        """
+        if self.url is None or not self.url.startswith("rediss:"):
+            return
+        from redis.asyncio.connection import SSLConnection
+
+        try:
+            given = {name: value for name, value in self._given().items() if name.startswith("ssl_")}
+            SSLConnection(**given).ssl_context.get()
+        except Exception as error:  # noqa: BLE001 - of redis-py, of Python's ssl or of the files
+            raise SettingsError(
+                f"the ssl_ options of the URL cannot be used: {type(error).__name__}: {error}"
+            ) from None
+
     def leave(self, generation: int) -> None:
         """Use none of the connections any more that were opened in ``generation`` or before."""
         if not self.is_fake:

@@ -86,10 +86,11 @@ class Sender:
             return self.server
         async with self._opening.get():
             if self.server is None or not self.is_open:
+                self.target.address.check_tls()
                 self.transport.to_read = to_read
                 self.server = await self._repeated(self.check_server, ATTEMPTS)
                 await self._prove(to_read=to_read)
-                await self.send(opening(self.target.namespace, adopt=self.target.adopts))
+                await self.send(opening(self.target.namespace, self.target.address.shown, adopt=self.target.adopts))
                 if self.target.adopts and self.target.namespace.partitions > 1:
                     await self._prove(to_read=to_read)
                 self.transport.is_opening = False

@@ -11,6 +11,7 @@ from lash_redis.core.errors import UnsafeServerError
 
 # What a script raises keeps its first word from these on, and a script may be refused whole before it runs.
 OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}
+NO_EVICTION: Final = "noeviction"
 _KINDS: Final = {
     "cluster": "a Redis Cluster, which is not supported yet: name one server that holds all data",
     "sentinel": "a Sentinel, which is not supported yet: name the primary itself, or an address that follows it",
@@ -24,11 +25,13 @@ class ServerInfo(msgspec.Struct, frozen=True):
         version: the server's name and version.
         takes_shebang: scripts are sent with a ``#!lua`` line, so that a full server refuses them before they run.
         durability: none, snapshots, append-only (each second), append-only (always), or unknown.
+        maxmemory_policy: ``noeviction``, or how it evicts keys.
     """
 
     version: str
     takes_shebang: bool
     durability: str
+    maxmemory_policy: str = NO_EVICTION
 
 
 FAKE_SERVER = ServerInfo("fakeredis", takes_shebang=False, durability="none")
@@ -52,13 +55,14 @@ def judged(info: Mapping[str, Any], appendfsync: str | None, *, allow_unsafe: bo
             f"expected a server of Redis 7.0 or later, or of Valkey 7.2 or later, got {name} {version} "
             "(upgrade the server; its data can be kept)"
         )
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    if policy != "noeviction" and not allow_unsafe:
+    policy = str(info.get("maxmemory_policy", NO_EVICTION))
+    if policy != NO_EVICTION and not allow_unsafe:
         raise UnsafeServerError(
             f"expected maxmemory-policy to be noeviction, got {policy}: it deletes leases and rows in silence "
-            "(set it with CONFIG SET maxmemory-policy noeviction, or pass allow_unsafe_server=True)"
+            "(set it with CONFIG SET maxmemory-policy noeviction, or accept it with allow_unsafe_server=True in the "
+            "Lash(...) that declares the tasks)"
         )
-    return ServerInfo(f"{name} {version}", takes_shebang=True, durability=_durability(info, appendfsync))
+    return ServerInfo(f"{name} {version}", True, _durability(info, appendfsync), policy)  # noqa: FBT003 - a field
 
 
 def _durability(info: Mapping[str, Any], appendfsync: str | None) -> str:
