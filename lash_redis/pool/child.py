@@ -116,8 +116,10 @@ class Child:
         return await self._report(await self._worker.drain(), fault)
 
     async def _report(self, report: DrainReport, fault: Exception | None) -> int:
+        assert self._worker is not None  # noqa: S101 - it has drained
         still_running = [left.process_id for left in report.deferred if left.reason == STILL_RUNNING]
-        self._pipe.send(messages.Report(report, still_running, is_fault=fault is not None))
+        is_fault, unsent = fault is not None, self._worker.unsent
+        self._pipe.send(messages.Report(report, still_running, is_fault=is_fault, unsent=unsent))
         await self._pipe.flush()
         if still_running:
             await self._supervisor_gone.wait()  # the supervisor kills this OS process and finishes the drain

@@ -8,6 +8,7 @@ incarnation, renewed for it and saw it end.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -23,6 +24,7 @@ from lash_redis.pool import messages
 from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.watch import described, tell_of_failure
+from lash_redis.recovery.last_writes import LastWriter
 from lash_redis.recovery.leftovers import Leftovers
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
@@ -72,6 +74,7 @@ class Deaths:
         self._supervisor = supervisor
         self._settings = settings
         self._drain = drain
+        self._last_writer: LastWriter | None = None
 
     @property
     def _registry(self) -> ProcessRegistry:
@@ -86,13 +89,26 @@ class Deaths:
         if ended.report is not None:
             still_running = ended.report.still_running
             own, is_unfinished = without_deferred(ended.report.report, set(still_running)), bool(still_running)
+            self._last_writer = LastWriter(self._registry, ended.report.unsent)
+            with suppress(Exception):  # what is not sent now is sent before its death is recorded
+                await within(self._drain.finish_ms, self._last_writer.send())
         if ended.owner is None or not ended.kill_reason or not is_unfinished:
             return own
         why = f"{ended.status} after the drain: {ended.kill_reason}"
         return merged(own, await self.finish_drain(ended.owner, still_running, why, self._drain.finish_ms))
 
-    async def settle(self, ended: Ended) -> DrainReport:
-        """Record its death and settle all that it held; report what may be left. Call it once it is reaped."""
+    async def settle(self, ended: Ended, report: DrainReport) -> DrainReport:
+        """Record its death and settle all that it held; return the report with what came of it. Call it once reaped."""
+        report = merged(report, await self._settled(ended))
+        if (last := self._last_writer) is None:
+            return report
+        return msgspec.structs.replace(
+            without_deferred(report, last.finished | last.released),
+            finished=report.finished + len(last.finished),
+            released=report.released + len(last.released),
+        )
+
+    async def _settled(self, ended: Ended) -> DrainReport:
         if ended.owner is None:
             return DrainReport()
         try:
@@ -133,6 +149,8 @@ class Deaths:
         death = Death(status, self._supervisor.owner_id)
 
         async def attempt() -> int:
+            if self._last_writer is not None:
+                await self._last_writer.send()
             await self._registry.record_death(owner, death)
             report = await Sweep(self._registry, self._supervisor).settle_dead(owner, death)
             return report.settled

@@ -20,7 +20,7 @@ from lash_redis.core.timing import boottime_ms, new_incarnation_id, sleep
 from lash_redis.core.trouble import Trouble, pool_fault
 from lash_redis.pool import messages
 from lash_redis.pool.connection import PoolConnection
-from lash_redis.pool.deaths import Deaths, Ended, merged
+from lash_redis.pool.deaths import Deaths, Ended
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.osprocess import Spawn
 from lash_redis.pool.pipe import Pipe
@@ -216,8 +216,7 @@ class Life:
         if end.is_fault:
             why = self._fatal.text if self._fatal is not None else self._kill_reason
             emit(PoolDied(slot=self._slot, pid=self.pid, status=f"{status}: {why}" if why else status))
-        left = await deaths.settle(ended)
-        return msgspec.structs.replace(end, report=merged(end.report, left))
+        return msgspec.structs.replace(end, report=await deaths.settle(ended, report))
 
     def _is_fault(self, status: str) -> bool:
         if self._report is not None:

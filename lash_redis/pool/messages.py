@@ -22,6 +22,7 @@ import msgspec
 from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
+from lash_redis.recovery.last_writes import LastWrites
 from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.settings import WorkerSettings
 
@@ -102,11 +103,13 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
         report: of the drain.
         still_running: ids of work whose thread does not stop; the supervisor kills the worker process and settles it.
         is_fault: it drained because of a fault.
+        unsent: what it could not send in time; the supervisor sends it before it records the death.
     """
 
     report: DrainReport
     still_running: list[str] = []
     is_fault: bool = False
+    unsent: LastWrites = LastWrites()
 
 
 class Fatal(msgspec.Struct, frozen=True, tag="fatal"):

@@ -11,6 +11,7 @@ from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import within
 from lash_redis.core.trouble import Trouble
+from lash_redis.recovery.last_writes import LastWrites
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -153,6 +154,11 @@ class Incarnation:
         self._drain_steps.hurry()
         if self._draining is not None and self._claims is not None:
             self._claims.get_loop().call_later(_ANSWER_WITHIN_S, self._claims.cancel)
+
+    @property
+    def unsent(self) -> LastWrites:
+        """What could not be sent yet."""
+        return self._in_flight.outbox.unsent
 
     @property
     def is_draining(self) -> bool:

@@ -21,6 +21,7 @@ from lash_redis.core.events import ProcessResultRefused
 from lash_redis.core.model import Acquired, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
+from lash_redis.recovery.last_writes import LastWrites
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.calls.leases import attempt_of
 from lash_redis.registry.registry import ProcessRegistry
@@ -107,6 +108,16 @@ class Outbox:
     def is_empty(self) -> bool:
         """Nothing is left to send."""
         return not any(each.items for each in self._each())
+
+    @property
+    def unsent(self) -> LastWrites:
+        """The results that are not written yet, and what is not given back yet although it never began."""
+        results = [
+            TerminalFact(attempt.lease, *encoded)
+            for each in self._outcomes.values()
+            for attempt, encoded in each.items.items()
+        ]
+        return LastWrites(results, [attempt.lease for each in self._unstarts.values() for attempt in each.items])
 
     def begin_drain(self) -> None:
         """Note from now on what is given back."""

@@ -9,6 +9,7 @@ from typing import Unpack
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
+from lash_redis.recovery.last_writes import LastWrites
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.catalogue import Catalogue, HasDeclaration
@@ -99,6 +100,11 @@ class Worker:
     def is_draining(self) -> bool:
         """True once it claims no more."""
         return self._here().is_draining
+
+    @property
+    def unsent(self) -> LastWrites:
+        """What a drain could not send before its time was over: whoever sees this OS process end may send it."""
+        return self._here().unsent
 
     @property
     def probe(self) -> Probe:

@@ -18,6 +18,7 @@ import redis.asyncio
 from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
 from lash_redis.registry.answers import Death
 from tests.look import evidence
+from tests.proxy import Proxy
 from tests.soundness import assert_sound
 from tests.support import block_until, wait_until
 from tests.system.conftest import StartPool
@@ -270,3 +271,23 @@ async def test_a_pool_as_pid_1_drains_and_reaps_orphans(start_pool: StartPool, w
 
     assert pool.exit_code() == 0
     assert (await work.record("measure")).status is ProcessStatus.COMPLETED
+
+
+async def test_a_result_that_its_worker_could_not_write_is_written_by_its_supervisor(
+    start_pool: StartPool, work: Work, url: str
+) -> None:
+    """It is known, so that it is not abandoned when the death of the worker process is recorded."""
+    with Proxy(url) as proxy:
+        pool = start_pool("--workers", "1", "--grace", "0.5", "--cancel", "0.5", "--drain", "0.5", url=proxy.url)
+        pool.until_ready()
+        pool.until_begun(await work.submit("pay", "p"))
+        refused = proxy.answer("terminalize", "LOADING not yet", before=True, times=None)
+        pool.go("p")
+        block_until(lambda: refused.struck, "the result is refused")
+        pool.workers[0].send_signal(signal.SIGTERM)
+        pool.until_logged("worker.unavailable operation=record_death")
+        refused.end()
+
+        record = await work.end_of("p")
+
+    assert record.status is ProcessStatus.COMPLETED
