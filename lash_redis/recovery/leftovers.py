@@ -24,6 +24,7 @@ from lash_redis.registry.rows import Row
 STILL_RUNNING = "still running: a thread that will not stop"
 UNREADABLE = "cannot be read: a newer lash-redis wrote it, or it is damaged"
 NOT_WRITTEN = "its result could not be written in time"
+_NOT_OURS = frozenset({"STALE", "TERMINAL", "UNKNOWN"})  # given back meanwhile by a call of the worker, or ended
 _CHANGED = "the row changed meanwhile"
 _CLAIM_AGAIN_MS = 10_000  # for the one call that follows
 _MOST_PASSES = 1000  # each pass moves a page, so only rows that keep changing could reach this
@@ -149,7 +150,8 @@ class Leftovers:
         words = await self._registry.unstart_many(leases) if leases else []
         done = {lease.process_id for lease, word in zip(leases, words, strict=True) if word == "DONE"}
         self.released |= done
-        deferred |= {row.process_id: _CHANGED for row in rows if row.process_id not in done}
+        gone = {lease.process_id for lease, word in zip(leases, words, strict=True) if word in _NOT_OURS}
+        deferred |= {row.process_id: _CHANGED for row in rows if row.process_id not in done | gone}
         return len(done) + words.count("LOST")  # what lost its lease meanwhile is claimed again by the next pass
 
     async def _lease_to_unstart(self, row: Row) -> ProcessLease | None:

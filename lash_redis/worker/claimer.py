@@ -2,21 +2,36 @@
 
 The same number hands out the same rows, and a lower one answers stale. So no late copy of a claim can lease or start
 anything for a worker that has gone (rule 8.5).
+
+A claim that fails again and again although the server answers is let go: it is closed, so that nothing of it begins
+here any more, and a renewal then gives back whole what it started. Otherwise one partition would stop all claims.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
-from lash_redis.core.errors import NamespaceMismatch, RecordedDead
+from lash_redis.core.errors import NamespaceMismatch, RecordedDead, RegistryUnavailable
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import BatchClaim, ClaimedRow
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.worker.identity import Identity
+
+_LET_GO_AFTER = 5  # sendings that failed: some answers are lost, and the next brings the rows
+_STEMS = 1000  # of claims that were let go; by then what the oldest started has long been given back
+
+
+class _Sent(msgspec.Struct):
+    """A claim that may have been applied, and how many of its sendings failed."""
+
+    claim: BatchClaim
+    failures: int = 0
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -33,7 +48,7 @@ class Claimer:
 
     Args:
         registry: where it claims.
-        owner: who will hold the leases.
+        identity: who will hold the leases.
         queues: the queues' names, each with the lanes that the owner serves; in their order.
         ttl_ms: of the leases, ms.
         may_take_alone: says whether one row that runs alone may be handed out now (rule 4.6).
@@ -58,7 +73,8 @@ class Claimer:
         self._may_take_alone = may_take_alone
         self._ttl_ms = ttl_ms
         self._numbers: dict[int, int] = {}
-        self._unanswered: dict[int, BatchClaim] = {}
+        self._unanswered: dict[int, _Sent] = {}
+        self._let_go: deque[str] = deque(maxlen=_STEMS)
         self._set_aside: set[int] = set()
         self._turn = asyncio.Lock()  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
@@ -72,17 +88,27 @@ class Claimer:
         """The partitions whose last claim has no answer yet: its rows are not known here."""
         return list(self._unanswered)
 
-    def next_partition(self, may_claim: Callable[[int], bool] = lambda _: True) -> int | None:
+    @property
+    def may_bring(self) -> int:
+        """How many rows the claims whose answers were lost may bring, at most."""
+        lost = [each for partition, each in self._unanswered.items() if partition not in self._set_aside]
+        return sum(each.claim.count for each in lost if each.failures)
+
+    def next_partition(
+        self, may_claim: Callable[[int], bool] = lambda _: True, is_due: Callable[[int], bool] = lambda _: True
+    ) -> int | None:
         """Return the partition whose turn it is, or None if there is nothing to ask for.
 
-        One whose answer is missing comes first: its rows may take all the slots that are free.
+        One whose answer is missing comes first: its rows may take slots that are free.
 
         Args:
             may_claim: whether anything new may be claimed from a partition.
+            is_due: whether a partition may be asked now.
         """
-        if missing := [each for each in self._unanswered if each not in self._set_aside]:
+        if missing := [each for each in self._unanswered if each not in self._set_aside and is_due(each)]:
             return missing[0]
-        candidates = {each for each in self.may_have_more - self._set_aside if may_claim(each)}
+        open_ones = self.may_have_more - self._set_aside - self._unanswered.keys()
+        candidates = {each for each in open_ones if is_due(each) and may_claim(each)}
         if not candidates:
             return None
         self._last = min(candidates, key=lambda partition: (partition <= self._last, partition))
@@ -96,7 +122,7 @@ class Claimer:
     async def claim(self, partition: int, count: int) -> Claimed:
         """Claim and start up to ``count`` rows, or get the answer to the claim before, if that is missing.
 
-        Only an answer of the script lets the number go. No error proves that an earlier sending of it was not applied.
+        Only an answer of the script lets the number go, or the proof that no sending of it was applied.
 
         Raises:
             RecordedDead: others take this owner for dead.
@@ -104,28 +130,38 @@ class Claimer:
             LashError: no answer; ask again.
         """
         async with self._turn:
-            if self.is_leaving and partition not in self._unanswered:
+            sent = self._unanswered.get(partition)
+            if sent is None and self.is_leaving:
                 return Claimed([], 0, 0, 0)
             self._identity.check()
-            is_first = partition not in self._unanswered
-            claim = self._unanswered.get(partition) or self._numbered(partition, count)
-            self._unanswered[partition] = claim
+            was_sent, sent = sent is not None, sent or _Sent(self._numbered(partition, count))
+            self._unanswered[partition] = sent
             self.may_have_more.discard(partition)  # before it is sent: a wake-up may come before the answer
             sent_at = boottime_ms()
             try:
-                batch = await self._registry.claim_next(claim)
-            except NamespaceMismatch:
-                self._set_aside.add(partition)
-                if is_first:
-                    self._unanswered.pop(partition, None)  # it handed out nothing, and was sent once
+                batch = await self._registry.claim_next(sent.claim)
+            except Exception as error:
+                await self._failed(partition, sent, error, was_sent=was_sent)
                 raise
             if self._unanswered.pop(partition, None) is None:
                 return Claimed([], 0, 0, 0)  # it was given up meanwhile
-            if batch.stale and claim.number == self._numbers[partition]:
+            if batch.stale and sent.claim.number == self._numbers[partition]:
                 raise RecordedDead(self._identity.owner)
             if batch.may_have_more:
                 self.may_have_more.add(partition)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
+
+    async def _failed(self, partition: int, sent: _Sent, error: Exception, *, was_sent: bool) -> None:
+        sent.failures += 1
+        if isinstance(error, NamespaceMismatch):
+            self._set_aside.add(partition)
+        else:
+            self.may_have_more.add(partition)
+        if not was_sent and _changed_nothing(error):
+            self._unanswered.pop(partition, None)
+        elif sent.failures >= _LET_GO_AFTER:
+            with suppress(Exception):  # it is asked for again, as the error of the claim says
+                await self.close(partition)
 
     def leave(self) -> None:
         """Claim nothing new; a missing answer may still be asked for."""
@@ -134,19 +170,26 @@ class Claimer:
     def give_up(self) -> tuple[str, ...]:
         """Wait for no answer any more: nothing that a missing one hands out begins here.
 
-        Return what the tokens of those claims begin with.
+        Return what the tokens of all claims begin with that were let go.
         """
-        stems = tuple(claim.token_stem for claim in self._unanswered.values())
+        for sent in self._unanswered.values():
+            self._let_go.append(sent.claim.token_stem)
         self._unanswered.clear()
         self.has_given_up = True
-        return stems
+        return tuple(self._let_go)
+
+    def has_let_go(self, token: str) -> bool:
+        """Say whether a token is of a claim that was let go: no code begins under it."""
+        return token.startswith(tuple(self._let_go))
 
     def open_partitions(self, partitions: int) -> list[int]:
         """Return the partitions in which a late copy of a claim could still lease something."""
         return [partition for partition in range(partitions) if partition not in self._closed]
 
     async def close(self, partition: int) -> None:
-        """Close the claims under the next number, which makes any late copy stale (rule 7.2).
+        """Close the claims under the next number, which makes any late copy stale (rules 7.2 and 8.5).
+
+        An answer that is missing is waited for no more.
 
         Raises:
             LashError: no answer; to be asked again.
@@ -155,12 +198,20 @@ class Claimer:
         number = self._next_number(partition)
         await self._registry.close_claims(partition, self._identity.owner, number, self.served.queues)
         self._closed.add(partition)
+        if (sent := self._unanswered.pop(partition, None)) is not None:
+            self._let_go.append(sent.claim.token_stem)
 
     def _numbered(self, partition: int, count: int) -> BatchClaim:
-        alone = self._may_take_alone() and not any(claim.alone for claim in self._unanswered.values())
+        alone = self._may_take_alone() and not any(each.claim.alone for each in self._unanswered.values())
+        self._closed.discard(partition)
         number = self._next_number(partition)
         return BatchClaim(partition, self._identity.owner, number, count, self._ttl_ms, self.served, alone)
 
     def _next_number(self, partition: int) -> int:
         self._numbers[partition] = self._numbers.get(partition, 0) + 1
         return self._numbers[partition]
+
+
+def _changed_nothing(error: Exception) -> bool:
+    """Say whether an error proves that the sending that it answers was not applied."""
+    return isinstance(error, NamespaceMismatch) or (isinstance(error, RegistryUnavailable) and not error.maybe_applied)

@@ -119,12 +119,15 @@ class Drain:
         claimer, trouble = self._in_flight.claimer, Trouble("claim", 0.05, 0.5)
         given_up: set[int] = set()
         while (missing := [each for each in claimer.unanswered if each not in given_up]) and self.grace_left_ms:
-            try:
-                await within(self.grace_left_ms, self._in_flight.claim(missing[0]))
-            except NamespaceMismatch:
-                given_up.add(missing[0])  # its rows are not what they were, and it is closed below
-            except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
-                await self._changes.wait(trouble.met(error))
+            pause_s = 0.0
+            for partition in missing:  # one that cannot answer holds up no other
+                try:
+                    await within(self.grace_left_ms, self._in_flight.claim(partition))
+                except NamespaceMismatch:
+                    given_up.add(partition)  # its rows are not what they were, and it is closed below
+                except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
+                    pause_s = trouble.met(error)
+            await self._until(lambda: self._hurried, boottime_ms() + int(1000 * pause_s))
 
     async def _close_claims(self, budget_ms: int, *, again: bool = False) -> None:
         """Make late copies of claims stale; what is not answered now is tried once more at the end.

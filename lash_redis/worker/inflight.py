@@ -66,6 +66,7 @@ class InFlight:
         self._on_change = on_change
         self._start = start
         self._claiming_again: set[str] = set()
+        self._giving_back: set[str] = set()
         self._trouble = Trouble("look")
         self.waiting: dict[str, Attempt] = {}
         self.stopped_by_drain: list[str] = []
@@ -86,9 +87,12 @@ class InFlight:
 
     @property
     def room(self) -> int:
-        """How many more may be claimed: each run takes a slot, and many unwritten results stop claims too."""
+        """How many more may be claimed: each run takes a slot, and many unwritten results stop claims too.
+
+        What a claim may have started whose answer was lost takes a slot as well.
+        """
         width = self._settings.concurrency
-        slots = self.runner.room(width - self.roster.running - len(self.waiting))
+        slots = self.runner.room(width - self.roster.running - len(self.waiting) - self.claimer.may_bring)
         return min(slots, 4 * width - len(self.roster), MAX_BATCH)
 
     def serves(self, lane: str) -> bool:
@@ -108,7 +112,10 @@ class InFlight:
         Raises:
             LashError: as ``Claimer.claim``; what it may have handed out comes with the next call.
         """
-        claimed = await self.claimer.claim(partition, max(self.room, 1))
+        try:
+            claimed = await self.claimer.claim(partition, max(self.room, 1))
+        finally:
+            self._on_change()  # there may be more room than while its answer was missing
         for row in claimed.rows:
             self._take(row, claimed)
         return len(claimed.rows)
@@ -207,14 +214,34 @@ class InFlight:
             self._claiming_again.discard(attempt.process_id)
 
     def _on_unknown(self, row: RenewedRow) -> None:
-        """Give back what a late copy of a claim leased: it would be renewed for ever (rule 6.4)."""
-        is_awaited = self.claimer.unanswered or self.claimer.has_given_up or self.outbox.claiming
-        if is_awaited or row.process_id in self.stopped_by_drain:
+        """Give back a lease that nothing here explains: it would be renewed for ever (rule 6.4)."""
+        process_id = row.process_id
+        if self._may_be_handed_out(process_id) or self.claimer.has_given_up or process_id in self.stopped_by_drain:
             return
-        waiting = self.waiting.get(row.process_id)
-        if waiting is None or boottime_ms() >= waiting.trusted_until_ms:
-            self.waiting.pop(row.process_id, None)  # the earlier run does not end: let another worker have it
-            self.outbox.release(ProcessLease(row.process_id, self._identity.owner, row.token, row.fence, 0, 0))
+        waiting = self.waiting.get(process_id)
+        if waiting is not None and boottime_ms() < waiting.trusted_until_ms:
+            return
+        self.waiting.pop(process_id, None)  # the earlier run does not end: let another worker have it
+        lease = ProcessLease(process_id, self._identity.owner, row.token, row.fence, 0, 0)
+        if not self.claimer.has_let_go(row.token):
+            self.outbox.release(lease)
+        elif not self.claimer.is_leaving and process_id not in self._giving_back:  # a drain does it by itself
+            self._giving_back.add(process_id)
+            self._start(self._give_back_whole(lease))
+
+    async def _give_back_whole(self, lease: ProcessLease) -> None:
+        try:
+            words = await self._registry.unstart_many([lease])
+            self.outbox.note_released(lease.process_id, is_ours=words == ["DONE"])
+        except Exception as error:  # noqa: BLE001 - the next renewal names it again
+            self._trouble.met(error)
+        finally:
+            self._giving_back.discard(lease.process_id)
+
+    def _may_be_handed_out(self, process_id: str) -> bool:
+        """Say whether a claim whose answer is missing may have leased a process to this worker."""
+        is_awaited = self._registry.partition_of(process_id) in self.claimer.unanswered
+        return is_awaited or bool(self.outbox.claiming)
 
     def look_at_request(self, process_id: str) -> None:
         """Read a request that was made of a process held here, and deliver it."""
@@ -236,8 +263,7 @@ class InFlight:
         """Say whether the row runs here, is about to, or has a result not yet written (line 5 of the verdict)."""
         if row.process_id in self.roster or row.process_id in self.waiting:
             return True
-        may_hold_more = bool(self.claimer.unanswered) or bool(self.outbox.claiming)
-        return may_hold_more and row.holder_digest == self._me
+        return row.holder_digest == self._me and self._may_be_handed_out(row.process_id)
 
     def saw_end(self, row: Row) -> bool:
         """Say no: outside a drain, what ended here without a result is given back at once."""

@@ -104,6 +104,11 @@ class Outbox:
             unsent.items[name] = (lease, attempt)
         self._to_do.notify()
 
+    def note_released(self, process_id: str, *, is_ours: bool) -> None:
+        """Note what was given back, if a drain has begun and it was still this worker's."""
+        if is_ours and self._is_draining:
+            self.released.add(process_id)
+
     @property
     def is_empty(self) -> bool:
         """Nothing is left to send."""
@@ -173,21 +178,17 @@ class Outbox:
         for attempt, status in zip(batch, statuses, strict=True):
             if status == "LOST" and await self.claim_again(attempt) is ClaimedAgain.OURS:
                 continue  # it is sent again under the new lease
-            self._note_released(attempt.process_id, is_ours=status == "DONE")
+            self.note_released(attempt.process_id, is_ours=status == "DONE")
             self._done_with(attempt)
 
     async def _release(self, batch: dict[_Name, _Release]) -> None:
         leases = [lease for lease, _ in batch.values()]
         were_ours = await self._registry.release_many(leases, attempts=1)
         for (name, (lease, _)), is_ours in zip(batch.items(), were_ours, strict=True):
-            self._note_released(lease.process_id, is_ours=is_ours)
+            self.note_released(lease.process_id, is_ours=is_ours)
             _, attempt = self._releases[self._registry.partition_of(lease.process_id)].items.pop(name)
             if attempt is not None:
                 self._done_with(attempt)
-
-    def _note_released(self, process_id: str, *, is_ours: bool) -> None:
-        if is_ours and self._is_draining:
-            self.released.add(process_id)
 
     def _refused(self, attempt: Attempt, status: str) -> None:
         emit(ProcessResultRefused(process_id=attempt.process_id, status=status))

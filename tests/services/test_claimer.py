@@ -14,7 +14,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.claimer import Claimer
 from lash_redis.worker.identity import Identity
 from tests.conformance.actors import ADA, LANE, LONG_MS, OWNER_BOUND, RERUNNABLE, batch_claim, ids_of, work
-from tests.look import ended
+from tests.look import ended, lease_of
 from tests.proxy import Proxy
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
@@ -34,23 +34,56 @@ async def claimer(registry: ProcessRegistry) -> Claimer:
     return Claimer(registry, Identity(ADA), SERVED, LONG_MS)
 
 
-@pytest.mark.parametrize("what_is_lost", ["lose_requests", "lose_replies"])
 async def test_the_same_number_is_sent_until_it_is_answered(
-    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch, what_is_lost: str
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It hands out the same rows as the first time, however many are asked for by then; nothing is handed out twice."""
     faults = Faults(registry, monkeypatch)
-    getattr(faults, what_is_lost)("claim_next", 3)
-    for _ in range(3):
+    faults.lose_replies("claim_next", 2)
+    for _ in range(2):
         with pytest.raises(RegistryUnavailable):
             await claimer.claim(0, 3)
         assert claimer.unanswered == [0]
+        assert claimer.may_bring == 3
+        faults.lose_requests("claim_next")  # that one was not applied, and proves nothing about the one before
+        with pytest.raises(RegistryUnavailable):
+            await claimer.claim(0, 3)
     first = await claimer.claim(0, 1)
     assert claimer.unanswered == []
     second = await claimer.claim(0, 3)
     ids = [row.process_id for row in first.rows + second.rows]
     assert ids == ids_of(6, 0, registry.partitions)
     assert len({row.token for row in first.rows + second.rows}) == 6
+
+
+async def test_a_claim_that_was_never_applied_is_not_waited_for(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It handed out nothing, so it takes no slot, and the partition is asked again for what there is room for then."""
+    Faults(registry, monkeypatch).lose_requests("claim_next", 1)
+    with pytest.raises(RegistryUnavailable):
+        await claimer.claim(0, 3)
+    assert (claimer.unanswered, claimer.may_bring, claimer.may_have_more) == ([], 0, {0})
+    assert len((await claimer.claim(0, 1)).rows) == 1
+
+
+async def test_a_claim_that_fails_again_and_again_is_let_go(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is closed, so that a late copy hands out nothing; its rows are known by their tokens, and others come next."""
+    await claimer.claim(0, 0)  # names the lanes
+    Faults(registry, monkeypatch).lose_replies("claim_next", 5)
+    for _ in range(5):
+        with pytest.raises(RegistryUnavailable):
+            await claimer.claim(0, 3)
+    assert (claimer.unanswered, claimer.may_bring) == ([], 0)
+    assert (await registry.claim_next(batch_claim(registry, ADA, number=2, count=3))).stale
+    started = [await lease_of(registry, each) for each in ids_of(3, 0, registry.partitions)]
+    assert all(claimer.has_let_go(each.token) for each in started)
+    claimed = await claimer.claim(0, 3)
+    assert [row.process_id for row in claimed.rows] == ids_of(6, 0, registry.partitions)[3:]
+    assert not any(claimer.has_let_go(row.token) for row in claimed.rows)
+    assert claimer.open_partitions(registry.partitions) == [0, 1]
 
 
 async def test_trust_in_what_a_claim_brings_counts_from_the_call_that_was_answered(
@@ -161,10 +194,13 @@ async def test_a_refusal_after_a_lost_answer_lets_no_number_go(
     await registry.register_many([work(each, OWNER_BOUND, each) for each in ids_of(3, 0, registry.partitions)])
     claimer = Claimer(far_registry, Identity(ADA), SERVED, LONG_MS)
     await far_registry.open()
-    await claimer.claim(1, 1)  # names the lanes in the other partition; in this one the first claim does
+    for partition in (1, 0):
+        await claimer.claim(partition, 0)  # names the lanes
     proxy.cut("claim_next", before=False)
+    with pytest.raises(LashError):
+        await claimer.claim(0, 3)
     proxy.answer("claim_next", refusal, before=True, times=2)
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(LashError):
             await claimer.claim(0, 3)
         assert claimer.unanswered == [0]

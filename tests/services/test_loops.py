@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from lash_redis.core import timing
-from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavailable, ScriptError, UnsafeServerError
+from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable, ScriptError, UnsafeServerError
 from lash_redis.core.events import Event, WorkerFaulted, WorkerStoppedClaiming, WorkerUnavailable
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import Sweep
+from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.identity import Identity
@@ -134,13 +136,12 @@ def _stopped(events: list[Event]) -> list[WorkerStoppedClaiming]:
 async def test_claims_that_are_refused_come_ever_more_slowly(
     registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often something changes meanwhile."""
-    asked = 0
+    """However often something changes meanwhile; each partition has its own wait, so that it holds up no other."""
+    asked: list[int] = []
 
-    async def refuses(_claim: object) -> None:
-        nonlocal asked
-        asked += 1
-        raise LashError("the server answered with an error")
+    async def refuses(claim: BatchClaim) -> None:
+        asked.append(claim.partition)
+        raise RegistryUnavailable("claim_next", "the server is at its maxmemory", maybe_applied=False)
 
     monkeypatch.setattr(registry, "claim_next", refuses)
     clock = StillClock()
@@ -151,10 +152,12 @@ async def test_claims_that_are_refused_come_ever_more_slowly(
         for _ in range(100):
             changes.notify()
             await claiming.step()
-        assert asked == 1
+        assert sorted(asked) == list(range(registry.partitions))
         clock.now_ms += 100
-        await claiming.step()
-        assert asked == 2
+        for _ in range(100):
+            changes.notify()
+            await claiming.step()
+        assert Counter(asked) == dict.fromkeys(range(registry.partitions), 2)
 
 
 async def test_a_message_that_cannot_be_handled_costs_no_other(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import DrainReport, Phase, ProcessStatus, Success
 from lash_redis.core.timing import boottime_ms
-from lash_redis.registry.answers import RenewedRow
+from lash_redis.registry.answers import BatchClaim, ClaimedBatch, RenewedRow
 from lash_redis.registry.keys import owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.lease_keeper import Renewal
-from tests.conformance.actors import LANE, OWNER_BOUND, RERUNNABLE, abandon, cancel, ids_of, outside, work
+from tests.conformance.actors import LANE, OWNER_BOUND, RERUNNABLE, abandon, cancel, held, ids_of, outside, work
 from tests.conftest import ServerTime
 from tests.look import ended, is_in, lease_of, outcomes, record_of
 from tests.services.benches import Bench
@@ -118,6 +119,80 @@ async def test_what_an_unanswered_claim_started_is_given_back_whole(registry: Pr
     assert (bench.begun, bound.begun) == ([], [])
     for record in [await record_of(registry, each) for each in (a, b)]:
         assert (record.phase, record.first_started, record.losses) == (Phase.QUEUED, None, 0)
+
+
+async def test_a_partition_whose_claims_fail_holds_up_no_other(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is damaged there. Its rows may have been handed out, until its claim is closed: then others may run."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), concurrency=2)
+    claim_next = worker.registry.claim_next
+
+    async def fails_in_one(claim: BatchClaim) -> ClaimedBatch:
+        if claim.partition == 0:
+            raise RegistryUnavailable("claim_next", "ERR attempt to compare nil with number", maybe_applied=True)
+        return await claim_next(claim)
+
+    monkeypatch.setattr(worker.registry, "claim_next", fails_in_one)
+    ids = ids_of(3, 1, registry.partitions)
+    await registry.register_many([work(each, RERUNNABLE, each) for each in ids])
+    async with crew.running(worker):
+        await outcomes(registry, *ids)
+
+
+async def test_a_worker_never_runs_more_than_its_slots_though_answers_are_lost(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """What a claim may have started whose answer is missing takes a slot, whichever partition it is in."""
+    worker = crew.worker(Bench().task(), concurrency=3)
+    in_flight = worker.probe.in_flight
+    crew.faults_of(worker).lose_replies("claim_next", 2)
+    with pytest.raises(RegistryUnavailable):
+        await in_flight.claim(0)
+    assert in_flight.room == 0
+    assert not worker.probe.claiming.may_claim
+    assert in_flight.claimer.next_partition(worker.probe.claiming.may_claim_from) == 0
+
+
+async def test_what_a_claim_started_that_was_let_go_is_given_back_whole(registry: ProcessRegistry, crew: Crew) -> None:
+    """Nothing of it began: once a renewal names it, it is as it was registered, and runs."""
+    bench, bound = Bench(is_open=True), Bench(is_open=True)
+    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), lease_ttl_ms=4_000)
+    await crew.lanes_named(worker)
+    crew.faults_of(worker).lose_replies("claim_next", 5)
+    a, b = ids_of(2, 0, registry.partitions)
+    await registry.register_many([work(a, RERUNNABLE, a), work(b, OWNER_BOUND, b, task="bound")])
+    async with crew.running(worker):
+        assert await outcomes(registry, a, b) == [Success(f"{each} done") for each in (a, b)]
+    assert (bench.begun, bound.begun) == ([a], [b])
+    assert [(await record_of(registry, each)).losses for each in (a, b)] == [0, 0]
+
+
+async def test_a_lease_that_nobody_knows_is_given_back_while_a_claim_elsewhere_has_no_answer(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """A claim explains leases of its own partition alone."""
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), registry=registry)
+    in_flight = worker.probe.in_flight
+    here, elsewhere = ids_of(1, 0, registry.partitions)[0], ids_of(1, 1, registry.partitions)[0]
+    faults = crew.faults_of(worker)
+    faults.loses_renewals = True  # but for those below
+    late = faults.delay_reply("claim_next")
+    async with crew.running(worker):
+        await wait_until(lambda: late.has_happened, "a claim has no answer yet")
+        for partition, each in ((0, here), (1, elsewhere)):
+            await registry.register(work(each, RERUNNABLE, each, task="unknown"))
+            lease = await held(registry, each, worker.owner)
+            renewed = RenewedRow(owner_digest(worker.owner), each, lease.token, lease.fencing_token)
+            in_flight.keeper.apply(Renewal(partition, boottime_ms(), [renewed]))
+        assert in_flight.claimer.unanswered == [0]
+        rows = [await registry.row(each) for each in (here, elsewhere)]
+        assert [row is not None and in_flight.is_in_flight(row) for row in rows] == [True, False]
+        await is_in(registry, elsewhere, Phase.QUEUED)
+        assert await registry.lease(here) is not None
+        late.arrive()
 
 
 async def test_rerunnable_work_of_a_late_answer_is_run_elsewhere(

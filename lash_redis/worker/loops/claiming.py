@@ -26,8 +26,8 @@ class Claiming:
         self._in_flight = in_flight
         self._claimer = in_flight.claimer
         self._changes = changes
-        self._trouble = Trouble("claim")
-        self._due_at_ms = 0
+        self._troubles: dict[int, Trouble] = {}  # by partition, as the next: one that fails holds up no other
+        self._due_at_ms: dict[int, int] = {}
         self._is_paused = False
         self.refusals: dict[int | None, str] = {}
 
@@ -54,13 +54,11 @@ class Claiming:
             RecordedDead: others take this worker for dead.
             ForkedCopy: this OS process is a copy of the worker's.
         """
-        if (early_ms := self._due_at_ms - boottime_ms()) > 0:
-            await self._changes.wait(early_ms / 1000)
-            return
-        partition = self._claimer.next_partition(self.may_claim_from)
+        partition = self._claimer.next_partition(self.may_claim_from, self._is_due)
         if partition is None:
-            await self._changes.wait()
+            await self._changes.wait(self._until_due_s())
             return
+        trouble = self._troubles.setdefault(partition, Trouble("claim"))
         try:
             await self._in_flight.claim(partition)
         except (RecordedDead, ForkedCopy) as error:
@@ -70,9 +68,9 @@ class Claiming:
         except NamespaceMismatch as error:
             self._refused(partition, error)
         except Exception as error:  # noqa: BLE001 - no error but those above ends the claims
-            self._due_at_ms = boottime_ms() + int(1000 * self._trouble.met(error))
+            self._due_at_ms[partition] = boottime_ms() + int(1000 * trouble.met(error))
         else:
-            self._trouble.over()
+            trouble.over()
             self.refusals.pop(partition, None)
 
     def pause(self, error: LashError) -> None:
@@ -89,6 +87,14 @@ class Claiming:
     def may_claim_from(self, partition: int) -> bool:
         """Say whether it may, and the leases in a partition are renewed (rule 6.5)."""
         return self.may_claim and self._in_flight.keeper.may_claim(partition)
+
+    def _is_due(self, partition: int) -> bool:
+        return self._due_at_ms.get(partition, 0) <= boottime_ms()
+
+    def _until_due_s(self) -> float | None:
+        """Return how long until the next partition may be asked again that failed, s; None if there is none."""
+        left_ms = [due_at_ms - boottime_ms() for due_at_ms in self._due_at_ms.values()]
+        return min((each / 1000 for each in left_ms if each > 0), default=None)
 
     def _refused(self, partition: int | None, error: LashError) -> None:
         """Report once that a partition or the server is not what it was; the slow poll looks again."""
