@@ -205,6 +205,11 @@ class Proxy:
         """Cut every connection that is open."""
         self._loop.call_soon_threadsafe(self._cut_all)
 
+    def lead_to(self, upstream: str) -> None:
+        """Lead to another server from now on, and cut every connection that is open."""
+        self._upstream = upstream.removeprefix("unix://")
+        self.cut_all()
+
     def heal(self) -> None:
         """End every fault; connections that are open stay."""
         with self._changing:

@@ -7,8 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-from lash_redis.app.wait import Wait, closed_error, ended_id, reread_delay_s, retry_delay_s
-from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.app.wait import Wait, closed_error, ended_id, is_not_now, reread_delay_s, retry_delay_s
 from lash_redis.core.model import ProcessRecord
 from lash_redis.core.timing import boottime_ms, random_token
 from lash_redis.registry.blocking import BlockingRegistry
@@ -36,14 +35,16 @@ class BlockingWaiter:
         """Wait until the process has ended, and return its record; raise what ``Waiter.wait_for`` raises."""
         deadline_ms = None if wait.timeout is None else boottime_ms() + wait.timeout * 1000
         with self._read_again_event(wait.process_id) as read_again:
-            outages: list[RegistryUnavailable] = []
+            outages: list[Exception] = []
             while True:
                 read_again.clear()  # before the read: a message during the read asks for another
                 pause_s = reread_delay_s()
                 try:
                     row = self._registry.watch([wait.process_id], self._name)[0]
-                except RegistryUnavailable as outage:
-                    outages.append(outage)
+                except Exception as error:
+                    if not is_not_now(error, self._registry.target.namespace):
+                        raise
+                    outages.append(error)
                     pause_s = retry_delay_s(len(outages))
                 else:
                     outages.clear()

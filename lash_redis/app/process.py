@@ -79,7 +79,8 @@ class Process(_Handle):
         """Wait until the process has ended and return its outcome, a result as the type that its task declares.
 
         Args:
-            timeout: seconds; None waits for ever. During an outage the wait goes on.
+            timeout: seconds; None waits for ever. During an outage, and where the namespace is not the one that was
+                opened (flushed, or another server at its address), the wait goes on; the error at its end names that.
             on_uncertain: ``"wait"`` until an operator has settled it, or ``"raise"`` an error (within 10 s).
 
         Raises:

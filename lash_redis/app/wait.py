@@ -7,6 +7,7 @@ from typing import Final
 
 from lash_redis.core.errors import (
     LashError,
+    NamespaceMismatch,
     OutcomePruned,
     OutcomeUncertain,
     RegistryUnavailable,
@@ -15,6 +16,7 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.model import Phase, ProcessRecord
 from lash_redis.core.timing import backoff, jittered
+from lash_redis.registry.calls.call import Namespace
 from lash_redis.registry.messages import Ended, read_message
 from lash_redis.registry.rows import Row
 
@@ -60,12 +62,20 @@ class Wait:
             raise OutcomeUncertain(self.process_id, row.record())
         return None
 
-    def timeout_error(self, outages: Sequence[RegistryUnavailable]) -> TimeoutError:
+    def timeout_error(self, outages: Sequence[Exception]) -> TimeoutError:
         """Return the error for a wait beyond its timeout, with what the last reads showed."""
         known = f"it is {self._phase.value}" if self._phase is not None else "it was not read yet"
         if outages:
             known += f"; {outages[-1]}"
         return TimeoutError(f"process {self.process_id!r} has not ended within {self.timeout} s ({known})")
+
+
+def is_not_now(error: Exception, namespace: Namespace) -> bool:
+    """Say whether a wait goes on after a failed read: the server is away, or its address leads elsewhere for now.
+
+    A mismatch of a namespace that was never opened stays: it is that of its settings.
+    """
+    return isinstance(error, RegistryUnavailable) or (isinstance(error, NamespaceMismatch) and bool(namespace.uuid))
 
 
 def ended_id(text: str) -> str:

@@ -12,9 +12,8 @@ import contextlib
 from collections.abc import Iterable
 from itertools import islice
 
-from lash_redis.app.wait import Wait, closed_error, ended_id, reread_delay_s, retry_delay_s
+from lash_redis.app.wait import Wait, closed_error, ended_id, is_not_now, reread_delay_s, retry_delay_s
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import ProcessRecord
 from lash_redis.core.timing import random_token, sleep
 from lash_redis.registry.listening import listen
@@ -31,12 +30,12 @@ class Waiter:
         self._waits: dict[str, dict[asyncio.Future[ProcessRecord], Wait]] = {}
         self._due: dict[str, None] = {}  # ids to read next, in order
         self._changed = asyncio.Event()  # set when something is due or the last wait of a process has ended
-        self._outages: list[RegistryUnavailable] = []  # since the last answered read
+        self._outages: list[Exception] = []  # since the last answered read
         self._reader: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
 
     async def wait_for(self, wait: Wait) -> ProcessRecord:
-        """Wait until the process has ended, and return its record. During an outage the wait goes on.
+        """Wait until the process has ended, and return its record. It goes on during an outage (``is_not_now``).
 
         Raises:
             TimeoutError: it has not ended within the timeout of the wait.
@@ -96,12 +95,13 @@ class Waiter:
             del self._due[process_id]  # before the read: a message during the read makes it due again
         try:
             rows = await self._registry.watch(process_ids, self._name)
-        except RegistryUnavailable as outage:
-            self._outages.append(outage)
+        except Exception as error:  # noqa: BLE001 - the callers get it, whatever it is, unless it is over soon
+            if not is_not_now(error, self._registry.target.namespace):
+                self._fail(process_ids, error)
+                return
+            self._outages.append(error)
             self._read_soon(process_id for process_id in process_ids if process_id in self._waits)
             await sleep(retry_delay_s(len(self._outages)))
-        except Exception as error:  # noqa: BLE001 - the callers get it, whatever it is
-            self._fail(process_ids, error)
         else:
             self._outages.clear()
             for process_id, row in zip(process_ids, rows, strict=True):

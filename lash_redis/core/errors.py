@@ -190,10 +190,10 @@ class LeaseHeld(RegistryError):
 
 
 class OutcomePruned(RegistryError):
-    """The process ended and its record was pruned, so that its outcome can no longer be read."""
+    """The namespace has no row of a process that was registered there: it ended and its record was pruned."""
 
     def __init__(self, process_id: str) -> None:
-        super().__init__(process_id, f"the outcome of process {process_id!r} was pruned")
+        super().__init__(process_id, f"the outcome of process {process_id!r} is not there any more (pruned?)")
 
 
 class OutcomeUncertain(RegistryError):

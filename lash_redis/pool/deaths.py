@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable
 from lash_redis.core.events import PoolReaped
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport
@@ -115,7 +115,8 @@ class Deaths:
             settled = await self._drain.in_time(self.record_and_settle(ended.owner, ended.status))
         except Exception as error:  # noqa: BLE001 - whatever it is, the slot goes on, and so do its neighbours
             tell_of_failure("record_death", error)
-            if ended.report is not None and not ended.report.still_running:
+            gone = isinstance(error, NamespaceMismatch)  # its own report may be of that other namespace too
+            if ended.report is not None and not ended.report.still_running and not gone:
                 return DrainReport()  # it left nothing that its death would settle
             reason = f"the death of {ended.owner.owner_id} could not be recorded: {described(error)}"
             return DrainReport(deferred=[Deferred("*", reason)])

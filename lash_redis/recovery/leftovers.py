@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 
 from lash_redis.core.error_text import text_of
+from lash_redis.core.errors import NamespaceMismatch
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Deferred, DrainReport, ProcessLease, RecoveryDisposition
 from lash_redis.core.timing import boottime_ms, sleep, within
@@ -114,22 +115,31 @@ class Leftovers:
         deferred: dict[str, str] = {}
         if self._unanswered:  # what was settled has left the index, and is told by its own settlement alone
             await self._settle(self._unanswered, {})
+        gone: NamespaceMismatch | None = None
         for partition in range(self._registry.partitions):
-            # Rows leave the index while its pages are read, so the pages are read until nothing moves.
-            left: dict[str, str] = {}
-            for _ in range(_MOST_PASSES):
-                left.clear()
-                moved = 0
-                async for rows in self._owned(partition):
-                    moved += await self._unstart([row for row in rows if self._was_never_begun(row)], left)
-                    begun = [row for row in rows if not self._was_never_begun(row)]
-                    back = [row for row in begun if self._goes_back(row)]
-                    await self._release(back)
-                    moved += len(back) + await self._abandon([row for row in begun if row not in back], left)
-                if not moved:
-                    break
-            deferred |= left
+            try:
+                deferred |= await self._settle_partition(partition)
+            except NamespaceMismatch as error:  # what it has is not known; the other partitions are settled first
+                gone = error
+        if gone is not None:
+            raise gone
         return dict.fromkeys(sorted(self._unreadable - self._kept.keys()), UNREADABLE) | deferred
+
+    async def _settle_partition(self, partition: int) -> dict[str, str]:
+        # Rows leave the index while its pages are read, so the pages are read until nothing moves.
+        left: dict[str, str] = {}
+        for _ in range(_MOST_PASSES):
+            left.clear()
+            moved = 0
+            async for rows in self._owned(partition):
+                moved += await self._unstart([row for row in rows if self._was_never_begun(row)], left)
+                begun = [row for row in rows if not self._was_never_begun(row)]
+                back = [row for row in begun if self._goes_back(row)]
+                await self._release(back)
+                moved += len(back) + await self._abandon([row for row in begun if row not in back], left)
+            if not moved:
+                break
+        return left
 
     async def _owned(self, partition: int) -> AsyncIterator[list[Row]]:
         start: PageStart | None = PageStart()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH
+from lash_redis.core.errors import NamespaceMismatch
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.registry.answers import Death
+from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -42,18 +43,26 @@ async def find_dead(registry: ProcessRegistry, claimant: LeaseOwner) -> dict[str
     proofs: dict[str, Proof] = {}
     tested: set[str] = set()
     for partition in range(registry.partitions):
-        after = ""
-        while True:
-            page = await registry.holders(partition, after)
-            for holder in page:
-                if holder.death is not None:
-                    proofs[holder.digest] = reaped(holder.death)
-                elif holder.digest not in tested:
-                    tested.add(holder.digest)
-                    kind = holder.owner.proof_of_death(claimant)
-                    if kind is not None:
-                        proofs.setdefault(holder.digest, Proof(kind))
-            if len(page) < MAX_BATCH:
-                break
-            after = page[-1].digest
+        async for holder in _holders(registry, partition):
+            if holder.death is not None:
+                proofs[holder.digest] = reaped(holder.death)
+            elif holder.digest not in tested:
+                tested.add(holder.digest)
+                kind = holder.owner.proof_of_death(claimant)
+                if kind is not None:
+                    proofs.setdefault(holder.digest, Proof(kind))
     return proofs
+
+
+async def _holders(registry: ProcessRegistry, partition: int) -> AsyncIterator[Holder]:
+    after = ""
+    while True:
+        try:
+            page = await registry.holders(partition, after)
+        except NamespaceMismatch:
+            return  # nothing there can be settled: whoever tries is refused
+        for holder in page:
+            yield holder
+        if len(page) < MAX_BATCH:
+            return
+        after = page[-1].digest

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from lash_redis.core.errors import NamespaceMismatch
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.timing import boottime_ms
 from lash_redis.core.verdict import Action
@@ -72,16 +73,23 @@ class Sweep:
 
         Raises:
             RegistryUnavailable: no answer; what was settled stands.
+            NamespaceMismatch: a partition is not what it was; the other ones were swept.
         """
         await self._registry.open()
         report = SweepReport()
         dead = await find_dead(self._registry, self._owner)
         judge = self._judge(dead)
+        gone: NamespaceMismatch | None = None
         for partition in range(self._registry.partitions):
-            for digest in dead:
-                await self._settle_owned(partition, digest, judge, report)
-            await self._settle(self._pages(partition, LEASES, upto="now"), judge, report)
-            await self._settle(self._pages(partition, ASKED), judge, report)
+            try:
+                for digest in dead:
+                    await self._settle_owned(partition, digest, judge, report)
+                await self._settle(self._pages(partition, LEASES, upto="now"), judge, report)
+                await self._settle(self._pages(partition, ASKED), judge, report)
+            except NamespaceMismatch as error:  # recovery goes on in the other partitions
+                gone = error
+        if gone is not None:
+            raise gone
         if boottime_ms() >= self._upkeep_at_ms:
             self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
             await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)

@@ -13,6 +13,9 @@ against the body. Grammar (each line a comment)::
     -- bound   rows <= 500
     --- @include "fragment"
 
+Two things stand in no header, since every script has them: the last argument is the namespace's uuid, and a partition
+that is not that namespace's answers ``MISMATCH`` (``include/partition``, rule 8.2).
+
 ``allow-oom`` is for what must still work at maxmemory (rule 8.10): a script that writes a terminal fact, gives
 something back, or writes next to nothing for those who recover or wait. ``no-writes`` is for a script that only reads:
 a server that takes no writes still answers it.

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import NamespaceMismatch, SettingsError
+from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death
 from lash_redis.registry.blocking import BlockingRegistry
+from lash_redis.registry.calls.call import Call
 from lash_redis.registry.keys import SCHEMA_VERSION, owner_digest, partition_of
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, LONG_MS, batch_claim, held, work
+from tests.conformance.test_lost_replies import CASES, World
 from tests.conftest import RegistryMaker, delete_namespace
 from tests.soundness import keyspace
 
@@ -125,6 +128,49 @@ async def test_after_a_flush_nothing_is_claimed_or_registered(
     assert await keyspace(client, namespace) == {}
 
 
+@pytest.mark.parametrize("script", scripts.names())
+async def test_no_script_says_anything_of_another_namespace(
+    registry: ProcessRegistry, client: Any, namespace: str, script: str
+) -> None:
+    """Another uuid, no header, nothing at all: it is a mismatch and never an empty answer, and nothing is written."""
+    world = World(registry)
+    call = await CASES[script](world)
+    key = registry.target.namespace.header_key(call.partition)
+    header = await client.hgetall(key)
+
+    await client.hset(key, "uuid", "another")
+    await _is_refused(registry, client, namespace, call)
+    await client.delete(key)
+    await _is_refused(registry, client, namespace, call)
+    await client.hset(key, mapping=header)
+    await registry.sender.send(call)
+    await delete_namespace(client, namespace)
+    await _is_refused(registry, client, namespace, call)
+
+
+async def _is_refused(registry: ProcessRegistry, client: Any, namespace: str, call: Call[Any]) -> None:
+    before = await keyspace(client, namespace)
+    with pytest.raises(NamespaceMismatch, match="gone or changed"):
+        await registry.sender.send(call)
+    assert await keyspace(client, namespace) == before
+
+
+async def test_who_opens_it_again_finds_the_same_namespace_or_none(
+    registry: ProcessRegistry, make_registry: RegistryMaker, client: Any, namespace: str
+) -> None:
+    """Another view of an open registry neither creates it anew where it is gone, nor takes over another's uuid."""
+    uuid = registry.target.namespace.uuid
+    await delete_namespace(client, namespace)
+
+    with pytest.raises(NamespaceMismatch):
+        BlockingRegistry(registry).get("p")
+    assert await keyspace(client, namespace) == {}
+    await make_registry().register(work())
+    with pytest.raises(NamespaceMismatch):
+        BlockingRegistry(registry).get("p")
+    assert registry.target.namespace.uuid == uuid
+
+
 async def test_a_namespace_that_was_created_anew_is_another(
     registry: ProcessRegistry, make_registry: RegistryMaker, client: Any, namespace: str
 ) -> None:
@@ -185,7 +231,12 @@ async def test_a_creation_that_was_cut_short_is_finished_by_the_next_to_open(
         await client.delete(keys[1], keys[-1])
     cut_short = await keyspace(client, namespace)
 
-    assert await make_registry(partitions=None).get("p") is None
+    looking = make_registry(partitions=None)
+    if partitions == 1:
+        assert await looking.get("p") is None
+    else:
+        with pytest.raises(NamespaceMismatch, match="no header yet"):
+            await looking.get("p")
     assert await keyspace(client, namespace) == cut_short
     assert await make_registry().get("p") is None
     assert await keyspace(client, namespace) == whole

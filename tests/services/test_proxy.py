@@ -103,7 +103,7 @@ def test_a_script_is_known_by_its_name(blocking: redis.Redis, proxy: Proxy) -> N
 
     for command in (("EVALSHA", script.shebang_sha), ("EVAL", script.source)):
         with pytest.raises(redis.ResponseError, match="a fault"):
-            blocking.execute_command(*command, 1, "K")  # type: ignore[no-untyped-call]
+            blocking.execute_command(*command, 1, "K", "")  # type: ignore[no-untyped-call]
     assert blocking.eval("return 1", 0) == 1
     assert fault.has_ended
     assert proxy.counts["counts"] == 2

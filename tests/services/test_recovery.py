@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import AlreadyTerminal, LeaseLost
+from lash_redis.core.errors import AlreadyTerminal, LeaseLost, NamespaceMismatch
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     Abandoned,
@@ -33,6 +33,7 @@ from tests.conformance.actors import (
     cancel,
     dead_owner,
     held,
+    ids_of,
     lapsed,
     local_owner,
     outside,
@@ -269,6 +270,27 @@ async def test_a_sweep_of_many_rows_of_one_dead_owner_leaves_none(registry: Proc
     report = await Sweep(registry, BOB).settle_dead(ADA, death)
 
     assert report == SweepReport(abandoned=1200)
+
+
+async def test_a_partition_that_lost_its_header_stops_no_recovery_in_the_others(
+    registry: ProcessRegistry, sweep: Sweep, client: Any
+) -> None:
+    """It is refused and left as it is; what the others need is done all the same."""
+    dead = dead_owner()
+    first, last = (ids_of(1, partition, registry.partitions)[0] for partition in (0, registry.partitions - 1))
+    await registry.register_many([work(first), work(last)])
+    await begun(registry, first, dead)
+    await begun(registry, last, dead)
+    key = registry.target.namespace.header_key(0)
+    header = await client.hgetall(key)
+    await client.delete(key)
+
+    with pytest.raises(NamespaceMismatch):
+        await sweep.run_once()
+
+    await client.hset(key, mapping=header)
+    assert (await record_of(registry, last)).phase is Phase.QUEUED
+    assert (await record_of(registry, first)).phase is Phase.STARTED
 
 
 async def test_a_revenant_finds_its_rerunnable_work_taken(registry: ProcessRegistry, sweep: Sweep) -> None:

@@ -11,7 +11,7 @@ import fakeredis
 import msgspec
 import pytest
 
-from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.errors import LashError, NamespaceMismatch, SettingsError
 from lash_redis.core.events import Event, PoolFault
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -397,6 +397,26 @@ async def test_a_death_that_cannot_be_recorded_for_any_reason_ends_no_slot(
     assert "reaped" in pool.journal
     assert PoolFault(part="record_death", reason="OSError: no more files") in events
     assert [left.process_id for left in ended.report.deferred] == ["*"]
+
+
+async def test_a_report_is_not_the_last_word_if_the_namespace_is_gone_when_the_death_is_recorded(
+    pool: Pool, registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker process may have drained against another server too: more may be left, so that the exit code is 4."""
+
+    async def mismatch(*_: object) -> None:
+        raise NamespaceMismatch("the header is gone")
+
+    life, process, end, _owner = await pool.admitted()
+    monkeypatch.setattr(registry, "record_death", mismatch)
+    pool.drain.begin()
+    life.drain()
+    process.pipe.send(Report(DrainReport(finished=3)))
+    process.end("exit 0")
+
+    (left,) = (await end).report.deferred
+    assert left.process_id == "*"
+    assert "the header is gone" in left.reason
 
 
 @pytest.mark.parametrize("error", [LashError("no"), OSError("no")], ids=repr)

@@ -25,7 +25,7 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
     """
     served = claim.served
     args: list[Argument] = [
-        namespace.uuid, *owner_args(claim.owner), claim.number, claim.count, claim.ttl_ms, claim.token_stem,
+        *owner_args(claim.owner), claim.number, claim.count, claim.ttl_ms, claim.token_stem,
         int(claim.alone), served.name, *served.queues,
     ]  # fmt: skip
     call = Call("claim_next", claim.partition, args, _claimed, attempts=attempts)
@@ -39,23 +39,22 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
     return batch
 
 
-def name_lanes(namespace: Namespace, partition: int, name: str, lanes: Sequence[str]) -> Call[None]:
+def name_lanes(_: Namespace, partition: int, name: str, lanes: Sequence[str]) -> Call[None]:
     """Store a part of a list of lanes, at most 500, under the name of the whole list (see ``ServedLanes``)."""
 
     def decode(reply: list[Any]) -> None:
         if reply[0] != b"NAMED":
             raise refusal("", reply)
 
-    return Call("name_lanes", partition, [namespace.uuid, name, *lanes], decode)
+    return Call("name_lanes", partition, [name, *lanes], decode)
 
 
 def close_claims(
-    namespace: Namespace, partition: int, owner: LeaseOwner, number: int, queues: Sequence[str] = ()
+    _: Namespace, partition: int, owner: LeaseOwner, number: int, queues: Sequence[str] = ()
 ) -> Call[None]:
     """Make every batch claim of an owner with a lower number stale (rule 8.5), and list it as idle no more.
 
     Args:
-        namespace: where it claimed.
         partition: where it claimed.
         owner: whose claims they are.
         number: higher than that of every claim that it sent.
@@ -66,7 +65,7 @@ def close_claims(
         if reply[0] not in (b"CLOSED", b"STALE"):
             raise refusal("", reply)
 
-    args: list[Argument] = [namespace.uuid, *owner_args(owner), number, *queues]
+    args: list[Argument] = [*owner_args(owner), number, *queues]
     return Call("close_claims", partition, args, decode)
 
 

@@ -33,7 +33,7 @@ class Call(Generic[T]):
     Args:
         script: the script's name.
         partition: the partition's number.
-        args: the script's arguments, in the order of its header.
+        args: the script's arguments, in the order of its header; the sender adds the namespace's uuid (rule 8.2).
         decode: makes a value, or an error, of the script's reply.
         attempts: how often the call is sent in all while no answer comes.
     """

@@ -37,7 +37,7 @@ def claim(namespace: Namespace, process_id: str, owner: LeaseOwner, ttl_ms: int)
         AlreadyStarted: owner-bound work that another owner started.
         UnreadableRow: a newer release wrote it, or it is damaged.
     """
-    args = _claim_args(namespace, process_id, owner, ttl_ms)
+    args = _claim_args(process_id, owner, ttl_ms)
     return Call("claim", namespace.partition_of(process_id), args, lambda reply: _granted(process_id, reply))
 
 
@@ -50,7 +50,7 @@ def reclaim(
     """
     observed: list[Argument] = [*owner_args(observed_lease.owner), observed_lease.token, observed_lease.fencing_token]
     proven = "1" if observed_lease.owner.is_definitely_dead_for(owner) else "0"
-    args = _claim_args(namespace, process_id, owner, ttl_ms)
+    args = _claim_args(process_id, owner, ttl_ms)
     return Call(
         "reclaim",
         namespace.partition_of(process_id),
@@ -59,9 +59,9 @@ def reclaim(
     )
 
 
-def _claim_args(namespace: Namespace, process_id: str, owner: LeaseOwner, ttl_ms: int) -> list[Argument]:
+def _claim_args(process_id: str, owner: LeaseOwner, ttl_ms: int) -> list[Argument]:
     limit = ProcessOptions().loss_limit  # of rows that name none
-    return [namespace.uuid, process_id, *owner_args(owner), random_token(), checked_ttl(ttl_ms), limit]
+    return [process_id, *owner_args(owner), random_token(), checked_ttl(ttl_ms), limit]
 
 
 def _granted(process_id: str, reply: list[Any]) -> Acquired | Busy:
@@ -96,7 +96,7 @@ def renew_many(namespace: Namespace, leases: Sequence[ProcessLease], ttl_ms: int
     return batched(namespace, leases, _id_of, call)
 
 
-def renew_owned(namespace: Namespace, partition: int, owners: Sequence[str], ttl_ms: int) -> Steps[list[RenewedRow]]:
+def renew_owned(_: Namespace, partition: int, owners: Sequence[str], ttl_ms: int) -> Steps[list[RenewedRow]]:
     """Renew every live lease that these owners (digests) hold in a partition; what is not listed was not.
 
     Raises:
@@ -105,13 +105,13 @@ def renew_owned(namespace: Namespace, partition: int, owners: Sequence[str], ttl
     renewed: list[RenewedRow] = []
     start: OwnedStart | None = ("1", "-inf", "0")
     while start is not None:
-        rows, start = yield from _renew_owned_page(namespace, partition, owners, ttl_ms, start)
+        rows, start = yield from _renew_owned_page(partition, owners, ttl_ms, start)
         renewed += rows
     return renewed
 
 
 def _renew_owned_page(
-    namespace: Namespace, partition: int, owners: Sequence[str], ttl_ms: int, start: OwnedStart
+    partition: int, owners: Sequence[str], ttl_ms: int, start: OwnedStart
 ) -> Call[tuple[list[RenewedRow], OwnedStart | None]]:
     """Renew one page; the answer is its rows, and where the next page begins (None at the end).
 
@@ -126,7 +126,7 @@ def _renew_owned_page(
         following = (reply[1].decode(), reply[2].decode(), reply[3].decode()) if reply[1] else None
         return rows, following
 
-    args: list[Argument] = [namespace.uuid, checked_ttl(ttl_ms), *start, *owners]
+    args: list[Argument] = [checked_ttl(ttl_ms), *start, *owners]
     return Call("renew_owned", partition, args, decode, attempts=1)
 
 

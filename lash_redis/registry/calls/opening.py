@@ -59,7 +59,10 @@ def opening(namespace: Namespace, where: str, *, adopt: bool) -> Steps[None]:
         if copy is None and not header.is_whole and not adopt:
             copy = yield from _written(namespace, partition, header.uuid, whole=True)
         if copy is None and not header.is_whole:
-            continue  # somebody else is creating the namespace
+            raise NamespaceMismatch(
+                f"partition {partition} of namespace {namespace.name!r} has no header yet: it is being created, or its "
+                "creation was cut short, and whoever opens it with its partition count finishes it"
+            )
         if copy is None or copy.uuid != header.uuid:
             raise NamespaceMismatch(
                 f"partition {partition} of namespace {namespace.name!r} has lost its header, or carries another one "

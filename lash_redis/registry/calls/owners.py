@@ -33,12 +33,12 @@ def record_death(namespace: Namespace, owner: LeaseOwner, death: Death) -> Steps
         NamespaceMismatch: the header of a partition is gone or changed.
     """
     for partition in range(namespace.partitions):
-        yield from _death_in(namespace, partition, owner, death)
+        yield from _death_in(partition, owner, death)
 
 
-def _death_in(namespace: Namespace, partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
+def _death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
     """Record a death in one partition; the answer is the death that stands there."""
-    args: list[Argument] = [namespace.uuid, *owner_args(owner), encode_values(death.status, death.by)]
+    args: list[Argument] = [*owner_args(owner), encode_values(death.status, death.by)]
 
     def decode(reply: list[Any]) -> Death:
         if reply[0] != b"DONE":

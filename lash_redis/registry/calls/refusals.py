@@ -42,7 +42,10 @@ def refusal(  # noqa: PLR0911 - a word, an error
         case b"NOTHING":
             return NothingToAbandon(process_id)
         case b"MISMATCH":
-            return NamespaceMismatch("the namespace's header is gone or changed (flushed, or restored from a backup?)")
+            return NamespaceMismatch(
+                "the namespace's header is gone or changed (flushed, restored from a backup, or another server at its "
+                "address?)"
+            )
     return ScriptError(f"unexpected reply {reply[0]!r}")
 
 

@@ -47,7 +47,7 @@ def register_many(namespace: Namespace, registrations: Iterable[ProcessRegistrat
         namespace,
         encoded,
         lambda each: each.process_id,
-        lambda partition, batch: _register(namespace, partition, batch),
+        _register,
         bytes_of=lambda each: len(each.input),
     )
 
@@ -79,11 +79,9 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Enco
     )
 
 
-def _register(namespace: Namespace, partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:
+def _register(partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:
     checked_batch("registrations", [registration.process_id for registration in registrations])
-    args: list[Argument] = [namespace.uuid]
-    for registration in registrations:
-        args += registration.args
+    args = [arg for registration in registrations for arg in registration.args]
     return Call("register", partition, args, _registered)
 
 

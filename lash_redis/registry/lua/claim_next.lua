@@ -3,18 +3,17 @@
 -- flags   none
 -- connections claim
 -- KEYS 1  partition header
--- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 claim number   ARGV 5 count
--- ARGV 6  ttl, ms   ARGV 7 token stem (a row's token is the stem and the row's number in the batch)
--- ARGV 8  '1' if one row that runs alone may be among them   ARGV 9 name of the list of lanes (see name_lanes)
--- ARGV 10.. queues, in their order
+-- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 claim number   ARGV 4 count
+-- ARGV 5  ttl, ms   ARGV 6 token stem (a row's token is the stem and the row's number in the batch)
+-- ARGV 7  '1' if one row that runs alone may be among them   ARGV 8 name of the list of lanes (see name_lanes)
+-- ARGV 9.. queues, in their order
 -- reply   CLAIMED now expires more {unreadable} (id, token, fence, lane, disposition, input) x rows
---         · UNNAMED (the list is not known, and nothing was done) · STALE · MISMATCH
+--         · UNNAMED (the list is not known, and nothing was done) · STALE
 --         more: '1' if there may be more rows; unreadable: ids of rows that stay where they are
 -- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "namespace_is"
 --- @include "claims_are_stale"
 --- @include "is_readable"
 --- @include "lane_of"
@@ -22,14 +21,11 @@
 --- @include "take_lease"
 --- @include "mark_started"
 --- @include "remember_owner"
-local uuid, me, owner, number, count_wanted, claim_ttl, stem, may_take_alone, list = unpack(ARGV, 1, 9)
+local me, owner, number, count_wanted, claim_ttl, stem, may_take_alone, list = unpack(ARGV, 1, 8)
 local wanted, ttl, alone_left = tonumber(count_wanted), tonumber(claim_ttl), tonumber(may_take_alone)
 local expires = int(now + ttl)
-local queues = { unpack(ARGV, 10) }
+local queues = { unpack(ARGV, 9) }
 
-if not namespace_is(uuid) then
-  return { 'MISMATCH' }
-end
 local stale, last_number = claims_are_stale(me, number)
 if stale then
   return { 'STALE' }

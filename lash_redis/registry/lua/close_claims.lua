@@ -3,23 +3,19 @@
 -- flags   allow-oom
 -- connections claim
 -- KEYS 1  partition header
--- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 number   ARGV 5.. queues
--- reply   CLOSED · STALE · MISMATCH
+-- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 number   ARGV 4.. queues
+-- reply   CLOSED · STALE
 -- bound   the queues named
 --- @include "partition"
 --- @include "planned_writes"
---- @include "namespace_is"
 --- @include "claims_are_stale"
 --- @include "remember_owner"
-local uuid, me, owner, number = unpack(ARGV, 1, 4)
+local me, owner, number = unpack(ARGV, 1, 3)
 
-if not namespace_is(uuid) then
-  return { 'MISMATCH' }
-end
 if claims_are_stale(me, number) then
   return { 'STALE' }
 end
-for at = 5, #ARGV do
+for at = 4, #ARGV do
   index_remove(K .. 'idle:' .. ARGV[at], me)
 end
 write_hash('claims', me, number)

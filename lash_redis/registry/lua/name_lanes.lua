@@ -3,19 +3,15 @@
 -- flags   none
 -- connections claim
 -- KEYS 1  partition header
--- ARGV 1  namespace uuid   ARGV 2 name of the list: digest.number of lanes   ARGV 3.. lanes
--- reply   NAMED · MISMATCH
+-- ARGV 1  name of the list: digest.number of lanes   ARGV 2.. lanes
+-- reply   NAMED
 -- bound   lanes <= 500
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "namespace_is"
-local uuid, name = unpack(ARGV, 1, 2)
+local name = ARGV[1]
 
-if not namespace_is(uuid) then
-  return { 'MISMATCH' }
-end
-for at = 3, #ARGV do
+for at = 2, #ARGV do
   index_add(K .. 'serves:' .. name, '0', ARGV[at])
   index_add(K .. 'serves:' .. name, '0', ARGV[at] .. ALONE)
 end

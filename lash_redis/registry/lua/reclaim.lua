@@ -3,12 +3,11 @@
 -- flags   allow-oom
 -- connections claim
 -- KEYS 1  partition header
--- ARGV 1  namespace uuid   ARGV 2 id   ARGV 3 owner digest   ARGV 4 owner   ARGV 5 token   ARGV 6 ttl, ms
--- ARGV 7  losses at which a claim is refused, unless the row names its own limit
--- ARGV 8  observed owner digest   ARGV 9 observed owner   ARGV 10 observed token   ARGV 11 observed fence
--- ARGV 12 '1' if the caller proved the observed owner dead ('0': only a recorded death counts)
+-- ARGV 1  id   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 token   ARGV 5 ttl, ms
+-- ARGV 6  losses at which a claim is refused, unless the row names its own limit
+-- ARGV 7  observed owner digest   ARGV 8 observed owner   ARGV 9 observed token   ARGV 10 observed fence
+-- ARGV 11 '1' if the caller proved the observed owner dead ('0': only a recorded death counts)
 -- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · UNREADABLE
---         · MISMATCH
 -- bound   1 row
 --- @include "partition"
 --- @include "row"
@@ -18,12 +17,12 @@
 --- @include "grant"
 --- @include "holder_reply"
 local claimant = {
-  digest = ARGV[3], owner = ARGV[4], token = ARGV[5], ttl = tonumber(ARGV[6]), loss_limit = ARGV[7],
+  digest = ARGV[2], owner = ARGV[3], token = ARGV[4], ttl = tonumber(ARGV[5]), loss_limit = ARGV[6],
 }
-local seen_digest, seen_owner, seen_token, seen_fence, proven = unpack(ARGV, 8, 12)
+local seen_digest, seen_owner, seen_token, seen_fence, proven = unpack(ARGV, 7, 11)
 
-local row = read_row(ARGV[2])
-local reply = claim_unless_held(ARGV[1], row, claimant)
+local row = read_row(ARGV[1])
+local reply = claim_unless_held(row, claimant)
 if reply then
   return reply
 end

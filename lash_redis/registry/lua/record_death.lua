@@ -3,18 +3,14 @@
 -- flags   allow-oom
 -- connections control
 -- KEYS 1  partition header
--- ARGV 1  namespace uuid   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 death (status and by whom)
--- reply   DONE death · MISMATCH
+-- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 death (status and by whom)
+-- reply   DONE death
 -- bound   1 owner
 --- @include "partition"
 --- @include "planned_writes"
---- @include "namespace_is"
 --- @include "remember_owner"
-local uuid, digest, owner, death = unpack(ARGV)
+local digest, owner, death = unpack(ARGV)
 
-if not namespace_is(uuid) then
-  return { 'MISMATCH' }
-end
 local known = redis.call('HGET', K .. 'dead', digest)
 if known then
   return { 'DONE', known }

@@ -3,24 +3,18 @@
 -- flags   none
 -- connections calls
 -- KEYS 1  partition header
--- ARGV 1  namespace uuid   ARGV 2.. (id, disposition, lane, input, content digest, number of further fields,
+-- ARGV 1.. (id, disposition, lane, input, content digest, number of further fields,
 --         (field, value) x further fields) x rows
--- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id.. · MISMATCH
+-- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id..
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "namespace_is"
 --- @include "place_index"
 --- @include "store_payload"
-local uuid = ARGV[1]
-
-if not namespace_is(uuid) then
-  return { 'MISMATCH' }
-end
 local conflicts, reply = { 'CONFLICT' }, { 'REGISTERED', now_text }
 local sequence = tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')
-local at = 2
+local at = 1
 while at < #ARGV do
   local id, disposition, lane, input, content, further = unpack(ARGV, at, at + 5)
   local first, following = at + 6, at + 6 + 2 * tonumber(further)

@@ -3,22 +3,18 @@
 -- flags   allow-oom
 -- connections control
 -- KEYS 1  partition header
--- ARGV 1  namespace uuid   ARGV 2 ttl, ms   ARGV 3 number of the owner, ARGV 4 score, ARGV 5 skip: the cursor at
---         which the page starts   ARGV 6.. owner digests
+-- ARGV 1  ttl, ms   ARGV 2 number of the owner, ARGV 3 score, ARGV 4 skip: the cursor at
+--         which the page starts   ARGV 5.. owner digests
 -- reply   RENEWED number score skip (owner, id, token, fence, cancel request or '', abandon request or '') x rows;
---         what is not listed was not renewed; number '' at the end · MISMATCH
+--         what is not listed was not renewed; number '' at the end
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "namespace_is"
 --- @include "extend_lease"
 --- @include "page_of"
-local ttl, number, score, skip = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local ttl, number, score, skip = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 
-if not namespace_is(ARGV[1]) then
-  return { 'MISMATCH' }
-end
 local reply = { 'RENEWED', '', '', '' }
 
 local function renew(me, ids)
@@ -40,8 +36,8 @@ local function renew(me, ids)
 end
 
 local left = MAX_BATCH
-while ARGV[5 + number] do
-  local me = ARGV[5 + number]
+while ARGV[4 + number] do
+  local me = ARGV[4 + number]
   local ids, next_score, next_skip = page_of(K .. 'of:' .. me, score, skip, '+inf', left)
   renew(me, ids)
   index_add(K .. 'seen', now_text, me)
@@ -52,7 +48,7 @@ while ARGV[5 + number] do
     score, skip = next_score, next_skip
   end
   if next_score or left <= 0 then
-    if ARGV[5 + number] then
+    if ARGV[4 + number] then
       reply[2], reply[3], reply[4] = int(number), score, int(skip)
     end
     break

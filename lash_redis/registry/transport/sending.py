@@ -16,6 +16,7 @@ from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace, Operation, Steps
 from lash_redis.registry.calls.opening import opening
 from lash_redis.registry.calls.proving import Proof
+from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.scripts import load_all
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.connections import Connections
@@ -119,10 +120,11 @@ class Sender:
         if not self._may_write and script.flags != "no-writes":
             await self._prove(to_read=False)
         shebang = self.server is not None and self.server.takes_shebang
-        once = functools.partial(self.transport.run, script, header, call.args, shebang=shebang)
+        args = [*call.args, self.target.namespace.uuid]
+        once = functools.partial(self.transport.run, script, header, args, shebang=shebang)
         reply = await self._repeated(once, call.attempts)
         try:
-            return call.decode(reply)
+            return _decoded(call, reply)
         except Exception as error:
             if isinstance(error, LashError) and not isinstance(error, ScriptError):
                 raise
@@ -144,6 +146,13 @@ class Sender:
                 if failures == attempts:
                     raise
             await self._connections.pause(jittered(backoff(failures, 0.05, 1.0), 0.2))
+
+
+def _decoded(call: Call[T], reply: list[Any]) -> T:
+    """Return what a reply says. Any script may find that the partition is another namespace's (rule 8.2)."""
+    if reply[0] == b"MISMATCH":
+        raise refusal("", reply)
+    return call.decode(reply)
 
 
 def _shown(reply: Any) -> str:

@@ -1,16 +1,13 @@
 --- @include "row"
 --- @include "planned_writes"
---- @include "namespace_is"
 --- @include "is_readable"
 --- @include "grant"
 --- @include "extend_lease"
 --- @include "holder_reply"
 -- What claim and reclaim share: refuse, grant a free or lapsed row, or extend the claimant's own live lease. Return the
 -- reply, or nil if another owner holds a live lease.
-local function claim_unless_held(uuid, row, claimant)
-  if not namespace_is(uuid) then
-    return { 'MISMATCH' }
-  elseif not row then
+local function claim_unless_held(row, claimant)
+  if not row then
     return { 'UNKNOWN' }
   elseif row.state then
     return { 'TERMINAL', row.state }

@@ -3,6 +3,16 @@
 -- slot away answers as it should.
 local K = string.sub(KEYS[1], 1, -4)
 
+-- The last argument of every script is the uuid of the namespace that the caller opened ('' while it is being opened).
+-- In another namespace, or where the header is gone, no row and no index says anything of what the caller knew, so that
+-- nothing is looked at (rule 8.2).
+do
+  local uuid = table.remove(ARGV)
+  if uuid ~= '' and redis.call('HGET', K .. 'hdr', 'uuid') ~= uuid then
+    return { 'MISMATCH' }
+  end
+end
+
 -- How many items a call or an answer has at most, and how many bytes of payload; one longer payload goes alone.
 local MAX_BATCH = 500
 local MAX_BYTES = 1048576
