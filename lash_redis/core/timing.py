@@ -1,4 +1,4 @@
-"""Time, sleeping and randomness, in the only module that asks the machine for them (rule 11.4).
+"""Time, sleeping, timers and randomness, in the only module that asks the machine for them (rule 11.4).
 
 Every function goes through one clock, which ``use`` replaces whole. Waits are in seconds, as in asyncio. Moments are
 integer milliseconds and are compared only with moments of the same machine: leases live by the server's time.
@@ -13,7 +13,8 @@ import base64
 import os
 import random
 import time
-from collections.abc import Coroutine, Iterator
+from asyncio import TimerHandle
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -40,6 +41,10 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Wait for ``seconds`` while the event loop goes on."""
         await asyncio.sleep(seconds)
+
+    def call_later(self, loop: asyncio.AbstractEventLoop, seconds: float, act: Callable[[], object]) -> TimerHandle:
+        """Call ``act`` on an event loop after ``seconds``, unless that is cancelled."""
+        return loop.call_later(seconds, act)
 
     def pause(self, seconds: float) -> None:
         """Block this thread for ``seconds``."""
@@ -85,6 +90,11 @@ def wall_ms() -> int:
 async def sleep(seconds: float) -> None:
     """Wait for ``seconds`` while the event loop goes on."""
     await _clock.sleep(seconds)
+
+
+def call_later(loop: asyncio.AbstractEventLoop, seconds: float, act: Callable[[], object]) -> TimerHandle:
+    """Call ``act`` on an event loop after ``seconds``, unless that is cancelled."""
+    return _clock.call_later(loop, seconds, act)
 
 
 def pause(seconds: float) -> None:

@@ -24,7 +24,7 @@ from lash_redis.core.events import WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import boottime_ms
+from lash_redis.core.timing import boottime_ms, call_later
 from lash_redis.pool import messages
 from lash_redis.pool.choosing import chosen
 from lash_redis.pool.connection import location_of
@@ -156,7 +156,7 @@ class Child:
                 self._renewal.renew_alone()
         except (RuntimeError, MemoryError, OSError) as error:  # the system gives no thread now
             emit(WorkerUnavailable(operation="renew", reason=str(error)))
-            asyncio.get_running_loop().call_later(_RENEW_AGAIN_S, self._renew_alone)
+            call_later(asyncio.get_running_loop(), _RENEW_AGAIN_S, self._renew_alone)
 
     def _on_sigterm(self) -> None:
         step = self._signals.count(boottime_ms())

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable
 from types import NoneType
 from typing import Any, Final, TypeGuard
 
+from lash_redis.worker.call_end import CallEnd, OnCallEnd
 from lash_redis.worker.forked_copy import end_copy
-
-OnEnd = Callable[[Any, BaseException | None, bool], None]
 
 _NEVER_AWAITABLE: Final = frozenset({NoneType, bool, int, float, str, bytes, list, dict, tuple})
 
@@ -32,16 +31,15 @@ class AsyncRun:
 
     Args:
         call: the function with its arguments.
-        on_end: called on the event loop with the end of the call, once: value, error, and whether user code was
-            entered. Where it was not, no line of it ever runs.
-        may_act: asked right before the call, and before its end is told: it says no in a forked copy.
+        on_end: called on the event loop with the end of the call, once.
+        may_act: asked right before the call; where it says no, in a forked copy, nothing is called, and nobody is told.
     """
 
     def __init__(
         self,
         call: Callable[[], Any],
-        on_end: OnEnd,
-        may_act: Callable[[], bool] = lambda: True,
+        on_end: OnCallEnd,
+        may_act: Callable[[], bool],
     ) -> None:
         self._call = call
         self._on_end = on_end
@@ -85,6 +83,6 @@ class AsyncRun:
             self._end(None, asyncio.CancelledError("cancelled before it began"))
 
     def _end(self, value: Any, error: BaseException | None) -> None:
-        if not self._has_ended and self._may_act():
+        if not self._has_ended:
             self._has_ended = True
-            self._on_end(value, error, self._is_entered)
+            self._on_end(CallEnd(value, error, self._is_entered))

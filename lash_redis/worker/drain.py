@@ -91,13 +91,13 @@ class Drain:
             expected=self._in_flight.stopped_by_drain,
             never_begun=self._in_flight.claimer.give_up(),
         )
-        report = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
-        report = msgspec.structs.replace(
-            report,
-            # One row may come back while this goes on, and be given back again.
-            released=len(leftovers.released | released_first | self._in_flight.outbox.released),
-            finished=self._in_flight.outbox.written,
-        )
+        settled = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
+        return self._report(settled, leftovers.released | released_first)
+
+    def _report(self, settled: DrainReport, released: set[str]) -> DrainReport:
+        """Report the drain as a whole; one row may have come back meanwhile, and been given back again."""
+        outbox = self._in_flight.outbox
+        report = msgspec.structs.replace(settled, released=len(released | outbox.released), finished=outbox.written)
         emit(
             WorkerDrained(
                 owner=self._identity.owner.owner_id,

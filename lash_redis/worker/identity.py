@@ -6,14 +6,9 @@ minted by the OS process that acts under it. A fork copies everything, and the c
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections import deque
-from contextlib import suppress
-from typing import Any
 
 from lash_redis.core.errors import ForkedCopy, SettingsError
-from lash_redis.core.forks import let_go_in_children
 from lash_redis.core.liveness import LeaseOwner, LocalProcess, node_name, own_liveness
 from lash_redis.core.timing import new_incarnation_id
 
@@ -66,27 +61,3 @@ def _check_is_this_process(owner: LeaseOwner) -> None:
             f"expected owner to be of this OS process ({os.getpid()}), got one of {given.pid}: "
             "make the owner in the OS process that acts under it, or give none"
         )
-
-
-class _NoCalls(deque[Any]):
-    """The calls that wait in an event loop which is to make none."""
-
-    def append(self, _call: Any) -> None:
-        """Take nothing."""
-
-
-def runs_on(event_loop: asyncio.AbstractEventLoop) -> None:
-    """Note that a worker runs on this event loop, which no forked copy may then run."""
-    let_go_in_children(event_loop, _leave)
-
-
-def _leave(event_loop: asyncio.AbstractEventLoop) -> None:
-    """Close what an inherited event loop waits with: a copy that ran it would read its parent's replies.
-
-    The descriptor is closed in this OS process alone. A loop that goes on here ends with an error, and makes no call
-    that waited in it.
-    """
-    with suppress(Exception):
-        event_loop._ready = _NoCalls()  # type: ignore[attr-defined]  # noqa: SLF001 - as below
-    with suppress(Exception):
-        event_loop._selector.close()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does only this

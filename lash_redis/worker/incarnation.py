@@ -9,7 +9,7 @@ from lash_redis.core.errors import LashError, RecordedDead
 from lash_redis.core.events import WorkerReady
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import within
+from lash_redis.core.timing import call_later, within
 from lash_redis.core.trouble import Trouble
 from lash_redis.recovery.last_writes import LastWrites
 from lash_redis.recovery.sweep import Sweep, SweepReport
@@ -18,7 +18,8 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.drain import Drain
-from lash_redis.worker.identity import Identity, runs_on
+from lash_redis.worker.forked_copy import runs_on
+from lash_redis.worker.identity import Identity
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.loops.checking_server import Checking
@@ -28,6 +29,7 @@ from lash_redis.worker.loops.polling import Polling
 from lash_redis.worker.loops.sweeping import Sweeping
 from lash_redis.worker.probe import Probe
 from lash_redis.worker.renewal import RenewalSource, RenewalThread
+from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.services import Service, Services
 from lash_redis.worker.settings import WorkerSettings
 from lash_redis.worker.wakeups import WakeUps
@@ -44,6 +46,7 @@ class Incarnation:
         catalogue: the tasks.
         identity: under which it acts, and in which OS process.
         settings: of the worker.
+        contexts: makes the context variables of runs.
         renewal: who renews its leases; None: a thread of this OS process.
     """
 
@@ -53,6 +56,8 @@ class Incarnation:
         catalogue: Catalogue,
         identity: Identity,
         settings: WorkerSettings,
+        *,
+        contexts: RunContexts,
         renewal: RenewalSource | None,
     ) -> None:
         self.registry = registry
@@ -62,7 +67,13 @@ class Incarnation:
         self._trouble = Trouble("renew")
         self._services = Services(self._shared_services, self._stop_keeping, self._leave_for)
         self._in_flight = InFlight(
-            registry, catalogue, identity, settings, on_change=self._changes.notify, start=self._services.start
+            registry,
+            catalogue,
+            identity,
+            settings,
+            contexts,
+            on_change=self._changes.notify,
+            start=self._services.start,
         )
         digest = owner_digest(identity.owner)
         self._renewal = renewal or RenewalThread(registry, digest, settings.lease_ttl_ms)
@@ -153,7 +164,7 @@ class Incarnation:
         """Shorten the grace of a drain to nothing; it is still a drain."""
         self._drain_steps.hurry()
         if self._draining is not None and self._claims is not None:
-            self._claims.get_loop().call_later(_ANSWER_WITHIN_S, self._claims.cancel)
+            call_later(self._claims.get_loop(), _ANSWER_WITHIN_S, self._claims.cancel)
 
     @property
     def unsent(self) -> LastWrites:

@@ -26,6 +26,7 @@ from lash_redis.worker.identity import Identity
 from lash_redis.worker.lease_keeper import LeaseKeeper, deliver_row
 from lash_redis.worker.outbox import ClaimedAgain, Outbox
 from lash_redis.worker.roster import Roster
+from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.runner import RunEnd, Runner
 from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings
@@ -41,6 +42,7 @@ class InFlight:
         catalogue: the tasks.
         identity: whose they are while they run, and in which OS process.
         settings: of the worker.
+        contexts: makes the context variables of runs.
         on_change: called when something has ended or was written.
         start: runs a coroutine beside the work.
 
@@ -55,6 +57,7 @@ class InFlight:
         catalogue: Catalogue,
         identity: Identity,
         settings: WorkerSettings,
+        contexts: RunContexts,
         *,
         on_change: Callable[[], None],
         start: Callable[[Service], None],
@@ -71,7 +74,9 @@ class InFlight:
         self.waiting: dict[str, Attempt] = {}
         self.stopped_by_drain: list[str] = []
         self.roster = Roster()
-        self.runner = Runner(catalogue, self._on_end, on_change, lambda: identity.is_here)
+        self.runner = Runner(
+            catalogue, self._on_end, contexts=contexts, on_change=on_change, may_act=lambda: identity.is_here
+        )
         self.outbox = Outbox(registry, identity, self.roster, settings.lease_ttl_ms, on_change)
         self.keeper = LeaseKeeper(
             self.roster,

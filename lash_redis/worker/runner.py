@@ -21,6 +21,7 @@ from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.worker.async_run import AsyncRun, is_awaitable
 from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.call_end import CallEnd
 from lash_redis.worker.ending import How
 from lash_redis.worker.failures import failure_of, unfit_result
 from lash_redis.worker.run_contexts import RunContexts
@@ -42,7 +43,7 @@ class RunEnd(msgspec.Struct, frozen=True):
     result: Success | Failure
 
 
-OnEnd = Callable[[Attempt, RunEnd], None]
+OnRunEnd = Callable[[Attempt, RunEnd], None]
 
 
 class Runner:
@@ -51,6 +52,7 @@ class Runner:
     Args:
         catalogue: the tasks.
         on_end: called on the event loop, once for each attempt, after its code has really ended.
+        contexts: makes the context variables of runs.
         on_change: called when more may be begun than before.
         may_act: whether this OS process is the one whose attempts these are; asked again right before user code is
             entered. In a forked copy of the worker nothing is begun, and no end is reported: what becomes of an attempt
@@ -60,14 +62,16 @@ class Runner:
     def __init__(
         self,
         catalogue: Catalogue,
-        on_end: OnEnd,
-        on_change: Callable[[], None] = lambda: None,
-        may_act: Callable[[], bool] = lambda: True,
+        on_end: OnRunEnd,
+        *,
+        contexts: RunContexts,
+        on_change: Callable[[], None],
+        may_act: Callable[[], bool],
     ) -> None:
         self._catalogue = catalogue
         self._on_end = on_end
         self._may_act = may_act
-        self._contexts = RunContexts()
+        self._contexts = contexts
         self._threads = Threads()
         self._on_change = on_change
         self._throttle = Throttle(self._try_a_thread)
@@ -130,8 +134,8 @@ class Runner:
     def _begin_async(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
-        def ended(value: Any, error: BaseException | None, is_entered: bool) -> None:  # noqa: FBT001 - of OnEnd
-            self._ended(attempt, run_end(declaration, value, error, is_entered=is_entered))
+        def ended(end: CallEnd) -> None:
+            self._ended(attempt, run_end(declaration, end))
 
         self._start_async(attempt, AsyncRun(call, ended, self._may_act), context)
 
@@ -145,12 +149,11 @@ class Runner:
     ) -> None:
         loop = asyncio.get_running_loop()
 
-        def ended(value: Any, error: BaseException | None, is_entered: bool) -> None:  # noqa: FBT001 - of OnEnd
-            if error is None and is_awaitable(value):
-                then = functools.partial(self._await_returned, attempt, declaration, value, context)
+        def ended(end: CallEnd) -> None:
+            if end.error is None and is_awaitable(end.value):
+                then = functools.partial(self._await_returned, attempt, declaration, end.value, context)
             else:
-                end = run_end(declaration, value, error, is_entered=is_entered)
-                then = functools.partial(self._ended, attempt, end)
+                then = functools.partial(self._ended, attempt, run_end(declaration, end))
             if not loop.is_closed():
                 loop.call_soon_threadsafe(then)
 
@@ -164,8 +167,8 @@ class Runner:
     ) -> None:
         """Go on with what a plain function returned: a wrapper around an ``async def`` looks plain itself."""
 
-        def ended(value: Any, error: BaseException | None, _is_entered: bool) -> None:  # noqa: FBT001 - of OnEnd
-            self._ended(attempt, run_end(declaration, value, error, is_entered=True))
+        def ended(end: CallEnd) -> None:
+            self._ended(attempt, run_end(declaration, msgspec.structs.replace(end, is_entered=True)))
 
         def go_on() -> Any:
             task = asyncio.current_task()
@@ -176,17 +179,18 @@ class Runner:
         try:
             self._start_async(attempt, AsyncRun(go_on, ended, self._may_act), context)
         except Exception as error:  # noqa: BLE001 - as in begin, but this code has begun
-            ended(None, error, True)  # noqa: FBT003 - of OnEnd
+            ended(CallEnd(None, error, is_entered=True))
 
 
-def run_end(declaration: Declaration, value: Any, error: BaseException | None, *, is_entered: bool) -> RunEnd:
+def run_end(declaration: Declaration, end: CallEnd) -> RunEnd:
     """Return how a run ended; never raises. A result that cannot be carried is a failure."""
+    error = end.error
     if error is None:
         try:
-            return RunEnd(How.RETURNED, Success(encode_result(declaration, value)))
+            return RunEnd(How.RETURNED, Success(encode_result(declaration, end.value)))
         except BaseException as refused:  # noqa: BLE001 - a class of the user can raise anything as it is encoded
             return RunEnd(How.RAISED, unfit_result(refused))
-    if not is_entered:
+    if not end.is_entered:
         return RunEnd(How.NEVER_BEGAN, failure_of(error))
     # Not isinstance: it asks the exception for its class.
     how = How.INTERRUPTED if issubclass(type(error), _INTERRUPTS) else How.RAISED

@@ -18,7 +18,7 @@ from lash_redis.core.error_text import text_of
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import WorkerFaulted
 from lash_redis.core.subscribers import emit
-from lash_redis.worker.async_run import OnEnd
+from lash_redis.worker.call_end import CallEnd, OnCallEnd
 from lash_redis.worker.forked_copy import end_copy
 
 
@@ -40,16 +40,15 @@ class Run:
 
     Args:
         call: the function with its arguments.
-        on_end: called in that thread with the end of the call, once: value, error, and whether user code was entered,
-            as far as can be known. Where it was not, no line of it ever runs.
+        on_end: called in that thread with the end of the call, once.
         may_act: asked right before the call; where it says no, nothing is called, and nobody is told.
     """
 
     def __init__(
         self,
         call: Callable[[], Any],
-        on_end: OnEnd,
-        may_act: Callable[[], bool] = lambda: True,
+        on_end: OnCallEnd,
+        may_act: Callable[[], bool],
     ) -> None:
         self._call = call
         self._on_end = on_end
@@ -90,7 +89,7 @@ class Run:
                 while not self._has_left(*watching):
                     pass
         finally:
-            self._on_end(*end, self._is_entered)
+            self._on_end(CallEnd(*end, self._is_entered))
 
     def _enter(self) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from lash_redis.core.timing import backoff, boottime_ms
+from lash_redis.core.timing import backoff, call_later
 
 _FIRST_S = 0.25
 _LONGEST_S = 5.0
@@ -21,7 +21,7 @@ class Throttle:
     def __init__(self, on_due: Callable[[], None]) -> None:
         self._on_due = on_due
         self._failures = 0
-        self._try_at_ms = 0
+        self._is_time = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -34,14 +34,13 @@ class Throttle:
 
         One that needs no thread is begun all the same, and leaves the limit as it is.
         """
-        return idle_threads + (boottime_ms() >= self._try_at_ms)
+        return idle_threads + self._is_time
 
     def failed(self) -> None:
         """Note that a thread could not be started for a run."""
         self._failures += 1
-        wait_s = backoff(self._failures, _FIRST_S, _LONGEST_S)
-        self._try_at_ms = boottime_ms() + int(wait_s * 1000)
-        self._wake_in(wait_s + 0.01)  # a little later, so that the time has come by this clock too
+        self._is_time = False
+        self._wake_in(backoff(self._failures, _FIRST_S, _LONGEST_S))
 
     def succeeded(self) -> None:
         """Note that a thread was started."""
@@ -56,8 +55,9 @@ class Throttle:
 
     def _wake_in(self, seconds: float) -> None:
         self.close()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._wake)
+        self._timer = call_later(asyncio.get_running_loop(), seconds, self._wake)
 
     def _wake(self) -> None:
+        self._is_time = True
         self._wake_in(_LONGEST_S)
         self._on_due()

@@ -53,7 +53,7 @@ class WakeUps:
         self._changes.notify()
 
     async def listen(self, name: str) -> None:
-        """Receive what is published for ``name``, for ever. Ends by cancellation, and in a forked copy."""
+        """Receive what is published for ``name``, for ever. Ends by cancellation."""
         while True:
             try:
                 await listen(self._registry, name, self.received, self.subscribed)

@@ -18,6 +18,7 @@ from lash_redis.worker.identity import Identity, default_owner
 from lash_redis.worker.incarnation import Incarnation
 from lash_redis.worker.probe import Probe
 from lash_redis.worker.renewal import RenewalSource
+from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.settings import ChosenSettings, settings_from
 
 
@@ -59,6 +60,7 @@ class Worker:
         self._catalogue = Catalogue(tasks)
         self._given_owner = owner
         self._renewal = renewal
+        self._contexts = RunContexts()  # here: what its caller sets later is not meant for the runs
         self._made_in = os.getpid()
         self._incarnation: Incarnation | None = None
 
@@ -115,7 +117,12 @@ class Worker:
         """Return the incarnation of this OS process, made anew after a fork."""
         if self._incarnation is None or not self._incarnation.identity.is_here:
             self._incarnation = Incarnation(
-                self.registry, self._catalogue, Identity(self._own()), self.settings, self._renewal
+                self.registry,
+                self._catalogue,
+                Identity(self._own()),
+                self.settings,
+                contexts=self._contexts,
+                renewal=self._renewal,
             )
         return self._incarnation
 

@@ -41,6 +41,18 @@ def test_one_module_asks_for_time_and_randomness() -> None:
     assert asking == {"lash_redis/core/timing.py"}
 
 
+def test_one_module_sets_timers() -> None:
+    """One that another module set by the event loop would go by another clock."""
+    setting = {
+        shown(path)
+        for path in files(".py", under="lash_redis")
+        for node in ast.walk(ast.parse(read(path)))
+        if isinstance(node, ast.Attribute) and node.attr in {"call_later", "call_at"}
+    }
+
+    assert setting == {"lash_redis/core/timing.py"}
+
+
 def _imported(node: ast.AST) -> list[str]:
     match node:
         case ast.Import(names=names):

@@ -12,6 +12,7 @@ from lash_redis.core.model import Failure, ProcessLease, Success
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.runner import RunEnd, Runner
 from tests.conformance.actors import ADA, claimed_row
 from tests.support import wait_until
@@ -39,8 +40,9 @@ class Runs:
         self.runner = Runner(
             Catalogue(tasks),
             lambda _attempt, end: self.ends.append(end),
-            lambda: self.changes.append(None),
-            lambda: self.is_original,
+            contexts=RunContexts(),
+            on_change=lambda: self.changes.append(None),
+            may_act=lambda: self.is_original,
         )
 
     def begin(self, *args: Any) -> Attempt:

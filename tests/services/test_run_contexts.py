@@ -8,7 +8,14 @@ import decimal
 from collections.abc import Callable
 from typing import Any
 
-from lash_redis.core.model import Success
+import pytest
+
+from lash_redis.core.model import RecoveryDisposition, Success
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.tasks.declaration import declare
+from tests.conformance.actors import work
+from tests.look import outcomes
+from tests.services.conftest import Crew
 from tests.services.runs import BOTH, Runs
 from tests.support import wait_until
 
@@ -85,3 +92,23 @@ async def test_what_surrounds_a_claim_is_not_seen_by_what_it_begins() -> None:
 
     await asyncio.gather(begin_with("one"), begin_with("two"))
     assert await runs.results(2) == [Success("unset"), Success("unset")]
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["async", "plain"])
+async def test_a_run_sees_the_variables_as_they_were_where_its_worker_was_made(
+    registry: ProcessRegistry, crew: Crew, kind: int
+) -> None:
+    """What its caller sets between that and the first call is not meant for the runs."""
+
+    async def in_async() -> str:
+        return VARIABLE.get()
+
+    def in_plain() -> str:
+        return VARIABLE.get()
+
+    VARIABLE.set("made")
+    worker = crew.worker(declare([in_async, in_plain][kind], recovery="rerunnable", name="work"), registry=registry)
+    VARIABLE.set("later")
+    await registry.register(work("p", RecoveryDisposition.RERUNNABLE))
+    await worker.drive_pending()
+    assert await outcomes(registry, "p") == [Success("made")]

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from lash_redis.core import timing
 from lash_redis.core.error_text import MAX_TEXT
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import Event, WorkerCannotBegin
@@ -20,7 +19,7 @@ from lash_redis.worker.attempt import Stop
 from lash_redis.worker.ending import How
 from lash_redis.worker.runner import RunEnd
 from tests.services.runs import BOTH, Runs, attempt_at
-from tests.support import Steered, wait_until
+from tests.support import wait_until
 
 
 def failing(error: BaseException) -> list[Callable[[], Any]]:
@@ -280,7 +279,7 @@ async def test_where_no_thread_can_be_started_the_run_never_began(
 
 async def test_while_no_thread_can_be_started_little_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing at first, then one at a time, and as much as ever once a thread was started."""
-    clock, ended = Steered(), list[None]()
+    ended = list[None]()
 
     def work() -> None:
         ended.append(None)
@@ -289,17 +288,14 @@ async def test_while_no_thread_can_be_started_little_is_claimed(monkeypatch: pyt
         raise RuntimeError("can't start new thread")
 
     runs = Runs(work)
-    with timing.use(clock):
-        with monkeypatch.context() as at_the_limit:
-            at_the_limit.setattr(threading.Thread, "start", no_thread)
-            runs.begin()
-            assert runs.runner.room(64) == 0
-            clock.now_ms += 250
-            assert runs.runner.room(64) == 1
-            await wait_until(lambda: runs.changes, "the worker is told to look again")
-            assert runs.runner.room(64) == 1
+    with monkeypatch.context() as at_the_limit:
+        at_the_limit.setattr(threading.Thread, "start", no_thread)
         runs.begin()
-        assert runs.runner.room(64) == 64
+        assert runs.runner.room(64) == 0
+        await wait_until(lambda: runs.changes, "the worker is told to look again")
+        assert runs.runner.room(64) == 1
+    runs.begin()
+    assert runs.runner.room(64) == 64
     await runs.results(2)
     assert ended == [None]
 

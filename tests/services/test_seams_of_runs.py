@@ -113,9 +113,10 @@ async def test_an_awaitable_of_a_plain_function_is_stopped_by_a_drain(crew: Crew
     worker = crew.worker(declare(wrapper, recovery=RERUNNABLE, name="work"))
     await worker.registry.register(work("p", RecoveryDisposition.RERUNNABLE, "p"))
     async with crew.running(worker):
-        await is_in(worker.registry, "p", Phase.STARTED)
+        await wait_until(lambda: bench.begun, "what the function returned is awaited")
         worker.hurry()
         report = await worker.drain()
+    assert bench.stopped == ["p"]
     assert report.released == 1
     assert (await record_of(worker.registry, "p")).phase is Phase.QUEUED
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import StopRequested
+from lash_redis.worker.call_end import CallEnd
 from lash_redis.worker.threads import Run, Threads
 from tests.support import block_until
 
@@ -23,12 +24,12 @@ class Ends:
 
     def run(self, call: Callable[[], Any]) -> Run:
         """Return a run whose end is kept."""
-        return Run(call, self.keep)
+        return Run(call, self.keep, lambda: True)
 
-    def keep(self, value: Any, error: BaseException | None, _is_entered: bool) -> None:
+    def keep(self, end: CallEnd) -> None:
         """Keep the end of a run."""
         self.threads.append(threading.get_ident())
-        self.all.append((value, error))
+        self.all.append((end.value, end.error))
 
     def wait(self, count: int) -> None:
         """Wait until so many have ended."""
@@ -166,7 +167,7 @@ class LateToLeave(Run):
 def test_an_interrupt_between_the_functions_end_and_the_runs_is_survived(threads: Threads) -> None:
     """The end is reported all the same, with the value that was returned, and the thread takes the next run."""
     ends = Ends()
-    run = LateToLeave(lambda: "value", ends.keep)
+    run = LateToLeave(lambda: "value", ends.keep, lambda: True)
     threads.submit(run)
     ends.wait(1)
     block_until(lambda: threads.idle == 1, "its thread is idle")
@@ -201,7 +202,7 @@ def test_a_thread_survives_an_end_that_cannot_be_told(threads: Threads) -> None:
     def broken(*_end: object) -> None:
         raise RuntimeError
 
-    threads.submit(Run(lambda: None, broken))
+    threads.submit(Run(lambda: None, broken, lambda: True))
     block_until(lambda: threads.idle == 1, "its thread is idle")
     ends = Ends()
     threads.submit(ends.run(lambda: "next"))

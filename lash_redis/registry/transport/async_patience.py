@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from lash_redis.core.forks import let_go_in_children
+from lash_redis.core.timing import call_later
 from lash_redis.registry.transport.silence import Owing, unsent_bytes
 
 _LOOKS: Final = 5  # how often within the time-out we look whether bytes have moved
@@ -127,7 +128,7 @@ class _Patience:
         self._bound = asyncio.timeout(None)
         await self._bound.__aenter__()
         self._moved_at, self._received, self._unsent = self._loop.time(), self._connection.received, 0
-        self._timer = self._loop.call_later(self._connection.silence_s / _LOOKS, self._look)
+        self._timer = call_later(self._loop, self._connection.silence_s / _LOOKS, self._look)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
@@ -153,7 +154,7 @@ class _Patience:
         if now - self._moved_at >= self._connection.silence_s:
             self._bound.reschedule(now)
         else:
-            self._timer = self._loop.call_later(self._connection.silence_s / _LOOKS, self._look)
+            self._timer = call_later(self._loop, self._connection.silence_s / _LOOKS, self._look)
 
 
 class _AsyncDropping:

@@ -26,7 +26,7 @@ class Loop(Protocol):
 
 
 async def repeat(loop: Loop) -> NoReturn:
-    """Wait, then step, for ever; report what goes wrong and go on. Ends by cancellation, and in a forked copy."""
+    """Wait, then step, for ever; report what goes wrong and go on. Ends by cancellation."""
     trouble = Trouble(loop.operation)
     while True:
         await sleep(jittered(loop.every_s, loop.spread))
