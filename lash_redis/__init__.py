@@ -19,11 +19,13 @@ from lash_redis.core.errors import (
     OutcomePruned,
     OutcomeUncertain,
     PayloadError,
+    RecordedDead,
     RegistrationConflict,
     RegistryUnavailable,
     SettingsError,
     StopRequested,
     UnknownProcess,
+    UnreadableRow,
     UnsafeServerError,
 )
 from lash_redis.core.liveness import LeaseOwner, LocalProcess, Opaque
@@ -86,6 +88,7 @@ __all__ = [
     "ProcessRegistry",
     "ProcessStarted",
     "ProcessStatus",
+    "RecordedDead",
     "RecoveryDisposition",
     "RegistrationConflict",
     "RegistryUnavailable",
@@ -94,6 +97,7 @@ __all__ = [
     "Success",
     "TaskInput",
     "UnknownProcess",
+    "UnreadableRow",
     "UnsafeServerError",
     "Worker",
 ]

@@ -11,7 +11,7 @@
     ├─ RecordedDead                        others take this worker for dead: it leaves
     ├─ ForkedCopy                          a fork made this copy of a worker: it does nothing in the worker's name
     └─ RegistryError                       the registry's own refusal; .process_id
-       ├─ UnknownProcess · RegistrationConflict · NamespaceMismatch
+       ├─ UnknownProcess · UnreadableRow · RegistrationConflict · NamespaceMismatch
        ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · AuthorityRejected
        ├─ LeaseLost · LeaseHeld
        └─ OutcomePruned · OutcomeUncertain

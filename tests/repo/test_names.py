@@ -13,7 +13,7 @@ FIXED = """
     AbandonRequest CancelRequest AbandonEvidence AbandonWriter ExternalOwner DrainReport
     LashError LeaseLost LeaseHeld AlreadyStarted AlreadyTerminal NothingToAbandon RegistrationConflict UnknownProcess
     AuthorityRejected PayloadError SettingsError UnsafeServerError NamespaceMismatch OutcomePruned OutcomeUncertain
-    StopRequested RegistryUnavailable
+    StopRequested RegistryUnavailable RecordedDead UnreadableRow
 """.split()  # noqa: SIM905 - a list of words reads best as one
 
 
