@@ -145,22 +145,29 @@ class Deaths:
         """Record the death of an owner and settle all that it held; return the number of rows. Retry during an outage.
 
         Raises:
-            LashError: the namespace has changed.
+            NamespaceMismatch: a partition has changed; in the others its death is recorded and settled.
         """
         death = Death(status, self._supervisor.owner_id)
 
         async def attempt() -> int:
             if self._last_writer is not None:
                 await self._last_writer.send()
-            await self._registry.record_death(owner, death)
+            mismatch: NamespaceMismatch | None = None
+            try:
+                await self._registry.record_death(owner, death)
+            except NamespaceMismatch as error:
+                mismatch = error
             report = await Sweep(self._registry, self._supervisor).settle_dead(owner, death)
+            if mismatch is not None:
+                raise mismatch
             return report.settled
 
         return await _retry("record_death", attempt)
 
     async def _make_late_claims_stale(self, owner: LeaseOwner) -> None:
         for partition in range(self._registry.partitions):
-            await self._registry.close_claims(partition, owner, _LAST_CLAIM, self._settings.queues)
+            with suppress(NamespaceMismatch):  # no claim hands out anything there
+                await self._registry.close_claims(partition, owner, _LAST_CLAIM, self._settings.queues)
 
 
 async def _retry(operation: str, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NoReturn, Protocol
 
+from lash_redis.core.first_error import FirstError
 from lash_redis.core.timing import boottime_ms, jittered, sleep
 from lash_redis.core.trouble import Trouble, pool_fault
 from lash_redis.registry.answers import RenewedRow
@@ -71,14 +72,11 @@ class Renewer:
         Raises:
             Exception: of the first partition that was not renewed.
         """
-        failures: list[Exception] = []
+        first_error = FirstError()
         for partition in range(self._registry.partitions):
-            try:
+            with first_error.kept():
                 await self._renew(partition)
-            except Exception as error:  # noqa: BLE001 - raised below
-                failures.append(error)
-        if failures:
-            raise failures[0]
+        first_error.raise_it()
 
     async def _renew(self, partition: int) -> None:
         living = {each.digest: each for each in self._living()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 
 from lash_redis.core.error_text import text_of
-from lash_redis.core.errors import NamespaceMismatch
+from lash_redis.core.first_error import FirstError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Deferred, DrainReport, ProcessLease, RecoveryDisposition
 from lash_redis.core.timing import boottime_ms, sleep, within
@@ -78,14 +78,17 @@ class Leftovers:
         self._judge = Judge(self._me, no_proof, _Ended(self._kept), detail)
         self._abandoned: list[str] = []
         self._unreadable: set[str] = set()
-        self._unanswered: list[Judged] = []  # what was sent to be settled, and may have been
+        self._unanswered: dict[str, Judged] = {}  # what was sent to be settled, and may have been
         self.released: set[str] = set()
 
     async def release_unstarted(self) -> None:
         """Release what is leased and not started, whether this worker knows of it or not."""
+        first_error = FirstError()
         for partition in range(self._registry.partitions):
-            async for rows in self._owned(partition):
-                await self._release([row for row in rows if not row.has_begun])
+            with first_error.kept():
+                async for rows in self._owned(partition):
+                    await self._release([row for row in rows if not row.has_begun])
+        first_error.raise_it()
 
     async def settle(self, budget_ms: int) -> DrainReport:
         """Settle all of it, retrying for ``budget_ms`` while the server does not answer; report what was left."""
@@ -112,23 +115,20 @@ class Leftovers:
         return DrainReport(self._abandoned, left, len(self.released))
 
     async def _settle_once(self) -> dict[str, str]:
-        deferred: dict[str, str] = {}
+        deferred, first_error = dict[str, str](), FirstError()
         if self._unanswered:  # what was settled has left the index, and is told by its own settlement alone
-            await self._settle(self._unanswered, {})
-        gone: NamespaceMismatch | None = None
+            with first_error.kept():
+                await self._settle(list(self._unanswered.values()), {})
         for partition in range(self._registry.partitions):
-            try:
-                deferred |= await self._settle_partition(partition)
-            except NamespaceMismatch as error:  # what it has is not known; the other partitions are settled first
-                gone = error
-        if gone is not None:
-            raise gone
+            with first_error.kept():
+                deferred |= await self._settle_in(partition)
+        first_error.raise_it()
         return dict.fromkeys(sorted(self._unreadable - self._kept.keys()), UNREADABLE) | deferred
 
-    async def _settle_partition(self, partition: int) -> dict[str, str]:
-        # Rows leave the index while its pages are read, so the pages are read until nothing moves.
+    async def _settle_in(self, partition: int) -> dict[str, str]:
+        """Settle what lies in one partition; return why what is left is left, by id."""
         left: dict[str, str] = {}
-        for _ in range(_MOST_PASSES):
+        for _ in range(_MOST_PASSES):  # rows leave the index while its pages are read
             left.clear()
             moved = 0
             async for rows in self._owned(partition):
@@ -190,9 +190,10 @@ class Leftovers:
         return await self._settle([each for each in judged if each.verdict.action is Action.ABANDON], deferred)
 
     async def _settle(self, judged: list[Judged], deferred: dict[str, str]) -> int:
-        self._unanswered = judged
+        self._unanswered |= {each.row.process_id: each for each in judged}
         settled = await carry_out(self._registry, judged)
-        self._unanswered = []
+        for each in judged:
+            del self._unanswered[each.row.process_id]
         for each, stands in settled:
             if stands:
                 self._abandoned.append(each.row.process_id)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.errors import NamespaceMismatch
+from lash_redis.core.first_error import FirstError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.registry import ProcessRegistry
@@ -38,29 +38,30 @@ def reaped(death: Death) -> Proof:
     return Proof("reaped", f"{death.status}, reaped by {death.by}")
 
 
-async def find_dead(registry: ProcessRegistry, claimant: LeaseOwner) -> dict[str, Proof]:
-    """Test each owner with unsettled rows once; return the proofs that ``claimant`` has, by owner digest."""
+async def find_dead(registry: ProcessRegistry, claimant: LeaseOwner, first_error: FirstError) -> dict[str, Proof]:
+    """Test each owner with unsettled rows once; return the proofs that ``claimant`` has, by owner digest.
+
+    What a partition raises is kept in ``first_error``, and the proofs that the others have count.
+    """
     proofs: dict[str, Proof] = {}
     tested: set[str] = set()
     for partition in range(registry.partitions):
-        async for holder in _holders(registry, partition):
-            if holder.death is not None:
-                proofs[holder.digest] = reaped(holder.death)
-            elif holder.digest not in tested:
-                tested.add(holder.digest)
-                kind = holder.owner.proof_of_death(claimant)
-                if kind is not None:
-                    proofs.setdefault(holder.digest, Proof(kind))
+        with first_error.kept():
+            async for holder in _holders(registry, partition):
+                if holder.death is not None:
+                    proofs[holder.digest] = reaped(holder.death)
+                elif holder.digest not in tested:
+                    tested.add(holder.digest)
+                    kind = holder.owner.proof_of_death(claimant)
+                    if kind is not None:
+                        proofs.setdefault(holder.digest, Proof(kind))
     return proofs
 
 
 async def _holders(registry: ProcessRegistry, partition: int) -> AsyncIterator[Holder]:
     after = ""
     while True:
-        try:
-            page = await registry.holders(partition, after)
-        except NamespaceMismatch:
-            return  # nothing there can be settled: whoever tries is refused
+        page = await registry.holders(partition, after)
         for holder in page:
             yield holder
         if len(page) < MAX_BATCH:

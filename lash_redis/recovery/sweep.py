@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from lash_redis.core.errors import NamespaceMismatch
+from lash_redis.core.first_error import FirstError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.timing import boottime_ms
 from lash_redis.core.verdict import Action
@@ -69,39 +69,41 @@ class Sweep:
         self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
 
     async def run_once(self) -> SweepReport:
-        """Make one pass over every partition.
+        """Make one pass over every partition; one in which it fails holds up no other.
 
         Raises:
-            RegistryUnavailable: no answer; what was settled stands.
-            NamespaceMismatch: a partition is not what it was; the other ones were swept.
+            Exception: the first that a partition raised; what was settled stands.
         """
         await self._registry.open()
-        report = SweepReport()
-        dead = await find_dead(self._registry, self._owner)
+        report, first_error = SweepReport(), FirstError()
+        dead = await find_dead(self._registry, self._owner, first_error)
         judge = self._judge(dead)
-        gone: NamespaceMismatch | None = None
         for partition in range(self._registry.partitions):
-            try:
+            with first_error.kept():
                 for digest in dead:
                     await self._settle_owned(partition, digest, judge, report)
                 await self._settle(self._pages(partition, LEASES, upto="now"), judge, report)
                 await self._settle(self._pages(partition, ASKED), judge, report)
-            except NamespaceMismatch as error:  # recovery goes on in the other partitions
-                gone = error
-        if gone is not None:
-            raise gone
         if boottime_ms() >= self._upkeep_at_ms:
             self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
-            await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)
+            with first_error.kept():
+                await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)
+        first_error.raise_it()
         return report
 
     async def settle_dead(self, owner: LeaseOwner, death: Death) -> SweepReport:
-        """Settle all that one owner held whose death was seen and recorded."""
-        report = SweepReport()
+        """Settle all that one owner held whose death was seen and recorded, in every partition that lets it.
+
+        Raises:
+            Exception: the first that a partition raised; what was settled stands.
+        """
+        report, first_error = SweepReport(), FirstError()
         digest = owner_digest(owner)
         judge = self._judge({digest: reaped(death)})
         for partition in range(self._registry.partitions):
-            await self._settle_owned(partition, digest, judge, report)
+            with first_error.kept():
+                await self._settle_owned(partition, digest, judge, report)
+        first_error.raise_it()
         return report
 
     def _judge(self, dead: dict[str, Proof]) -> Judge:

@@ -1,8 +1,8 @@
 """What an operation is made of: calls to scripts, and the namespace that they go to. Pure.
 
 An operation is a function whose first argument is the namespace. It returns one ``Call``; or it is a generator that
-yields calls, is sent their answers, and returns a value. It knows nothing of transports: ``operation`` and
-``blocking_operation`` (``registry/operations.py``) make a method of it.
+yields calls, is sent their answers or the errors that came instead, and returns a value. It knows nothing of
+transports: ``operation`` and ``blocking_operation`` (``registry/operations.py``) make a method of it.
 
 An operation about one process looks at unknown, terminal, authority and lease, in that order, and raises the first that
 fails (rule 11.2).

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.errors import NamespaceMismatch, SettingsError
+from lash_redis.core.first_error import FirstError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
@@ -30,10 +31,16 @@ def record_death(namespace: Namespace, owner: LeaseOwner, death: Death) -> Steps
     """Record, in every partition, that this incarnation was seen to end (rule 2.5).
 
     Raises:
-        NamespaceMismatch: the header of a partition is gone or changed.
+        NamespaceMismatch: the header of a partition is gone or changed; the death stands in all others.
     """
+    mismatch: NamespaceMismatch | None = None
     for partition in range(namespace.partitions):
-        yield from _death_in(partition, owner, death)
+        try:
+            yield from _death_in(partition, owner, death)
+        except NamespaceMismatch as error:
+            mismatch = error
+    if mismatch is not None:
+        raise mismatch
 
 
 def _death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
@@ -74,8 +81,10 @@ def forget_owners(namespace: Namespace, age_ms: int) -> Steps[int]:
 
     One pass forgets at most 500 in each partition.
     """
-    forgotten = 0
+    forgotten, first_error = 0, FirstError()
     for partition in range(namespace.partitions):
-        call = Call("forget_owners", partition, [age_ms, MAX_BATCH], lambda reply: int(reply[1]))
-        forgotten += yield from call
+        with first_error.kept():
+            call = Call("forget_owners", partition, [age_ms, MAX_BATCH], lambda reply: int(reply[1]))
+            forgotten += yield from call
+    first_error.raise_it()
     return forgotten

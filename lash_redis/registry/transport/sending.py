@@ -73,7 +73,12 @@ class Sender:
         try:
             call = next(steps)
             while True:
-                call = steps.send(await self._answer_to(call))
+                try:
+                    answer = await self._answer_to(call)
+                except LashError as error:
+                    call = steps.throw(error)  # the operation may go on past it
+                else:
+                    call = steps.send(answer)
         except StopIteration as end:
             value: T = end.value
             return value
