@@ -38,6 +38,7 @@ class BatchClaim(msgspec.Struct, frozen=True):
         ttl_ms: of the leases, ms.
         served: the queues, in their order, and the lanes that the owner serves.
         alone: one row that runs alone may be among them.
+        bound: owner-bound rows may be among them.
         token_stem: the tokens begin with it, so that they are the same when the claim is sent again.
 
     Raises:
@@ -51,6 +52,7 @@ class BatchClaim(msgspec.Struct, frozen=True):
     ttl_ms: int
     served: ServedLanes
     alone: bool = True
+    bound: bool = True
     token_stem: str = msgspec.field(default_factory=lambda: f"{random_token()}.")
 
     def __post_init__(self) -> None:
@@ -96,6 +98,7 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
         claimed_at_ms: the server's time.
         expires_at_ms: when the leases end.
         may_have_more: not all that there was for this owner was handed out, or that is not known.
+        passed_alone: a row that runs alone was passed over; it may be claimed once no owner-bound work runs here.
         stale: a higher number was sent, or the owner is recorded dead.
     """
 
@@ -103,6 +106,7 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
     claimed_at_ms: int = 0
     expires_at_ms: int = 0
     may_have_more: bool = False
+    passed_alone: bool = False
     stale: bool = False
 
 

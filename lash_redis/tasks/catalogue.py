@@ -8,6 +8,7 @@ from typing import Protocol
 from lash_redis.core.checks import checked_queue
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import lane
+from lash_redis.core.model import RecoveryDisposition
 from lash_redis.tasks.declaration import Declaration
 
 
@@ -40,6 +41,11 @@ class Catalogue:
     def find(self, name: str) -> Declaration | None:
         """Return the declaration of a task; None if this worker does not know it and leaves its work to others."""
         return self._by_name.get(name)
+
+    @property
+    def owner_bound(self) -> list[str]:
+        """The names of the tasks whose work is owner-bound."""
+        return [name for name, each in self._by_name.items() if each.disposition is RecoveryDisposition.OWNER_BOUND]
 
     def lanes(self, queues: Sequence[str]) -> list[list[str]]:
         """Return for each queue the lanes that this worker serves (rule 9.1).

@@ -22,6 +22,7 @@ from lash_redis.registry.answers import BatchClaim, ClaimedRow
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.worker.identity import Identity
+from lash_redis.worker.neighbours import Neighbours
 
 _LET_GO_AFTER = 5  # sendings that failed: some answers are lost, and the next brings the rows
 _STEMS = 1000  # of claims that were let go; by then what the oldest started has long been given back
@@ -51,7 +52,7 @@ class Claimer:
         identity: who will hold the leases.
         queues: the queues' names, each with the lanes that the owner serves; in their order.
         ttl_ms: of the leases, ms.
-        may_take_alone: says whether one row that runs alone may be handed out now (rule 4.6).
+        neighbours: says what may run beside what runs here (rule 4.6).
 
     Attributes:
         served: the lanes that the owner serves.
@@ -65,12 +66,12 @@ class Claimer:
         identity: Identity,
         queues: Sequence[tuple[str, Sequence[str]]],
         ttl_ms: int,
-        may_take_alone: Callable[[], bool] = lambda: True,
+        neighbours: Neighbours,
     ) -> None:
         self._registry = registry
         self._identity = identity
         self.served = ServedLanes(queues)
-        self._may_take_alone = may_take_alone
+        self._neighbours = neighbours
         self._ttl_ms = ttl_ms
         self._numbers: dict[int, int] = {}
         self._unanswered: dict[int, _Sent] = {}
@@ -147,7 +148,8 @@ class Claimer:
                 return Claimed([], 0, 0, 0)  # it was given up meanwhile
             if batch.stale and sent.claim.number == self._numbers[partition]:
                 raise RecordedDead(self._identity.owner)
-            if batch.may_have_more:
+            claims_again = self._neighbours.claimed(partition, passed_alone=batch.passed_alone)
+            if batch.may_have_more or claims_again:
                 self.may_have_more.add(partition)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
 
@@ -202,10 +204,11 @@ class Claimer:
             self._let_go.append(sent.claim.token_stem)
 
     def _numbered(self, partition: int, count: int) -> BatchClaim:
-        alone = self._may_take_alone() and not any(each.claim.alone for each in self._unanswered.values())
+        may_bring_one = any(each.claim.alone for each in self._unanswered.values())
+        alone, bound = self._neighbours.may_take_alone and not may_bring_one, self._neighbours.may_take_bound
         self._closed.discard(partition)
         number = self._next_number(partition)
-        return BatchClaim(partition, self._identity.owner, number, count, self._ttl_ms, self.served, alone)
+        return BatchClaim(partition, self._identity.owner, number, count, self._ttl_ms, self.served, alone, bound)
 
     def _next_number(self, partition: int) -> int:
         self._numbers[partition] = self._numbers.get(partition, 0) + 1

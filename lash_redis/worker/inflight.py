@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.events import ProcessFailed
-from lash_redis.core.lanes import plain_lane, runs_alone
+from lash_redis.core.lanes import lane_parts, plain_lane, runs_alone
 from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
@@ -24,6 +24,7 @@ from lash_redis.worker.claimer import Claimed, Claimer
 from lash_redis.worker.ending import Ending, ending_of
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.lease_keeper import LeaseKeeper, deliver_row
+from lash_redis.worker.neighbours import Neighbours
 from lash_redis.worker.outbox import ClaimedAgain, Outbox
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.run_contexts import RunContexts
@@ -87,7 +88,9 @@ class InFlight:
         )
         served = catalogue.lanes(settings.queues)
         queues = list(zip(settings.queues, served, strict=True))
-        self.claimer = Claimer(registry, identity, queues, settings.lease_ttl_ms, self._may_take_alone)
+        self.neighbours = Neighbours(lambda: (*self.roster, *self.waiting.values()))
+        self.claimer = Claimer(registry, identity, queues, settings.lease_ttl_ms, self.neighbours)
+        self._bound_tasks = frozenset(catalogue.owner_bound)
         self._lanes = frozenset(lane for lanes in served for lane in lanes)
 
     @property
@@ -102,12 +105,11 @@ class InFlight:
 
     def serves(self, lane: str) -> bool:
         """Say whether a row of a lane may be claimed here, now."""
-        return plain_lane(lane) in self._lanes and (not runs_alone(lane) or self._may_take_alone())
-
-    def _may_take_alone(self) -> bool:
-        """Say whether no row that runs alone runs here, or is about to (rule 4.6)."""
-        here = (*self.roster, *self.waiting.values())
-        return not any(attempt.alone and not attempt.ended for attempt in here)
+        if plain_lane(lane) not in self._lanes:
+            return False
+        if runs_alone(lane):
+            return self.neighbours.may_take_alone
+        return lane_parts(lane)[1] not in self._bound_tasks or self.neighbours.may_take_bound
 
     # ── beginning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,7 +160,8 @@ class InFlight:
             return
         self.roster.end(attempt)
         if attempt.alone:
-            self.claimer.ask_all()  # the next one may be taken now
+            self.claimer.ask_all()  # the next one may be taken now, and owner-bound work
+        self.claimer.may_have_more.update(self.neighbours.ended(attempt))
         outcome: Outcome | None = None
         match ending_of(end.how, attempt.stop, bound=attempt.bound):
             case Ending.SUCCEED | Ending.FAIL:

@@ -120,10 +120,11 @@ def batch_claim(
     partition: int = 0,
     served: Any = SERVED,
     alone: bool = True,
+    bound: bool = True,
 ) -> BatchClaim:
     """Return a batch claim under the next number, or a given one."""
     chosen = next(_numbers) if number is None else number
-    return BatchClaim(partition, owner, chosen, count, ttl_ms, ServedLanes(served), alone)
+    return BatchClaim(partition, owner, chosen, count, ttl_ms, ServedLanes(served), alone, bound)
 
 
 def call_of(registry: ProcessRegistry, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Call[Any]:

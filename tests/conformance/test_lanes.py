@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Phase, ProcessLease
@@ -15,6 +17,7 @@ from tests.conformance.actors import (
     BOB,
     CYD,
     LANE,
+    OWNER_BOUND,
     SHORT_MS,
     batch_claim,
     call_of,
@@ -93,6 +96,39 @@ async def test_a_claim_for_a_worker_that_runs_one_alone_takes_no_other(
 
     assert (ids(batch), batch.may_have_more) == ([plain], False)
     assert await queued(registry) == {ALONE: 1}
+
+
+@pytest.mark.parametrize("poison_is_older", [True, False])
+async def test_what_runs_alone_is_not_handed_out_beside_owner_bound_work(
+    registry: ProcessRegistry, partitions: int, poison_is_older: bool
+) -> None:
+    """If it ends its worker process, owner-bound work there would be abandoned. The older of the two goes first."""
+    poison, pay = ids_of(2, 0, partitions)
+    if poison_is_older:
+        await lost(registry, 2, poison)
+    await registry.register(work(pay, OWNER_BOUND))
+    if not poison_is_older:
+        await lost(registry, 2, poison)
+    first, second = (poison, pay) if poison_is_older else (pay, poison)
+
+    one = await registry.claim_next(batch_claim(registry, ADA, count=9))
+    other = await registry.claim_next(batch_claim(registry, BOB, count=9))
+
+    assert (ids(one), one.passed_alone) == ([first], not poison_is_older)
+    assert (ids(other), other.passed_alone) == ([second], False)
+
+
+async def test_a_claim_beside_what_runs_alone_takes_no_owner_bound_work(
+    registry: ProcessRegistry, partitions: int
+) -> None:
+    """It stays for another worker."""
+    pay, plain = ids_of(2, 0, partitions)
+    await registry.register_many([work(plain), work(pay, OWNER_BOUND)])
+
+    batch = await registry.claim_next(batch_claim(registry, ADA, count=9, alone=False, bound=False))
+
+    assert (ids(batch), batch.may_have_more) == ([plain], False)
+    assert await queued(registry) == {LANE: 1}
 
 
 async def test_whoever_leaves_a_row_that_runs_alone_wakes_the_next(

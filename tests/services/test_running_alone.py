@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from lash_redis.core.model import ProcessLease
+from lash_redis.core.timing import use
+from lash_redis.registry.answers import ClaimedRow
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import CYD, RERUNNABLE, held, ids_of, settled, work
+from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.neighbours import PATIENCE_MS, Neighbours
+from tests.conformance.actors import CYD, OWNER_BOUND, RERUNNABLE, held, ids_of, settled, work
 from tests.look import ended
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
-from tests.support import wait_until
+from tests.support import StillClock, wait_until
 
 
 async def begun_by_the_second(registry: ProcessRegistry, *process_ids: str) -> None:
@@ -73,3 +78,55 @@ async def test_a_worker_that_is_woken_for_what_it_may_not_run_now_wakes_another(
         bench.let_go(one, two)
         for each in (one, two):
             await ended(registry, each)
+
+
+async def test_what_lost_two_owners_waits_for_owner_bound_work_to_end(registry: ProcessRegistry, crew: Crew) -> None:
+    """It begins then without waiting for a poll, and no other owner-bound work begins beside it."""
+    bench, bound = Bench(), Bench()
+    poison, pay, later = ids_of(3, 0, registry.partitions)
+    worker = crew.worker(bench.task(), bound.task("owner_bound", name="bound"))
+    await begun_by_the_second(registry, poison)
+    await registry.register(work(pay, OWNER_BOUND, pay, task="bound"))
+    async with crew.running(worker):
+        await wait_until(lambda: bound.begun == [pay], "owner-bound work runs")
+        await loses_its_owner(registry, poison)
+        await crew.at_rest(worker)
+        assert bench.begun == []
+        bound.let_go(pay)
+        await wait_until(lambda: bench.begun == [poison], "it runs once that has ended")
+        await registry.register(work(later, OWNER_BOUND, later, task="bound"))
+        await crew.at_rest(worker)
+        assert bound.begun == [pay]
+        bench.let_go(poison)
+        await wait_until(lambda: bound.begun == [pay, later], "owner-bound work runs again")
+        bound.let_go(later)
+        for each in (poison, pay, later):
+            await ended(registry, each)
+
+
+def attempt(*, alone: bool = False, bound: bool = False) -> Attempt:
+    """Return an attempt at such a row."""
+    lease = ProcessLease("p", CYD, "token", 1, 0, 0)
+    name = "default|work||alone" if alone else "default|work|"
+    return Attempt(lease, ClaimedRow("p", "token", 1, name, b"o" if bound else b"r", b""))
+
+
+def test_what_has_waited_for_too_long_comes_before_new_owner_bound_work() -> None:
+    """A worker that always runs owner-bound work would never take it."""
+    pay = attempt(bound=True)
+    here = [pay]
+    neighbours, clock = Neighbours(lambda: here), StillClock()
+    with use(clock):
+        assert (neighbours.may_take_alone, neighbours.may_take_bound) == (False, True)
+        assert not neighbours.claimed(0, passed_alone=True)
+        clock.now_ms += PATIENCE_MS
+        assert (neighbours.may_take_alone, neighbours.may_take_bound) == (False, False)
+        pay.ended = True
+        assert neighbours.ended(pay) == [0]
+        assert (neighbours.may_take_alone, neighbours.may_take_bound) == (True, False)
+
+        assert neighbours.claimed(0, passed_alone=False), "owner-bound work waits by now: it claims again"
+
+        assert neighbours.may_take_bound
+        here[:] = [attempt(alone=True)]
+        assert (neighbours.may_take_alone, neighbours.may_take_bound) == (False, False)

@@ -31,3 +31,22 @@ async def test_the_neighbours_of_work_that_ends_its_worker_process_complete(star
     assert found.writer is AbandonWriter.LOSS_LIMIT
     assert {each.status for each in ends} == {ProcessStatus.COMPLETED}
     assert max(each.losses for each in ends) <= 2
+
+
+async def test_owner_bound_work_is_not_begun_beside_what_has_ended_two_worker_processes(
+    start_pool: StartPool, work: Work
+) -> None:
+    """It would be abandoned with the next one. It runs once the other has reached its limit."""
+    await work.submit("crash", "crash")
+    pool = start_pool("--concurrency", "32")
+    pool.until_logged("pool.reaped", 2)
+    names = [f"pay-{number}" for number in range(20)]
+    for name in names:
+        pool.go(name)
+        await work.submit("pay", name)
+
+    found = evidence(await work.end_of("crash"))
+    ends = [await work.end_of(name) for name in names]
+
+    assert found.writer is AbandonWriter.LOSS_LIMIT
+    assert {each.status for each in ends} == {ProcessStatus.COMPLETED}

@@ -26,7 +26,7 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
     served = claim.served
     args: list[Argument] = [
         *owner_args(claim.owner), claim.number, claim.count, claim.ttl_ms, claim.token_stem,
-        int(claim.alone), served.name, *served.queues,
+        int(claim.alone), int(claim.bound), served.name, *served.queues,
     ]  # fmt: skip
     call = Call("claim_next", claim.partition, args, _claimed, attempts=attempts)
     batch = yield from call
@@ -78,8 +78,8 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
             return None
         case b"CLAIMED":
             width = len(ClaimedRow.__struct_fields__)
-            for process_id in reply[4]:
+            for process_id in reply[5]:
                 tell_unreadable("row", process_id.decode(), "it stands in a lane, and does not say how to run it")
-            rows = [ClaimedRow.read(reply[i : i + width]) for i in range(5, len(reply), width)]
-            return ClaimedBatch(rows, int(reply[1]), int(reply[2]), reply[3] == b"1")
+            rows = [ClaimedRow.read(reply[i : i + width]) for i in range(6, len(reply), width)]
+            return ClaimedBatch(rows, int(reply[1]), int(reply[2]), reply[3] == b"1", reply[4] == b"1")
     raise refusal("", reply)

@@ -5,11 +5,12 @@
 -- KEYS 1  partition header
 -- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 claim number   ARGV 4 count
 -- ARGV 5  ttl, ms   ARGV 6 token stem (a row's token is the stem and the row's number in the batch)
--- ARGV 7  '1' if one row that runs alone may be among them   ARGV 8 name of the list of lanes (see name_lanes)
--- ARGV 9.. queues, in their order
--- reply   CLAIMED now expires more {unreadable} (id, token, fence, lane, disposition, input) x rows
+-- ARGV 7  '1' if one row that runs alone may be among them   ARGV 8 '1' if owner-bound rows may
+-- ARGV 9  name of the list of lanes (see name_lanes)   ARGV 10.. queues, in their order
+-- reply   CLAIMED now expires more passed {unreadable} (id, token, fence, lane, disposition, input) x rows
 --         · UNNAMED (the list is not known, and nothing was done) · STALE
---         more: '1' if there may be more rows; unreadable: ids of rows that stay where they are
+--         more: '1' if there may be more rows; passed: '1' if rows wait that run alone;
+--         unreadable: ids of rows that stay where they are
 -- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list
 --- @include "partition"
 --- @include "row"
@@ -21,10 +22,13 @@
 --- @include "take_lease"
 --- @include "mark_started"
 --- @include "remember_owner"
-local me, owner, number, count_wanted, claim_ttl, stem, may_take_alone, list = unpack(ARGV, 1, 8)
-local wanted, ttl, alone_left = tonumber(count_wanted), tonumber(claim_ttl), tonumber(may_take_alone)
+local me, owner, number, count_wanted, claim_ttl, stem, alone, bound, list = unpack(ARGV, 1, 9)
+local wanted, ttl = tonumber(count_wanted), tonumber(claim_ttl)
+-- What lost two owners may end its worker process, and owner-bound work beside it would be abandoned. So one that runs
+-- alone is not handed out beside owner-bound rows (rule 4.6).
+local may_take_alone, may_take_bound, has_passed_alone = alone == '1', bound == '1', false
 local expires = int(now + ttl)
-local queues = { unpack(ARGV, 9) }
+local queues = { unpack(ARGV, 10) }
 
 local stale, last_number = claims_are_stale(me, number)
 if stale then
@@ -37,7 +41,7 @@ if not is_sent_again and redis.call('ZCARD', K .. 'serves:' .. list) ~= 2 * lane
 end
 
 local unreadable = {}
-local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0', unreadable }, 0, 0
+local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0', '0', unreadable }, 0, 0
 -- Nothing more is handed out, although there may be more.
 local is_full = wanted == 0
 
@@ -83,7 +87,8 @@ local function hand_out_again()
   is_full = true
 end
 
--- Lease and start a row of this lane. Return false if its input is too long for what this answer carries already.
+-- Lease and start a row of this lane. Return false if it may not be handed out now: its input is too long for what this
+-- answer carries already, or it is owner-bound beside a row that runs alone.
 local function lease_and_start(id, lane)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq'))
   local row = {
@@ -107,6 +112,9 @@ local function lease_and_start(id, lane)
     unreadable[#unreadable + 1] = id
     return true
   end
+  if row.disposition == OWNER_BOUND and not may_take_bound then
+    return false
+  end
   local input = input_of(id, f[6])
   if handed > 0 and bytes + #input > MAX_BYTES then
     is_full = true
@@ -115,6 +123,7 @@ local function lease_and_start(id, lane)
   take_lease(row, me, stem .. (handed + 1), expires, int(scores_begin + handed + 1))
   mark_started(row, me)
   hand_out(row, input)
+  may_take_alone = may_take_alone and row.disposition ~= OWNER_BOUND
   return true
 end
 
@@ -142,11 +151,8 @@ end
 local function filled_lanes()
   local filled = {}
   for _, lane in ipairs(redis.call('ZINTER', '2', K .. 'lanes', K .. 'serves:' .. list)) do
-    local alone = string.sub(lane, -#ALONE) == ALONE
-    if not alone or alone_left > 0 then
-      local of_queue = list_for(filled, string.match(lane, '^[^|]*'))
-      of_queue[#of_queue + 1] = { lane = lane, alone = alone, head = 0 }
-    end
+    local of_queue = list_for(filled, string.match(lane, '^[^|]*'))
+    of_queue[#of_queue + 1] = { lane = lane, alone = string.sub(lane, -#ALONE) == ALONE, head = 0 }
   end
   for _, of_queue in pairs(filled) do
     if #of_queue > 1 then
@@ -160,18 +166,21 @@ local function filled_lanes()
 end
 
 -- Whoever leaves runnable rows behind wakes the next (rule 9.4): for one lane, and for one of those that run alone.
+-- Another one was woken already for what this owner may not take at all.
 local function hand_out_queued()
-  local filled, woke_alone = filled_lanes(), false
+  local filled, woke_alone = filled_lanes(), alone ~= '1'
   for _, queue in ipairs(queues) do
     for _, entry in ipairs(filled[queue] or {}) do
       local before, has_more = handed, true
-      if not is_full and (not entry.alone or alone_left > 0) then
+      if entry.alone and not may_take_alone then
+        has_passed_alone = true
+      elseif not is_full then
         has_more = hand_out_lane(entry.lane, entry.alone and 1 or wanted - handed)
       end
-      if entry.alone then
-        alone_left = alone_left - (handed - before)
+      if entry.alone and handed > before then
+        may_take_alone, may_take_bound = false, false
       end
-      if has_more and not (entry.alone and woke_alone) then
+      if has_more and not (entry.alone and woke_alone) and (is_full or bound == '1') then
         wake(entry.lane)
         woke_alone = woke_alone or entry.alone
       end
@@ -201,7 +210,7 @@ end
 if lanes_named > 0 then
   index_add(K .. 'seen', now_text, 'serves:' .. list)
 end
-reply[4] = is_full and '1' or '0'
+reply[4], reply[5] = is_full and '1' or '0', has_passed_alone and '1' or '0'
 write_hash('claims', me, number)
 remember_owner(me, owner)
 commit()
