@@ -150,9 +150,12 @@ class Deaths:
         death = Death(status, self._supervisor.owner_id)
 
         async def attempt() -> int:
-            if self._last_writer is not None:
-                await self._last_writer.send()
             mismatch: NamespaceMismatch | None = None
+            try:
+                if self._last_writer is not None:
+                    await self._last_writer.send()
+            except NamespaceMismatch as error:
+                mismatch = error
             try:
                 await self._registry.record_death(owner, death)
             except NamespaceMismatch as error:

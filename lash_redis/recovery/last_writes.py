@@ -6,12 +6,22 @@ server answered too late.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
-from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, UnknownProcess
+from lash_redis.core.errors import (
+    AlreadyStarted,
+    AlreadyTerminal,
+    AuthorityRejected,
+    NamespaceMismatch,
+    UnknownProcess,
+)
 from lash_redis.core.model import Acquired, ProcessLease
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
+
+T = TypeVar("T")
 
 _CLAIM_AGAIN_MS = 10_000  # for the one call that follows
 
@@ -45,36 +55,52 @@ class LastWriter:
         """Send what was not answered yet; what has lost its lease is claimed again first (rule 3.5).
 
         Raises:
+            NamespaceMismatch: a partition has changed; what is in the others was sent.
             LashError: no answer; what was sent stands, and may be sent again.
         """
-        await self._write()
-        for process_id, fact in list(self._results.items()):
+        mismatch: NamespaceMismatch | None = None
+        for partition in sorted({self._registry.partition_of(each) for each in (*self._results, *self._unstarts)}):
+            try:
+                await self._send_in(partition)
+            except NamespaceMismatch as error:
+                mismatch = error
+        if mismatch is not None:
+            raise mismatch
+
+    async def _send_in(self, partition: int) -> None:
+        await self._write(partition)
+        for process_id, fact in self._in(partition, self._results):
             if (lease := await self._claimed_again(fact.lease)) is not None:
                 self._results[process_id] = msgspec.structs.replace(fact, lease=lease)
-        await self._write()
-        await self._unstart()
-        for process_id, lost in list(self._unstarts.items()):
+        await self._write(partition)
+        await self._unstart(partition)
+        for process_id, lost in self._in(partition, self._unstarts):
             if (lease := await self._claimed_again(lost)) is not None:
                 self._unstarts[process_id] = lease
-        await self._unstart()
+        await self._unstart(partition)
 
-    async def _write(self) -> None:
+    def _in(self, partition: int, unsent: dict[str, T]) -> list[tuple[str, T]]:
+        return [(id_, each) for id_, each in unsent.items() if self._registry.partition_of(id_) == partition]
+
+    async def _write(self, partition: int) -> None:
         """Write the results, and keep those whose lease is lost."""
-        facts = list(self._results.values())
-        for fact, status in zip(facts, await self._registry.terminalize_many(facts), strict=True):
+        found = self._in(partition, self._results)
+        statuses = await self._registry.terminalize_many([fact for _, fact in found])
+        for (process_id, _), status in zip(found, statuses, strict=True):
             if status != "LOST":
-                del self._results[fact.lease.process_id]
+                del self._results[process_id]
             if status == "DONE":
-                self.finished.add(fact.lease.process_id)
+                self.finished.add(process_id)
 
-    async def _unstart(self) -> None:
+    async def _unstart(self, partition: int) -> None:
         """Give back what never began, and keep what has lost its lease."""
-        leases = list(self._unstarts.values())
-        for lease, status in zip(leases, await self._registry.unstart_many(leases), strict=True):
+        found = self._in(partition, self._unstarts)
+        statuses = await self._registry.unstart_many([lease for _, lease in found])
+        for (process_id, _), status in zip(found, statuses, strict=True):
             if status != "LOST":
-                del self._unstarts[lease.process_id]
+                del self._unstarts[process_id]
             if status == "DONE":
-                self.released.add(lease.process_id)
+                self.released.add(process_id)
 
     async def _claimed_again(self, lease: ProcessLease) -> ProcessLease | None:
         try:

@@ -25,6 +25,7 @@ from lash_redis.registry.rows import Row
 STILL_RUNNING = "still running: a thread that will not stop"
 UNREADABLE = "cannot be read: a newer lash-redis wrote it, or it is damaged"
 NOT_WRITTEN = "its result could not be written in time"
+NOT_GIVEN_BACK = "it ended without a result, and could not be given back in time"
 _NOT_OURS = frozenset({"STALE", "TERMINAL", "UNKNOWN"})  # given back meanwhile by a call of the worker, or ended
 _CHANGED = "the row changed meanwhile"
 _CLAIM_AGAIN_MS = 10_000  # for the one call that follows

@@ -22,14 +22,21 @@ from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep, within
 from lash_redis.core.trouble import Trouble
-from lash_redis.recovery.leftovers import NOT_WRITTEN, STILL_RUNNING, Leftovers
+from lash_redis.recovery.leftovers import NOT_GIVEN_BACK, NOT_WRITTEN, STILL_RUNNING, Leftovers
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.settings import WorkerSettings
 
 _LEAST_MS = 250  # for one round of calls, where the time for them is over already
+
+
+def _why_kept(attempt: Attempt) -> str:
+    if not attempt.ended:
+        return STILL_RUNNING
+    return NOT_WRITTEN if attempt.has_result else NOT_GIVEN_BACK
 
 
 class Drain:
@@ -83,7 +90,7 @@ class Drain:
         await self._until(lambda: self._in_flight.outbox.is_empty, write_until, every_s=0.05)
         await self._close_claims(max(write_until - boottime_ms(), _LEAST_MS), again=True)
         self._identity.check()
-        kept = {each.process_id: NOT_WRITTEN if each.ended else STILL_RUNNING for each in roster}
+        kept = {each.process_id: _why_kept(each) for each in roster}
         leftovers = Leftovers(
             self._registry,
             self._identity.owner,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Phase, ProcessLease, Success
 from lash_redis.recovery.last_writes import LastWriter, LastWrites
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, RERUNNABLE, held, work
+from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, RERUNNABLE, held, ids_of, work
 from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.services.faults import Faults
@@ -85,3 +87,26 @@ async def test_what_another_has_ended_or_taken_is_left_alone(registry: ProcessRe
     assert (await record_of(registry, "ended")).outcome == Success(1)
     assert await registry.lease("taken") == theirs
     assert writer.finished == set()
+
+
+async def test_a_partition_that_has_changed_holds_up_no_other(
+    registry: ProcessRegistry, client: Any, namespace: str
+) -> None:
+    """What is known in the others is written, and the error is raised at the end."""
+    if registry.partitions == 1:
+        pytest.skip("needs two partitions")
+    ids = [ids_of(1, partition, registry.partitions)[0] for partition in (0, 1)]
+    leases = [await begun_bound(registry, each) for each in ids]
+    result = registry.encoded(Success(7))
+    writer = LastWriter(registry, LastWrites([TerminalFact(lease, *result) for lease in leases]))
+    header = f"{{lash:{namespace}:0}}:hdr"
+    uuid = await client.hget(header, "uuid")
+    await client.hset(header, "uuid", "another")
+
+    with pytest.raises(NamespaceMismatch):
+        await writer.send()
+
+    assert writer.finished == {ids[1]}
+    await client.hset(header, "uuid", uuid)
+    await writer.send()
+    assert writer.finished == set(ids)
