@@ -9,7 +9,7 @@ import pytest
 from lash_redis.core.errors import AlreadyStarted, LeaseLost
 from lash_redis.core.model import Acquired, DrainReport, Phase, ProcessStatus, Success
 from lash_redis.core.timing import boottime_ms
-from lash_redis.recovery.leftovers import NOT_WRITTEN
+from lash_redis.recovery.leftovers import NOT_GIVEN_BACK, NOT_WRITTEN
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, abandon, begun, held, work
@@ -208,7 +208,7 @@ async def test_a_drain_while_redis_is_away_ends_within_its_budget_and_reports(
     left = {each.process_id: each.reason for each in report.deferred}
     assert took < worker.settings.must_allow_s * 1000
     assert left.keys() == {"a", "b", "c", "*"}
-    assert left["a"] == left["c"] == NOT_WRITTEN
+    assert (left["a"], left["c"]) == (NOT_GIVEN_BACK, NOT_WRITTEN)
     assert "registry" in left["b"]
     assert report.abandoned == []
 
