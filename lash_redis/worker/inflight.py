@@ -14,7 +14,7 @@ from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.core.trouble import Trouble
-from lash_redis.registry.answers import ClaimedRow, RenewedRow
+from lash_redis.registry.answers import ClaimedRow
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
@@ -31,6 +31,7 @@ from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.runner import RunEnd, Runner
 from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.unknown_leases import UnknownLeases
 
 _SHOWN_MESSAGE = 200  # characters of a failure's message in its event
 
@@ -70,7 +71,6 @@ class InFlight:
         self._on_change = on_change
         self._start = start
         self._claiming_again: set[str] = set()
-        self._giving_back: set[str] = set()
         self._trouble = Trouble("look")
         self.waiting: dict[str, Attempt] = {}
         self.stopped_by_drain: list[str] = []
@@ -79,17 +79,26 @@ class InFlight:
             catalogue, self._on_end, contexts=contexts, on_change=on_change, may_act=lambda: identity.is_here
         )
         self.outbox = Outbox(registry, identity, self.roster, settings.lease_ttl_ms, on_change)
+        served = catalogue.lanes(settings.queues)
+        queues = list(zip(settings.queues, served, strict=True))
+        self.neighbours = Neighbours(lambda: (*self.roster, *self.waiting.values()))
+        self.claimer = Claimer(registry, identity, queues, settings.lease_ttl_ms, self.neighbours)
+        self._unknown = UnknownLeases(
+            registry,
+            identity,
+            self.claimer,
+            self.outbox,
+            waiting=self.waiting,
+            kept=self.stopped_by_drain,
+            start=start,
+        )
         self.keeper = LeaseKeeper(
             self.roster,
             settings.lease_ttl_ms,
             registry.partition_of,
             self._on_lost,
-            self._on_unknown,
+            self._unknown.found,
         )
-        served = catalogue.lanes(settings.queues)
-        queues = list(zip(settings.queues, served, strict=True))
-        self.neighbours = Neighbours(lambda: (*self.roster, *self.waiting.values()))
-        self.claimer = Claimer(registry, identity, queues, settings.lease_ttl_ms, self.neighbours)
         self._bound_tasks = frozenset(catalogue.owner_bound)
         self._lanes = frozenset(lane for lanes in served for lane in lanes)
 
@@ -221,36 +230,6 @@ class InFlight:
         finally:
             self._claiming_again.discard(attempt.process_id)
 
-    def _on_unknown(self, row: RenewedRow) -> None:
-        """Give back a lease that nothing here explains: it would be renewed for ever (rule 6.4)."""
-        process_id = row.process_id
-        if self._may_be_handed_out(process_id) or self.claimer.has_given_up or process_id in self.stopped_by_drain:
-            return
-        waiting = self.waiting.get(process_id)
-        if waiting is not None and boottime_ms() < waiting.trusted_until_ms:
-            return
-        self.waiting.pop(process_id, None)  # the earlier run does not end: let another worker have it
-        lease = ProcessLease(process_id, self._identity.owner, row.token, row.fence, 0, 0)
-        if not self.claimer.has_let_go(row.token):
-            self.outbox.release(lease)
-        elif not self.claimer.is_leaving and process_id not in self._giving_back:  # a drain does it by itself
-            self._giving_back.add(process_id)
-            self._start(self._give_back_whole(lease))
-
-    async def _give_back_whole(self, lease: ProcessLease) -> None:
-        try:
-            words = await self._registry.unstart_many([lease])
-            self.outbox.note_released(lease.process_id, is_ours=words == ["DONE"])
-        except Exception as error:  # noqa: BLE001 - the next renewal names it again
-            self._trouble.met(error)
-        finally:
-            self._giving_back.discard(lease.process_id)
-
-    def _may_be_handed_out(self, process_id: str) -> bool:
-        """Say whether a claim whose answer is missing may have leased a process to this worker."""
-        is_awaited = self._registry.partition_of(process_id) in self.claimer.unanswered
-        return is_awaited or bool(self.outbox.claiming)
-
     def look_at_request(self, process_id: str) -> None:
         """Read a request that was made of a process held here, and deliver it."""
         if process_id in self.roster:
@@ -271,7 +250,7 @@ class InFlight:
         """Say whether the row runs here, is about to, or has a result not yet written (line 5 of the verdict)."""
         if row.process_id in self.roster or row.process_id in self.waiting:
             return True
-        return row.holder_digest == self._me and self._may_be_handed_out(row.process_id)
+        return row.holder_digest == self._me and self._unknown.may_have(row.process_id)
 
     def saw_end(self, row: Row) -> bool:
         """Say no: outside a drain, what ended here without a result is given back at once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from lash_redis.core.errors import RegistryUnavailable
@@ -139,6 +141,22 @@ async def test_a_partition_whose_claims_fail_holds_up_no_other(
     await registry.register_many([work(each, RERUNNABLE, each) for each in ids])
     async with crew.running(worker):
         await outcomes(registry, *ids)
+
+
+async def test_a_drain_does_not_wait_for_a_partition_that_cannot_answer(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It closes the claim there, and goes on long before its grace is over."""
+    worker = crew.worker(Bench().task(), grace_ms=300_000)
+
+    async def fails(_claim: BatchClaim) -> ClaimedBatch:
+        raise RegistryUnavailable("claim_next", "ERR attempt to compare nil with number", maybe_applied=True)
+
+    monkeypatch.setattr(worker.registry, "claim_next", fails)
+    async with crew.running(worker):
+        await wait_until(lambda: worker.probe.in_flight.claimer.unanswered, "a claim has no answer")
+        async with asyncio.timeout(60):
+            assert await worker.drain() == DrainReport()
 
 
 async def test_a_worker_never_runs_more_than_its_slots_though_answers_are_lost(
