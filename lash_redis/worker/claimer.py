@@ -118,7 +118,7 @@ class Claimer:
     def ask_all(self) -> None:
         """Ask every partition again."""
         self._set_aside.clear()
-        self.may_have_more.update(range(self._registry.partitions))
+        self._ask_each()
 
     async def claim(self, partition: int, count: int) -> Claimed:
         """Claim and start up to ``count`` rows, or get the answer to the claim before, if that is missing.
@@ -144,6 +144,8 @@ class Claimer:
             except Exception as error:
                 await self._failed(partition, sent, error, was_sent=was_sent)
                 raise
+            if sent.failures:
+                self._ask_each()
             if self._unanswered.pop(partition, None) is None:
                 return Claimed([], 0, 0, 0)  # it was given up meanwhile
             if batch.stale and sent.claim.number == self._numbers[partition]:
@@ -202,10 +204,16 @@ class Claimer:
         self._closed.add(partition)
         if (sent := self._unanswered.pop(partition, None)) is not None:
             self._let_go.append(sent.claim.token_stem)
+            self._ask_each()
+
+    def _ask_each(self) -> None:
+        """Ask every partition again: while an answer was missing, there was less that could be taken from it."""
+        self.may_have_more.update(range(self._registry.partitions))
 
     def _numbered(self, partition: int, count: int) -> BatchClaim:
-        may_bring_one = any(each.claim.alone for each in self._unanswered.values())
-        alone, bound = self._neighbours.may_take_alone and not may_bring_one, self._neighbours.may_take_bound
+        lost = [each.claim for each in self._unanswered.values()]  # each may bring what it may take
+        alone = self._neighbours.may_take_alone and not any(each.alone or each.bound for each in lost)
+        bound = self._neighbours.may_take_bound and not any(each.alone for each in lost)
         self._closed.discard(partition)
         number = self._next_number(partition)
         return BatchClaim(partition, self._identity.owner, number, count, self._ttl_ms, self.served, alone, bound)

@@ -10,6 +10,7 @@ import pytest
 
 from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavailable
 from lash_redis.core.timing import boottime_ms
+from lash_redis.registry.answers import BatchClaim, ClaimedBatch
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.claimer import Claimer
 from lash_redis.worker.identity import Identity
@@ -66,6 +67,29 @@ async def test_a_claim_that_was_never_applied_is_not_waited_for(
         await claimer.claim(0, 3)
     assert (claimer.unanswered, claimer.may_bring, claimer.may_have_more) == ([], 0, {0})
     assert len((await claimer.claim(0, 1)).rows) == 1
+
+
+async def test_what_runs_alone_comes_by_one_claim_at_a_time(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim without an answer may bring it, so that another brings neither a second one nor owner-bound work."""
+    sent: list[BatchClaim] = []
+    claim_next = registry.claim_next
+
+    async def noted(claim: BatchClaim) -> ClaimedBatch:
+        sent.append(claim)
+        return await claim_next(claim)
+
+    monkeypatch.setattr(registry, "claim_next", noted)
+    Faults(registry, monkeypatch).lose_replies("claim_next")
+    with pytest.raises(RegistryUnavailable):
+        await claimer.claim(0, 1)
+    await claimer.claim(1, 1)
+    await claimer.claim(0, 1)
+    await claimer.claim(1, 1)
+    assert [(each.partition, each.alone, each.bound) for each in sent] == [
+        (0, True, True), (1, False, False), (0, True, True), (1, True, True),
+    ]  # fmt: skip
 
 
 async def test_a_claim_that_fails_again_and_again_is_let_go(
