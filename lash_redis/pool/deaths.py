@@ -150,22 +150,24 @@ class Deaths:
         death = Death(status, self._supervisor.owner_id)
 
         async def attempt() -> int:
-            mismatch: NamespaceMismatch | None = None
-            try:
-                if self._last_writer is not None:
-                    await self._last_writer.send()
-            except NamespaceMismatch as error:
-                mismatch = error
-            try:
-                await self._registry.record_death(owner, death)
-            except NamespaceMismatch as error:
-                mismatch = error
+            failed: Exception | None = None
+            for step in (self._send_last_writes, lambda: self._registry.record_death(owner, death)):
+                try:
+                    await step()
+                except RegistryUnavailable:
+                    raise  # what is known is sent before anything is settled, however long that takes
+                except Exception as error:  # noqa: BLE001 - a later try would meet it again: the rest is settled
+                    failed = failed or error
             report = await Sweep(self._registry, self._supervisor).settle_dead(owner, death)
-            if mismatch is not None:
-                raise mismatch
+            if failed is not None:
+                raise failed
             return report.settled
 
         return await _retry("record_death", attempt)
+
+    async def _send_last_writes(self) -> None:
+        if self._last_writer is not None:
+            await self._last_writer.send()
 
     async def _make_late_claims_stale(self, owner: LeaseOwner) -> None:
         for partition in range(self._registry.partitions):
