@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from lash_redis.pool import signals, streams
 
     signals.block_signals()  # until the pool handles them: the kernel drops a signal that pid 1 does not handle yet
+    signals.ignore_signals()  # before the pool handles them, and after: its report says how it ended
     closed = streams.hold_standard_streams()  # before anything else opens a file
     sys.stderr = cast("TextIO", streams.background_stderr())
     import asyncio
@@ -68,10 +69,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run_pool(settings: PoolSettings, *, can_report: bool) -> int:
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     from lash_redis.pool.leaving import exit_within
+    from lash_redis.pool.signals import block_signals
     from lash_redis.pool.streams import background_stderr
     from lash_redis.pool.supervisor import Supervisor
 
+    # Only the main thread takes signals: as the interpreter ends, a handler gives way to the default, which kills.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(initializer=block_signals))
     supervisor = Supervisor(settings, lambda line: background_stderr().write(f"{line}\n"))
     end = await supervisor.run()
     _tell(end, supervisor.drain.telling_s, can_report=can_report)

@@ -113,13 +113,21 @@ class WorkerCannotBegin(Event, frozen=True, tag="worker.cannot_begin"):
 
 
 class WorkerExitRefused(Event, frozen=True, tag="worker.exit_refused"):
-    """User code beside a run asked for the end of the worker process (``sys.exit``, ``loop.stop``); it goes on."""
+    """User code (``sys.exit``, ``loop.stop``, a signal's handler) would end the worker process; it goes on."""
 
     level: ClassVar[int] = logging.WARNING
     repeats_by: ClassVar[str] = "where"
 
     asked_by: str
     where: str
+
+
+class WorkerCancelled(Event, frozen=True, tag="worker.cancelled"):
+    """User code cancelled all asyncio tasks, the worker's too; its worker process ends, and another is started."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    by: str
 
 
 class RegistryBadAnswer(Event, frozen=True, tag="registry.bad_answer"):

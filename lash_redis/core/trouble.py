@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Callable
+from typing import Final
 
 from lash_redis.core.error_text import text_of
 from lash_redis.core.errors import ForkedCopy, LashError, ScriptError
@@ -12,6 +14,11 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, jittered
 
 _FRAMES = 20
+
+EXITS: Final = (SystemExit, KeyboardInterrupt)
+# What ends no part that holds leases or results. A handler of a signal, which a task may set, raises in whatever code
+# runs just then, and that may be ours.
+SURVIVED: Final = (Exception, *EXITS)
 
 Fault = Callable[[str, str, str], Event]
 
@@ -29,6 +36,17 @@ def pool_fault(part: str, error: str, _where: str) -> Event:
 def is_foreseen(error: BaseException) -> bool:
     """Say whether an error is an outage or a refusal of the server; any other is a bug."""
     return isinstance(error, (LashError, TimeoutError)) and not isinstance(error, ScriptError)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _leave_by(error: BaseException) -> None:
+    raise error
 
 
 class Trouble:
@@ -51,17 +69,21 @@ class Trouble:
         self._in_a_row = 0
         self._last = ""
 
-    def met(self, error: Exception) -> float:
+    def met(self, error: BaseException) -> float:
         """Report one more failure; return how long to wait before the next try, s.
 
-        A server that does not answer is an outage, and one that refuses is not what it was. Anything else is a bug,
-        whose traceback is told once in a row.
+        A server that does not answer is an outage, and one that refuses is not what it was. ``SystemExit`` and
+        ``KeyboardInterrupt`` are for whoever runs the event loop: they leave it, as they would if this part had ended.
+        Anything else is a bug, whose traceback is told once in a row.
 
         Raises:
             ForkedCopy: it is ``error``. A copy of the worker that a fork made has no next try.
         """
         if isinstance(error, ForkedCopy):
             raise error
+        if isinstance(error, EXITS) and (loop := _running_loop()) is not None:
+            loop.call_soon(_leave_by, error)
+            return 0.0
         self._in_a_row += 1
         if is_foreseen(error):
             emit(WorkerUnavailable(operation=self._operation, reason=text_of(error)))
@@ -73,7 +95,7 @@ class Trouble:
         """Note a success: the next failure is the first again."""
         self._in_a_row, self._last = 0, ""
 
-    def _report_bug(self, error: Exception) -> None:
+    def _report_bug(self, error: BaseException) -> None:
         told = f"{type(error).__name__}: {text_of(error)}".removesuffix(": ")
         is_new, self._last = told != self._last, told
         where = "".join(traceback.format_tb(error.__traceback__, -_FRAMES)) if is_new else ""

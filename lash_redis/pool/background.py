@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from lash_redis.pool.signals import block_signals
+
 T = TypeVar("T")
 
 
@@ -32,6 +34,7 @@ async def in_background(work: Callable[[], T]) -> T:
             done.set_result(result)  # type: ignore[arg-type]  # a T unless there is an error
 
     def run() -> None:
+        block_signals()
         result, error = None, None
         try:
             result = work()

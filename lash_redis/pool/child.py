@@ -20,11 +20,12 @@ import msgspec
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import LashError, SettingsError
-from lash_redis.core.events import WorkerUnavailable
+from lash_redis.core.events import WorkerCancelled, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, call_later
+from lash_redis.core.trouble import SURVIVED
 from lash_redis.pool import messages
 from lash_redis.pool.choosing import chosen
 from lash_redis.pool.connection import location_of
@@ -35,7 +36,7 @@ from lash_redis.pool.loading import load
 from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.renewal import PipeRenewal
-from lash_redis.pool.signals import HANDLED, DrainStep, SignalCounter, unblock_signals
+from lash_redis.pool.signals import DrainStep, SignalCounter, block_signals, ignore_signals, on_loop, unblock_signals
 from lash_redis.pool.streams import background_stderr
 from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.registry.keys import owner_digest
@@ -104,18 +105,18 @@ class Child:
 
     async def _work(self) -> int:
         assert self._worker is not None  # noqa: S101 - it is made before the supervisor can answer
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_sigterm)
+        signal.signal(signal.SIGTERM, on_loop(asyncio.get_running_loop(), self._on_sigterm))
         self._children.own_handlers(signal.SIGTERM)
         self._pipe.send(messages.Ready())
         fault = None
         try:
             await self._worker.run()
-        except Exception as error:  # noqa: BLE001 - a bug here, or a server that refuses; the worker has drained anyway
+        except SURVIVED as error:  # a bug here, or a server that refuses; the worker has drained anyway
             fault = error
             traceback.print_exception(error, file=background_stderr())
         return await self._report(await self._worker.drain(), fault)
 
-    async def _report(self, report: DrainReport, fault: Exception | None) -> int:
+    async def _report(self, report: DrainReport, fault: BaseException | None) -> int:
         assert self._worker is not None  # noqa: S101 - it has drained
         still_running = [left.process_id for left in report.deferred if left.reason == STILL_RUNNING]
         is_fault, unsent = fault is not None, self._worker.unsent
@@ -158,7 +159,7 @@ class Child:
             emit(WorkerUnavailable(operation="renew", reason=str(error)))
             call_later(asyncio.get_running_loop(), _RENEW_AGAIN_S, self._renew_alone)
 
-    def _on_sigterm(self) -> None:
+    def _on_sigterm(self, _number: signal.Signals) -> None:
         step = self._signals.count(boottime_ms())
         if step is not None:
             self._drain(hurry=step is DrainStep.HURRY)
@@ -179,8 +180,7 @@ def main() -> int:
     However it ends, this OS process ends soon after (``exit_within``): a worker process that hung at its end would be
     renewed for ever.
     """
-    for number in HANDLED:
-        signal.signal(number, _ignore)
+    ignore_signals()
     with suppress(OSError, ValueError, AttributeError):  # there may be no standard error to write to
         faulthandler.register(signal.SIGQUIT, all_threads=True)
     unblock_signals()
@@ -194,6 +194,7 @@ def main() -> int:
         traceback.print_exception(error)
     else:
         exit_within(_EXIT_WITHIN_S, code)
+    block_signals()  # the interpreter ends its handlers before it ends
     return code
 
 
@@ -220,15 +221,13 @@ def _run(end: socket.socket, children: ForkedChildren) -> int:
             await lash.aclose()
 
     def ended(error: BaseException | None) -> None:
-        if error is not None:
+        if isinstance(error, asyncio.CancelledError):
+            emit(WorkerCancelled(by="code in this worker process"))
+        elif error is not None:
             traceback.print_exception(error)
 
     run_contained(work(), children.own_loop, ended)
     return code
-
-
-def _ignore(_number: int, _frame: object) -> None:
-    """Do nothing. A handler, because OS processes that tasks start would inherit SIG_IGN."""
 
 
 def read_start(end: socket.socket) -> messages.Start | None:

@@ -1,7 +1,8 @@
 """An event loop that user code cannot end.
 
 asyncio lets ``SystemExit`` and ``KeyboardInterrupt`` out of any asyncio task and any callback, and they end the event
-loop with everything on it. Here the work of neighbours goes on. The asyncio task that raised has ended with it, and
+loop with everything on it. So does whatever the handler of a signal raises while the event loop waits. Here the work of
+neighbours goes on. The asyncio task that raised has ended with it, and
 whoever awaits that task gets it.
 """
 
@@ -17,6 +18,8 @@ from typing import Any
 from lash_redis.core.events import WorkerExitRefused
 from lash_redis.core.subscribers import emit
 from lash_redis.worker.forked_copy import end_copy
+
+_MOST_WITHOUT_PROGRESS = 5
 
 
 def run_contained(
@@ -39,8 +42,7 @@ def run_contained(
     main.add_done_callback(lambda _done: loop.stop())
     error: BaseException | None = None
     try:
-        while not main.done():
-            _run_on(loop, main)
+        _Rounds(loop, main).run()
         main.result()
     except BaseException as raised:  # noqa: BLE001 - CancelledError too, if user code cancels all there is
         error = raised
@@ -51,15 +53,42 @@ def run_contained(
         runner.close()
 
 
-def _run_on(loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any]) -> None:
-    try:
-        loop.run_forever()
-    except (SystemExit, KeyboardInterrupt) as error:
-        if not main.done():
-            emit(WorkerExitRefused(asked_by=type(error).__name__, where=_place(error.__traceback__)))
-    else:
-        if not main.done():
-            emit(WorkerExitRefused(asked_by="loop.stop", where="?"))
+class _Rounds:
+    """Runs an event loop again whenever something other than its main task has ended it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any]) -> None:
+        self._loop = loop
+        self._main = main
+        self._to_tell: list[BaseException | None] = []
+        self._without_progress = 0
+
+    def run(self) -> None:
+        """Return once the main task has ended.
+
+        Raises:
+            BaseException: what ends the event loop again and again before it has done anything, such as a selector that
+                user code has closed.
+        """
+        while not self._main.done():
+            try:
+                self._tell()
+                self._loop.call_soon(self._progress)
+                self._loop.run_forever()
+                self._to_tell.append(None)
+            except BaseException as error:  # whatever code beside the main task raises, or a handler of a signal
+                self._to_tell.append(error)
+                self._without_progress += 1
+                if self._without_progress > _MOST_WITHOUT_PROGRESS or self._loop.is_closed():
+                    raise
+
+    def _progress(self) -> None:
+        self._without_progress = 0
+
+    def _tell(self) -> None:
+        while self._to_tell:
+            error = self._to_tell.pop()
+            asked_by = "loop.stop" if error is None else type(error).__name__
+            emit(WorkerExitRefused(asked_by=asked_by, where=_place(error.__traceback__ if error is not None else None)))
 
 
 def _place(trace: TracebackType | None) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -22,9 +23,10 @@ from lash_redis.pool import messages
 from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.deaths import Deaths, Ended
 from lash_redis.pool.drain import PoolDrain
-from lash_redis.pool.osprocess import Spawn
+from lash_redis.pool.osprocess import Spawn, status_text
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.settings import PoolSettings
+from lash_redis.pool.signals import HANDLED
 from lash_redis.pool.watch import described
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -32,8 +34,12 @@ from lash_redis.worker.lease_keeper import Renewal
 
 EXIT_TIMEOUT_S = 5.0  # for one that has reported, or closed its pipe, and does not exit
 LOADING_TIMEOUT_S = 1.0  # for one that is still loading user code when the pool drains: it has claimed nothing
-# How one that has reported may end. Python exits with 120 if what user code printed cannot be written at the end.
-_IN_ORDER = ("exit 0", f"exit {messages.DEFERRED}", "exit 120")
+# How one that has reported may end. Python exits with 120 if what user code printed cannot be written at the end. While
+# the interpreter ends, a signal has its default effect again; the last one here is the clock of ``exit_within``.
+_IN_ORDER = (
+    *("exit 0", f"exit {messages.DEFERRED}", "exit 120"),
+    *(status_text(exited=False, status=each) for each in (*HANDLED, signal.SIGALRM)),
+)
 
 _decoder: msgspec.msgpack.Decoder[messages.ToSupervisor] = msgspec.msgpack.Decoder(messages.ToSupervisor)
 

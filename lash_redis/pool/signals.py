@@ -9,7 +9,7 @@ import asyncio
 import enum
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _APART_MS = 1_000
@@ -38,8 +38,38 @@ class SignalCounter:
 
 
 def block_signals() -> None:
-    """Make the handled signals wait until they are unblocked. Child processes inherit this."""
+    """Make the handled signals wait, in this thread, until they are unblocked. What it starts inherits this."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+
+
+def ignore_signals() -> None:
+    """Handle the handled signals by doing nothing, until somebody handles them, and from then on at the end.
+
+    It is a handler, since OS processes that this one starts would inherit ``SIG_IGN``. A hang-up signal that is ignored
+    already (``nohup``) stays ignored.
+    """
+    for each in HANDLED:
+        if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, _ignore)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    pass
+
+
+def on_loop(
+    loop: asyncio.AbstractEventLoop, on_signal: Callable[[signal.Signals], object]
+) -> Callable[[int, object], None]:
+    """Return a handler that calls ``on_signal`` on an event loop, and does nothing once that is closed.
+
+    The handlers of asyncio give way to the default, which kills, when the event loop closes.
+    """
+
+    def handle(number: int, _frame: object) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(on_signal, signal.Signals(number))
+
+    return handle
 
 
 def unblock_signals() -> None:
@@ -63,16 +93,15 @@ def signals_handled(on_signal: Callable[[signal.Signals], None]) -> Iterator[Non
 
     A hang-up signal that is ignored already (``nohup``) stays ignored.
     """
-    loop = asyncio.get_running_loop()
+    handle = on_loop(asyncio.get_running_loop(), on_signal)
     handled = [each for each in HANDLED if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
     handlers = {each: signal.getsignal(each) for each in handled}
     for each in handled:
-        loop.add_signal_handler(each, on_signal, each)
+        signal.signal(each, handle)
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for each, handler in handlers.items():
-            loop.remove_signal_handler(each)
             signal.signal(each, handler)

@@ -18,6 +18,7 @@ from functools import cache
 
 from lash_redis.core.forks import PerProcess
 from lash_redis.core.timing import boottime_ms
+from lash_redis.pool.signals import block_signals
 
 STDOUT, STDERR = 1, 2
 
@@ -110,6 +111,7 @@ class _Queue:
         self._all_written = False
 
     def _write_queued(self) -> None:
+        block_signals()
         while True:
             with self._changed:
                 while not self._waiting:

@@ -13,7 +13,7 @@ from lash_redis.core.first_error import FirstError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Deferred, DrainReport, ProcessLease, RecoveryDisposition
 from lash_redis.core.timing import boottime_ms, sleep, within
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.core.verdict import Action
 from lash_redis.recovery.proofs_of_death import no_proof
 from lash_redis.recovery.settling import Judge, Judged, carry_out
@@ -99,7 +99,7 @@ class Leftovers:
                 deferred = await within(deadline - boottime_ms(), self._settle_once())
             except TimeoutError as error:
                 return self._report(self._kept | self._unknown(why or str(error)))
-            except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
+            except SURVIVED as error:  # the drain goes on, whatever the server says
                 why, wait_s = text_of(error), trouble.met(error)
                 if boottime_ms() >= deadline:
                     return self._report(self._kept | self._unknown(why))

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from types import NoneType
 from typing import Any, Final, TypeGuard
 
+from lash_redis.core.errors import StopRequested
 from lash_redis.worker.call_end import CallEnd, OnCallEnd
 from lash_redis.worker.forked_copy import end_copy
 
@@ -48,6 +49,7 @@ class AsyncRun:
         self._stopped = False
         self._has_ended = False
         self._is_entered = False
+        self._result: tuple[Any, BaseException | None] = None, StopRequested("stopped as it ended")
 
     def start(self, name: str, context: contextvars.Context) -> None:
         """Begin in an asyncio task of its own, which runs in this context."""
@@ -61,10 +63,16 @@ class AsyncRun:
         if self._is_entered and self._task is not None:
             self._task.cancel()
 
+    def withdraw(self) -> bool:
+        """Let none of its lines run; return False if it has begun."""
+        self._stopped = True
+        return not self._is_entered
+
     async def _run(self) -> None:
         value, error, pid = None, None, os.getpid()
         try:
             if not self._may_act():
+                self._has_ended = True
                 return
             if self._stopped:
                 raise asyncio.CancelledError("stopped before it began")  # noqa: TRY301 - it ends as any other does
@@ -76,13 +84,15 @@ class AsyncRun:
             error = raised
         if os.getpid() != pid:
             end_copy(error)
+        self._result = value, error
         self._end(value, error)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
-            self._end(None, asyncio.CancelledError("cancelled before it began"))
+            self._result = None, asyncio.CancelledError("cancelled before it began")
+        self._end(*self._result)  # again, if it was struck
 
     def _end(self, value: Any, error: BaseException | None) -> None:
         if not self._has_ended:
-            self._has_ended = True
             self._on_end(CallEnd(value, error, self._is_entered))
+            self._has_ended = True

@@ -21,7 +21,7 @@ from lash_redis.core.events import WorkerDrained, WorkerDraining
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep, within
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.recovery.leftovers import NOT_GIVEN_BACK, NOT_WRITTEN, STILL_RUNNING, Leftovers
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt
@@ -132,7 +132,7 @@ class Drain:
                     await within(self.grace_left_ms, self._in_flight.claim(partition))
                 except NamespaceMismatch:
                     given_up.add(partition)  # its rows are not what they were, and it is closed below
-                except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
+                except SURVIVED as error:  # the drain goes on, whatever the server says
                     pause_s = trouble.met(error)
             await self._until(lambda: self._hurried, boottime_ms() + int(1000 * pause_s))
 
@@ -152,7 +152,7 @@ class Drain:
                     await within(until - boottime_ms(), claimer.close(partition))
                 except NamespaceMismatch:
                     given_up.add(partition)  # no claim hands out anything there
-                except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
+                except SURVIVED as error:  # the drain goes on, whatever the server says
                     pause_s = trouble.met(error)
             if not again or boottime_ms() + 1000 * pause_s >= until:
                 return
@@ -165,7 +165,7 @@ class Drain:
         leftovers = Leftovers(self._registry, self._identity.owner, kept=kept)
         try:
             await within(max(self.grace_left_ms, _LEAST_MS), leftovers.release_unstarted())
-        except Exception as error:  # noqa: BLE001 - the drain goes on, whatever the server says
+        except SURVIVED as error:  # the drain goes on, whatever the server says
             Trouble("release").met(error)
         return leftovers.released
 

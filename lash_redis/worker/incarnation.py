@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterable
 
 from lash_redis.core.errors import LashError, RecordedDead
@@ -10,7 +11,7 @@ from lash_redis.core.events import WorkerReady
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import call_later, within
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.recovery.last_writes import LastWrites
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.keys import owner_digest
@@ -24,7 +25,7 @@ from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.loops.checking_server import Checking
 from lash_redis.worker.loops.claiming import Claiming
-from lash_redis.worker.loops.loop import Loop, repeat
+from lash_redis.worker.loops.loop import Loop, lasting, repeat
 from lash_redis.worker.loops.polling import Polling
 from lash_redis.worker.loops.sweeping import Sweeping
 from lash_redis.worker.probe import Probe
@@ -101,7 +102,8 @@ class Incarnation:
         async with self._services:
             for loop in self._loops:
                 self._services.start(repeat(loop))
-            self._services.start(self._wake_ups.listen(owner_digest(self.identity.owner)))
+            listen = functools.partial(self._wake_ups.listen, owner_digest(self.identity.owner))
+            self._services.start(lasting("listen", listen))
             emit(
                 WorkerReady(
                     owner=self.identity.owner.owner_id,
@@ -110,7 +112,7 @@ class Incarnation:
                     concurrency=self._settings.concurrency,
                 )
             )
-            self._claims = asyncio.get_running_loop().create_task(self._claiming.run())
+            self._claims = asyncio.get_running_loop().create_task(lasting("claim", self._claiming.run))
             try:
                 await asyncio.wait([self._claims])
                 if not self._claims.cancelled() and (fault := self._claims.exception()) is not None:
@@ -215,7 +217,7 @@ class Incarnation:
     def _shared_services(self) -> Iterable[Service]:
         """Write results, watch trust and renew leases, whichever method is at work."""
         self._renewal.start(self._apply)
-        return self._in_flight.outbox.run(), self._in_flight.keeper.run()
+        return lasting("write", self._in_flight.outbox.run), lasting("watch trust", self._in_flight.keeper.run)
 
     def _stop_keeping(self) -> None:
         # Leases are kept until the last service that needs them has ended, so the renewal stops last.
@@ -231,6 +233,6 @@ class Incarnation:
     def _apply(self, renewal: Renewal) -> None:
         try:
             self._in_flight.keeper.apply(renewal)
-        except Exception as error:  # noqa: BLE001 - the next renewal says the same
+        except SURVIVED as error:  # the next renewal says the same
             self._trouble.met(error)
         self._changes.notify()

@@ -13,7 +13,7 @@ from lash_redis.core.lanes import lane_parts, plain_lane, runs_alone
 from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.answers import ClaimedRow
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -133,7 +133,16 @@ class InFlight:
         finally:
             self._on_change()  # there may be more room than while its answer was missing
         for row in claimed.rows:
-            self._take(row, claimed)
+            try:
+                self._take(row, claimed)
+            except (
+                SURVIVED
+            ) as error:  # a signal's handler raised just here: this one and the others are started already
+                self._trouble.met(error)
+                self._take(row, claimed)
+                attempt = self.roster.get(row.process_id)
+                if attempt is not None and attempt.interrupt is None and not attempt.ended:
+                    self.runner.begin(attempt)  # it was struck before it could begin
         return len(claimed.rows)
 
     def _take(self, row: ClaimedRow, claimed: Claimed) -> None:
@@ -167,10 +176,6 @@ class InFlight:
     def _on_end(self, attempt: Attempt, end: RunEnd) -> None:
         if attempt.ended or not self._identity.is_here:
             return
-        self.roster.end(attempt)
-        if attempt.alone:
-            self.claimer.ask_all()  # the next one may be taken now, and owner-bound work
-        self.claimer.may_have_more.update(self.neighbours.ended(attempt))
         outcome: Outcome | None = None
         match ending_of(end.how, attempt.stop, bound=attempt.bound):
             case Ending.SUCCEED | Ending.FAIL:
@@ -187,6 +192,10 @@ class InFlight:
                 self.roster.forget(attempt)
             case Ending.FORGET:
                 self.roster.forget(attempt)
+        self.roster.end(attempt)  # only now: where something strikes above, the end is told again
+        if attempt.alone:
+            self.claimer.ask_all()  # the next one may be taken now, and owner-bound work
+        self.claimer.may_have_more.update(self.neighbours.ended(attempt))
         self._go_on(attempt)
         self._on_change()
         if outcome is not None:
@@ -225,7 +234,7 @@ class InFlight:
         try:
             if await self.outbox.claim_again(attempt) is ClaimedAgain.OVER:
                 attempt.ask_to_stop(Stop.TERMINAL)
-        except Exception as error:  # noqa: BLE001 - the next renewal that is answered reports the loss again
+        except SURVIVED as error:  # the next renewal that is answered reports the loss again
             self._trouble.met(error)
         finally:
             self._claiming_again.discard(attempt.process_id)
@@ -241,7 +250,7 @@ class InFlight:
             attempt = self.roster.get(process_id)
             if row is not None and attempt is not None:
                 deliver_row(attempt, row)
-        except Exception as error:  # noqa: BLE001 - the next renewal brings the request
+        except SURVIVED as error:  # the next renewal brings the request
             self._trouble.met(error)
 
     # ── what only this worker knows ────────────────────────────────────────────────────────────────────────────────

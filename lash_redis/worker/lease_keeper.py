@@ -13,7 +13,7 @@ from lash_redis.core.events import ProcessLeaseLost, ProcessStopRequested
 from lash_redis.core.model import AbandonRequest, CancelRequest
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.rows import Row
 from lash_redis.worker.attempt import Attempt, Stop
@@ -108,7 +108,7 @@ class LeaseKeeper:
                 continue
             try:
                 self.step()
-            except Exception as error:  # noqa: BLE001 - one attempt that cannot be asked ends no watch over the others
+            except SURVIVED as error:  # one attempt that cannot be asked ends no watch over the others
                 self._trouble.met(error)
             else:
                 self._trouble.over()

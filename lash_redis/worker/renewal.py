@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lash_redis.core.timing import boottime_ms
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.lease_keeper import Renewal
@@ -61,7 +61,7 @@ class RenewalThread:
                         sent_at = boottime_ms()
                         rows = registry.renew_owned(partition, [self._owner], self._ttl_ms)
                         loop.call_soon_threadsafe(apply, Renewal(partition, sent_at, rows))
-                    except Exception as error:  # noqa: BLE001 - no error ends what keeps the leases
+                    except SURVIVED as error:  # no error ends what keeps the leases
                         if stopped.is_set() or loop.is_closed():
                             return
                         is_well = False

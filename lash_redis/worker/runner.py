@@ -15,6 +15,8 @@ from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import WorkerCannotBegin
 from lash_redis.core.model import Failure, Success
 from lash_redis.core.subscribers import emit
+from lash_redis.core.timing import call_later
+from lash_redis.core.trouble import EXITS, SURVIVED, Trouble
 from lash_redis.registry.codec import decode_call
 from lash_redis.tasks.arguments import Undecodable, encode_result, unbind
 from lash_redis.tasks.catalogue import Catalogue
@@ -51,7 +53,7 @@ class Runner:
 
     Args:
         catalogue: the tasks.
-        on_end: called on the event loop, once for each attempt, after its code has really ended.
+        on_end: called on the event loop, for each attempt, after its code has really ended; again if it raises.
         contexts: makes the context variables of runs.
         on_change: called when more may be begun than before.
         may_act: whether this OS process is the one whose attempts these are; asked again right before user code is
@@ -74,6 +76,7 @@ class Runner:
         self._contexts = contexts
         self._threads = Threads()
         self._on_change = on_change
+        self._trouble = Trouble("end of a run")
         self._throttle = Throttle(self._try_a_thread)
         self._async_runs: dict[Attempt, AsyncRun] = {}  # the event loop itself keeps no asyncio task alive
 
@@ -105,7 +108,7 @@ class Runner:
                 self._begin_async(attempt, declaration, function, self._contexts.new())
             else:
                 self._begin_plain(attempt, declaration, function, self._contexts.new())
-        except Exception as error:  # noqa: BLE001 - RuntimeError, MemoryError, OSError: it depends on what is lacking
+        except SURVIVED as error:  # RuntimeError, MemoryError, OSError: it depends on what is lacking
             self._cannot_begin(attempt, error)
 
     def close(self) -> None:
@@ -114,11 +117,14 @@ class Runner:
         self._throttle.close()
 
     def _fail(self, attempt: Attempt, code: str, message: str) -> None:
-        self._on_end(attempt, RunEnd(How.RAISED, Failure(code, message)))
+        self._ended(attempt, RunEnd(How.RAISED, Failure(code, message)))
 
-    def _cannot_begin(self, attempt: Attempt, error: Exception) -> None:
-        self._throttle.failed()
-        emit(WorkerCannotBegin(process_id=attempt.process_id, reason=text_of(error)))
+    def _cannot_begin(self, attempt: Attempt, error: BaseException) -> None:
+        if isinstance(error, EXITS):
+            self._trouble.met(error)
+        else:
+            self._throttle.failed()
+            emit(WorkerCannotBegin(process_id=attempt.process_id, reason=text_of(error)))
         self._ended(attempt, RunEnd(How.NEVER_BEGAN, failure_of(error)))
 
     def _try_a_thread(self) -> None:
@@ -127,9 +133,13 @@ class Runner:
         self._on_change()
 
     def _ended(self, attempt: Attempt, end: RunEnd) -> None:
-        self._async_runs.pop(attempt, None)
-        attempt.interrupt = None
-        self._on_end(attempt, end)
+        try:
+            self._async_runs.pop(attempt, None)
+            self._on_end(attempt, end)
+            attempt.interrupt = None
+        except SURVIVED as error:  # an end that nobody learns of would keep its slot and its lease
+            pause_s, again = self._trouble.met(error), functools.partial(self._ended, attempt, end)
+            call_later(asyncio.get_running_loop(), pause_s, again)
 
     def _begin_async(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
@@ -142,7 +152,11 @@ class Runner:
     def _start_async(self, attempt: Attempt, run: AsyncRun, context: contextvars.Context) -> None:
         self._async_runs[attempt] = run
         attempt.interrupt = run.interrupt
-        run.start(attempt.process_id, context)
+        try:
+            run.start(attempt.process_id, context)
+        except SURVIVED:
+            if run.withdraw():
+                raise
 
     def _begin_plain(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
@@ -159,8 +173,12 @@ class Runner:
 
         run = Run(functools.partial(context.run, call), ended, self._may_act)
         attempt.interrupt = run.interrupt
-        if self._threads.submit(run):
-            self._throttle.succeeded()
+        try:
+            if self._threads.submit(run):
+                self._throttle.succeeded()
+        except SURVIVED:
+            if run.withdraw():
+                raise
 
     def _await_returned(
         self, attempt: Attempt, declaration: Declaration, returned: Any, context: contextvars.Context

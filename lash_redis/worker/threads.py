@@ -65,6 +65,12 @@ class Run:
             if self._thread_id is not None:
                 _raise_in(self._thread_id, StopRequested)
 
+    def withdraw(self) -> bool:
+        """Let none of its lines run; return False if it has begun."""
+        with self._lock:
+            self._stopped = self._stopped or not self._is_entered
+            return not self._is_entered
+
     def execute(self) -> None:
         """Call the function and report its end. After that nothing of it strikes in the thread.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.timing import boottime_ms
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt
@@ -76,7 +76,7 @@ class UnknownLeases:
         try:
             words = await self._registry.unstart_many([lease])
             self._outbox.note_released(lease.process_id, is_ours=words == ["DONE"])
-        except Exception as error:  # noqa: BLE001 - the next renewal names it again
+        except SURVIVED as error:  # the next renewal names it again
             self._trouble.met(error)
         finally:
             self._giving_back.discard(lease.process_id)

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.timing import boottime_ms
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -44,7 +44,7 @@ class Unsent(Generic[Key, Value]):
         batch = dict(itertools.islice(self.items.items(), self._most))
         try:
             await self._send(batch)
-        except Exception as error:  # noqa: BLE001 - no answer ends what holds results
+        except SURVIVED as error:  # no answer ends what holds results
             self.due_at_ms = boottime_ms() + int(1000 * self._trouble.met(error))
             self._most = max(len(batch) // 2, 1)
             for key in batch:

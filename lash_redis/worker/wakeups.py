@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lash_redis.core.timing import jittered, sleep
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.listening import listen
 from lash_redis.registry.messages import LaneFilled, Requested, read_message
 from lash_redis.registry.registry import ProcessRegistry
@@ -57,7 +57,7 @@ class WakeUps:
         while True:
             try:
                 await listen(self._registry, name, self.received, self.subscribed)
-            except Exception as error:  # noqa: BLE001 - a worker that hears nothing polls, and listens again
+            except SURVIVED as error:  # a worker that hears nothing polls, and listens again
                 await sleep(self._trouble.met(error))
 
     def received(self, partition: int, text: str) -> None:
@@ -68,7 +68,7 @@ class WakeUps:
                     self._in_flight.look_at_request(process_id)
                 case LaneFilled(lane):
                     self._lane_filled(partition, lane)
-        except Exception as error:  # noqa: BLE001 - one message that cannot be handled costs no other
+        except SURVIVED as error:  # one message that cannot be handled costs no other
             self._trouble.met(error)
 
     def _lane_filled(self, partition: int, lane: str) -> None:
@@ -84,7 +84,7 @@ class WakeUps:
         """Wake another worker: it may serve the lane that this one cannot serve, or not now."""
         try:
             await self._registry.wake(partition, lane)
-        except Exception as error:  # noqa: BLE001 - whoever polls finds the row
+        except SURVIVED as error:  # whoever polls finds the row
             self._trouble.met(error)
         # The wake-up removed this worker from the idle set, and its next claim lists it again. That claim comes a
         # little later, so that the worker is not woken for the same row again.

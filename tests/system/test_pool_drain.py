@@ -28,6 +28,25 @@ LONG = ("--grace", "60")
 SHORT = ("--grace", "0.2", "--cancel", "0.5", "--drain", "1")
 
 
+@pytest.mark.parametrize(("to_workers", "number"), [(False, "SIGTERM"), (False, "SIGINT"), (True, "SIGTERM")])
+def test_signals_that_come_while_a_pool_leaves_change_no_exit_code(
+    start_pool: StartPool, to_workers: bool, number: str
+) -> None:
+    """They come until the last OS process has gone: a service manager, and a person, may ask more than once."""
+    pool = start_pool("--workers", "2", *SHORT)
+    pool.until_ready(2)
+    receivers = pool.workers if to_workers else [pool.supervisor]
+
+    pool.signal()
+    while pool.started.poll() is None:
+        for each in receivers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.Signals[number])
+
+    assert pool.exit_code() == 0
+    assert "pool.died" not in pool.log
+
+
 async def drain_while_running(pool: RunningPool, work: Work, rerunnable: str, owner_bound: str) -> AbandonEvidence:
     """Drain a pool while one task of each kind runs and does not end; return the evidence of the owner-bound one.
 

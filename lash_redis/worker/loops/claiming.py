@@ -6,7 +6,7 @@ from lash_redis.core.errors import ForkedCopy, LashError, NamespaceMismatch, Rec
 from lash_redis.core.events import WorkerRecordedDead, WorkerStoppedClaiming
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
 
@@ -67,7 +67,7 @@ class Claiming:
             raise
         except NamespaceMismatch as error:
             self._refused(partition, error)
-        except Exception as error:  # noqa: BLE001 - no error but those above ends the claims
+        except SURVIVED as error:  # no error but those above ends the claims
             self._due_at_ms[partition] = boottime_ms() + int(1000 * trouble.met(error))
         else:
             trouble.over()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, Protocol
 
+from lash_redis.core.errors import RecordedDead
 from lash_redis.core.timing import jittered, sleep
-from lash_redis.core.trouble import Trouble
+from lash_redis.core.trouble import SURVIVED, Trouble
 
 
 class Loop(Protocol):
@@ -29,10 +31,30 @@ async def repeat(loop: Loop) -> NoReturn:
     """Wait, then step, for ever; report what goes wrong and go on. Ends by cancellation."""
     trouble = Trouble(loop.operation)
     while True:
-        await sleep(jittered(loop.every_s, loop.spread))
         try:
+            await sleep(jittered(loop.every_s, loop.spread))
             await loop.step()
-        except Exception as error:  # noqa: BLE001 - no error ends a loop
+        except SURVIVED as error:  # no error ends a loop
             trouble.met(error)
         else:
             trouble.over()
+
+
+async def lasting(operation: str, service: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a service until it ends by itself, by cancellation or in a forked copy; what else ends it is told.
+
+    Raises:
+        RecordedDead: others take this worker for dead.
+    """
+    trouble, pause_s = Trouble(operation), 0.0
+    while True:
+        try:
+            if pause_s:
+                await sleep(pause_s)
+            await service()
+        except RecordedDead:
+            raise
+        except SURVIVED as error:  # no error ends what holds leases or results
+            pause_s = trouble.met(error)
+        else:
+            return
