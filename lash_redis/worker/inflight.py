@@ -135,9 +135,7 @@ class InFlight:
         for row in claimed.rows:
             try:
                 self._take(row, claimed)
-            except (
-                SURVIVED
-            ) as error:  # a signal's handler raised just here: this one and the others are started already
+            except SURVIVED as error:  # what a signal's handler raised just here: all of these are started already
                 self._trouble.met(error)
                 self._take(row, claimed)
                 attempt = self.roster.get(row.process_id)

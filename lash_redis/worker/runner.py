@@ -78,7 +78,7 @@ class Runner:
         self._on_change = on_change
         self._trouble = Trouble("end of a run")
         self._throttle = Throttle(self._try_a_thread)
-        self._async_runs: dict[Attempt, AsyncRun] = {}  # the event loop itself keeps no asyncio task alive
+        self._runs: dict[Attempt, AsyncRun | Run] = {}  # the event loop itself keeps no asyncio task alive
 
     def room(self, slots: int) -> int:
         """Return how many runs may be claimed for so many free slots: fewer while no thread can be started."""
@@ -109,7 +109,9 @@ class Runner:
             else:
                 self._begin_plain(attempt, declaration, function, self._contexts.new())
         except SURVIVED as error:  # RuntimeError, MemoryError, OSError: it depends on what is lacking
-            self._cannot_begin(attempt, error)
+            run = self._runs.get(attempt)
+            if run is None or run.withdraw():  # else its code has begun, and tells its own end
+                self._cannot_begin(attempt, error)
 
     def close(self) -> None:
         """Let idle threads end."""
@@ -134,7 +136,7 @@ class Runner:
 
     def _ended(self, attempt: Attempt, end: RunEnd) -> None:
         try:
-            self._async_runs.pop(attempt, None)
+            self._runs.pop(attempt, None)
             self._on_end(attempt, end)
             attempt.interrupt = None
         except SURVIVED as error:  # an end that nobody learns of would keep its slot and its lease
@@ -150,13 +152,9 @@ class Runner:
         self._start_async(attempt, AsyncRun(call, ended, self._may_act), context)
 
     def _start_async(self, attempt: Attempt, run: AsyncRun, context: contextvars.Context) -> None:
-        self._async_runs[attempt] = run
+        self._runs[attempt] = run
         attempt.interrupt = run.interrupt
-        try:
-            run.start(attempt.process_id, context)
-        except SURVIVED:
-            if run.withdraw():
-                raise
+        run.start(attempt.process_id, context)
 
     def _begin_plain(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
@@ -172,13 +170,10 @@ class Runner:
                 loop.call_soon_threadsafe(then)
 
         run = Run(functools.partial(context.run, call), ended, self._may_act)
+        self._runs[attempt] = run
         attempt.interrupt = run.interrupt
-        try:
-            if self._threads.submit(run):
-                self._throttle.succeeded()
-        except SURVIVED:
-            if run.withdraw():
-                raise
+        if self._threads.submit(run):
+            self._throttle.succeeded()
 
     def _await_returned(
         self, attempt: Attempt, declaration: Declaration, returned: Any, context: contextvars.Context
@@ -194,10 +189,12 @@ class Runner:
                 task.cancel()  # asked for while the thread ran, or since: it strikes where the code first waits
             return returned
 
+        run = AsyncRun(go_on, ended, self._may_act)
         try:
-            self._start_async(attempt, AsyncRun(go_on, ended, self._may_act), context)
-        except Exception as error:  # noqa: BLE001 - as in begin, but this code has begun
-            ended(CallEnd(None, error, is_entered=True))
+            self._start_async(attempt, run, context)
+        except SURVIVED as error:  # as in begin, but this code has begun
+            if run.withdraw():
+                ended(CallEnd(None, error, is_entered=True))
 
 
 def run_end(declaration: Declaration, end: CallEnd) -> RunEnd:

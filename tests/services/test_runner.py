@@ -332,3 +332,37 @@ async def test_a_forked_copy_of_a_worker_begins_nothing_and_tells_nothing(kind: 
         await asyncio.sleep(0)
     assert (runs.ends, begun) == ([], [])
     runs.runner.close()
+
+
+@BOTH
+async def test_what_strikes_right_behind_a_start_gives_back_only_what_never_begins(
+    kind: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain run has begun by then, and tells its own end. An async one has not, and its code is never entered."""
+    entered = threading.Event()
+
+    async def in_async() -> str:
+        entered.set()
+        return "done"
+
+    def in_plain() -> str:
+        entered.set()
+        return "done"
+
+    runs = Runs([in_async, in_plain][kind])
+    name = ["_begin_async", "_begin_plain"][kind]
+    start = getattr(runs.runner, name)
+
+    def strike(*args: Any) -> None:
+        start(*args)
+        assert entered.wait(40 * kind) is bool(kind)
+        raise TimeoutError("the handler of a signal")
+
+    monkeypatch.setattr(runs.runner, name, strike)
+    runs.begin()
+    end = await runs.end()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
+
+    assert end.how is [How.NEVER_BEGAN, How.RETURNED][kind]
+    assert entered.is_set() is bool(kind)
