@@ -186,9 +186,11 @@ class Outbox:
         were_ours = await self._registry.release_many(leases, attempts=1)
         for (name, (lease, _)), is_ours in zip(batch.items(), were_ours, strict=True):
             self.note_released(lease.process_id, is_ours=is_ours)
-            _, attempt = self._releases[self._registry.partition_of(lease.process_id)].items.pop(name)
+            items = self._releases[self._registry.partition_of(lease.process_id)].items
+            _, attempt = items[name]
             if attempt is not None:
                 self._done_with(attempt)
+            del items[name]
 
     def _refused(self, attempt: Attempt, status: str) -> None:
         emit(ProcessResultRefused(process_id=attempt.process_id, status=status))
@@ -196,11 +198,11 @@ class Outbox:
         self.release(attempt.lease)
 
     def _done_with(self, attempt: Attempt) -> None:
+        self._roster.forget(attempt)  # first: what strikes behind it lets the rest be sent, and so done, again
         partition = self._registry.partition_of(attempt.process_id)
         for unsent in (self._outcomes.get(partition), self._unstarts.get(partition)):
             if unsent is not None:
                 unsent.items.pop(attempt, None)
-        self._roster.forget(attempt)
 
     async def claim_again(self, attempt: Attempt) -> ClaimedAgain:
         """Claim a process again whose lease lapsed under this attempt, if it can still be this owner's.

@@ -12,7 +12,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._attempts: dict[str, Attempt] = {}
-        self._running = 0
+        self._running: set[Attempt] = set()
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -26,7 +26,7 @@ class Roster:
     @property
     def running(self) -> int:
         """How many run. Each takes a slot until its code has ended, whatever became of its lease."""
-        return self._running
+        return len(self._running)
 
     def get(self, process_id: str) -> Attempt | None:
         """Return the attempt at a process, if there is one here."""
@@ -35,13 +35,12 @@ class Roster:
     def add(self, attempt: Attempt) -> None:
         """Add an attempt that is about to run."""
         self._attempts[attempt.process_id] = attempt
-        self._running += 1
+        self._running.add(attempt)
 
     def end(self, attempt: Attempt) -> None:
         """Note that the code of an attempt has ended."""
-        if not attempt.ended:
-            attempt.ended = True
-            self._running -= 1
+        self._running.discard(attempt)
+        attempt.ended = True
 
     def forget(self, attempt: Attempt) -> None:
         """Remove an attempt for which nothing is left to do."""

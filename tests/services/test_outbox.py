@@ -230,3 +230,24 @@ async def _unstart(worker: Worker, lease: ProcessLease) -> None:
     outbox = worker.probe.in_flight.outbox
     outbox.unstart(attempt)
     await wait_until(lambda: outbox.is_empty, "it is given back")
+
+
+async def test_what_strikes_behind_an_answer_leaves_nothing_in_hand(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the handler of a signal raises there: it is sent once more, and the drain has nothing left to defer."""
+    bench = Bench()
+    async with crew.at_work(bench) as worker:
+        roster, strikes = worker.probe.in_flight.roster, [TimeoutError("the handler of a signal")]
+        forget = roster.forget
+
+        def struck(attempt: Attempt) -> None:
+            if strikes:
+                raise strikes.pop()
+            forget(attempt)
+
+        monkeypatch.setattr(roster, "forget", struck)
+        bench.let_go("p")
+        await wait_until(lambda: worker.probe.unfinished == 0, "it is written and forgotten")
+        assert (await worker.drain()).deferred == []
+    assert await outcomes(registry, "p") == [Success("p done")]

@@ -453,7 +453,7 @@ async def test_what_the_handler_of_a_signal_raises_costs_no_neighbour_its_result
     pool.go("after")
     await goes_on(pool, work)
     pool.signal()
-    assert pool.exit_code() == 0
+    assert (pool.exit_code(), pool.report()["deferred"]) == (0, [])
 
 
 async def test_a_worker_process_whose_work_was_all_cancelled_ends_at_once_and_loudly(
