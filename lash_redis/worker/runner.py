@@ -104,10 +104,9 @@ class Runner:
             return
         function = functools.partial(declaration.function, *args, **kwargs)
         try:
-            if declaration.is_async:
-                self._begin_async(attempt, declaration, function, self._contexts.new())
-            else:
-                self._begin_plain(attempt, declaration, function, self._contexts.new())
+            context = self._contexts.new(attempt.process_id, attempt.task)
+            begin = self._begin_async if declaration.is_async else self._begin_plain
+            begin(attempt, declaration, function, context)
         except SURVIVED as error:  # RuntimeError, MemoryError, OSError: it depends on what is lacking
             run = self._runs.get(attempt)
             if run is None or run.withdraw():  # else its code has begun, and tells its own end

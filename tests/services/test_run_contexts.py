@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lash_redis.core.current import Running, running
 from lash_redis.core.model import RecoveryDisposition, Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
@@ -112,3 +113,22 @@ async def test_a_run_sees_the_variables_as_they_were_where_its_worker_was_made(
     await registry.register(work("p", RecoveryDisposition.RERUNNABLE))
     await worker.drive_pending()
     assert await outcomes(registry, "p") == [Success("made")]
+
+
+@BOTH
+async def test_a_run_knows_what_it_is_an_attempt_at(kind: int) -> None:
+    """Also what it calls in another thread of asyncio's, and what a plain function returns to be awaited."""
+
+    async def look() -> list[Any]:
+        await asyncio.sleep(0)
+        return [each.process_id if each is not None else None for each in (running(), await asyncio.to_thread(running))]
+
+    def plain() -> Any:
+        assert isinstance(running(), Running)
+        return look()
+
+    runs = Runs([look, plain][kind])
+    attempts = [runs.begin(), runs.begin()]
+    found = [result.value for result in await runs.results(2) if isinstance(result, Success)]
+    assert sorted(found) == sorted([[each.process_id] * 2 for each in attempts])
+    assert running() is None, "outside of runs there is none"
