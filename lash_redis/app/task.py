@@ -41,7 +41,7 @@ class Task(Generic[P, R]):
         self._options = options
         self._process_id = process_id
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself. Nothing is registered."""
         return self._function(*args, **kwargs)
 
@@ -74,7 +74,7 @@ class Task(Generic[P, R]):
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
         return Task(self._context, self.declaration, self._function, with_options(self._options, given), chosen_id)
 
-    async def submit(self, *args: P.args, **kwargs: P.kwargs) -> Process:
+    async def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Process:
         """Register one process that calls the function with these arguments, and return its handle.
 
         Raises:
@@ -153,7 +153,7 @@ class BlockingTask(Generic[P, R]):
         self._task = task
         self._context = context
 
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Process:
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Process:
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
         self._context.sessions.blocking().registry.register_many([registration])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import Any
 
+import fakeredis
 import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import PayloadError, SettingsError
-from lash_redis.core.model import RecoveryDisposition
+from lash_redis.core.model import RecoveryDisposition, Success
 from lash_redis.tasks.catalogue import Catalogue
+from lash_redis.worker.worker import Worker
 
 NO_SERVER = "unix:///nowhere/s"  # any call to the server would fail
 
@@ -166,3 +169,21 @@ def test_no_random_id_looks_like_an_option_of_a_command(lash: Lash) -> None:
 
     assert len(set(ids)) == 500
     assert all(each[0].isalpha() and len(each) == 23 for each in ids)
+
+
+async def test_a_parameter_may_have_any_name() -> None:
+    """Names that our own methods use are the user's too: in a call, in both submits, and in the run."""
+    lash = Lash(fakeredis.FakeAsyncRedis())
+
+    @lash.task(recovery="rerunnable", name="named")
+    def named(self: int, args: int, kwargs: int, function: int, written: int, **others: int) -> list[int]:
+        return [self, args, kwargs, function, written, *others.values()]
+
+    given = {"self": 1, "args": 2, "kwargs": 3, "function": 4, "written": 5, "call": 6, "task": 7}
+    assert named(**given) == [1, 2, 3, 4, 5, 6, 7]
+    async with lash:
+        submitted = await named.submit(**given)
+        from_a_thread = await asyncio.to_thread(lambda: named.blocking.submit(**given))
+        await Worker(lash.registry, tasks=lash.tasks).drive_pending()
+        for process in (submitted, from_a_thread):
+            assert await process.outcome(timeout=60) == Success([1, 2, 3, 4, 5, 6, 7])
