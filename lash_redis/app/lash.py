@@ -23,7 +23,7 @@ from lash_redis.core.model import (
 )
 from lash_redis.core.options import ChosenOptions
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare
+from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare, two_tasks_error
 from lash_redis.tasks.payload import InvalidValue, plain_value
 
 P = ParamSpec("P")
@@ -141,11 +141,8 @@ class Lash(_Handles):
     def _add(self, task: Task[..., Any], declaration: Declaration) -> None:
         known = self._context.declarations.get(task.name)
         # A module that is reloaded and a notebook's cell that runs again define the same function: the new one stands.
-        if known is not None and _definition(known) != _definition(declaration):
-            raise SettingsError(
-                f"two tasks are named {task.name!r}, at {known.location} and at {declaration.location}: "
-                "give one of them another name"
-            )
+        if known is not None and not known.is_redefined_by(declaration):
+            raise two_tasks_error(known, declaration)
         self._context.declarations[task.name] = declaration
         self._tasks[task.name] = task
 
@@ -254,7 +251,3 @@ def _bad_decorator_error(bare: Any) -> SettingsError:
         except SettingsError as error:
             return error
     return SettingsError(f'expected @lash.task(recovery="..."), got @lash.task({bare!r})')
-
-
-def _definition(declaration: Declaration) -> tuple[str, str]:
-    return declaration.function.__module__, declaration.function.__qualname__

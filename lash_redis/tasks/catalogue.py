@@ -9,7 +9,7 @@ from lash_redis.core.checks import checked_queue
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import RecoveryDisposition
-from lash_redis.tasks.declaration import Declaration
+from lash_redis.tasks.declaration import Declaration, two_tasks_error
 
 
 class HasDeclaration(Protocol):
@@ -33,10 +33,7 @@ class Catalogue:
             declaration = _declaration_of(task)
             known = self._by_name.setdefault(declaration.name, declaration)
             if known.function is not declaration.function:
-                raise SettingsError(
-                    f"two tasks are named {declaration.name!r}, at {known.location} and at {declaration.location}: "
-                    "give one of them another name"
-                )
+                raise two_tasks_error(known, declaration)
 
     def find(self, name: str) -> Declaration | None:
         """Return the declaration of a task; None if this worker does not know it and leaves its work to others."""

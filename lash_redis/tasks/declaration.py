@@ -11,6 +11,7 @@ from lash_redis.core.checks import checked_task_name
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
 from lash_redis.core.options import ChosenOptions, ProcessOptions, with_options
+from lash_redis.tasks.naming import default_name, definition, described, location_of
 from lash_redis.tasks.signature import Signature, signature_of
 
 
@@ -55,6 +56,10 @@ class Declaration:
         """Where the function is defined: ``file:line``."""
         return location_of(self.function)
 
+    def is_redefined_by(self, other: Declaration) -> bool:
+        """Say whether another declaration is the same task again, such as from a module that was reloaded."""
+        return definition(self.function) == definition(other.function)
+
 
 def declare(
     function: Callable[..., Any],
@@ -70,17 +75,20 @@ def declare(
         recovery: ``"rerunnable"`` or ``"owner_bound"``; there is no default (rule 1.1).
         name: what rows call the task; ``module.qualname`` unless given. Rows keep it, so it must not change. For a
             function of the main program the module is the one that a worker would import: that of ``python -m``, else
-            the file's name without ``.py``. A function made inside another is named after both. A lambda needs a name.
+            that of its file, within the packages in whose folders it lies. A function made inside another is named
+            after both. A lambda needs a name, and so does what no worker could import: what was typed at a prompt or in
+            a notebook, given to ``python -c``, or executed.
         **options: those of ``ProcessOptions``, for every submit that gives no others.
 
     Raises:
         SettingsError: the recovery is missing or not for a function, an option is unknown or outside what is allowed,
-            this is not a function that a worker could call, or its annotations name what no payload can carry.
+            this is not a function that a worker could call, no worker could find it by its name, or its annotations
+            name what no payload can carry.
     """
     _check_is_function(function)
     disposition = _disposition(recovery, function)
     _check_can_be_called(function)
-    task = checked_task_name(_default_name(function) if name is None else name)
+    task = checked_task_name(default_name(function) if name is None else name)
     return Declaration(
         name=task,
         function=function,
@@ -91,10 +99,18 @@ def declare(
     )
 
 
-def location_of(function: Callable[..., Any]) -> str:
-    """Return where a function, without its decorators, is defined: ``file:line``."""
-    code = inspect.unwrap(function).__code__
-    return f"{code.co_filename}:{code.co_firstlineno}"
+def two_tasks_error(known: Declaration, other: Declaration) -> SettingsError:
+    """Return the error for a second task of one name; it names the way out."""
+    one, two = known.function, other.function
+    if one.__code__ is two.__code__ and known.name.endswith(one.__qualname__):
+        return SettingsError(
+            f"two functions ask to be the task {known.name!r} ({known.location}), which is what their decorator calls "
+            "its wrapper: put @functools.wraps(function) on the wrapper, or name each task, name=..."
+        )
+    return SettingsError(
+        f"two tasks are named {known.name!r}, at {known.location} and at {other.location}: "
+        "give one of them another name"
+    )
 
 
 def _check_is_function(function: object) -> None:
@@ -103,39 +119,20 @@ def _check_is_function(function: object) -> None:
         raise SettingsError(f"expected a task to be a function (def or async def), got {kind} {function!r}")
 
 
-def _default_name(function: Callable[..., Any]) -> str:
-    if "<lambda>" in function.__qualname__:
-        raise SettingsError(
-            f"expected a task to have a name, got a lambda ({location_of(function)}): give it one, name=..."
-        )
-    return f"{_importable_module(function)}.{function.__qualname__}"
-
-
-def _importable_module(function: Callable[..., Any]) -> str:
-    """Return the name by which a worker would import the function's module, also if it runs as the main program."""
-    if function.__module__ not in ("__main__", "__mp_main__"):
-        return function.__module__
-    main = function.__globals__
-    if (spec := main.get("__spec__")) is not None:
-        return str(spec.name)
-    # An interactive interpreter has no file. The name then serves a worker in the same interpreter.
-    return inspect.getmodulename(main.get("__file__", "")) or function.__module__
-
-
 def _disposition(recovery: object, function: Callable[..., Any]) -> RecoveryDisposition:
     if recovery is MISSING:
         allowed = "".join(f'\n  recovery="{each.value}": {meaning}' for each, meaning in _MEANINGS.items())
         raise SettingsError(
-            f"{_described(function)} does not say what recovery may do with it after its owner is lost; "
+            f"{described(function)} does not say what recovery may do with it after its owner is lost; "
             f"there is no default, choose one:{allowed}"
         )
     try:
         disposition = disposition_named(recovery)
     except SettingsError as error:
-        raise SettingsError(f"{_described(function)}: {error}") from None
+        raise SettingsError(f"{described(function)}: {error}") from None
     if disposition is RecoveryDisposition.EXTERNALLY_OWNED:
         raise SettingsError(
-            f"{_described(function)}: the pool never runs externally owned work, so it has no function; "
+            f"{described(function)}: the pool never runs externally owned work, so it has no function; "
             "register it with `lash.expect(process_id, grantee=...)`"
         )
     return disposition
@@ -143,14 +140,10 @@ def _disposition(recovery: object, function: Callable[..., Any]) -> RecoveryDisp
 
 def _check_can_be_called(function: Callable[..., Any]) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise SettingsError(f"{_described(function)}: expected a function that returns, got a generator")
+        raise SettingsError(f"{described(function)}: expected a function that returns, got a generator")
     first = next(iter(inspect.signature(function).parameters), None)
     is_in_class = "." in function.__qualname__.rpartition("<locals>.")[2]
     if is_in_class and first in ("self", "cls"):
         raise SettingsError(
-            f"{_described(function)}: a worker has no {first!r} to call a method on; use a function of a module"
+            f"{described(function)}: a worker has no {first!r} to call a method on; use a function of a module"
         )
-
-
-def _described(function: Callable[..., Any]) -> str:
-    return f"task {function.__qualname__} ({location_of(function)})"

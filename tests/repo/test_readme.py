@@ -57,7 +57,7 @@ def test_the_first_example_prints_what_the_page_says(shop: dict[str, str]) -> No
 
 def test_the_example_of_a_test_passes() -> None:
     """The test on fakeredis that the page shows is one."""
-    shown: dict[str, object] = {"__name__": "shown"}
+    shown: dict[str, object] = {"__name__": __name__}
     exec(compile(block("python", "fakeredis"), "README.md", "exec"), shown)  # noqa: S102 - our own page
 
     test = shown["test_a_charge_leaves_a_receipt"]

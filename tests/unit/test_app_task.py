@@ -134,6 +134,28 @@ def test_a_function_defined_again_replaces_the_first(lash: Lash) -> None:
     assert lash.tasks == (again,)
 
 
+def anonymous(function: Any) -> Any:
+    """Return a wrapper that does not say which function it wraps."""
+
+    def wrapper(*args: Any) -> Any:
+        return function(*args)
+
+    return wrapper
+
+
+def test_the_wrappers_of_one_decorator_do_not_replace_each_other(lash: Lash) -> None:
+    """Else the arguments of one task would go to the function of another. The error names ``functools.wraps``."""
+    first = lash.task(recovery="rerunnable")(anonymous(charge))
+
+    with pytest.raises(SettingsError, match=r"anonymous\.<locals>\.wrapper.*@functools\.wraps\(function\).*name="):
+        lash.task(recovery="rerunnable")(anonymous(refund))
+    with pytest.raises(SettingsError, match=r"@functools\.wraps"):
+        Catalogue([first, Lash(NO_SERVER).task(recovery="rerunnable")(anonymous(refund))])
+
+    again = lash.task(recovery="rerunnable")(anonymous(charge))  # a cell that runs again
+    assert lash.tasks == (again,)
+
+
 def test_a_bad_process_id_is_refused(lash: Lash) -> None:
     """The error comes from ``options()``, not from the submit."""
     task = lash.task(recovery="rerunnable")(charge)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import runpy
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,16 @@ async def charge(order_id: str) -> str:
 def measure(path: str) -> int:
     """Return the length of the argument."""
     return len(path)
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a wrapper that says which function it wraps."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return function(*args)
+
+    return wrapper
 
 
 def numbers() -> Iterator[int]:
@@ -129,11 +139,63 @@ def test_in_a_spawned_child_the_main_program_keeps_its_name(tmp_path: Path) -> N
     assert runpy.run_path(str(script), run_name="__mp_main__")["name"] == "shop.charge"
 
 
-def test_without_a_file_the_main_program_is_called_what_it_is() -> None:
-    """So tasks of an interactive interpreter work with a worker in the same interpreter."""
-    typed: dict[str, Any] = {"__name__": "__main__"}
-    exec(SCRIPT, typed)  # noqa: S102 - as an interpreter does
-    assert typed["name"] == "__main__.charge"
+def test_a_script_within_a_package_has_the_name_that_the_package_gives_it(tmp_path: Path) -> None:
+    """``python store/tasks.py`` submits what a pool with ``store.tasks`` runs, also two packages deep."""
+    folder = tmp_path / "store" / "orders"
+    folder.mkdir(parents=True)
+    for package in (folder.parent, folder):
+        (package / "__init__.py").touch()
+    for file, module in [("tasks.py", "store.orders.tasks"), ("__init__.py", "store.orders")]:
+        (folder / file).write_text(SCRIPT)
+        assert runpy.run_path(str(folder / file), run_name="__main__")["name"] == f"{module}.charge"
+
+
+def test_a_script_beside_no_package_is_called_after_its_file_alone(tmp_path: Path) -> None:
+    """A folder without ``__init__.py`` says nothing about the name."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "tasks.py").write_text(SCRIPT)
+    assert runpy.run_path(str(tmp_path / "app" / "tasks.py"), run_name="__main__")["name"] == "tasks.charge"
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"__name__": "__main__"},
+        {"__name__": "__main__", "__file__": "<stdin>"},
+        {"__name__": "nobody_imports_this"},
+        {},
+    ],
+    ids=["a prompt or a notebook", "standard input", "another name", "no name at all"],
+)
+def test_what_no_pool_can_import_is_refused_with_the_way_out(space: dict[str, Any]) -> None:
+    """Its work would wait for a worker that cannot exist. With a name it may be the task of a worker in the program."""
+    with pytest.raises(SettingsError, match=r'task charge .*no pool can import.*name="\.\.\."'):
+        exec(SCRIPT, dict(space))  # noqa: S102 - as an interpreter does
+    exec(SCRIPT.replace('"rerunnable"', '"rerunnable", name="charge"'), space)  # noqa: S102 - as above
+    assert space["name"] == "charge"
+
+
+def test_a_folder_that_is_run_needs_a_name_for_its_tasks(tmp_path: Path) -> None:
+    """Its module is ``__main__`` for whoever imports it, which is another one in each program."""
+    (tmp_path / "__main__.py").write_text(SCRIPT)
+    with pytest.raises(SettingsError, match="no pool can import"):
+        runpy.run_path(str(tmp_path), run_name="__main__")
+
+
+def test_a_decorator_does_not_hide_the_script_of_its_function(tmp_path: Path) -> None:
+    """The wrapper's own module is another one, but it says that its function is of the main program."""
+    script = tmp_path / "shop.py"
+    script.write_text(SCRIPT.replace("def charge", f"from {__name__} import logged\n@logged\ndef charge"))
+    assert runpy.run_path(str(script), run_name="__main__")["name"] == "shop.charge"
+
+
+def test_a_function_with_letters_of_another_alphabet_needs_a_name() -> None:
+    """A task's name is ASCII; the error says so, and how to give one."""
+    space: dict[str, Any] = {"__name__": __name__}
+    exec("def größe(): ...", space)  # noqa: S102 - a name that this file need not have
+    with pytest.raises(SettingsError, match=r'characters of \[A-Za-z.*größe.*name="\.\.\."'):
+        declare(space["größe"], recovery="rerunnable")
+    assert declare(space["größe"], recovery="rerunnable", name="size").name == "size"
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a|b", "x" * 201, 7])
