@@ -7,6 +7,8 @@ below both.
 from __future__ import annotations
 
 from lash_redis.app.lash import Lash
+from lash_redis.app.process import BlockingProcess, Process
+from lash_redis.app.task import BlockingTask, Task
 from lash_redis.core.errors import (
     AlreadyStarted,
     AlreadyTerminal,
@@ -15,6 +17,7 @@ from lash_redis.core.errors import (
     LeaseHeld,
     LeaseLost,
     NamespaceMismatch,
+    NoResult,
     NothingToAbandon,
     OutcomePruned,
     OutcomeUncertain,
@@ -27,6 +30,9 @@ from lash_redis.core.errors import (
     UnknownProcess,
     UnreadableRow,
     UnsafeServerError,
+    WorkAbandoned,
+    WorkCancelled,
+    WorkFailed,
 )
 from lash_redis.core.liveness import LeaseOwner, LocalProcess, Opaque
 from lash_redis.core.model import (
@@ -42,6 +48,7 @@ from lash_redis.core.model import (
     ExternalInput,
     ExternalOwner,
     Failure,
+    Outcome,
     ProcessLease,
     ProcessRecord,
     ProcessRegistration,
@@ -63,6 +70,8 @@ __all__ = [
     "AlreadyStarted",
     "AlreadyTerminal",
     "AuthorityRejected",
+    "BlockingProcess",
+    "BlockingTask",
     "Busy",
     "CancelRequest",
     "Cancelled",
@@ -77,11 +86,14 @@ __all__ = [
     "LeaseOwner",
     "LocalProcess",
     "NamespaceMismatch",
+    "NoResult",
     "NothingToAbandon",
     "Opaque",
+    "Outcome",
     "OutcomePruned",
     "OutcomeUncertain",
     "PayloadError",
+    "Process",
     "ProcessLease",
     "ProcessRecord",
     "ProcessRegistration",
@@ -95,9 +107,13 @@ __all__ = [
     "SettingsError",
     "StopRequested",
     "Success",
+    "Task",
     "TaskInput",
     "UnknownProcess",
     "UnreadableRow",
     "UnsafeServerError",
+    "WorkAbandoned",
+    "WorkCancelled",
+    "WorkFailed",
     "Worker",
 ]

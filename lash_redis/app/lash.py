@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from lash_redis.app.process import AppContext, Process
 from lash_redis.app.server_source import ServerSource
@@ -23,13 +23,14 @@ from lash_redis.core.model import (
 )
 from lash_redis.core.options import ChosenOptions
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.tasks.declaration import MISSING, Declaration, Missing, declare, two_tasks_error
+from lash_redis.tasks.declaration import MISSING, Declaration, declare, two_tasks_error
 from lash_redis.tasks.payload import InvalidValue, plain_value
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Recovery = RecoveryDisposition | Literal["rerunnable", "owner_bound"]
+_RecoveryName = Literal["rerunnable", "owner_bound"]
+_Recovery = Literal[RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND]
 
 _SOME_URL = "unix:///"
 
@@ -106,12 +107,21 @@ class Lash(_Handles):
         """The declared tasks, in their order."""
         return tuple(self._tasks.values())
 
+    # Overloads, so that a type checker wants a recovery that a function may have. The body tells those who use none.
+    @overload
+    def task(
+        self, /, *, recovery: _RecoveryName, name: str | None = None, **options: Unpack[ChosenOptions]
+    ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+    @overload
+    def task(
+        self, /, *, recovery: _Recovery, name: str | None = None, **options: Unpack[ChosenOptions]
+    ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     def task(
         self,
-        bare: None = None,
+        bare: Any = None,
         /,
         *,
-        recovery: Recovery | Missing = MISSING,
+        recovery: Any = MISSING,
         name: str | None = None,
         **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Generic, Literal
 
 from lash_redis.app.sessions import Sessions
 from lash_redis.app.wait import Wait
-from lash_redis.core.errors import SettingsError, UnknownProcess
-from lash_redis.core.model import AbandonRequest, CancelRequest, Outcome, ProcessRecord, Success, TaskInput
+from lash_redis.core.errors import SettingsError, UnknownProcess, WorkAbandoned, WorkCancelled, WorkFailed
+from lash_redis.core.model import (
+    Abandoned,
+    AbandonRequest,
+    Cancelled,
+    CancelRequest,
+    Failure,
+    Outcome,
+    ProcessRecord,
+    Success,
+    T_co,
+    TaskInput,
+)
 from lash_redis.core.timing import wall_ms
 from lash_redis.tasks.arguments import decode_result
 from lash_redis.tasks.declaration import Declaration
@@ -25,7 +36,7 @@ class AppContext:
     declarations: dict[str, Declaration]
 
 
-class _Handle:
+class _Handle(Generic[T_co]):
     """What both handles share.
 
     Args:
@@ -49,7 +60,7 @@ class _Handle:
             raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {on_uncertain!r}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
 
-    def _outcome(self, record: ProcessRecord) -> Outcome:
+    def _outcome(self, record: ProcessRecord) -> Outcome[T_co]:
         """Return the outcome of a terminal record, a result as the type that its task declares."""
         outcome = record.outcome
         assert outcome is not None  # noqa: S101 - a wait ends with a terminal record
@@ -59,23 +70,38 @@ class _Handle:
                 return Success(decode_result(declaration, outcome.value))
         return outcome
 
+    def _result(self, outcome: Outcome[T_co]) -> T_co:
+        """Return the value of a success; raise any other outcome."""
+        match outcome:
+            case Success(value):
+                return value
+            case Failure():
+                raise WorkFailed(self.id, outcome)
+            case Cancelled():
+                raise WorkCancelled(self.id, outcome)
+            case Abandoned():
+                raise WorkAbandoned(self.id, outcome)
+
     def _existing(self, record: ProcessRecord | None) -> ProcessRecord:
         if record is None:
             raise UnknownProcess(self.id)
         return record
 
 
-class Process(_Handle):
-    """The handle of one durable execution, known by its id. Making a handle does no I/O."""
+class Process(_Handle[T_co], Generic[T_co]):
+    """The handle of one durable execution, known by its id. Making a handle does no I/O.
+
+    ``Process[str]`` is one whose task returns ``str``. ``Process`` alone is one of an unknown task.
+    """
 
     __slots__ = ()
 
     @property
-    def blocking(self) -> BlockingProcess:
+    def blocking(self) -> BlockingProcess[T_co]:
         """The same handle for code without an event loop."""
         return BlockingProcess(self._context, self.id, known=self._known)
 
-    async def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
+    async def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome[T_co]:
         """Wait until the process has ended and return its outcome, a result as the type that its task declares.
 
         Args:
@@ -93,6 +119,20 @@ class Process(_Handle):
         wait = self._wait(timeout, on_uncertain)
         session = await self._context.sessions.current()
         return self._outcome(await session.waiter.wait_for(wait))
+
+    async def result(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> T_co:
+        """Wait until the process has ended and return what the work returned, as the type that its task declares.
+
+        Args:
+            timeout: as for ``outcome``.
+            on_uncertain: as for ``outcome``.
+
+        Raises:
+            NoResult: it ended otherwise; ``outcome`` of the error says how. Each way has an error of its own:
+                ``WorkFailed``, ``WorkCancelled``, ``WorkAbandoned``.
+            TimeoutError: and all others that ``outcome`` raises.
+        """
+        return self._result(await self.outcome(timeout, on_uncertain))
 
     async def record(self) -> ProcessRecord:
         """Return the present record, with payloads as they are stored.
@@ -125,15 +165,19 @@ class Process(_Handle):
         return await session.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
 
 
-class BlockingProcess(_Handle):
+class BlockingProcess(_Handle[T_co], Generic[T_co]):
     """The handle for code without an event loop: the same names, and each call blocks its thread."""
 
     __slots__ = ()
 
-    def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome:
+    def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome[T_co]:
         """Do what ``Process.outcome`` does."""
         wait = self._wait(timeout, on_uncertain)
         return self._outcome(self._context.sessions.blocking().waiter.wait_for(wait))
+
+    def result(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> T_co:
+        """Do what ``Process.result`` does."""
+        return self._result(self.outcome(timeout, on_uncertain))
 
     def record(self) -> ProcessRecord:
         """Do what ``Process.record`` does."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -20,17 +20,31 @@ from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration
 
 P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
+T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+F_co = TypeVar("F_co", covariant=True)
 
 
-class Task(Generic[P, R]):
+class _Calls(Protocol[F_co]):
+    """What calls such a function: Python can say of no ``P.args`` which tuples hold them."""
+
+    @property
+    def _function(self) -> F_co: ...
+
+
+class Task(Generic[P, R_co]):
     """A function whose calls can be registered as processes. A direct call runs the function here and now."""
 
     def __init__(
         self,
         context: AppContext,
         declaration: Declaration,
-        function: Callable[P, R],
+        function: Callable[P, R_co],
         options: ProcessOptions,
         process_id: str | None = None,
     ) -> None:
@@ -41,7 +55,7 @@ class Task(Generic[P, R]):
         self._options = options
         self._process_id = process_id
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function itself. Nothing is registered."""
         return self._function(*args, **kwargs)
 
@@ -54,11 +68,11 @@ class Task(Generic[P, R]):
         return self.declaration.name
 
     @property
-    def blocking(self) -> BlockingTask[P, R]:
+    def blocking(self) -> BlockingTask[P, R_co]:
         """The same task for code without an event loop."""
         return BlockingTask(self, self._context)
 
-    def options(self, *, process_id: str | None = None, **options: Unpack[ChosenOptions]) -> Task[P, R]:
+    def options(self, *, process_id: str | None = None, **options: Unpack[ChosenOptions]) -> Task[P, R_co]:
         """Return the task with other options for what is submitted through it.
 
         Args:
@@ -74,7 +88,12 @@ class Task(Generic[P, R]):
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
         return Task(self._context, self.declaration, self._function, with_options(self._options, given), chosen_id)
 
-    async def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Process:
+    # What an ``async def`` returns is awaited by the worker, and so is what a plain function returns to be awaited.
+    @overload
+    async def submit(self: Task[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Process[T]: ...
+    @overload
+    async def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Process[R_co]: ...
+    async def submit(self, /, *args: Any, **kwargs: Any) -> Process[Any]:
         """Register one process that calls the function with these arguments, and return its handle.
 
         Raises:
@@ -87,7 +106,46 @@ class Task(Generic[P, R]):
         await session.registry.register_many([registration])
         return self.handle(registration)
 
-    async def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process]:
+    @overload
+    async def submit_many(self: _Calls[Callable[[], Awaitable[T]]], calls: Iterable[tuple[()]]) -> list[Process[T]]: ...
+    @overload
+    async def submit_many(self: _Calls[Callable[[A], Awaitable[T]]], calls: Iterable[tuple[A]]) -> list[Process[T]]: ...
+    @overload
+    async def submit_many(
+        self: _Calls[Callable[[A, B], Awaitable[T]]], calls: Iterable[tuple[A, B]]
+    ) -> list[Process[T]]: ...
+    @overload
+    async def submit_many(
+        self: _Calls[Callable[[A, B, C], Awaitable[T]]], calls: Iterable[tuple[A, B, C]]
+    ) -> list[Process[T]]: ...
+    @overload
+    async def submit_many(
+        self: _Calls[Callable[[A, B, C, D], Awaitable[T]]], calls: Iterable[tuple[A, B, C, D]]
+    ) -> list[Process[T]]: ...
+    @overload
+    async def submit_many(
+        self: _Calls[Callable[Concatenate[Any, Any, Any, Any, Any, ...], Awaitable[T]]],
+        calls: Iterable[tuple[Any, ...]],
+    ) -> list[Process[T]]: ...
+    @overload
+    async def submit_many(self: _Calls[Callable[[], R]], calls: Iterable[tuple[()]]) -> list[Process[R]]: ...
+    @overload
+    async def submit_many(self: _Calls[Callable[[A], R]], calls: Iterable[tuple[A]]) -> list[Process[R]]: ...
+    @overload
+    async def submit_many(self: _Calls[Callable[[A, B], R]], calls: Iterable[tuple[A, B]]) -> list[Process[R]]: ...
+    @overload
+    async def submit_many(
+        self: _Calls[Callable[[A, B, C], R]], calls: Iterable[tuple[A, B, C]]
+    ) -> list[Process[R]]: ...
+    @overload
+    async def submit_many(
+        self: _Calls[Callable[[A, B, C, D], R]], calls: Iterable[tuple[A, B, C, D]]
+    ) -> list[Process[R]]: ...
+    @overload
+    async def submit_many(
+        self: _Calls[Callable[Concatenate[Any, Any, Any, Any, Any, ...], R]], calls: Iterable[tuple[Any, ...]]
+    ) -> list[Process[R]]: ...
+    async def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process[Any]]:
         """Register one process for each tuple of arguments, and return their handles in that order.
 
         The calls are sent in batches of 500 while ``calls`` is read. A refused call ends the submit; a note on the
@@ -146,20 +204,60 @@ class Task(Generic[P, R]):
         return Process(self._context, registration.id, known=True)
 
 
-class BlockingTask(Generic[P, R]):
+class BlockingTask(Generic[P, R_co]):
     """The task for code without an event loop: the same names, and each call blocks its thread."""
 
-    def __init__(self, task: Task[P, R], context: AppContext) -> None:
+    def __init__(self, task: Task[P, R_co], context: AppContext) -> None:
         self._task = task
+        self._function = task._function  # noqa: SLF001 - the same task
         self._context = context
 
-    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Process:
+    @overload
+    def submit(self: BlockingTask[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Process[T]: ...
+    @overload
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Process[R_co]: ...
+    def submit(self, /, *args: Any, **kwargs: Any) -> Process[Any]:
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
         self._context.sessions.blocking().registry.register_many([registration])
         return self._task.handle(registration)
 
-    def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process]:
+    @overload
+    def submit_many(self: _Calls[Callable[[], Awaitable[T]]], calls: Iterable[tuple[()]]) -> list[Process[T]]: ...
+    @overload
+    def submit_many(self: _Calls[Callable[[A], Awaitable[T]]], calls: Iterable[tuple[A]]) -> list[Process[T]]: ...
+    @overload
+    def submit_many(self: _Calls[Callable[[A, B], Awaitable[T]]], calls: Iterable[tuple[A, B]]) -> list[Process[T]]: ...
+    @overload
+    def submit_many(
+        self: _Calls[Callable[[A, B, C], Awaitable[T]]], calls: Iterable[tuple[A, B, C]]
+    ) -> list[Process[T]]: ...
+    @overload
+    def submit_many(
+        self: _Calls[Callable[[A, B, C, D], Awaitable[T]]], calls: Iterable[tuple[A, B, C, D]]
+    ) -> list[Process[T]]: ...
+    @overload
+    def submit_many(
+        self: _Calls[Callable[Concatenate[Any, Any, Any, Any, Any, ...], Awaitable[T]]],
+        calls: Iterable[tuple[Any, ...]],
+    ) -> list[Process[T]]: ...
+    @overload
+    def submit_many(self: _Calls[Callable[[], R]], calls: Iterable[tuple[()]]) -> list[Process[R]]: ...
+    @overload
+    def submit_many(self: _Calls[Callable[[A], R]], calls: Iterable[tuple[A]]) -> list[Process[R]]: ...
+    @overload
+    def submit_many(self: _Calls[Callable[[A, B], R]], calls: Iterable[tuple[A, B]]) -> list[Process[R]]: ...
+    @overload
+    def submit_many(self: _Calls[Callable[[A, B, C], R]], calls: Iterable[tuple[A, B, C]]) -> list[Process[R]]: ...
+    @overload
+    def submit_many(
+        self: _Calls[Callable[[A, B, C, D], R]], calls: Iterable[tuple[A, B, C, D]]
+    ) -> list[Process[R]]: ...
+    @overload
+    def submit_many(
+        self: _Calls[Callable[Concatenate[Any, Any, Any, Any, Any, ...], R]], calls: Iterable[tuple[Any, ...]]
+    ) -> list[Process[R]]: ...
+    def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process[Any]]:
         """Do what ``Task.submit_many`` does."""
         registry = self._context.sessions.blocking().registry
         handles: list[Process] = []

@@ -10,6 +10,8 @@
     ├─ ScriptError                         a reply outside the contract: a bug of ours
     ├─ RecordedDead                        others take this worker for dead: it leaves
     ├─ ForkedCopy                          a fork made this copy of a worker: it does nothing in the worker's name
+    ├─ NoResult                            the process ended without a result; .process_id, .outcome
+    │  └─ WorkFailed · WorkCancelled · WorkAbandoned
     └─ RegistryError                       the registry's own refusal; .process_id
        ├─ UnknownProcess · UnreadableRow · RegistrationConflict · NamespaceMismatch
        ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · AuthorityRejected
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lash_redis.core.liveness import LeaseOwner
-    from lash_redis.core.model import ProcessLease, ProcessRecord
+    from lash_redis.core.model import Abandoned, Cancelled, Failure, ProcessLease, ProcessRecord
 
 
 class LashError(Exception):
@@ -206,6 +208,53 @@ class OutcomeUncertain(RegistryError):
             f"the outcome of process {process_id!r} is uncertain: started, its owner silent, no proof of death; "
             "an abandon request settles it",
         )
+
+
+class NoResult(LashError):
+    """The process has ended, and not with a result; raised by ``result()``.
+
+    Attributes:
+        process_id: of the process.
+        outcome: how it ended instead.
+    """
+
+    outcome: Failure | Cancelled | Abandoned
+
+    def __init__(self, process_id: str, what: str) -> None:
+        self.process_id = process_id
+        super().__init__(f"process {process_id!r} {what}")
+
+
+class WorkFailed(NoResult):
+    """The work reported failure. A note on the error has the traceback of the work, if there is one."""
+
+    outcome: Failure
+
+    def __init__(self, process_id: str, outcome: Failure) -> None:
+        self.outcome = outcome
+        super().__init__(process_id, f"failed: {outcome.code}: {outcome.message}".rstrip(": "))
+        if outcome.traceback:
+            self.add_note(f"in its worker:\n{outcome.traceback.rstrip()}")
+
+
+class WorkCancelled(NoResult):
+    """Someone asked for a stop, and the work stopped or never ran."""
+
+    outcome: Cancelled
+
+    def __init__(self, process_id: str, outcome: Cancelled) -> None:
+        self.outcome = outcome
+        super().__init__(process_id, f"was cancelled: {outcome.reason}" if outcome.reason else "was cancelled")
+
+
+class WorkAbandoned(NoResult):
+    """The owner was lost, and nobody can know the result: the work may have been done all the same."""
+
+    outcome: Abandoned
+
+    def __init__(self, process_id: str, outcome: Abandoned) -> None:
+        self.outcome = outcome
+        super().__init__(process_id, f"was abandoned, and nobody can know its result ({outcome.evidence})")
 
 
 class StopRequested(BaseException):

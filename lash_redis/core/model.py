@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
@@ -17,6 +17,15 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import OPTIONS, ProcessOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # checkers bring it: a result of any type need not be written
+
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
 
 
 class RecoveryDisposition(enum.Enum):
@@ -110,10 +119,10 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
             checked_text("granted_to", self.granted_to, 256)
 
 
-class Success(msgspec.Struct, frozen=True):
-    """The work returned ``value``."""
+class Success(msgspec.Struct, Generic[T_co], frozen=True):
+    """The work returned ``value``; ``Success[str]`` says of which type. ``Success`` alone is one of any type."""
 
-    value: Any = None
+    value: T_co = None  # type: ignore[assignment]  # of a function that returns nothing
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -164,7 +173,7 @@ class Abandoned(msgspec.Struct, frozen=True):
     evidence: AbandonEvidence
 
 
-Outcome = Success | Failure | Cancelled | Abandoned
+Outcome = Success[T_co] | Failure | Cancelled | Abandoned
 
 
 class ProcessLease(msgspec.Struct, frozen=True):

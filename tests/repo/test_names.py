@@ -14,6 +14,8 @@ FIXED = """
     LashError LeaseLost LeaseHeld AlreadyStarted AlreadyTerminal NothingToAbandon RegistrationConflict UnknownProcess
     AuthorityRejected PayloadError SettingsError UnsafeServerError NamespaceMismatch OutcomePruned OutcomeUncertain
     StopRequested RegistryUnavailable RecordedDead UnreadableRow
+    NoResult WorkFailed WorkCancelled WorkAbandoned
+    Process BlockingProcess Task BlockingTask Outcome
 """.split()  # noqa: SIM905 - a list of words reads best as one
 
 

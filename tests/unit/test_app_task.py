@@ -36,19 +36,19 @@ def refund(order_id: str) -> None:
 def test_a_missing_recovery_is_an_error_at_import(lash: Lash) -> None:
     """There is no default. The error lists the choices."""
     with pytest.raises(SettingsError, match=r"(?s)task charge.*there is no default.*rerunnable.*owner_bound"):
-        lash.task()(charge)
+        lash.task()(charge)  # type: ignore[call-overload]
 
 
 def test_the_bare_decorator_is_the_same_error(lash: Lash) -> None:
     """``@lash.task`` without parentheses declares no recovery either."""
     with pytest.raises(SettingsError, match=r"(?s)task charge.*there is no default.*rerunnable.*owner_bound"):
-        lash.task(charge)  # type: ignore[arg-type]
+        lash.task(charge)  # type: ignore[call-overload]
 
 
 def test_a_recovery_by_position_is_refused(lash: Lash) -> None:
     """The error shows the right form."""
     with pytest.raises(SettingsError, match=r"expected @lash\.task\(recovery=.*got @lash\.task\('rerunnable'\)"):
-        lash.task("rerunnable")  # type: ignore[arg-type]
+        lash.task("rerunnable")  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("recovery", ["retry", "externally_owned", None])
@@ -61,7 +61,7 @@ def test_another_recovery_is_refused(lash: Lash, recovery: Any) -> None:
 def test_nothing_is_left_of_a_refused_task(lash: Lash) -> None:
     """A program that catches the error has no such task."""
     with pytest.raises(SettingsError):
-        lash.task()(charge)
+        lash.task()(charge)  # type: ignore[call-overload]
 
     assert lash.tasks == ()
 
