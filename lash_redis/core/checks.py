@@ -41,7 +41,7 @@ def matching(pattern: str, allowed: str) -> Check[str]:
 
     def checked(what: str, value: object) -> str:
         if not isinstance(value, str) or not compiled.fullmatch(value):
-            raise _refused(what, allowed, value)
+            raise refused(what, allowed, value)
         return value
 
     return Check(allowed, checked)
@@ -57,6 +57,7 @@ ID = matching(r"[A-Za-z0-9._:/@+-]{1,256}", "1 to 256 characters of [A-Za-z0-9._
 NAMESPACE = matching(r"[a-z0-9-]{1,64}", "1 to 64 characters of [a-z0-9-]")
 QUEUE = matching(r"[A-Za-z0-9._:/@+-]{1,64}", "1 to 64 characters of [A-Za-z0-9._:/@+-]")
 TASK_NAME = matching(r"[A-Za-z0-9._:/@+<>-]{1,200}", "1 to 200 characters of [A-Za-z0-9._:/@+<>-]")
+SIGNATURE = matching(r"([0-9a-f]{16})?", "16 hex digits, or empty")
 
 
 def checked_id(what: str, value: object) -> str:
@@ -80,16 +81,29 @@ def checked_task_name(value: object) -> str:
 
 
 def checked_text(what: str, value: object, at_most: int, *, at_least: int = 1) -> str:
-    """Return ``value`` if it is text of ``at_least`` to ``at_most`` bytes."""
+    """Return ``value`` if it is text of ``at_least`` to ``at_most`` bytes that UTF-8 can hold."""
     if not isinstance(value, str) or not at_least <= len(value.encode("utf-8", "surrogatepass")) <= at_most:
-        raise _refused(what, f"text of {at_least} to {at_most} bytes", value)
+        raise refused(what, f"text of {at_least} to {at_most} bytes", value)
+    if problem := utf8_problem(value):
+        raise refused(what, problem, value)
     return value
+
+
+def utf8_problem(text: str) -> str:
+    """Return what a text must be if UTF-8 cannot hold it, in words for ``refused``; empty if it can."""
+    if text.isascii():
+        return ""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"text that UTF-8 can hold (there is a surrogate at character {error.start})"
+    return ""
 
 
 def checked_int(what: str, value: object, *, at_least: int, at_most: int) -> int:
     """Return ``value`` if it is an integer within the bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= at_most:
-        raise _refused(what, f"an integer from {at_least} to {at_most}", value)
+        raise refused(what, f"an integer from {at_least} to {at_most}", value)
     return value
 
 
@@ -103,7 +117,8 @@ def checked_partitions(value: object) -> int:
     return checked_int("partitions", value, at_least=1, at_most=1024)
 
 
-def _refused(what: str, allowed: str, value: object) -> SettingsError:
+def refused(what: str, allowed: str, value: object) -> SettingsError:
+    """Return the error for a value that is not allowed, with the value as far as 100 characters hold it."""
     shown = repr(value)
     if len(shown) > 100:
         shown = shown[:100] + "…"

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from lash_redis.core.checks import checked_id, checked_text
+from lash_redis.core.struct_checks import check_types
 
 ProofOfDeath = Literal["gone", "replaced"]
 
@@ -53,6 +54,11 @@ class LocalProcess(msgspec.Struct, frozen=True, tag="local_process"):
     pid: int
     process_start: str
 
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name in ("host_id", "boot_id", "process_start"):
+            checked_text(name, getattr(self, name), 1024, at_least=0)
+
 
 Liveness = Opaque | LocalProcess
 
@@ -76,6 +82,7 @@ class LeaseOwner(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         checked_id("owner_id", self.owner_id)
         checked_id("incarnation_id", self.incarnation_id)
+        check_types(self)
 
     @classmethod
     def opaque(cls, owner_id: str, incarnation_id: str) -> LeaseOwner:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
-from lash_redis.core.checks import checked_id, checked_int, checked_task_name, checked_text
+from lash_redis.core.checks import SIGNATURE, checked_id, checked_int, checked_task_name, checked_text
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import OPTIONS, ProcessOptions
+from lash_redis.core.struct_checks import CheckedStruct, check_names_are_text, check_types
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # checkers bring it: a result of any type need not be written
@@ -74,11 +75,14 @@ class TaskInput(msgspec.Struct, frozen=True, tag="task"):
 
     def __post_init__(self) -> None:
         checked_task_name(self.task)
-        if not isinstance(self.args, tuple):
+        if isinstance(self.args, list):
             msgspec.structs.force_setattr(self, "args", tuple(self.args))
+        if type(self.args) is not tuple or type(self.kwargs) is not dict:
+            check_types(self)
+        check_names_are_text("kwargs", self.kwargs)
 
 
-class ExternalInput(msgspec.Struct, frozen=True, tag="external"):
+class ExternalInput(CheckedStruct, frozen=True, tag="external"):
     """Work that happens outside the pool; ``metadata`` is for the outside actor (plain builtins)."""
 
     metadata: Mapping[str, Any] = {}
@@ -117,6 +121,9 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         check_fields(self, OPTIONS)
         if self.granted_to is not None:
             checked_text("granted_to", self.granted_to, 256)
+        SIGNATURE.checked("signature", self.signature)
+        if not isinstance(self.input, ProcessInput):
+            check_types(self)
 
 
 class Success(msgspec.Struct, Generic[T_co], frozen=True):
@@ -125,7 +132,7 @@ class Success(msgspec.Struct, Generic[T_co], frozen=True):
     value: T_co = None  # type: ignore[assignment]  # of a function that returns nothing
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(CheckedStruct, frozen=True):
     """The work reported failure.
 
     Attributes:
@@ -139,13 +146,13 @@ class Failure(msgspec.Struct, frozen=True):
     traceback: str = ""
 
 
-class Cancelled(msgspec.Struct, frozen=True):
+class Cancelled(CheckedStruct, frozen=True):
     """Someone asked for a stop, and the work stopped or never ran."""
 
     reason: str | None = None
 
 
-class AbandonEvidence(msgspec.Struct, frozen=True):
+class AbandonEvidence(CheckedStruct, frozen=True):
     """What licensed an ``abandoned`` fact.
 
     Attributes:
@@ -167,7 +174,7 @@ class AbandonEvidence(msgspec.Struct, frozen=True):
         return f"{self.writer.value}: {self.proof} ({self.detail}){named}"
 
 
-class Abandoned(msgspec.Struct, frozen=True):
+class Abandoned(CheckedStruct, frozen=True):
     """The owner was lost and the true result is unknowable."""
 
     evidence: AbandonEvidence
@@ -199,7 +206,7 @@ class Busy(msgspec.Struct, frozen=True):
     holder: ProcessLease
 
 
-class ProcessStarted(msgspec.Struct, frozen=True):
+class ProcessStarted(CheckedStruct, frozen=True):
     """Who began the work first, and when."""
 
     owner: LeaseOwner
@@ -285,8 +292,6 @@ def disposition_named(value: object) -> RecoveryDisposition:
     Raises:
         SettingsError: there is none of that name.
     """
-    if isinstance(value, RecoveryDisposition):
-        return value
     try:
         return RecoveryDisposition(value)
     except ValueError:

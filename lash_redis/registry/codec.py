@@ -5,6 +5,7 @@ Each value has one canonical encoding, since Lua compares the bytes and never de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
@@ -64,13 +65,31 @@ def _encoded(what: str, value: Any, at_most: int) -> bytes:
     try:
         data = _encoder.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise PayloadError(f"{what} cannot be carried: {error}") from None
+        raise PayloadError(f"{what} cannot be carried: {_reason(error)}") from None
+    try:
+        _decode(data)  # not all that can be encoded can be decoded: a dict as a key, a `msgspec.Raw`
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        raise PayloadError(f"{what} cannot be carried, since nobody could read it again: {error}") from None
     if len(data) > at_most:
         raise PayloadError(
             f"expected {what} to be at most {at_most} bytes once encoded, got {len(data)} "
             "(max_payload_bytes of the Lash or registry that sends it sets the limit; for large data carry a reference)"
         )
     return data
+
+
+def _reason(error: Exception) -> str:
+    """Return why a value cannot be encoded: what the encoder says, in Python's words."""
+    match error:
+        case UnicodeEncodeError():
+            return "it has a text with a surrogate, which UTF-8 cannot hold"
+        case OverflowError():
+            return "it has an integer of more than 64 bits; carry it as str"
+        case RecursionError():
+            return "it is nested too deep, or contains itself"
+        case TypeError() if found := re.search(r"objects of type (.+) is unsupported", str(error)):
+            return f"it has a `{found[1]}`, which is no plain value (None, bool, int, float, str, bytes, list, dict)"
+    return str(error)
 
 
 def encode_input(registration: ProcessRegistration, at_most: int) -> bytes:

@@ -74,6 +74,19 @@ async def test_messages_to_others_are_not_received(registry: ProcessRegistry, re
     assert received.messages == [(0, "ended q")]
 
 
+async def test_a_message_that_is_no_text_harms_no_listener(
+    registry: ProcessRegistry, received: Received, client: Any
+) -> None:
+    """Anybody may publish anything: the subscription stands, and the next message arrives."""
+    await client.publish(channel(registry.namespace, 0, "me"), b"ended \xff\xfe")
+    await client.publish(channel(registry.namespace, 0, "me"), "ended q")
+
+    await wait_until(lambda: len(received.messages) == 2, "both messages have arrived")
+
+    assert received.messages == [(0, "ended \ufffd\ufffd"), (0, "ended q")]
+    assert received.subscriptions == 1
+
+
 async def test_a_listener_that_is_cancelled_leaves_no_connection(registry: ProcessRegistry, client: Any) -> None:
     """No subscription is left."""
     received = Received()

@@ -118,6 +118,29 @@ async def test_a_sweep_goes_on_past_a_row_that_it_cannot_read(
     assert [(event.what, event.id) for event in told] == [("row", strange)]
 
 
+@pytest.mark.parametrize("field", ["d", "ph", "ln", "sq"])
+async def test_a_row_that_lacks_a_field_holds_up_no_sweep_drain_or_listing(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable], field: str
+) -> None:
+    """Every row has it; the others are listed and settled."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    for id_ in (strange, plain):
+        await registry.register(work(id_, OWNER_BOUND, task=id_))
+        await registry.start(await held(registry, id_, ADA))
+    async with without_field(client, f"{prefix}:p:{strange}", field):
+        page = await registry.list_non_terminal(9)
+        with pytest.raises(UnreadableRow, match=strange):
+            await registry.get(strange)
+        report = await Leftovers(registry, ADA).settle(60_000)
+        await registry.record_death(ADA, Death("exit 9", "bob"))
+        swept = await Sweep(registry, BOB).run_once()
+
+    assert [record.id for record in page.records] == [plain]
+    assert (report.abandoned, report.deferred) == ([plain], [Deferred(strange, UNREADABLE)])
+    assert (swept.settled, swept.unreadable) == (0, 1)
+    assert [(event.what, event.id) for event in told] == [("row", strange)]
+
+
 @pytest.mark.parametrize("field", FIELDS)
 async def test_a_drain_defers_what_it_cannot_read(
     registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable], field: str

@@ -27,7 +27,10 @@ MACHINE_ID = "0123456789abcdef0123456789abcdef"
 
 def holder(pid: Any = THEM, start: Any = "500", *, host: Any = "host", boot: Any = "boot") -> LeaseOwner:
     """Return the owner whose death is in question."""
-    return LeaseOwner("pod-0", "incarnation-0", LocalProcess(host, boot, pid, start))
+    owner = LeaseOwner("pod-0", "incarnation-0", LocalProcess("host", "boot", 1, "1"))
+    for name, value in (("host_id", host), ("boot_id", boot), ("pid", pid), ("process_start", start)):
+        msgspec.structs.force_setattr(owner.liveness, name, value)  # also what the constructor refuses
+    return owner
 
 
 def claimant(*, host: Any = "host", boot: Any = "boot", pid: int = ME) -> LeaseOwner:

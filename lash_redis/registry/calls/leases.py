@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from lash_redis.core.checks import checked_ttl
+from lash_redis.core.checks import checked_id, checked_text, checked_ttl
 from lash_redis.core.errors import LeaseLost, SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Busy, ProcessLease
 from lash_redis.core.options import ProcessOptions
+from lash_redis.core.struct_checks import check_types, checked_kind
 from lash_redis.core.timing import random_token
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.calls.batches import batched, checked_batch
@@ -48,9 +49,10 @@ def reclaim(
 
     On a free or lapsed process it is a claim. A stale observation, or no proof, answers ``Busy``.
     """
-    observed: list[Argument] = [*owner_args(observed_lease.owner), observed_lease.token, observed_lease.fencing_token]
-    proven = "1" if observed_lease.owner.is_definitely_dead_for(owner) else "0"
+    _, token, fence = attempt_of(observed_lease)
     args = _claim_args(process_id, owner, ttl_ms)
+    observed: list[Argument] = [*owner_args(observed_lease.owner), token, fence]
+    proven = "1" if observed_lease.owner.is_definitely_dead_for(owner) else "0"
     return Call(
         "reclaim",
         namespace.partition_of(process_id),
@@ -148,7 +150,7 @@ def release_many(
 
 
 def _id_of(lease: ProcessLease) -> str:
-    return lease.process_id
+    return attempt_of(lease)[0]
 
 
 def leases_args(leases: Sequence[ProcessLease]) -> list[Argument]:
@@ -159,7 +161,17 @@ def leases_args(leases: Sequence[ProcessLease]) -> list[Argument]:
 
 
 def attempt_of(lease: ProcessLease) -> tuple[str, str, int]:
-    """Return what names one attempt: process id, token and fencing token."""
+    """Return what names one attempt: process id, token and fencing token.
+
+    Raises:
+        SettingsError: it is no lease, or one whose fields have other types.
+    """
+    checked_kind("lease", lease, ProcessLease)
+    names = lease.process_id, lease.token
+    if any(type(name) is not str or not name.isascii() for name in names) or type(lease.fencing_token) is not int:
+        checked_id("process id", lease.process_id)
+        check_types(lease)
+        checked_text("token of a lease", lease.token, 256)
     return lease.process_id, lease.token, lease.fencing_token
 
 
@@ -169,7 +181,7 @@ def one_owner(leases: Sequence[ProcessLease]) -> str:
     Raises:
         SettingsError: they are of several owners.
     """
-    digests = {owner_digest(lease.owner) for lease in leases}
+    digests = {owner_digest(checked_kind("owner of a lease", lease.owner, LeaseOwner)) for lease in leases}
     if len(digests) != 1:
         raise SettingsError(f"expected the leases of a batch to be one owner's, got {len(digests)} owners")
     return digests.pop()

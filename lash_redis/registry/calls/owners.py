@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.errors import NamespaceMismatch, SettingsError
+from lash_redis.core.errors import NamespaceMismatch
 from lash_redis.core.first_error import FirstError
 from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.refusals import refusal
@@ -22,8 +23,7 @@ def owner_args(owner: LeaseOwner) -> tuple[str, bytes]:
     Raises:
         SettingsError: it is no owner.
     """
-    if not isinstance(owner, LeaseOwner):
-        raise SettingsError(f"expected owner to be a LeaseOwner, got {owner!r}")
+    checked_kind("owner", owner, LeaseOwner)
     return owner_digest(owner), encode_owner(owner)
 
 

@@ -11,6 +11,7 @@ from lash_redis.core.errors import LashError, RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.options import row_fields
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.reads import get
@@ -25,6 +26,7 @@ def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[P
         RegistrationConflict: the id is registered with other content.
         PayloadError: the input cannot be encoded, or is too long.
     """
+    checked_kind("registration", registration, ProcessRegistration)
     yield from register_many(namespace, [registration])
     record = yield from get(namespace, registration.id)
     if record is None:
@@ -59,6 +61,7 @@ class _Encoded(msgspec.Struct, frozen=True):
 
 
 def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Encoded:
+    checked_kind("registration", registration, ProcessRegistration)
     data = encode_input(registration, max_payload_bytes)
     task = registration.input.task if isinstance(registration.input, TaskInput) else ""
     further = row_fields(registration)

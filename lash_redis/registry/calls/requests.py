@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.call import Call, Namespace, about
 from lash_redis.registry.codec import encode_values
 
@@ -13,11 +14,14 @@ def request_abandon(namespace: Namespace, process_id: str, request: AbandonReque
     Raises:
         NothingToAbandon: it is rerunnable or never started: cancel it instead.
     """
-    data = encode_values(request.requested_by, request.requested_at_ms, request.reason)
-    return about(namespace, "request_abandon", process_id, data)
+    return about(namespace, "request_abandon", process_id, _encoded(request, AbandonRequest))
 
 
 def request_cancel(namespace: Namespace, process_id: str, request: CancelRequest) -> Call[ProcessRecord]:
     """Record a wish that the work stop; what nobody holds and nobody started is cancelled at once."""
-    data = encode_values(request.requested_by, request.requested_at_ms, request.reason)
-    return about(namespace, "request_cancel", process_id, data)
+    return about(namespace, "request_cancel", process_id, _encoded(request, CancelRequest))
+
+
+def _encoded(request: AbandonRequest | CancelRequest, kind: type) -> bytes:
+    checked_kind("request", request, kind)
+    return encode_values(request.requested_by, request.requested_at_ms, request.reason)

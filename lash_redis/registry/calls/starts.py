@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from lash_redis.core.checks import checked_int
 from lash_redis.core.model import ProcessLease, ProcessRecord, ProcessStarted
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace, Steps, about
-from lash_redis.registry.calls.leases import leases_args
+from lash_redis.registry.calls.leases import attempt_of, leases_args, one_owner
 from lash_redis.registry.calls.owners import owner_args
-from lash_redis.registry.keys import owner_digest
 
 
 def start(namespace: Namespace, lease: ProcessLease) -> Call[ProcessRecord]:
@@ -20,8 +20,8 @@ def start(namespace: Namespace, lease: ProcessLease) -> Call[ProcessRecord]:
         LeaseLost: it lapsed, or was replaced.
         AlreadyStarted: owner-bound work that another token started.
     """
-    args = (owner_digest(lease.owner), lease.token, lease.fencing_token)
-    return about(namespace, "start", lease.process_id, *args, lease=lease)
+    process_id, token, fence = attempt_of(lease)
+    return about(namespace, "start", process_id, one_owner([lease]), token, fence, lease=lease)
 
 
 def record_first_started(namespace: Namespace, process_id: str, started: ProcessStarted) -> Call[ProcessRecord]:
@@ -31,6 +31,7 @@ def record_first_started(namespace: Namespace, process_id: str, started: Process
         LeaseHeld: another owner holds a live lease.
         AuthorityRejected: it is externally owned.
     """
+    checked_kind("started", started, ProcessStarted)
     started_at_ms = checked_int("started_at_ms", started.started_at_ms, at_least=0, at_most=2**53)
     return about(namespace, "record_first_started", process_id, *owner_args(started.owner), started_at_ms)
 
@@ -48,4 +49,4 @@ def unstart_many(namespace: Namespace, leases: Sequence[ProcessLease], *, attemp
         args = leases_args(batch)
         return Call("unstart", partition, args, lambda reply: [word.decode() for word in reply[1:]], attempts=attempts)
 
-    return batched(namespace, leases, lambda lease: lease.process_id, call)
+    return batched(namespace, leases, lambda lease: attempt_of(lease)[0], call)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lash_redis.core.errors import AlreadyTerminal, SettingsError
+from lash_redis.core.errors import AlreadyTerminal
 from lash_redis.core.model import ExternalOwner, Outcome, ProcessLease, ProcessRecord
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps, about
@@ -29,6 +30,7 @@ def complete(namespace: Namespace, lease: ProcessLease, outcome: Outcome) -> Cal
         PayloadError: the outcome cannot be encoded, or is too long.
     """
     fact = TerminalFact(lease, *encode_outcome(outcome, namespace.max_payload_bytes))
+    args = _terminal_args([fact], answer_row=True)
 
     def decode(reply: list[Any]) -> ProcessRecord:
         if reply[1] == b"DONE":
@@ -38,7 +40,6 @@ def complete(namespace: Namespace, lease: ProcessLease, outcome: Outcome) -> Cal
             raise AlreadyTerminal(lease.process_id, row.status.value, row.record())
         raise refusal(lease.process_id, reply[1:], lease)
 
-    args = _terminal_args([fact], answer_row=True)
     return Call("terminalize", namespace.partition_of(lease.process_id), args, decode)
 
 
@@ -74,7 +75,6 @@ def complete_unleased(
     Raises:
         AuthorityRejected: not externally owned, another grantee, or an ``Abandoned`` outcome.
     """
-    if not isinstance(authority, ExternalOwner):
-        raise SettingsError(f"expected authority to be an ExternalOwner, got {authority!r}")
+    checked_kind("authority", authority, ExternalOwner)
     state, data = encode_outcome(outcome, namespace.max_payload_bytes)
     return about(namespace, "complete_unleased", process_id, state, data, authority.granted_to)
