@@ -15,12 +15,14 @@ from typing import Any, Final
 from lash_redis.core.errors import LashError, PayloadError
 from lash_redis.core.model import TaskInput
 from lash_redis.tasks.binding import canonical_call
-from lash_redis.tasks.conversion import Conversion, to_builtins
+from lash_redis.tasks.conversion import Conversion, annotation_text, carried_result
 from lash_redis.tasks.declaration import Declaration
-from lash_redis.tasks.payload import InvalidValue, plain_value
+from lash_redis.tasks.payload import InvalidValue
 from lash_redis.tasks.signature import Signature
 
 _Direction = Callable[[Conversion], Callable[[Any], Any]]
+
+_MOST_SHOWN: Final = 80  # characters of a result in an error
 
 _STORE: Final[_Direction] = attrgetter("to_stored")
 _RESTORE: Final[_Direction] = attrgetter("from_stored")
@@ -67,7 +69,7 @@ def encode_result(declaration: Declaration, value: Any) -> Any:
         PayloadError: no payload can hold the result; the message has its type.
     """
     try:
-        return plain_value(to_builtins(value))
+        return carried_result(value)
     except InvalidValue as invalid:
         raise PayloadError(f"task {declaration.name}: result{invalid.where}: {invalid.why}") from invalid.__cause__
 
@@ -81,10 +83,17 @@ def decode_result(declaration: Declaration, stored: Any) -> Any:
     try:
         return declaration.signature.returns.from_stored(stored)
     except InvalidValue as invalid:
+        declared = annotation_text(declaration.signature.returns.annotation)
         raise PayloadError(
-            f"task {declaration.name}: result{invalid.where}: {invalid.why} "
-            "(the process is completed, and the outcome in its record() has the result as it is stored)"
+            f"task {declaration.name}: the function declares that it returns {declared}, and returned "
+            f"{_shown(stored)}: result{invalid.where}: {invalid.why}. The process is completed all the same; "
+            "(await process.record()).outcome has the result as it is stored"
         ) from invalid.__cause__
+
+
+def _shown(stored: Any) -> str:
+    shown = repr(stored)
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
 
 
 def _converted(

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePath
 from types import NoneType
 from typing import Any, Final, Literal
 
 import msgspec
 import msgspec.inspect as inspected
 
+from lash_redis.tasks.conversion_errors import invalid_value
+from lash_redis.tasks.moments import MOMENTS, check_moments
 from lash_redis.tasks.payload import MAX_NESTING, InvalidValue, UnsupportedType, plain_scalar, plain_value
 
 _NATIVE: Final = (bytes, bytearray, memoryview)
@@ -35,8 +38,8 @@ _PLAIN: Final[tuple[type[inspected.Type], ...]] = (
     inspected.UnionType,
     inspected.CustomType,  # only ``object``: conversion_of refuses the others first
 )
+_MAY_HOLD_MOMENTS: Final = (inspected.DateTimeType, inspected.TimeType, inspected.AnyType, inspected.CustomType)
 _SETS: Final = (inspected.SetType, inspected.FrozenSetType)
-_MSGSPEC_ERROR: Final = re.compile(r"(?P<why>.*?)(?: - at `(?P<key>key` in `)?\$(?P<where>[^`]*)`)?\Z", re.DOTALL)
 
 
 class Conversion:
@@ -69,14 +72,24 @@ class PlainConversion(Conversion):
         """Return the plain value as the type wants it: an int becomes a float where the type says float."""
         try:
             plain = plain_value(value)
-        except UnsupportedType:
-            self.from_stored(value)  # its error is the better one: it says what the annotation expected there
-            raise
+        except UnsupportedType as unsupported:
+            raise self._expected(value, unsupported) from None
         return self.from_stored(plain)
 
     def from_stored(self, stored: Any) -> Any:
         """Return the stored value after checking it."""
         return _converted(stored, self.annotation)
+
+    def _expected(self, value: Any, unsupported: UnsupportedType) -> InvalidValue:
+        """Return the better error for a value that no payload can hold: what the annotation expected there."""
+        try:
+            self.from_stored(value)
+        except InvalidValue as invalid:
+            if invalid.where != unsupported.where:
+                return invalid
+            got = f"got `{annotation_text(unsupported.kind)}`"
+            return InvalidValue(re.sub("got `[^`]*`", got, invalid.why), invalid.where)
+        return unsupported
 
 
 class ScalarConversion(PlainConversion):
@@ -98,12 +111,15 @@ class ScalarConversion(PlainConversion):
 class TypedConversion(Conversion):
     """The conversion of types that msgspec rebuilds: structs, dates, sets, enums and so on."""
 
-    def __init__(self, annotation: Any, *, has_sets: bool) -> None:
+    def __init__(self, annotation: Any, *, has_sets: bool, has_moments: bool) -> None:
         super().__init__(annotation)
         self._has_sets = has_sets
+        self._has_moments = has_moments
 
     def to_stored(self, value: Any) -> Any:
         """Return the plain value of the object that the task will get."""
+        if self._has_moments:
+            check_moments(to_builtins(value, keep=MOMENTS))
         rebuilt = self.from_stored(to_builtins(value))
         # Of the rebuilt object: a field left out and the same field with its default are the same content.
         return plain_value(to_builtins(rebuilt, in_order=self._has_sets))
@@ -122,7 +138,7 @@ def conversion_of(annotation: Any) -> Conversion:
     """Return the conversion for a resolved annotation.
 
     Raises:
-        TypeError: msgspec cannot rebuild such a value from a payload.
+        TypeError: such a value cannot be rebuilt from a payload.
     """
     if annotation is Any or annotation is object:
         return Conversion()
@@ -130,26 +146,45 @@ def conversion_of(annotation: Any) -> Conversion:
     msgspec.msgpack.Decoder(annotation)  # refuses more than type_info, such as two untagged structs in a union
     parts = list(_parts(whole))
     for part in parts:
-        if isinstance(part, inspected.CustomType) and part.cls is not object:
-            raise TypeError(f"msgspec cannot rebuild a `{annotation_text(part.cls)}`")
-    if all(isinstance(part, _PLAIN) for part in parts):
+        if isinstance(part, inspected.CustomType) and part.cls is not object and not issubclass(part.cls, PurePath):
+            raise TypeError(f"nothing here knows how to rebuild {with_article(annotation_text(part.cls))}")
+        if isinstance(part, inspected.DictType) and any(map(_is_path, _parts(part.key_type))):
+            raise TypeError("the key of a dict would arrive as text, not as a path")
+    if all(isinstance(part, _PLAIN) and not _is_path(part) for part in parts):
         kinds = _scalar_kinds(whole)
         return ScalarConversion(annotation, kinds) if kinds else PlainConversion(annotation)
-    return TypedConversion(annotation, has_sets=any(isinstance(part, _SETS) for part in parts))
+    return TypedConversion(
+        annotation,
+        has_sets=any(isinstance(part, _SETS) for part in parts),
+        has_moments=any(isinstance(part, _MAY_HOLD_MOMENTS) and not _is_path(part) for part in parts),
+    )
 
 
-def to_builtins(value: Any, *, in_order: bool = False) -> Any:
+def carried_result(value: Any) -> Any:
+    """Return the plain value for a result, whatever its type.
+
+    Raises:
+        InvalidValue: no payload can hold it, or a datetime in it would come back as another one.
+    """
+    try:
+        return plain_value(value)
+    except UnsupportedType:
+        check_moments(to_builtins(value, keep=MOMENTS))
+        return plain_value(to_builtins(value))
+
+
+def to_builtins(value: Any, *, in_order: bool = False, keep: tuple[type, ...] = ()) -> Any:
     """Return ``value`` as builtins, made of whatever types msgspec knows.
 
     With ``in_order`` sets and dicts are sorted. A set has no order of its own, and the order of a set of texts differs
-    between OS processes, so that equal content would look different.
+    between OS processes, so that equal content would look different. Instances of ``keep`` stay as they are.
 
     Raises:
         InvalidValue: there is a type that msgspec does not know, or an object that contains itself.
     """
     order: Literal["deterministic"] | None = "deterministic" if in_order else None
     try:
-        return msgspec.to_builtins(value, builtin_types=_NATIVE, enc_hook=_encode_unknown, order=order)
+        return msgspec.to_builtins(value, builtin_types=(*_NATIVE, *keep), enc_hook=_encode_unknown, order=order)
     except InvalidValue:
         raise
     except RecursionError:
@@ -160,11 +195,20 @@ def to_builtins(value: Any, *, in_order: bool = False) -> Any:
         raise InvalidValue(f"{type(error).__qualname__}: {error}") from error
 
 
+def with_article(name: str) -> str:
+    """Return the name of a class with its article, for a sentence."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} `{name}`"
+
+
 def annotation_text(annotation: Any) -> str:
     """Return an annotation as its author would write it."""
     if isinstance(annotation, type):
         return annotation.__qualname__
     return str(annotation).replace("typing.", "")
+
+
+def _is_path(part: inspected.Type) -> bool:
+    return isinstance(part, inspected.CustomType) and issubclass(part.cls, PurePath)
 
 
 def _parts(whole: inspected.Type) -> Iterator[inspected.Type]:
@@ -193,25 +237,24 @@ def _scalar_kinds(whole: inspected.Type) -> frozenset[type]:
 
 
 def _encode_unknown(value: Any) -> Any:
-    scalar = plain_scalar(value)
+    scalar = str(value) if isinstance(value, PurePath) else plain_scalar(value)
     if scalar is None:
-        raise InvalidValue(f"a `{annotation_text(type(value))}` cannot be carried")
+        raise InvalidValue(f"{with_article(annotation_text(type(value)))} cannot be carried")
     return scalar
+
+
+def _decode_unknown(kind: type, stored: Any) -> Any:
+    if issubclass(kind, PurePath):
+        if not isinstance(stored, str):
+            raise TypeError(f"Expected `{kind.__name__}`, got `{type(stored).__name__}`")
+        return kind(stored)
+    return stored  # of ``object``
 
 
 def _converted(stored: Any, annotation: Any) -> Any:
     try:
-        return msgspec.convert(stored, annotation, builtin_types=_NATIVE)
+        return msgspec.convert(stored, annotation, builtin_types=_NATIVE, dec_hook=_decode_unknown)
     except msgspec.ValidationError as error:
-        raise _invalid_value(str(error)) from None
+        raise invalid_value(str(error)) from None
     except Exception as error:  # a class of the user can raise anything in its __post_init__
         raise InvalidValue(f"{type(error).__qualname__}: {error}") from error
-
-
-def _invalid_value(msgspec_error: str) -> InvalidValue:
-    found = _MSGSPEC_ERROR.match(msgspec_error)
-    assert found is not None  # noqa: S101 - every part of the pattern is optional
-    why = found["why"]
-    if why.startswith("Expected"):
-        why = "e" + why[1:]
-    return InvalidValue(f"{why} as a key" if found["key"] else why, found["where"] or "")

@@ -39,7 +39,7 @@ class UnsupportedType(InvalidValue):
     def __init__(self, kind: type, where: str = "") -> None:
         super().__init__(
             f"expected a plain value (None, bool, int, float, str, bytes, list, dict), got `{kind.__qualname__}`; "
-            "annotate it with a type that msgspec knows, and it is rebuilt",
+            "annotate the parameter with its type, and the task gets it back",
             where,
         )
         self.kind = kind
@@ -122,7 +122,7 @@ def _dict(items: dict[Any, Any], depth: int) -> dict[Any, Any]:
         try:
             done[_key(key, depth)] = plain_value(item, depth)
         except InvalidValue as invalid:
-            raise invalid.within(f"[{_shown(key)}]") from None
+            raise invalid.within(f"[{shown_key(key)}]") from None
     return done
 
 
@@ -130,7 +130,8 @@ def _key(key: Any, depth: int) -> Any:
     return tuple(_list(key, _deeper(depth))) if type(key) is tuple else plain_value(key, depth)
 
 
-def _shown(key: Any) -> str:
+def shown_key(key: Any) -> str:
+    """Return the key of a dict as a path shows it, shortened."""
     if not isinstance(key, (str, int)):
         return "..."
     shown = ascii(key)

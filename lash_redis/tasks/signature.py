@@ -170,7 +170,7 @@ def _conversion(annotation: Any, what: str) -> Conversion:
     except Exception as error:  # msgspec raises TypeError; a class of the user can raise anything
         raise SettingsError(
             f"{what}: {annotation_text(annotation)} cannot be carried: {error}. Use None, bool, int, float, str, "
-            "bytes, list, dict, set, tuple, date and time types, UUID, Decimal, Enum, a dataclass, TypedDict, "
+            "bytes, list, dict, set, tuple, date and time types, UUID, Decimal, Enum, Path, a dataclass, TypedDict, "
             "NamedTuple, attrs class or msgspec.Struct of these"
         ) from error
 

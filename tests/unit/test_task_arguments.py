@@ -194,8 +194,8 @@ def test_an_object_whose_fields_are_wrong_is_refused_too() -> None:
 
 
 def test_the_error_for_a_whole_object_of_the_wrong_type_has_the_declared_type() -> None:
-    """The word of the encoding, object, says too little."""
-    assert "argument order: expected `object`, got `str` (declared as Order)" in refusal(buy, "o-1")
+    """That a dict would do as well says too little."""
+    assert "argument order: expected `dict`, got `str` (declared as Order)" in refusal(buy, "o-1")
 
 
 def test_the_error_for_a_wrong_key_says_that_it_is_a_key() -> None:
@@ -284,7 +284,7 @@ def test_without_annotation_only_plain_values_are_carried(value: Any) -> None:
     """Other values would silently arrive as something else."""
     text = refusal(anything, {"deep": [value]})
     assert "argument value['deep'][0]: expected a plain value" in text
-    assert f"got `{type(value).__qualname__}`; annotate it" in text
+    assert f"got `{type(value).__qualname__}`; annotate the parameter" in text
 
 
 def test_where_an_annotation_expects_a_type_the_error_names_it() -> None:
@@ -297,7 +297,7 @@ def test_where_an_annotation_expects_a_type_the_error_names_it() -> None:
 
 def test_a_typed_argument_with_a_part_of_an_unsupported_type_is_refused() -> None:
     """The error names that type."""
-    assert "argument order: a `object` cannot be carried" in refusal(buy, Order(1, [object()]))  # type: ignore[list-item]
+    assert "argument order: an `object` cannot be carried" in refusal(buy, Order(1, [object()]))  # type: ignore[list-item]
 
 
 # Conversions
@@ -419,15 +419,22 @@ def test_a_result_is_not_checked_where_the_work_was_done() -> None:
 
 
 def test_a_result_of_another_type_than_declared_is_an_error_for_its_reader() -> None:
-    """The error names the task and what was expected."""
-    with pytest.raises(PayloadError, match=r"task shop\.do: result: expected `int`, got `str` .*record\(\)"):
+    """The error names the task, what was declared and what was returned, and how to read it all the same."""
+    with pytest.raises(PayloadError) as refused:
         decode_result(returning(int), "text")
+
+    assert str(refused.value) == (
+        "task shop.do: the function declares that it returns int, and returned 'text': result: expected `int`, got "
+        "`str`. The process is completed all the same; (await process.record()).outcome has the result as it is stored"
+    )
+    with pytest.raises(PayloadError, match=r"returned \['x+….*result\[0\]: expected `int`"):
+        decode_result(returning(list[int]), ["x" * 1000])
 
 
 @pytest.mark.parametrize(
     ("result", "problem"),
     [
-        (object(), "result: a `object` cannot be carried"),
+        (object(), "result: an `object` cannot be carried"),
         ([{"n": 2**64}], r"result\[0\]\['n'\]: expected an integer"),
         (nested(65), "nested deeper than 64 levels"),
         ({"\ud800": 1}, "UTF-8"),

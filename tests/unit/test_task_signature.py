@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
@@ -29,7 +30,7 @@ def signature(function: Callable[..., Any]) -> Signature:
 class Attachment:
     """A class with a field that no payload can hold."""
 
-    file: Path
+    part: Fraction
 
 
 class Left(msgspec.Struct):
@@ -138,7 +139,7 @@ def test_the_error_names_an_unresolved_return_annotation() -> None:
         signature(charge)
 
 
-def send_path(target: Path) -> None:
+def send_fraction(target: Fraction) -> None:
     """Take a value that no payload can hold."""
 
 
@@ -158,7 +159,13 @@ def send_callable(target: Callable[[], int]) -> None:
     """Take a function."""
 
 
-@pytest.mark.parametrize("function", [send_path, send_attachment, send_either, send_two_texts, send_callable])
+def send_files(target: dict[Path, int]) -> None:
+    """Take keys that no payload can hold."""
+
+
+@pytest.mark.parametrize(
+    "function", [send_fraction, send_files, send_attachment, send_either, send_two_texts, send_callable]
+)
 def test_a_type_that_no_payload_can_carry_is_refused_at_import(function: Callable[..., Any]) -> None:
     """Otherwise every submit or every run would fail."""
     with pytest.raises(SettingsError, match=r"task shop\.charge: parameter target: .* cannot be carried"):
