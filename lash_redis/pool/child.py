@@ -36,11 +36,12 @@ from lash_redis.pool.loading import load
 from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.renewal import PipeRenewal
-from lash_redis.pool.signals import DrainStep, SignalCounter, block_signals, ignore_signals, on_loop, unblock_signals
+from lash_redis.pool.signals import block_signals, ignore_signals, unblock_signals
 from lash_redis.pool.streams import background_stderr
 from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.registry.keys import owner_digest
 from lash_redis.worker.renewal import RenewalThread
+from lash_redis.worker.signals import DrainStep, SignalCounter, on_loop
 from lash_redis.worker.worker import Worker
 
 _EXIT_WITHIN_S = 2.0

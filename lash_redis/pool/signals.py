@@ -1,40 +1,15 @@
-"""The signals of a pool: handled on the event loop, counted, and blocked where they would come too early.
-
-No handler does the work itself: Python runs a handler between two bytecodes of whatever code is running.
-"""
+"""The signals of a pool: handled on the event loop, and blocked where they would come too early."""
 
 from __future__ import annotations
 
 import asyncio
-import enum
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+
+from lash_redis.worker.signals import on_loop
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_APART_MS = 1_000
-
-
-class DrainStep(enum.Enum):
-    """What a counted signal asks for."""
-
-    BEGIN = "begin"
-    HURRY = "hurry"
-
-
-class SignalCounter:
-    """Counts signals; those less than a second apart, the same or not, count once (rule 7.4). Pure."""
-
-    def __init__(self) -> None:
-        self._counted_at_ms: int | None = None
-
-    def count(self, now_ms: int) -> DrainStep | None:
-        """Count one signal and return what it asks for; None if it counts with the one before."""
-        is_first = self._counted_at_ms is None
-        if self._counted_at_ms is not None and now_ms - self._counted_at_ms < _APART_MS:
-            return None
-        self._counted_at_ms = now_ms
-        return DrainStep.BEGIN if is_first else DrainStep.HURRY
 
 
 def block_signals() -> None:
@@ -55,21 +30,6 @@ def ignore_signals() -> None:
 
 def _ignore(_number: int, _frame: object) -> None:
     pass
-
-
-def on_loop(
-    loop: asyncio.AbstractEventLoop, on_signal: Callable[[signal.Signals], object]
-) -> Callable[[int, object], None]:
-    """Return a handler that calls ``on_signal`` on an event loop, and does nothing once that is closed.
-
-    The handlers of asyncio give way to the default, which kills, when the event loop closes.
-    """
-
-    def handle(number: int, _frame: object) -> None:
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(on_signal, signal.Signals(number))
-
-    return handle
 
 
 def unblock_signals() -> None:

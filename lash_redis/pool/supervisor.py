@@ -25,13 +25,14 @@ from lash_redis.pool.messages import DEFERRED, FAULT, VERSION, Fatal
 from lash_redis.pool.osprocess import Spawn, reap_orphans, spawn
 from lash_redis.pool.renewal import Renewer
 from lash_redis.pool.settings import PoolSettings
-from lash_redis.pool.signals import DrainStep, SignalCounter, signals_handled
+from lash_redis.pool.signals import signals_handled
 from lash_redis.pool.slot import Slot
 from lash_redis.pool.starts import Starts
 from lash_redis.pool.streams import stacks_of_threads
 from lash_redis.pool.watch import described, keep_running
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.services import Services
+from lash_redis.worker.signals import DrainStep, SignalCounter
 
 _INIT = 1  # the pid that inherits every orphan of its namespace
 

@@ -146,7 +146,7 @@ class Incarnation:
                         await self._changes.wait()
                     await self._in_flight.claim(partition)
             except RecordedDead:
-                self._begin_drain()
+                self.begin_drain()
                 raise
             except asyncio.CancelledError:
                 self._in_flight.stop_all()
@@ -160,7 +160,13 @@ class Incarnation:
 
     async def drain(self) -> DrainReport:
         """Leave gracefully; a second call waits for the same drain. ``run`` returns once it is done."""
-        return await asyncio.shield(self._begin_drain())
+        return await asyncio.shield(self.begin_drain())
+
+    def begin_drain(self) -> asyncio.Task[DrainReport]:
+        """Begin to leave, once, and return what does it."""
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        return self._draining
 
     def hurry(self) -> None:
         """Shorten the grace of a drain to nothing; it is still a drain."""
@@ -190,11 +196,6 @@ class Incarnation:
                 await self.drain()
                 return
             await self._changes.wait()
-
-    def _begin_drain(self) -> asyncio.Task[DrainReport]:
-        if self._draining is None:
-            self._draining = asyncio.get_running_loop().create_task(self._drain())
-        return self._draining
 
     async def _drain(self) -> DrainReport:
         self._drain_steps.begin()
@@ -227,7 +228,7 @@ class Incarnation:
     def _leave_for(self, _fault: BaseException) -> None:
         """Leave in order rather than go on without a part."""
         if self.identity.is_here:
-            self._begin_drain()
+            self.begin_drain()
         self._changes.notify()
 
     def _apply(self, renewal: Renewal) -> None:

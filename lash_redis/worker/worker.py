@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Unpack
 
 from lash_redis.core.errors import SettingsError
@@ -20,6 +21,7 @@ from lash_redis.worker.probe import Probe
 from lash_redis.worker.renewal import RenewalSource
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.settings import ChosenSettings, settings_from
+from lash_redis.worker.signals import DrainStep, signals_that_drain
 
 
 class Worker:
@@ -64,14 +66,28 @@ class Worker:
         self._made_in = os.getpid()
         self._incarnation: Incarnation | None = None
 
-    async def run(self) -> None:
+    async def run(self, *, signals: bool = False) -> None:
         """Claim and run until ``drain`` is called; of a worker that has drained return at once.
 
+        Args:
+            signals: SIGTERM and SIGINT (Ctrl-C) drain, and one more, a second or more later, hurries. The program goes
+                on after the drain, whose report a call of ``drain`` returns. Then the handlers are those of before.
+
         Raises:
+            SettingsError: ``signals`` outside of the main thread.
             LashError: the server or the namespace is not what it must be, at the start.
             RecordedDead: others take this worker for dead; it has drained.
         """
-        await self._here().run()
+        incarnation = self._here()
+
+        def on_step(step: DrainStep) -> None:
+            if step is DrainStep.BEGIN:
+                incarnation.begin_drain()
+            else:
+                incarnation.hurry()
+
+        with signals_that_drain(on_step) if signals else nullcontext():
+            await incarnation.run()
 
     async def drive_pending(self) -> SweepReport:
         """Sweep every partition, then claim once from each; return when what was claimed has ended.

@@ -21,11 +21,11 @@ from lash_redis.pool.life import LifeEnd
 from lash_redis.pool.messages import VERSION, Fatal, fatal_for
 from lash_redis.pool.osprocess import status_text
 from lash_redis.pool.settings import PoolSettings
-from lash_redis.pool.signals import DrainStep, SignalCounter
 from lash_redis.pool.slot import RestartDelay, Slot
 from lash_redis.pool.starts import Starts
 from lash_redis.pool.supervisor import PoolEnd, Supervisor, pool_end
 from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.signals import DrainStep, SignalCounter
 from tests.repo.tree import ROOT
 
 

@@ -1,0 +1,87 @@
+"""The handlers of SIGTERM and SIGINT while a worker of a program drains by them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.signals import DrainStep, signals_that_drain
+from lash_redis.worker.worker import Worker
+
+
+@pytest.fixture(autouse=True)
+def kept() -> Iterator[None]:
+    """Install the handlers of before again, whatever a test does."""
+    before = handlers()
+    yield
+    for each, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+        signal.signal(each, handler)
+
+
+def handlers() -> list[Any]:
+    """Return the handlers of SIGTERM and SIGINT."""
+    return [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+
+
+async def test_only_the_main_thread_can_drain_by_signals() -> None:
+    """Python handles signals there alone; the error says what to do elsewhere."""
+    worker = Worker(ProcessRegistry("unix:///nowhere/s"))
+
+    with pytest.raises(SettingsError, match=r"main thread.*'asyncio_\d+'.*drain\(\)"):
+        await asyncio.to_thread(lambda: asyncio.run(worker.run(signals=True)))
+
+
+async def test_a_worker_that_cannot_start_leaves_the_handlers_as_they_were() -> None:
+    """Its program sees the error, and Ctrl-C does what it did."""
+    before = handlers()
+
+    with pytest.raises(LashError):
+        await Worker(ProcessRegistry("unix:///nowhere/s", timeout_s=0.01)).run(signals=True)
+
+    assert handlers() == before
+
+
+async def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """A shell ignores Ctrl-C for what a script starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = handlers()
+
+    with signals_that_drain(lambda _: None):
+        assert [a == b for a, b in zip(handlers(), before, strict=True)] == [False, True]
+
+    assert handlers() == before
+
+
+async def test_handlers_that_were_installed_meanwhile_stand() -> None:
+    """The program's own choice is not undone."""
+
+    def own(_number: int, _frame: object) -> None: ...
+
+    with signals_that_drain(lambda _: None):
+        signal.signal(signal.SIGTERM, own)
+
+    assert signal.getsignal(signal.SIGTERM) is own
+
+
+async def test_workers_share_the_handlers_in_any_order() -> None:
+    """The first that ends takes nothing away from the second."""
+    before = handlers()
+    heard: list[tuple[str, DrainStep]] = []
+    first = signals_that_drain(lambda step: heard.append(("first", step)))
+    second = signals_that_drain(lambda step: heard.append(("second", step)))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+
+    signal.raise_signal(signal.SIGTERM)
+    await asyncio.sleep(0)
+
+    second.__exit__(None, None, None)
+    assert heard == [("second", DrainStep.BEGIN)]
+    assert handlers() == before
