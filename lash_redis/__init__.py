@@ -9,6 +9,7 @@ from __future__ import annotations
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import BlockingProcess, Process
 from lash_redis.app.task import BlockingTask, Task
+from lash_redis.core.current import CurrentProcess, current_process
 from lash_redis.core.errors import (
     AlreadyStarted,
     AlreadyTerminal,
@@ -75,6 +76,7 @@ __all__ = [
     "Busy",
     "CancelRequest",
     "Cancelled",
+    "CurrentProcess",
     "DrainReport",
     "ExternalInput",
     "ExternalOwner",
@@ -116,4 +118,5 @@ __all__ = [
     "WorkCancelled",
     "WorkFailed",
     "Worker",
+    "current_process",
 ]

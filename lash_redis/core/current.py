@@ -3,35 +3,71 @@
 from __future__ import annotations
 
 import contextvars
-from typing import Final
+from typing import Final, TypeVar, overload
 
 import msgspec
 
+from lash_redis.core.errors import LashError
 
-class Running(msgspec.Struct, frozen=True):
-    """What a run is an attempt at.
+T = TypeVar("T")
+
+
+class CurrentProcess(msgspec.Struct, frozen=True):
+    """What the running code is an attempt at.
 
     Attributes:
-        process_id: of the process.
+        id: the process id. It is the same in every attempt, and so an idempotency key for systems outside.
         task: the name of its task.
+        fencing_token: of the lease under which this attempt began; it is larger in each later attempt.
     """
 
-    process_id: str
+    id: str
     task: str
+    fencing_token: int
 
 
-_RUNNING: Final[contextvars.ContextVar[Running | None]] = contextvars.ContextVar("lash_redis.running", default=None)
+class _Refused:
+    """The type of ``_REFUSED``, which stands for a default that was not given."""
 
 
-def running() -> Running | None:
-    """Return what the calling code is an attempt at; None outside of a run.
+_REFUSED: Final = _Refused()
+_CURRENT: Final[contextvars.ContextVar[CurrentProcess | None]] = contextvars.ContextVar(
+    "lash_redis.current_process", default=None
+)
+
+
+@overload
+def current_process() -> CurrentProcess: ...
+@overload
+def current_process(default: T, /) -> CurrentProcess | T: ...
+def current_process(default: object = _REFUSED, /) -> object:
+    """Return the process that the calling code is an attempt at.
 
     The code of a task has it, in a plain function too, and so has what it calls, awaits or starts as an asyncio task or
     by ``asyncio.to_thread``. A thread that the task starts itself has it only if it is given the task's context.
+
+    Args:
+        default: what to return where no process runs.
+
+    Raises:
+        LashError: no process runs here, and there is no default.
     """
-    return _RUNNING.get()
+    current = running()
+    if current is not None:
+        return current
+    if default is _REFUSED:
+        raise LashError(
+            "no process runs here: current_process() is for the code of a task that a worker runs, not for a direct "
+            "call of a task, nor for a thread that a task has started itself; current_process(None) gives None there"
+        )
+    return default
 
 
-def runs_in(context: contextvars.Context, process_id: str, task: str) -> None:
+def running() -> CurrentProcess | None:
+    """Return what the calling code is an attempt at; None outside of a run."""
+    return _CURRENT.get()
+
+
+def runs_in(context: contextvars.Context, current: CurrentProcess) -> None:
     """Note in the context of a run what it is an attempt at."""
-    context.run(_RUNNING.set, Running(process_id, task))
+    context.run(_CURRENT.set, current)

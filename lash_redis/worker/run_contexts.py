@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import decimal
 
-from lash_redis.core.current import runs_in
+from lash_redis.core.current import CurrentProcess, runs_in
 
 
 class RunContexts:
@@ -15,10 +15,10 @@ class RunContexts:
         self._clean = contextvars.copy_context()
         self._has_decimal = any(isinstance(value, decimal.Context) for value in self._clean.values())
 
-    def new(self, process_id: str, task: str) -> contextvars.Context:
+    def new(self, current: CurrentProcess) -> contextvars.Context:
         """Return a context for one run, which knows what it is an attempt at."""
         context = self._clean.copy()
-        runs_in(context, process_id, task)
+        runs_in(context, current)
         if self._has_decimal:  # otherwise the run makes one when it first needs it
             context.run(_own_decimal_context)
         return context

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from lash_redis.core.current import CurrentProcess
 from lash_redis.core.error_text import bounded, text_of
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import WorkerCannotBegin
@@ -104,7 +105,8 @@ class Runner:
             return
         function = functools.partial(declaration.function, *args, **kwargs)
         try:
-            context = self._contexts.new(attempt.process_id, attempt.task)
+            current = CurrentProcess(attempt.process_id, attempt.task, attempt.lease.fencing_token)
+            context = self._contexts.new(current)
             begin = self._begin_async if declaration.is_async else self._begin_plain
             begin(attempt, declaration, function, context)
         except SURVIVED as error:  # RuntimeError, MemoryError, OSError: it depends on what is lacking

@@ -16,6 +16,7 @@ FIXED = """
     StopRequested RegistryUnavailable RecordedDead UnreadableRow
     NoResult WorkFailed WorkCancelled WorkAbandoned
     Process BlockingProcess Task BlockingTask Outcome
+    CurrentProcess current_process
 """.split()  # noqa: SIM905 - a list of words reads best as one
 
 

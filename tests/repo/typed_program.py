@@ -12,6 +12,7 @@ from typing import Any, assert_type
 from lash_redis import (
     Abandoned,
     Cancelled,
+    CurrentProcess,
     ExternalOwner,
     Failure,
     Lash,
@@ -19,6 +20,7 @@ from lash_redis import (
     Process,
     RecoveryDisposition,
     Success,
+    current_process,
 )
 
 lash = Lash()
@@ -88,6 +90,8 @@ async def what_is_known() -> None:
 
     assert_type(await lash.expect("approval:42"), Process[Any])
     assert_type(lash.process("o-17"), Process[Any])
+    assert_type(current_process(), CurrentProcess)
+    assert_type(current_process(None), CurrentProcess | None)
     some: Process = lash.process("o-17")
     wanted: Process[str] = lash.process("o-17")
     wider: Process[object] = process

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.current import Running, running
+from lash_redis.core.current import CurrentProcess, current_process, running
+from lash_redis.core.errors import LashError
 from lash_redis.core.model import RecoveryDisposition, Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
-from tests.conformance.actors import work
+from tests.conformance.actors import begun, dead_owner, work
 from tests.look import outcomes
 from tests.services.conftest import Crew
 from tests.services.runs import BOTH, Runs
@@ -117,18 +118,46 @@ async def test_a_run_sees_the_variables_as_they_were_where_its_worker_was_made(
 
 @BOTH
 async def test_a_run_knows_what_it_is_an_attempt_at(kind: int) -> None:
-    """Also what it calls in another thread of asyncio's, and what a plain function returns to be awaited."""
+    """So does what it starts as an asyncio task or in a thread of asyncio's, and what it returns to be awaited."""
 
     async def look() -> list[Any]:
         await asyncio.sleep(0)
-        return [each.process_id if each is not None else None for each in (running(), await asyncio.to_thread(running))]
+        in_task = await asyncio.create_task(asyncio.wait_for(_current(), 60))
+        return [each.id for each in (current_process(), await asyncio.to_thread(current_process), in_task)]
+
+    async def _current() -> CurrentProcess:
+        return current_process()
 
     def plain() -> Any:
-        assert isinstance(running(), Running)
+        assert isinstance(running(), CurrentProcess)
         return look()
 
     runs = Runs([look, plain][kind])
     attempts = [runs.begin(), runs.begin()]
     found = [result.value for result in await runs.results(2) if isinstance(result, Success)]
-    assert sorted(found) == sorted([[each.process_id] * 2 for each in attempts])
-    assert running() is None, "outside of runs there is none"
+    assert sorted(found) == sorted([[each.process_id] * 3 for each in attempts])
+
+
+async def test_each_attempt_has_the_id_of_its_process_and_a_larger_fence(registry: ProcessRegistry, crew: Crew) -> None:
+    """The id is what a system outside takes as its idempotency key; the fence tells attempts apart."""
+    seen: list[CurrentProcess] = []
+
+    def look() -> None:
+        seen.append(current_process())
+
+    declared = declare(look, recovery=RecoveryDisposition.RERUNNABLE, name="work")
+    await registry.register(work("p", RecoveryDisposition.RERUNNABLE))
+    lost = await begun(registry, "p", dead_owner())
+
+    await crew.worker(declared).drive_pending()
+
+    assert [(each.id, each.task) for each in seen] == [("p", "work")]
+    assert seen[0].fencing_token > lost.fencing_token
+
+
+def test_no_process_runs_outside_of_a_run() -> None:
+    """A direct call of a task is told so, unless it says what it wants instead."""
+    with pytest.raises(LashError, match=r"no process runs here.*direct call.*current_process\(None\)"):
+        current_process()
+    assert current_process(None) is None
+    assert current_process("direct") == "direct"
