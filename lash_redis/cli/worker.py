@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from lash_redis.core.errors import LashError
+from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.fields import Field
 from lash_redis.core.settings import Setting
 from lash_redis.pool.settings import POOL_SETTINGS, PoolSettings
@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     for field in (*POOL_SETTINGS.values(), *WORKER_SETTINGS.values()):
         if field.about.flag:
             _add_setting(parser, field)
+    parser.add_argument("--namespace", action=_Elsewhere, help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
@@ -93,9 +94,48 @@ def settings_of(args: argparse.Namespace) -> PoolSettings:
         SettingsError: a value is outside what is allowed.
     """
     given = vars(args)
+    for field in (*POOL_SETTINGS.values(), *WORKER_SETTINGS.values()):
+        if field.name in given:
+            _check(field, given[field.name])
     pool = {name: given[name] for name in POOL_SETTINGS if name in given}
     worker = {name: given[name] for name in WORKER_SETTINGS if name in given}
     return PoolSettings(**pool, worker=settings_from(worker))
+
+
+def _check(field: Field[Setting], value: Any) -> None:
+    """Check what one flag gave, in the words of the command line: the flag's name, and seconds.
+
+    Raises:
+        SettingsError: the value is outside what is allowed.
+    """
+    setting = field.about
+    try:
+        field.checked(setting.flag, value)
+    except SettingsError as error:
+        if setting.is_time and setting.check.bounds is not None:
+            least, most = map(_seconds, setting.check.bounds)
+            raise SettingsError(
+                f"expected {setting.flag} to be seconds from {least} to {most}, got {_seconds(value)}"
+            ) from None
+        if not setting.flag.startswith("-") or setting.flag in str(error):
+            raise
+        raise SettingsError(f"{setting.flag}: {error}") from None
+
+
+class _Extend(argparse.Action):
+    """Adds the names of a flag to those that it has given before."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, _flag: str | None = None) -> None:
+        """Keep what was given."""
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), *values))
+
+
+class _Elsewhere(argparse.Action):
+    """Refuses what the other verbs take, and says where a pool has it from."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        """Refuse."""
+        parser.error("a pool takes its namespace from its Lash: Lash(namespace=...)")
 
 
 def _add_setting(parser: argparse.ArgumentParser, field: Field[Setting]) -> None:
@@ -110,6 +150,7 @@ def _add_setting(parser: argparse.ArgumentParser, field: Field[Setting]) -> None
         setting.flag,
         dest=field.name,
         type=read,
+        action=_Extend if field.type == tuple[str, ...] else "store",
         default=argparse.SUPPRESS,
         metavar=setting.metavar,
         help=f"{meaning} (default: {setting.default or written(field.default)})".replace("%", "%%"),
@@ -134,6 +175,13 @@ def _tell(end: PoolEnd, within_s: float, *, can_report: bool) -> None:
     stderr.finish(_LAST_LINES_S)
 
 
+def _int(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected an integer, got {text!r}") from None
+
+
 def _ms(text: str) -> int:
     """Return seconds, as a user writes them, in ms."""
     try:
@@ -148,7 +196,8 @@ def _seconds(ms: int) -> str:
 
 # How a value that is no time is read from the command line, and shown.
 _TEXTS: dict[Any, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
-    int: (int, str),
+    int: (_int, str),
     str: (str, str),
+    str | None: (str, str),
     tuple[str, ...]: (lambda text: tuple(text.split(",")), ",".join),
 }

@@ -29,10 +29,12 @@ class Check(Generic[T]):
     Attributes:
         allowed: what the value may be, in words.
         checked: takes what the value is called and the value; returns the value or raises ``SettingsError``.
+        bounds: of an integer, the least and the greatest that is allowed.
     """
 
     allowed: str
     checked: Callable[[str, object], T]
+    bounds: tuple[int, int] | None = None
 
 
 def matching(pattern: str, allowed: str) -> Check[str]:
@@ -50,7 +52,7 @@ def matching(pattern: str, allowed: str) -> Check[str]:
 def integer(at_least: int, at_most: int) -> Check[int]:
     """Return a check for an integer within the bounds."""
     checked = partial(checked_int, at_least=at_least, at_most=at_most)
-    return Check(f"an integer from {at_least} to {at_most}", checked)
+    return Check(f"an integer from {at_least} to {at_most}", checked, (at_least, at_most))
 
 
 ID = matching(r"[A-Za-z0-9._:/@+-]{1,256}", "1 to 256 characters of [A-Za-z0-9._:/@+-]")

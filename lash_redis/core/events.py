@@ -1,5 +1,7 @@
 """The table of events: what a pool reports, each with typed fields, a level and its meaning.
 
+This module is long because all events stand in one table.
+
 An event is a struct. Its tag is its name, its docstring its meaning. Names and fields stay; a field may be added.
 ``subscribers.emit`` hands an event to whoever subscribed.
 """
@@ -217,6 +219,36 @@ class PoolStarted(Event, frozen=True, tag="pool.started"):
     pid: int
     workers: int
     must_allow_s: int
+
+
+class PoolServing(Event, frozen=True, tag="pool.serving"):
+    """What the worker processes run, and the modules in which it was found; of long lists the first few names."""
+
+    task_count: int
+    tasks: list[str]
+    queues: list[str]
+    modules: list[str]
+
+
+class PoolWaiting(Event, frozen=True, tag="pool.waiting"):
+    """A worker process that starts waits for its server; None as the limit: for as long as it takes."""
+
+    level: ClassVar[int] = logging.WARNING
+    repeats_by: ClassVar[str] = "reason"
+
+    reason: str
+    gives_up_after_s: float | None
+
+
+class PoolSlowStart(Event, frozen=True, tag="pool.slow_start"):
+    """A worker process does not get ready; SIGQUIT to its pid makes it show where it is."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    slot: str
+    pid: int
+    doing: str
+    waited_s: int
 
 
 class PoolSpawned(Event, frozen=True, tag="pool.spawned"):

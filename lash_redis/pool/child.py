@@ -14,25 +14,27 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
 from lash_redis.app.lash import Lash
-from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.app.task import Task
+from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
 from lash_redis.core.events import WorkerCancelled, WorkerUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import boottime_ms, call_later
+from lash_redis.core.timing import backoff, boottime_ms, call_later, jittered
 from lash_redis.core.trouble import SURVIVED
 from lash_redis.pool import messages
-from lash_redis.pool.choosing import chosen
-from lash_redis.pool.connection import location_of
+from lash_redis.pool.connection import check_url, location_of
 from lash_redis.pool.contained_loop import run_contained
 from lash_redis.pool.forked_children import ForkedChildren
 from lash_redis.pool.leaving import exit_within
-from lash_redis.pool.loading import load
+from lash_redis.pool.loading import load, serves, tasks_to_run
 from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.renewal import PipeRenewal
@@ -40,12 +42,15 @@ from lash_redis.pool.signals import block_signals, ignore_signals, unblock_signa
 from lash_redis.pool.streams import background_stderr
 from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.transport.urls import URL_VARIABLE
 from lash_redis.worker.renewal import RenewalThread
 from lash_redis.worker.signals import DrainStep, SignalCounter, on_loop
 from lash_redis.worker.worker import Worker
 
 _EXIT_WITHIN_S = 2.0
 _RENEW_AGAIN_S = 0.5
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 2.0
 
 _decoder: msgspec.msgpack.Decoder[messages.ToWorker] = msgspec.msgpack.Decoder(messages.ToWorker)
 
@@ -56,14 +61,23 @@ class Child:
     Args:
         start: which worker to be.
         lash: of the user.
+        tasks: of the ``Lash``, those to run.
         end: of the pipe to the supervisor.
         children: the OS processes that tasks fork.
     """
 
-    def __init__(self, start: messages.Start, lash: Lash, end: socket.socket, children: ForkedChildren) -> None:
+    def __init__(
+        self,
+        start: messages.Start,
+        lash: Lash,
+        tasks: Sequence[Task[..., Any]],
+        end: socket.socket,
+        children: ForkedChildren,
+    ) -> None:
         self._start = start
         self._children = children
         self._lash = lash
+        self._tasks = tasks
         self._pipe: Pipe[messages.ToWorker] = Pipe(end, _decoder, self._on_message, self._on_supervisor_gone)
         self._signals = SignalCounter()
         self._may_claim = False
@@ -83,7 +97,9 @@ class Child:
         return await self._work() if self._may_claim else 0
 
     async def _prepare(self) -> None:
-        await self._lash.open()
+        check_url(self._lash, self._start.url)
+        if not await self._open():
+            return
         registry, start = self._lash.registry, self._start
         location = location_of(registry)
         owner = LeaseOwner.local_process(start.owner_id, start.incarnation_id)
@@ -91,12 +107,28 @@ class Child:
         self._renewal = PipeRenewal(RenewalThread(registry, owner_digest(owner), ttl_ms))
         self._worker = Worker(
             registry,
-            chosen(self._lash.tasks, start.tasks),
+            self._tasks,
             owner,
             renewal=self._renewal,
             **msgspec.structs.asdict(start.settings),
         )
-        self._pipe.send(messages.Hello(owner, location, messages.VERSION))
+        self._pipe.send(messages.Hello(owner, location, messages.VERSION, serves(self._tasks)))
+
+    async def _open(self) -> bool:
+        """Open the registry as soon as its server answers; return False if it is to leave before."""
+        in_a_row = 0
+        while not self._told.is_set():
+            try:
+                await self._lash.open()
+            except RegistryUnavailable as error:
+                self._pipe.send(messages.Waiting(str(error)), newest_of="waiting")
+                in_a_row += 1
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(jittered(backoff(in_a_row, _FIRST_WAIT_S, _LONGEST_WAIT_S), 0.2)):
+                        await self._told.wait()
+            else:
+                return True
+        return False
 
     async def _refuse(self, error: Exception) -> int:
         fatal = messages.fatal_for(error)
@@ -203,19 +235,28 @@ def _run(end: socket.socket, children: ForkedChildren) -> int:
     start = read_start(end)
     if start is None:
         return 0
+
+    def tell(message: messages.ToSupervisor) -> None:
+        end.sendall(messages.frame(message))
+
+    if start.url:
+        os.environ[URL_VARIABLE] = start.url
     try:
-        lash = load(start.target)
+        loaded = load(start.target, start.imports, lambda module: tell(messages.Importing(module)))
+        tasks = tasks_to_run(loaded, start.tasks)
     except SettingsError as error:
         fatal = messages.fatal_for(error)
-        end.sendall(messages.frame(fatal))
+        tell(fatal)
         return fatal.exit_code
+    tell(messages.Importing())
+    lash = loaded.lash
     log_to_stderr()
     code = messages.FAULT
 
     async def work() -> None:
         nonlocal code
         try:
-            code = await Child(start, lash, end, children).run()
+            code = await Child(start, lash, tasks, end, children).run()
         finally:
             exit_within(_EXIT_WITHIN_S, code)  # before user code gets another turn: it may block the event loop
         with suppress(LashError):

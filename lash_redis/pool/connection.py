@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from lash_redis.app.lash import Lash
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.timing import within
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
@@ -32,6 +33,19 @@ def location_of(registry: ProcessRegistry) -> RegistryLocation:
     partitions = None if registry.target.adopts else registry.partitions
     unsafe = registry.target.allow_unsafe_server
     return RegistryLocation(url, registry.namespace, partitions, unsafe, _embedded_data(url))
+
+
+def check_url(lash: Lash, url: str) -> None:
+    """Check that a URL given to the pool is that of its ``Lash``; nothing is to be checked if none was given.
+
+    Raises:
+        SettingsError: the ``Lash`` names its own server, or the URL cannot be used.
+    """
+    if url and lash.registry.address.url != url:
+        raise SettingsError(
+            f"--url has no effect: the Lash names its own server, {lash.registry.address.shown}; leave --url out, or "
+            "make the Lash without a URL"
+        )
 
 
 def registry_at(location: RegistryLocation) -> ProcessRegistry:

@@ -8,31 +8,28 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.events import PoolDied, PoolFault, PoolSpawned
+from lash_redis.core.events import PoolDied, PoolFault, PoolSlowStart, PoolSpawned
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, new_incarnation_id, sleep
 from lash_redis.core.trouble import Trouble, pool_fault
 from lash_redis.pool import messages
-from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.deaths import Deaths, Ended
-from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.osprocess import Spawn, status_text
 from lash_redis.pool.pipe import Pipe
-from lash_redis.pool.settings import PoolSettings
+from lash_redis.pool.pool import LifeEnd, Pool
 from lash_redis.pool.signals import HANDLED
 from lash_redis.pool.watch import described
 from lash_redis.registry.keys import owner_digest
-from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.lease_keeper import Renewal
 
 EXIT_TIMEOUT_S = 5.0  # for one that has reported, or closed its pipe, and does not exit
+SLOW_START_S = 10.0  # for one that is still loading user code; then it is told of
 LOADING_TIMEOUT_S = 1.0  # for one that is still loading user code when the pool drains: it has claimed nothing
 # How one that has reported may end. Python exits with 120 if what user code printed cannot be written at the end. While
 # the interpreter ends, a signal has its default effect again; the last one here is the clock of ``exit_within``.
@@ -42,47 +39,6 @@ _IN_ORDER = (
 )
 
 _decoder: msgspec.msgpack.Decoder[messages.ToSupervisor] = msgspec.msgpack.Decoder(messages.ToSupervisor)
-
-
-class Pool(Protocol):
-    """What a life needs of its pool."""
-
-    settings: PoolSettings
-    supervisor: LeaseOwner
-    connection: PoolConnection
-    drain: PoolDrain
-
-    def on_registry_opened(self, registry: ProcessRegistry) -> None:
-        """Take notice that the pool's registry was opened just now."""
-
-    def on_ready(self, version: str) -> None:
-        """Take notice that a worker process claims, and of which version of this package it is."""
-
-    def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
-        """Take notice that a worker process has ended, and how many in a row of its slot never became ready."""
-
-
-class LifeEnd(msgspec.Struct, frozen=True):
-    """How a life ended.
-
-    Attributes:
-        status: exit status or signal, in words.
-        lived_ms: since it was ready, None if it never was.
-        report: of its drain, whether it drained itself or the supervisor finished the drain in its name.
-        is_fault: it ended on its own, without having drained.
-        fatal: why it could not start, None if it could.
-    """
-
-    status: str
-    lived_ms: int | None = None
-    report: DrainReport = DrainReport()
-    is_fault: bool = False
-    fatal: messages.Fatal | None = None
-
-    @property
-    def is_outage(self) -> bool:
-        """It could not start because the server did not answer."""
-        return self.fatal is not None and self.fatal.is_outage
 
 
 class Life:
@@ -112,8 +68,20 @@ class Life:
         self._fatal: messages.Fatal | None = None
         self._kill_reason = ""  # empty unless the supervisor killed it
         self._has_ended = False
-        emit(PoolSpawned(slot=slot, pid=self.pid, incarnation=incarnation))
-        self._pipe.send(messages.Start(settings.target, owner_id, incarnation, settings.worker, settings.tasks))
+        pool.first_words.tell(PoolSpawned(slot=slot, pid=self.pid, incarnation=incarnation))
+        self._doing = "starting Python"
+        self._loading = self._watched(self._tell_if_slow())
+        self._pipe.send(
+            messages.Start(
+                settings.target,
+                owner_id,
+                incarnation,
+                settings.worker,
+                settings.tasks,
+                settings.imports,
+                settings.url or "",
+            )
+        )
 
     @property
     def pid(self) -> int:
@@ -155,8 +123,15 @@ class Life:
 
     def _on_message(self, message: messages.ToSupervisor) -> None:
         match message:
+            case messages.Importing():
+                self._doing = f"importing {message.module}" if message.module is not None else "opening the registry"
+            case messages.Waiting():
+                self._loading.cancel()
+                self._pool.on_waiting(message.reason)
             case messages.Hello():
+                self._loading.cancel()
                 self._version = message.version
+                self._pool.on_hello(message.serves)
                 self._admitting = self._watched(self._admit(message))
             case messages.Ready():
                 self._ready_at_ms = boottime_ms()
@@ -177,6 +152,16 @@ class Life:
                 min(EXIT_TIMEOUT_S, self._pool.drain.workers_left_s), "it closed its pipe and did not exit"
             )
 
+    async def _tell_if_slow(self) -> None:
+        """Tell of it if it loads user code for long, again and again; nothing else would."""
+        began_at_ms, wait_s = boottime_ms(), SLOW_START_S
+        while True:
+            await sleep(wait_s)
+            wait_s *= 2
+            waited_s = (boottime_ms() - began_at_ms) // 1000
+            self._pool.first_words.begin()
+            emit(PoolSlowStart(slot=self._slot, pid=self.pid, doing=self._doing, waited_s=waited_s))
+
     async def _admit(self, hello: messages.Hello) -> None:
         """Let it claim once its leases can be renewed, unless the pool drains."""
         trouble = Trouble("open", 0.1, fault=pool_fault)
@@ -184,6 +169,7 @@ class Life:
             try:
                 was_opened = await self._pool.connection.ensure_open(hello.location)
             except RegistryUnavailable as error:
+                self._pool.on_waiting(str(error))
                 await sleep(trouble.met(error))
             except Exception as error:  # noqa: BLE001 - it would wait for ever for a supervisor that has given up
                 self._fatal = messages.fatal_for(error)
@@ -206,7 +192,7 @@ class Life:
         """
         status = await self._process.wait_for_end()
         self._has_ended = True  # nothing is renewed for it from here on
-        for task in (self._admitting, self._killing):
+        for task in (self._admitting, self._killing, self._loading):
             if task is not None:
                 task.cancel()
         self._process.kill_group()
@@ -219,7 +205,8 @@ class Life:
         self._process.reap()
         lived_ms = None if self._ready_at_ms is None else boottime_ms() - self._ready_at_ms
         end = LifeEnd(status, lived_ms, report, self._is_fault(status), self._fatal)
-        if end.is_fault:
+        if end.is_fault and (pool.first_words.are_told or not end.has_bad_settings):
+            pool.first_words.begin()
             why = self._fatal.text if self._fatal is not None else self._kill_reason
             emit(PoolDied(slot=self._slot, pid=self.pid, status=f"{status}: {why}" if why else status))
         return msgspec.structs.replace(end, report=await deaths.settle(ended, report))

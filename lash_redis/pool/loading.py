@@ -1,52 +1,137 @@
-"""Load the user's ``Lash`` from ``MODULE:ATTR``. An error names the part that is wrong."""
+"""Load the user's ``Lash`` from ``MODULE:ATTR``, and the modules with its tasks. An error names what is wrong."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from lash_redis.app.lash import Lash
+from lash_redis.app.task import Task
 from lash_redis.core.errors import SettingsError
+from lash_redis.pool.choosing import chosen, first_few
+from lash_redis.pool.discovery import module_beside, modules_in_package
+from lash_redis.pool.messages import Serves
 
 _IMPORT_SYSTEM = ("<frozen importlib", str(Path(importlib.__file__).parent))
 
 
-def load(target: str) -> Lash:
-    """Import a module from the working folder or from Python's path, and return its ``Lash``.
+class Loaded(NamedTuple):
+    """What was loaded.
+
+    Attributes:
+        name: of the ``Lash``, ``MODULE:ATTR``.
+        lash: the ``Lash`` itself.
+        modules: those that were imported for its tasks, in their order.
+    """
+
+    name: str
+    lash: Lash
+    modules: list[str]
+
+
+def load(target: str, imports: Sequence[str] = (), on_import: Callable[[str], object] = lambda _module: None) -> Loaded:
+    """Import a module from the working folder or from Python's path, and its tasks; return its ``Lash``.
+
+    Tasks are looked for in the module itself, in ``imports``, and in the modules named ``tasks`` of the module's
+    package and of the packages below it; for a module in no package in the ``tasks`` beside it, unless the ``Lash`` has
+    tasks.
+
+    Args:
+        target: ``MODULE:ATTR``, or ``MODULE`` if it has one ``Lash``.
+        imports: the names of further modules to import.
+        on_import: called with the name of a module right before it is imported.
 
     Raises:
-        SettingsError: there is no such module or attribute, the module raises an error (the message shows where), or
-            the attribute is no ``Lash``.
+        SettingsError: there is no such module or attribute, a module raises an error (the message shows where), or the
+            attribute is no ``Lash``.
     """
     module_name, _, path = target.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    found = _import(module_name)
+    on_import(module_name)
+    module = _import(module_name)
+    path = path or _only_name(target, module)
+    lash = _lash_at(target, module, path)
+    modules = [module_name]
+
+    def take(names: Sequence[str], why: str) -> None:
+        for name in names:
+            if name not in modules:
+                on_import(name)
+                _import(name, why)
+                modules.append(name)
+
+    take(imports, "named by --import")
+    take(modules_in_package(module), "found as a module named tasks in the package of the Lash")
+    if not lash.tasks:
+        take(module_beside(module), "found beside the module of the Lash")
+    return Loaded(f"{module_name}:{path}", lash, modules)
+
+
+def tasks_to_run(loaded: Loaded, names: tuple[str, ...]) -> tuple[Task[..., Any], ...]:
+    """Return the tasks with these names, or all of them if none is named.
+
+    Raises:
+        SettingsError: there is no task at all, or none of a name.
+    """
+    if not loaded.lash.tasks:
+        raise _nothing_to_run(loaded)
+    return chosen(loaded.lash.tasks, names)
+
+
+def serves(tasks: Sequence[Task[..., Any]]) -> Serves:
+    """Return what people are told of the tasks that a worker process runs."""
+    modules = dict.fromkeys(task.declaration.function.__module__ for task in tasks)
+    return Serves(len(tasks), first_few([task.name for task in tasks]), first_few(list(modules)))
+
+
+def _nothing_to_run(loaded: Loaded) -> SettingsError:
+    others = "".join(f"; {name} is another Lash, and has {count}" for name, count in _lashes_with_tasks(loaded.lash))
+    return SettingsError(
+        f"{loaded.name} has no tasks, so there is nothing to run{others}. Imported: {', '.join(loaded.modules)}. "
+        "Put @lash.task(recovery=...) on a function in one of them, or name the module that does: --import MODULE"
+    )
+
+
+def _lash_at(target: str, module: ModuleType, path: str) -> Lash:
+    found: object = module
     for name in path.split("."):
         if not hasattr(found, name):
-            raise SettingsError(f"{target}: {module_name} has no {path!r}; {_suggestion(sys.modules[module_name])}")
+            raise SettingsError(f"{target}: {module.__name__} has no {path!r}; {_suggestion(module)}")
         found = getattr(found, name)
     if not isinstance(found, Lash):
-        raise SettingsError(f"{target}: expected a Lash, got {type(found).__name__}")
+        raise SettingsError(f"{target}: expected a Lash, got {type(found).__name__}; {_suggestion(module)}")
     return found
 
 
-def _import(name: str) -> object:
+def _only_name(target: str, module: ModuleType) -> str:
+    names = list({id(value): name for name, value in _lashes_of(module)}.values())
+    if len(names) == 1:
+        return names[0]
+    raise SettingsError(f"expected MODULE:ATTR, got {target!r}: {_suggestion(module)}")
+
+
+def _import(name: str, why: str = "") -> ModuleType:
+    because = f" ({why})" if why else ""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            missing = f"no module named {error.name!r}" + (f" (of {name!r})" if error.name != name else "")
+            missing = f"no module named {error.name!r}" + (f" (of {name!r})" if error.name != name else "") + because
             raise SettingsError(f"{missing}: it was looked for in {Path.cwd()} and where Python looks") from None
-        raise SettingsError(_import_error_text(name, error)) from None
+        raise SettingsError(_import_error_text(name, because, error)) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - its author has to read whatever the module raises
-        raise SettingsError(_import_error_text(name, error)) from None
+        raise SettingsError(_import_error_text(name, because, error)) from None
 
 
-def _import_error_text(name: str, error: BaseException) -> str:
+def _import_error_text(name: str, because: str, error: BaseException) -> str:
     """Return the error with the frames of the user's code, without those of the import system."""
     summary = traceback.TracebackException.from_exception(error)
     summary.stack = traceback.StackSummary.from_list(
@@ -56,9 +141,25 @@ def _import_error_text(name: str, error: BaseException) -> str:
             if not frame.filename.startswith(_IMPORT_SYSTEM) and frame.filename != __file__
         ]
     )
-    return f"{name} cannot be imported:\n{''.join(summary.format()).rstrip()}"
+    return f"{name} cannot be imported{because}:\n{''.join(summary.format()).rstrip()}"
 
 
-def _suggestion(module: object) -> str:
-    names = [name for name, value in vars(module).items() if isinstance(value, Lash)]
-    return f"it has a Lash named {', '.join(map(repr, names))}" if names else "it has no Lash"
+def _suggestion(module: ModuleType) -> str:
+    names = [name for name, _ in _lashes_of(module)]
+    return f"it has a Lash named {' and one named '.join(map(repr, names))}" if names else "it has no Lash"
+
+
+def _lashes_of(module: ModuleType) -> list[tuple[str, Lash]]:
+    # Not isinstance: it asks a value for its class, which a proxy may refuse.
+    return [(name, value) for name, value in list(vars(module).items()) if issubclass(type(value), Lash)]
+
+
+def _lashes_with_tasks(besides: Lash) -> Iterator[tuple[str, int]]:
+    """Yield what other ``Lash`` objects with tasks are called, each once, and how many tasks they have."""
+    seen = {id(besides)}
+    for module in list(sys.modules.values()):
+        with suppress(Exception):  # what stands in there may be anything
+            for name, lash in _lashes_of(module):
+                if id(lash) not in seen and lash.tasks:
+                    seen.add(id(lash))
+                    yield f"{module.__name__}:{name}", len(lash.tasks)

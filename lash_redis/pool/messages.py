@@ -3,8 +3,11 @@
 ::
 
     supervisor                         worker process
-    Start: which worker to be    ->    imports the user's code, opens the registry
-                                 <-    Hello: its owner, and where its registry is (or Fatal: it cannot start)
+    Start: which worker to be    ->    imports the user's code
+                                 <-    Importing: which module, one after the other
+                                       opens the registry
+                                 <-    Waiting: the server does not answer, perhaps again and again
+                                 <-    Hello: its owner, its tasks, where its registry is (or Fatal: it cannot start)
     Go: leases are renewed       ->    claims from now on
                                  <-    Ready
     Renewed, once a tick         ->
@@ -64,6 +67,12 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     incarnation_id: str
     settings: WorkerSettings
     tasks: tuple[str, ...] = ()  # the names of those to serve; none: all of the ``Lash``
+    imports: tuple[str, ...] = ()  # modules to import beside that of the target
+    url: str = ""  # of the server, in place of $LASH_REDIS_URL; it may hold a password
+
+    def __repr__(self) -> str:
+        """Show it without the URL, in which a password may stand."""
+        return f"Start(target={self.target!r}, owner_id={self.owner_id!r}, incarnation_id={self.incarnation_id!r})"
 
 
 class Go(msgspec.Struct, frozen=True, tag="go"):
@@ -84,12 +93,39 @@ class Hurry(msgspec.Struct, frozen=True, tag="hurry"):
     """Ask the worker process to drain without grace."""
 
 
+class Importing(msgspec.Struct, frozen=True, tag="importing"):
+    """Tell the supervisor which module is imported now; None: all are, and the registry is opened."""
+
+    module: str | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
+    """Tell the supervisor that the server does not answer, and why; the worker process goes on trying."""
+
+    reason: str
+
+
+class Serves(msgspec.Struct, frozen=True):
+    """What a worker process runs, as people are told of it.
+
+    Attributes:
+        task_count: how many tasks.
+        tasks: the names of the first few.
+        modules: the first few of the modules in which they are.
+    """
+
+    task_count: int = 0
+    tasks: list[str] = []
+    modules: list[str] = []
+
+
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Introduce a worker process that is ready to claim and has claimed nothing yet."""
 
     owner: LeaseOwner
     location: RegistryLocation = msgspec.field(name="place")  # as a supervisor of the release before knows it
     version: str = "older"  # of its package, which may have been upgraded on disk under a running supervisor
+    serves: Serves = Serves()
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -118,19 +154,16 @@ class Fatal(msgspec.Struct, frozen=True, tag="fatal"):
     Attributes:
         text: the reason, for the user.
         exit_code: of the worker process, and of a pool in which none ever got as far as ``Hello``.
-        is_outage: the server did not answer, or not as it does when it is well; it may later.
     """
 
     text: str
     exit_code: int
-    is_outage: bool = False
 
 
 def fatal_for(error: Exception) -> Fatal:
     """Return the message for an error at the start: an outage or a bug is a fault, the rest are bad settings."""
-    is_outage = isinstance(error, RegistryUnavailable)
-    code = FAULT if is_outage or not isinstance(error, LashError) else BAD_SETTINGS
-    return Fatal(str(error) if isinstance(error, LashError) else repr(error), code, is_outage)
+    is_fault = isinstance(error, RegistryUnavailable) or not isinstance(error, LashError)
+    return Fatal(str(error) if isinstance(error, LashError) else repr(error), FAULT if is_fault else BAD_SETTINGS)
 
 
 def _version() -> str:
@@ -143,7 +176,7 @@ def _version() -> str:
 VERSION = _version()
 
 ToWorker = Start | Go | Renewed | Drain | Hurry
-ToSupervisor = Hello | Ready | Report | Fatal
+ToSupervisor = Importing | Waiting | Hello | Ready | Report | Fatal
 
 _KINDS = {kind.__struct_config__.tag for kind in get_args(ToWorker | ToSupervisor)}
 _encoder = msgspec.msgpack.Encoder()

@@ -12,15 +12,44 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, fields_of
 from lash_redis.core.liveness import node_name
 from lash_redis.core.settings import Setting
+from lash_redis.registry.transport.urls import URL_VARIABLE, checked_url
 from lash_redis.worker.settings import WorkerSettings, checked_names
 
-_TARGET = re.compile(r"[\w.]+:[\w.]+")
+_MODULE = re.compile(r"[\w-]+(\.[\w-]+)*")
+_TARGET = re.compile(rf"{_MODULE.pattern}(:\w+(\.\w+)*)?")
+_SOURCE = re.compile(r"\.py(?=:|$)")
 
 
 def _checked_target(_what: str, value: object) -> str:
-    if not isinstance(value, str) or not _TARGET.fullmatch(value):
-        raise SettingsError(f"expected what to run as MODULE:ATTR, like shop.tasks:lash, got {value!r}")
-    return value
+    if isinstance(value, str) and _TARGET.fullmatch(value) and not _SOURCE.search(value):
+        return value
+    raise SettingsError(f"expected what to run as MODULE:ATTR, like shop.tasks:lash, got {value!r}{_meant(value)}")
+
+
+def _meant(value: object) -> str:
+    """Return the target that somebody may have meant who gave the path of a file, or a relative module."""
+    if not isinstance(value, str):
+        return ""
+    module, _, path = _SOURCE.sub("", value).partition(":")
+    guess = f"{module.replace('/', '.').strip('.')}:{path or 'lash'}"
+    why = ": the module's name must be absolute" if module.startswith(".") and "/" not in module else ""
+    return f"{why}; did you mean {guess}?" if _TARGET.fullmatch(guess) else ""
+
+
+def _checked_module(value: object) -> str:
+    if isinstance(value, str) and _MODULE.fullmatch(value) and not _SOURCE.search(value):
+        return value
+    raise SettingsError(
+        f"expected a module as Python imports it, like shop.tasks, got {value!r}{_meant(value).replace(':lash', '')}"
+    )
+
+
+def _checked_modules(what: str, value: object) -> tuple[str, ...]:
+    return checked_names(what, value, _checked_module)
+
+
+def _checked_url(_what: str, value: object) -> str | None:
+    return None if value is None else checked_url(value if isinstance(value, str) else "")
 
 
 def _checked_name(what: str, value: object) -> str:
@@ -47,7 +76,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     target: Annotated[
         str,
         Setting(
-            "where the Lash is whose tasks are run, like shop.tasks:lash",
+            "where the Lash is whose tasks are run, like shop.tasks:lash; the module alone if it has one Lash",
             Check("MODULE:ATTR", _checked_target),
             "target",
             "MODULE:ATTR",
@@ -74,10 +103,44 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
             default="all of the Lash",
         ),
     ] = ()
+    url: Annotated[
+        str | None,
+        Setting(
+            "the server's URL, for a Lash that names none; a password is safer in the variable",
+            Check("a URL", _checked_url),
+            "--url",
+            "URL",
+            default=f"${URL_VARIABLE}, else the embedded server",
+        ),
+    ] = None
+    imports: Annotated[
+        tuple[str, ...],
+        Setting(
+            "modules to import beside that of the Lash, for the tasks in them",
+            Check("names of modules, all distinct", _checked_modules),
+            "--import",
+            "A,B",
+            default="none beside those named tasks",
+        ),
+    ] = ()
+    start_timeout_ms: Annotated[
+        int,
+        Setting(
+            "that a pool waits for its server before its first worker process is ready",
+            integer(0, 24 * 3600 * 1000),
+            "--start-timeout",
+            "S",
+            is_time=True,
+        ),
+    ] = 60_000
     worker: WorkerSettings = msgspec.field(default_factory=WorkerSettings)
 
     def __post_init__(self) -> None:
         check_fields(self, POOL_SETTINGS)
+
+    def __repr__(self) -> str:
+        """Show it without the URL, in which a password may stand."""
+        return f"PoolSettings(target={self.target!r}, name={self.name!r}, workers={self.workers})"
 
     def owner_id(self, slot: str) -> str:
         """Return the owner id of one slot, the same for every incarnation in it."""

@@ -8,8 +8,9 @@ from contextlib import suppress
 from lash_redis.core.events import PoolDied
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff
-from lash_redis.pool.life import Life, LifeEnd, Pool
+from lash_redis.pool.life import Life
 from lash_redis.pool.osprocess import Spawn
+from lash_redis.pool.pool import LifeEnd, Pool
 
 _FIRST_S = 0.5
 _LONGEST_S = 10.0
@@ -53,7 +54,7 @@ class Slot:
             end = await self._run_life()
             if end.lived_ms is not None:
                 self._failed_starts = 0
-            elif not end.is_outage:
+            else:
                 self._failed_starts += 1
             self._pool.on_life_end(end, self._failed_starts)
             if drain.has_begun:
@@ -68,6 +69,7 @@ class Slot:
         try:
             self.life = Life(self._pool, self._name, self._spawn)
         except OSError as error:
+            self._pool.first_words.begin()
             emit(PoolDied(slot=self._name, pid=None, status=f"not started: {error}"))
             return LifeEnd("not started", is_fault=True)
         try:

@@ -9,20 +9,31 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
-from lash_redis.core.events import PoolDrained, PoolFault, PoolSignal, PoolStarted, PoolVersionDiffers
+from lash_redis.core.events import (
+    PoolDrained,
+    PoolFault,
+    PoolServing,
+    PoolSignal,
+    PoolStarted,
+    PoolVersionDiffers,
+    PoolWaiting,
+)
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import boottime_ms, new_incarnation_id
+from lash_redis.core.timing import boottime_ms, call_later, new_incarnation_id
 from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.deaths import merged
 from lash_redis.pool.drain import PoolDrain
-from lash_redis.pool.life import Life, LifeEnd
-from lash_redis.pool.messages import DEFERRED, FAULT, VERSION, Fatal
+from lash_redis.pool.first_words import FirstWords
+from lash_redis.pool.life import Life
+from lash_redis.pool.messages import DEFERRED, FAULT, VERSION, Fatal, Serves
 from lash_redis.pool.osprocess import Spawn, reap_orphans, spawn
+from lash_redis.pool.pool import LifeEnd
 from lash_redis.pool.renewal import Renewer
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.pool.signals import signals_handled
@@ -80,11 +91,13 @@ class Supervisor:
         self.supervisor = LeaseOwner.local_process(settings.owner_id("supervisor"), new_incarnation_id())
         self.connection = PoolConnection()
         self.drain = PoolDrain(settings.worker)
+        self.first_words = FirstWords()
         self._announce = announce
         self._signals = SignalCounter()
         self._slots = [Slot(self, str(number + 1), start) for number in range(settings.workers)]
         self._services = Services(tuple, lambda: None, self._on_fault)
         self._starts = Starts()
+        self._serves = Serves()
         self._other_versions: set[str] = set()
         self._fatal: Fatal | None = None
 
@@ -94,7 +107,7 @@ class Supervisor:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, the status of a child is lost
             if os.getpid() == _INIT:
                 asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
-            emit(
+            self.first_words.tell(
                 PoolStarted(
                     pid=os.getpid(), workers=self.settings.workers, must_allow_s=self.settings.worker.must_allow_s
                 )
@@ -106,7 +119,7 @@ class Supervisor:
                 await self.connection.aclose()
         end = pool_end(ends, self._fatal or self._starts.fatal)
         report = end.report or DrainReport()
-        emit(
+        self.first_words.tell(
             PoolDrained(
                 abandoned=report.abandoned,
                 deferred=report.deferred,
@@ -128,6 +141,7 @@ class Supervisor:
         """Leave in order rather than go on without a part, and say why."""
         if self._fatal is None:
             self._fatal = Fatal(f"the pool ended by a fault: {described(fault)}", FAULT)
+        self.first_words.begin()
         emit(PoolFault(part="pool", reason=described(fault)))
         self._drain()
 
@@ -135,6 +149,7 @@ class Supervisor:
 
     def on_registry_opened(self, registry: ProcessRegistry) -> None:
         """Begin to renew, before any worker process may claim, and announce the pool."""
+        self._starts.on_answer()
         worker = self.settings.worker
         renewer = Renewer(registry, self._renewed_lives, worker.lease_ttl_ms, self.connection.revive_server)
         self._services.start(keep_running("renewal", renewer.run))
@@ -143,8 +158,31 @@ class Supervisor:
             f"pool {os.getpid()}: {self.settings.workers} worker processes for {','.join(worker.queues)} of namespace "
             f"{registry.namespace} on {registry.address.shown} "
             f"({f'{server.version}, durability: {server.durability}' if server is not None else 'unknown'}); "
+            f"{self._serves.task_count} tasks: {', '.join(self._serves.tasks)}; "
             f"allow {worker.must_allow_s} s when you stop it"
         )
+
+    def on_waiting(self, reason: str) -> None:
+        """Tell of it, and give up after a while if no worker process has ever been ready."""
+        self.first_words.begin()
+        timeout_s, now_ms = self.settings.start_timeout_ms / 1000, boottime_ms()
+        emit(PoolWaiting(reason=reason, gives_up_after_s=None if self._starts.was_ready else timeout_s))
+        if self._starts.on_waiting(reason, now_ms):
+            call_later(asyncio.get_running_loop(), timeout_s, partial(self._give_up_waiting, now_ms))
+
+    def _give_up_waiting(self, since_ms: int) -> None:
+        self._starts.on_timeout(since_ms, f"{self.settings.start_timeout_ms / 1000:g} s (--start-timeout)")
+        if self._starts.is_hopeless:
+            self._drain()
+
+    def on_hello(self, serves: Serves) -> None:
+        """Tell what the worker processes run: once, and again if the code on disk has changed meanwhile."""
+        self._starts.on_answer()
+        self.first_words.begin()
+        if serves != self._serves:
+            self._serves = serves
+            queues = list(self.settings.worker.queues)
+            emit(PoolServing(task_count=serves.task_count, tasks=serves.tasks, queues=queues, modules=serves.modules))
 
     def on_ready(self, version: str) -> None:
         """Take notice that a worker process claims."""
@@ -171,6 +209,7 @@ class Supervisor:
         step = self._signals.count(boottime_ms())
         if step is None:
             return
+        self.first_words.begin()
         emit(PoolSignal(signal=number.name, grace_ms=self.settings.worker.grace_ms if step is DrainStep.BEGIN else 0))
         if number is signal.SIGQUIT:
             self._announce(stacks_of_threads())

@@ -62,9 +62,18 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_ms: Annotated[int, Setting("that a drain lets work finish", _PHASE, "--grace", "S", is_time=True)] = 20_000
     cancel_ms: Annotated[int, Setting("for interrupted work to end", _PHASE, "--cancel", "S", is_time=True)] = 3_000
     drain_ms: Annotated[int, Setting("for the last writes of a drain", _PHASE, "--drain", "S", is_time=True)] = 4_000
-    sweep_ms: Annotated[int, Setting("between two recovery passes, ± 20 %", _PAUSE, is_time=True)] = 5_000
+    sweep_ms: Annotated[int, Setting("between two recovery passes, ± 20 %", _PAUSE, "--sweep", "S", is_time=True)] = (
+        5_000
+    )
     poll_ms: Annotated[
-        int, Setting("between two claims when nothing wakes the worker, ± 33 %, 40 s at most", _PAUSE, is_time=True)
+        int,
+        Setting(
+            "between two claims when nothing wakes the worker, ± 33 %, 40 s at most",
+            _PAUSE,
+            "--poll",
+            "S",
+            is_time=True,
+        ),
     ] = 7_500
 
     def __post_init__(self) -> None:

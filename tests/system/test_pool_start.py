@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -16,6 +17,7 @@ import pytest
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.embedded.launch import READY, ping
 from lash_redis.registry.registry import ProcessRegistry
+from tests.repo.tree import ROOT
 from tests.servers import Servers
 from tests.support import block_until
 from tests.system.conftest import StartPool
@@ -27,7 +29,11 @@ FAKE = """
 import fakeredis
 from lash_redis import Lash
 lash = Lash(fakeredis.FakeAsyncRedis())
+lash.task(recovery="rerunnable", name="send")(lambda: None)
 """
+
+
+NO_TASKS = "from lash_redis import Lash\nlash = Lash('redis://127.0.0.1:1/0')\n"
 
 
 @pytest.mark.parametrize(
@@ -44,33 +50,29 @@ lash = Lash(fakeredis.FakeAsyncRedis())
         ("lash = (", "app:lash", "SyntaxError"),
         ("raise SystemExit(0)", "app:lash", "SystemExit: 0"),
         (FAKE, "app:lash", "expected the Lash of a pool to be made from a URL"),
-        ("", "app", "expected what to run as MODULE:ATTR"),
+        ("", "app", "expected MODULE:ATTR, got 'app': it has no Lash"),
+        (NO_TASKS, "app:lash", "app:lash has no tasks, so there is nothing to run. Imported: app. Put @lash.task"),
     ],
 )
 def test_a_target_that_cannot_run_is_refused_in_clear_words(
     start_pool: StartPool, tmp_path: Path, module: str, target: str, text: str
 ) -> None:
-    """The exit code is 2, since trying again would not help. The reason stands there once, without our own frames."""
+    """The exit code is 2, since trying again would not help. The reason is all that is said, without our own frames."""
     (tmp_path / "app.py").write_text(module)
     pool = start_pool("--workers", "2", target=target)
 
     assert pool.exit_code() == 2
-    message = pool.log[pool.log.index("lash-redis: ") :]
-    assert message.count(text) == 1
-    assert "lash_redis/pool" not in message
+    assert pool.log.startswith("lash-redis: ")
+    assert pool.log.count(text) == 1
+    assert "lash_redis/pool" not in pool.log
+    assert "pool." not in pool.log
 
 
 @pytest.mark.parametrize(
     ("option", "text"),
     [
-        (("--workers", "0"), "expected workers to be an integer from 1 to 512, got 0"),
-        (("--concurrency", "0"), "expected concurrency to be"),
-        (("--queues", "a,,b"), "expected queue to be"),
-        (("--queues", "a,a"), "expected queues to be distinct"),
-        (("--lease-ttl", "0.5"), "expected lease_ttl_ms to be an integer from 1000"),
-        (("--grace", "-1"), "expected grace_ms to be"),
+        (("--workers", "0"), "lash-redis: expected --workers to be an integer from 1 to 512, got 0"),
         (("--grace", "soon"), "expected a number of seconds, got 'soon'"),
-        (("--name", "two words"), "expected name to be"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_started(
@@ -91,6 +93,7 @@ async def test_a_namespace_with_another_partition_count_is_refused(
     await work.registry.open()
     (tmp_path / "app.py").write_text(
         "import os\nfrom lash_redis import Lash\nlash = Lash(namespace=os.environ['POOL_NAMESPACE'], partitions=2)\n"
+        "lash.task(recovery='rerunnable', name='send')(lambda: None)\n"
     )
     pool = start_pool(target="app:lash")
 
@@ -109,11 +112,13 @@ def test_a_bad_url_is_refused(start_pool: StartPool) -> None:
 def test_a_pool_that_is_started_before_its_server_waits_for_it(
     start_pool: StartPool, tmp_path: Path, servers: Servers
 ) -> None:
-    """A machine may start both at once. Each try is told."""
+    """A machine may start both at once. That it waits is told at once, and for how long it would."""
     there = tmp_path / "later.sock"
     pool = start_pool(url=f"unix://{there}")
 
-    pool.until_logged("pool.died", 2)
+    pool.until_logged("pool.waiting")
+    assert "gives_up_after_s=60" in pool.log
+    assert "pool.died" not in pool.log
     there.symlink_to(servers["valkey"].url.removeprefix("unix://"))
 
     pool.until_ready()
@@ -124,12 +129,69 @@ def test_a_pool_that_is_started_before_its_server_waits_for_it(
 def test_a_pool_that_is_stopped_while_it_waits_for_its_server_says_so(start_pool: StartPool, tmp_path: Path) -> None:
     """The exit code is 1: it has never worked."""
     pool = start_pool(url=f"unix://{tmp_path}/nothing")
-    pool.until_logged("pool.died")
+    pool.until_logged("pool.waiting")
 
     pool.signal()
 
     assert pool.exit_code() == 1
-    assert "unavailable" in pool.log.splitlines()[-1]
+    assert pool.log.splitlines()[-1].startswith("lash-redis: no worker process has become ready: ")
+
+
+def test_a_pool_gives_up_if_its_server_stays_away(start_pool: StartPool, tmp_path: Path) -> None:
+    """After the time that is set. The exit code is 1: whoever started it may try again."""
+    pool = start_pool("--start-timeout", "0.5", "--workers", "2", url=f"unix://{tmp_path}/nothing")
+
+    assert pool.exit_code() == 1
+    last = pool.log.splitlines()[-1]
+    assert last.startswith("lash-redis: no worker process has become ready: ")
+    assert last.endswith("; the pool has waited for 0.5 s (--start-timeout)")
+
+
+def test_a_pool_says_what_it_serves(start_pool: StartPool, tmp_path: Path, url: str) -> None:
+    """Once, however many worker processes it has: the tasks, the queues, and where the tasks were found."""
+    (tmp_path / "shop" / "orders").mkdir(parents=True)
+    for package in ("shop", "shop/orders"):
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "shop" / "app.py").write_text("from lash_redis import Lash\nlash = Lash()\n")
+    for module in ("shop/orders/tasks.py", "other.py"):
+        (tmp_path / module).write_text(
+            "from shop.app import lash\n@lash.task(recovery='rerunnable')\ndef send(): ...\n"
+        )
+    pool = start_pool(
+        "--workers", "2", "--import", "other", "--url", url, "--queues", "a,b", target="shop.app", url=None
+    )
+    pool.until_ready(2)
+
+    (served,) = [line for line in pool.log.splitlines() if "pool.serving" in line]
+    assert served.endswith(
+        'task_count=2 tasks="other.send, shop.orders.tasks.send" queues="a, b" modules="other, shop.orders.tasks"'
+    )
+    assert "; 2 tasks: other.send, shop.orders.tasks.send" in pool.log
+
+
+def test_a_url_for_a_lash_that_names_its_own_server_is_refused(start_pool: StartPool, tmp_path: Path, url: str) -> None:
+    """It would be without effect, in silence."""
+    (tmp_path / "app.py").write_text(
+        "from lash_redis import Lash\nlash = Lash('unix:///elsewhere')\n"
+        "@lash.task(recovery='rerunnable')\ndef send(): ...\n"
+    )
+    pool = start_pool("--url", url, target="app:lash", url=None)
+
+    assert pool.exit_code() == 2
+    assert "--url has no effect: the Lash names its own server, unix:///elsewhere" in pool.log
+
+
+def test_a_worker_process_that_is_slow_to_load_is_told_of(start_pool: StartPool, tmp_path: Path) -> None:
+    """With the module that is being imported. A hanging import would be silent for ever."""
+    (tmp_path / "app.py").write_text("import time\ntime.sleep(600)\n")
+    (tmp_path / "sitecustomize.py").write_text("from lash_redis.pool import life\nlife.SLOW_START_S = 0.2\n")
+    pool = start_pool(target="app:lash", environment={"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"})
+
+    pool.until_logged('doing="importing app"')
+
+    assert re.search(r'pool\.slow_start slot=1 pid=\d+ doing="importing app" waited_s=\d+', pool.log)
+    pool.signal()
+    assert pool.exit_code() == 0
 
 
 async def test_a_pool_serves_the_tasks_that_it_is_told_to(start_pool: StartPool, work: Work) -> None:

@@ -11,15 +11,14 @@ import pytest
 
 from lash_redis.cli.main import VERBS, main
 from lash_redis.core import timing
-from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.events import Event, PoolVersionDiffers
+from lash_redis.core.events import Event, PoolServing, PoolVersionDiffers
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import subscribed
 from lash_redis.pool.deaths import merged, without_deferred
 from lash_redis.pool.drain import PoolDrain
-from lash_redis.pool.life import LifeEnd
-from lash_redis.pool.messages import VERSION, Fatal, fatal_for
+from lash_redis.pool.messages import VERSION, Fatal, Serves
 from lash_redis.pool.osprocess import status_text
+from lash_redis.pool.pool import LifeEnd
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.pool.slot import RestartDelay, Slot
 from lash_redis.pool.starts import Starts
@@ -213,17 +212,47 @@ def test_a_pool_whose_first_worker_process_cannot_start_gives_up_at_once() -> No
     assert (starts.is_hopeless, starts.fatal) == (True, fatal)
 
 
-def test_a_pool_waits_for_a_server_that_does_not_answer_yet() -> None:
-    """It waits as it would after its first start, and says why if it is stopped meanwhile."""
-    starts, fatal = Starts(), fatal_for(RegistryUnavailable("open", "LOADING", maybe_applied=False))
-    outage = LifeEnd("exit 1", is_fault=True, fatal=fatal)
+def test_a_pool_waits_for_its_server_for_a_while_and_gives_up() -> None:
+    """It says why, and for how long it has waited."""
+    starts = Starts()
 
-    for _ in range(50):
-        starts.on_life_end(outage, 0, is_open=False)
+    assert starts.on_waiting("refused", 1_000)
+    assert not starts.on_waiting("refused", 2_000), "the time counts from the first"
+    assert starts.fatal == Fatal("no worker process has become ready: refused", 1)
+    starts.on_timeout(1_000, "60 s")
 
-    assert (starts.is_hopeless, starts.fatal) == (False, fatal)
+    assert starts.is_hopeless
+    assert starts.fatal == Fatal("no worker process has become ready: refused; the pool has waited for 60 s", 1)
+
+
+def test_a_pool_whose_server_has_answered_meanwhile_does_not_give_up() -> None:
+    """The time begins again with the next outage; after the first worker process was ready it never ends."""
+    starts = Starts()
+    starts.on_waiting("refused", 1_000)
+    starts.on_answer()
+    starts.on_timeout(1_000, "60 s")
+    assert (starts.is_hopeless, starts.fatal) == (False, None)
+
+    assert starts.on_waiting("refused", 2_000)
+    starts.on_timeout(1_000, "60 s")
+    assert not starts.is_hopeless, "this was the time of the outage before"
     starts.on_ready()
-    assert starts.fatal is None
+
+    assert not starts.on_waiting("refused", 3_000)
+    starts.on_timeout(2_000, "60 s")
+    assert (starts.is_hopeless, starts.fatal) == (False, None)
+
+
+async def test_what_a_pool_runs_is_told_again_only_if_it_has_changed() -> None:
+    """A worker process that is started after a deploy may have other tasks than the ones before."""
+    supervisor, events = Supervisor(PoolSettings(target="a:b"), print), list[Event]()
+    one, two = Serves(1, ["send"], ["shop"]), Serves(2, ["send", "pay"], ["shop"])
+
+    with subscribed(events.append):
+        for serves in (one, one, two):
+            supervisor.on_hello(serves)
+
+    assert [each.task_count for each in events if isinstance(each, PoolServing)] == [1, 2]
 
 
 def test_a_worker_process_of_another_version_is_told_of_once() -> None:

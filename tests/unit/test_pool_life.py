@@ -27,9 +27,11 @@ from lash_redis.core.model import (
 from lash_redis.core.subscribers import subscribed
 from lash_redis.pool.connection import PoolConnection, location_of
 from lash_redis.pool.drain import PoolDrain
-from lash_redis.pool.life import Life, LifeEnd
-from lash_redis.pool.messages import Drain, Go, Hello, Hurry, Ready, RegistryLocation, Report, Start, ToWorker
+from lash_redis.pool.first_words import FirstWords
+from lash_redis.pool.life import Life
+from lash_redis.pool.messages import Drain, Go, Hello, Hurry, Ready, RegistryLocation, Report, Serves, Start, ToWorker
 from lash_redis.pool.pipe import Pipe
+from lash_redis.pool.pool import LifeEnd
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.settings import WorkerSettings
@@ -87,11 +89,18 @@ class Pool:
         self.supervisor = LeaseOwner.local_process("pool/supervisor", "supervisors-life")
         self.drain = PoolDrain(self.settings.worker)
         self.connection = PoolConnection(lambda _location: registry)
+        self.first_words = FirstWords()
         self.journal: list[str] = []
         self.processes: list[FakeProcess] = []
         self._lives: list[asyncio.Task[LifeEnd]] = []
 
     def on_registry_opened(self, registry: ProcessRegistry) -> None:
+        """Do nothing."""
+
+    def on_waiting(self, reason: str) -> None:
+        """Do nothing."""
+
+    def on_hello(self, serves: Serves) -> None:
         """Do nothing."""
 
     def on_ready(self, version: str) -> None:

@@ -50,15 +50,63 @@ def test_every_flag_sets_its_setting() -> None:
     given = parsed(
         "--workers", "4", "--name", "pod", "--concurrency", "8", "--queues", "a,b",
         "--tasks", "shop.mail,shop.report", "--lease-ttl", "1.5", "--grace", "0", "--cancel", "2", "--drain", "3",
+        "--sweep", "0.5", "--poll", "4", "--import", "shop.orders,shop.mail", "--start-timeout", "0",
+        "--url", "redis://:secret@host/1",
     )  # fmt: skip
     flags = [field.about.flag for field in (*POOL_SETTINGS.values(), *WORKER_SETTINGS.values())]
 
     assert (given.target, given.workers, given.owner_id("1")) == ("shop.tasks:lash", 4, "pod/1")
     assert given.worker == WorkerSettings(
-        concurrency=8, queues=("a", "b"), lease_ttl_ms=1_500, grace_ms=0, cancel_ms=2_000, drain_ms=3_000
-    )
-    assert given.tasks == ("shop.mail", "shop.report")
-    assert len([flag for flag in flags if flag.startswith("--")]) == 9
+        concurrency=8, queues=("a", "b"), lease_ttl_ms=1_500, grace_ms=0, cancel_ms=2_000, drain_ms=3_000,
+        sweep_ms=500, poll_ms=4_000,
+    )  # fmt: skip
+    assert (given.tasks, given.imports) == (("shop.mail", "shop.report"), ("shop.orders", "shop.mail"))
+    assert (given.start_timeout_ms, given.url) == (0, "redis://:secret@host/1")
+    assert "secret" not in repr(given)
+    assert len([flag for flag in flags if flag.startswith("--")]) == 14
+
+
+def test_a_flag_of_names_may_be_given_again() -> None:
+    """The names of both count: the last one alone would leave work waiting in silence."""
+    given = parsed("--queues", "a,b", "--queues", "c", "--import", "x", "--import", "y.z")
+
+    assert (given.worker.queues, given.imports) == (("a", "b", "c"), ("x", "y.z"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--grace", "-1", "expected --grace to be seconds from 0 to 86400, got -1"),
+        ("--lease-ttl", "0.5", "expected --lease-ttl to be seconds from 1 to 604800, got 0.5"),
+        ("--poll", "9000", "expected --poll to be seconds from 0.01 to 3600, got 9000"),
+        ("--workers", "0", "expected --workers to be an integer from 1 to 512, got 0"),
+        ("--queues", "a,,b", "--queues: expected queue to be 1 to 64 characters"),
+        ("--queues", "a,a", "expected --queues to be distinct, got a,a"),
+        ("--import", "shop/tasks.py", r"--import: expected a module .*got 'shop/tasks.py'; did you mean shop.tasks\?"),
+        ("--url", "host:6379", "--url: expected a URL that begins with redis://"),
+    ],
+)
+def test_a_flag_is_refused_in_its_own_words(flag: str, value: str, said: str) -> None:
+    """By its name and in its unit, which is not that of the setting in a program."""
+    with pytest.raises(SettingsError, match=said):
+        parsed(flag, value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--workers", "many"), "argument --workers: expected an integer, got 'many'"),
+        (("--grace", "soon"), "argument --grace: expected a number of seconds, got 'soon'"),
+        (("--namespace", "shop"), "a pool takes its namespace from its Lash"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_says_what_is_expected(
+    capsys: pytest.CaptureFixture[str], given: tuple[str, ...], said: str
+) -> None:
+    """A flag that the other verbs have names the way here."""
+    with pytest.raises(SystemExit):
+        parsed(*given)
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -86,7 +134,11 @@ def test_a_bad_or_unknown_setting_is_refused_with_what_is_allowed(name: str, val
 @pytest.mark.parametrize(
     ("changed", "value", "said"),
     [
-        ("target", "shop", "MODULE:ATTR"),
+        ("target", "shop.py", r"MODULE:ATTR, .* got 'shop.py'; did you mean shop:lash\?"),
+        ("target", "shop/tasks.py:ours", r"did you mean shop.tasks:ours\?"),
+        ("target", ".shop:lash", r"the module's name must be absolute; did you mean shop:lash\?"),
+        ("target", "", "got ''$"),
+        ("imports", (".shop",), r"absolute; did you mean shop\?"),
         ("target", "shop:", "MODULE:ATTR"),
         ("target", "shop tasks:lash", "MODULE:ATTR"),
         ("workers", 0, "from 1 to 512, got 0"),
