@@ -6,14 +6,15 @@ below both.
 
 from __future__ import annotations
 
-from lash_redis.app.lash import Lash
-from lash_redis.app.process import BlockingProcess, Process
+from lash_redis.app.lash import BlockingLash, Lash
+from lash_redis.app.process import BlockingProcess, OnUncertain, Process
 from lash_redis.app.task import BlockingTask, Task
 from lash_redis.core.current import CurrentProcess, current_process
 from lash_redis.core.errors import (
     AlreadyStarted,
     AlreadyTerminal,
     AuthorityRejected,
+    ForkedCopy,
     LashError,
     LeaseHeld,
     LeaseLost,
@@ -25,7 +26,9 @@ from lash_redis.core.errors import (
     PayloadError,
     RecordedDead,
     RegistrationConflict,
+    RegistryError,
     RegistryUnavailable,
+    ScriptError,
     SettingsError,
     StopRequested,
     UnknownProcess,
@@ -45,11 +48,14 @@ from lash_redis.core.model import (
     Busy,
     Cancelled,
     CancelRequest,
+    Deferred,
     DrainReport,
     ExternalInput,
     ExternalOwner,
     Failure,
     Outcome,
+    Phase,
+    ProcessInput,
     ProcessLease,
     ProcessRecord,
     ProcessRegistration,
@@ -59,7 +65,15 @@ from lash_redis.core.model import (
     Success,
     TaskInput,
 )
+from lash_redis.core.options import ChosenOptions, ProcessOptions
+from lash_redis.recovery.sweep import SweepReport
+from lash_redis.registry.answers import PruneReport
+from lash_redis.registry.calls.listing import RecordPage
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.server import ServerInfo
+from lash_redis.tasks.catalogue import HasDeclaration
+from lash_redis.tasks.declaration import Declaration
+from lash_redis.worker.settings import ChosenSettings, WorkerSettings
 from lash_redis.worker.worker import Worker
 
 __all__ = [
@@ -71,16 +85,23 @@ __all__ = [
     "AlreadyStarted",
     "AlreadyTerminal",
     "AuthorityRejected",
+    "BlockingLash",
     "BlockingProcess",
     "BlockingTask",
     "Busy",
     "CancelRequest",
     "Cancelled",
+    "ChosenOptions",
+    "ChosenSettings",
     "CurrentProcess",
+    "Declaration",
+    "Deferred",
     "DrainReport",
     "ExternalInput",
     "ExternalOwner",
     "Failure",
+    "ForkedCopy",
+    "HasDeclaration",
     "Lash",
     "LashError",
     "LeaseHeld",
@@ -90,25 +111,35 @@ __all__ = [
     "NamespaceMismatch",
     "NoResult",
     "NothingToAbandon",
+    "OnUncertain",
     "Opaque",
     "Outcome",
     "OutcomePruned",
     "OutcomeUncertain",
     "PayloadError",
+    "Phase",
     "Process",
+    "ProcessInput",
     "ProcessLease",
+    "ProcessOptions",
     "ProcessRecord",
     "ProcessRegistration",
     "ProcessRegistry",
     "ProcessStarted",
     "ProcessStatus",
+    "PruneReport",
+    "RecordPage",
     "RecordedDead",
     "RecoveryDisposition",
     "RegistrationConflict",
+    "RegistryError",
     "RegistryUnavailable",
+    "ScriptError",
+    "ServerInfo",
     "SettingsError",
     "StopRequested",
     "Success",
+    "SweepReport",
     "Task",
     "TaskInput",
     "UnknownProcess",
@@ -118,5 +149,6 @@ __all__ = [
     "WorkCancelled",
     "WorkFailed",
     "Worker",
+    "WorkerSettings",
     "current_process",
 ]

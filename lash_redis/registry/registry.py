@@ -35,6 +35,11 @@ class ProcessRegistry:
     namespace. A call whose answer did not come is sent again: every transition may be sent twice (rule 8.4). Times and
     TTLs are integer milliseconds.
 
+    Programs call ``register``, ``register_many``, ``get``, ``lease``, ``list_non_terminal``, ``claim``, ``reclaim``,
+    ``start``, ``record_first_started``, ``renew``, ``release``, ``complete``, ``complete_unleased``,
+    ``request_abandon``, ``request_cancel`` and ``prune``. Workers and the command line are made of the others,
+    which may change with any release.
+
     Args:
         client: a ``redis.asyncio.Redis`` (or a fakeredis one), whose connection parameters are used, or a URL.
         namespace: 1 to 64 characters of ``[a-z0-9-]``.

@@ -17,6 +17,9 @@ FIXED = """
     NoResult WorkFailed WorkCancelled WorkAbandoned
     Process BlockingProcess Task BlockingTask Outcome
     CurrentProcess current_process
+    ForkedCopy RegistryError ScriptError
+    BlockingLash OnUncertain Phase ProcessInput ProcessOptions ChosenOptions ChosenSettings WorkerSettings
+    Declaration HasDeclaration Deferred PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one
 
 
