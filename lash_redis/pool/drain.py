@@ -52,7 +52,7 @@ class PoolDrain:
             self._workers_end_at_ms = min(self._workers_end_at_ms, boottime_ms() + self._after_grace_ms())
 
     def _after_grace_ms(self) -> int:
-        return self._settings.cancel_ms + self._settings.drain_ms + _WORKER_EXTRA_MS
+        return self._settings.interrupt_ms + self._settings.last_writes_ms + _WORKER_EXTRA_MS
 
     @property
     def workers_left_s(self) -> float:

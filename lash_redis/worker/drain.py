@@ -84,8 +84,8 @@ class Drain:
         await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, hurried_too=True)
         self._identity.check()
         self._in_flight.stop_all()
-        await self._until(lambda: not roster.running, boottime_ms() + self._settings.cancel_ms)
-        write_until = boottime_ms() + self._settings.drain_ms
+        await self._until(lambda: not roster.running, boottime_ms() + self._settings.interrupt_ms)
+        write_until = boottime_ms() + self._settings.last_writes_ms
         self._in_flight.outbox.try_now()
         await self._until(lambda: self._in_flight.outbox.is_empty, write_until, every_s=0.05)
         await self._close_claims(max(write_until - boottime_ms(), _LEAST_MS), again=True)

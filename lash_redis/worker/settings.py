@@ -60,8 +60,12 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         int, Setting("a lease lasts", integer(1_000, MAX_TTL_MS), "--lease-ttl", "S", is_time=True)
     ] = 30_000
     grace_ms: Annotated[int, Setting("that a drain lets work finish", _PHASE, "--grace", "S", is_time=True)] = 20_000
-    cancel_ms: Annotated[int, Setting("for interrupted work to end", _PHASE, "--cancel", "S", is_time=True)] = 3_000
-    drain_ms: Annotated[int, Setting("for the last writes of a drain", _PHASE, "--drain", "S", is_time=True)] = 4_000
+    interrupt_ms: Annotated[int, Setting("for interrupted work to end", _PHASE, "--interrupt", "S", is_time=True)] = (
+        3_000
+    )
+    last_writes_ms: Annotated[
+        int, Setting("for the last writes of a drain", _PHASE, "--last-writes", "S", is_time=True)
+    ] = 4_000
     sweep_ms: Annotated[int, Setting("between two recovery passes, ± 20 %", _PAUSE, "--sweep", "S", is_time=True)] = (
         5_000
     )
@@ -82,7 +86,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def must_allow_s(self) -> int:
         """Seconds to allow before killing what drains: all phases and a margin (rule 7.5)."""
-        return -(-(self.grace_ms + self.cancel_ms + self.drain_ms) // 1000) + 3
+        return -(-(self.grace_ms + self.interrupt_ms + self.last_writes_ms) // 1000) + 3
 
 
 class ChosenSettings(TypedDict, total=False):
@@ -92,8 +96,8 @@ class ChosenSettings(TypedDict, total=False):
     queues: Iterable[str]
     lease_ttl_ms: int
     grace_ms: int
-    cancel_ms: int
-    drain_ms: int
+    interrupt_ms: int
+    last_writes_ms: int
     sweep_ms: int
     poll_ms: int
 

@@ -88,8 +88,8 @@ def test_its_comments_count_as_the_pool_does(deployment: Any) -> None:
     text = " ".join(read(DEPLOY / page[deployment.__name__]).replace("#", " ").split())
     settings = WorkerSettings()
     sum_ = (
-        f"grace {settings.grace_ms // 1000} s + interrupt {settings.cancel_ms // 1000} s"
-        f" + last writes {settings.drain_ms // 1000} s + margin 3 s = the {settings.must_allow_s} s"
+        f"grace {settings.grace_ms // 1000} s + interrupt {settings.interrupt_ms // 1000} s"
+        f" + last writes {settings.last_writes_ms // 1000} s + margin 3 s = the {settings.must_allow_s} s"
     )
 
     assert sum_ in text

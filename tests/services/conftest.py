@@ -27,7 +27,8 @@ __all__ = ["leaves_it_sound"]
 
 NEVER_MS = 3_600_000  # between polls and sweeps that a test does not wait for
 QUICK = {
-    "sweep_ms": NEVER_MS, "poll_ms": NEVER_MS, "grace_ms": 200, "cancel_ms": 2_000, "drain_ms": 2_000, "concurrency": 8,
+    "sweep_ms": NEVER_MS, "poll_ms": NEVER_MS, "grace_ms": 200, "interrupt_ms": 2_000, "last_writes_ms": 2_000,
+    "concurrency": 8,
 }  # fmt: skip
 
 

@@ -131,7 +131,7 @@ async def test_a_drain_meanwhile_defers_what_it_knows_and_abandons_nothing(
 ) -> None:
     """A result that could not be written is named; and so is the reason why there may be more."""
     bound = Bench()
-    worker = crew.worker(bound.task(BOUND), drain_ms=500)
+    worker = crew.worker(bound.task(BOUND), last_writes_ms=500)
     await registry.register(work("p", OWNER_BOUND, "p"))
     async with crew.running(worker):
         await wait_until(lambda: bound.begun, "it has begun")
@@ -152,7 +152,7 @@ async def test_a_drain_goes_on_once_the_address_leads_back(
 ) -> None:
     """Within its time: the result is written, what it stopped is abandoned, and nothing is deferred."""
     bound = Bench()
-    worker = crew.worker(bound.task(BOUND), drain_ms=30_000)
+    worker = crew.worker(bound.task(BOUND), last_writes_ms=30_000)
     await registry.register_many([work("p", OWNER_BOUND, "p"), work("q", OWNER_BOUND, "q")])
     async with crew.running(worker):
         await wait_until(lambda: len(bound.begun) == 2, "both have begun")

@@ -223,7 +223,7 @@ async def test_a_thread_that_will_not_stop_is_deferred_as_still_running(registry
     """It cannot be ended from inside, so nothing is written about it: it stays leased, and is reported."""
     plain = PlainBench()
     plain.stays.update({"a", "b"})
-    worker = crew.worker(plain.task(BOUND), cancel_ms=100)
+    worker = crew.worker(plain.task(BOUND), interrupt_ms=100)
     await registry.register_many([work(each, OWNER_BOUND, each, task="plain") for each in "ab"])
     async with crew.running(worker):
         await wait_until(lambda: len(plain.begun) == 2, "both have begun")
@@ -266,7 +266,7 @@ async def test_a_row_that_a_late_claim_takes_again_is_counted_once(
 ) -> None:
     """It was given back, the late copy took it again, and it is given back once more: one row, released."""
     bench = Bench()
-    worker = crew.worker(bench.task(), registry=far_registry, grace_ms=0, drain_ms=20_000)
+    worker = crew.worker(bench.task(), registry=far_registry, grace_ms=0, last_writes_ms=20_000)
     (mine,) = ids_of(1, 0, registry.partitions)
     await registry.register(work(mine, RERUNNABLE, mine))
     async with crew.running(worker):
@@ -292,7 +292,7 @@ async def test_what_an_unanswered_claim_started_is_given_back_though_a_peer_thin
 ) -> None:
     """Its lease lapsed and a sweep has seen that; its starter knows that it never began."""
     bench = Bench()
-    worker = crew.worker(bench.task(BOUND), grace_ms=0, drain_ms=20_000, lease_ttl_ms=1_000)
+    worker = crew.worker(bench.task(BOUND), grace_ms=0, last_writes_ms=20_000, lease_ttl_ms=1_000)
     faults = crew.faults_of(worker)
     async with crew.running(worker):
         await crew.at_rest(worker)
@@ -377,7 +377,7 @@ async def test_after_a_drain_no_late_copy_of_a_claim_can_lease_anything(registry
 
 async def test_a_drain_settles_more_than_a_page(registry: ProcessRegistry, crew: Crew) -> None:
     """Rows leave the owner's index while its pages are read, and none is passed over."""
-    worker = crew.worker(Bench().task(), registry=registry, drain_ms=60_000)  # a fake server may be slow
+    worker = crew.worker(Bench().task(), registry=registry, last_writes_ms=60_000)  # a fake server may be slow
     ids = [f"p{number}" for number in range(1200)]
     await registry.register_many([work(each, OWNER_BOUND) for each in ids])
     for partition in range(registry.partitions):

@@ -61,7 +61,7 @@ class Day:
         self.worker: Worker = crew.worker(
             self.again.task(), self.once.task(BOUND, name="once"), self.held.task(name="held"),
             self.held.task(BOUND, name="held-once"), registry=far, sweep_ms=50, poll_ms=100, grace_ms=0,
-            cancel_ms=5_000, drain_ms=15_000, concurrency=16, lease_ttl_ms=6_000,
+            interrupt_ms=5_000, last_writes_ms=15_000, concurrency=16, lease_ttl_ms=6_000,
         )  # fmt: skip
         self._unstarted = 0
         self._begin = self.worker.probe.in_flight.runner.begin

@@ -189,7 +189,9 @@ async def test_a_drain_while_redis_is_away_ends_within_its_budget_and_reports(
 ) -> None:
     """What could not be written is deferred by name, and that there may be more: nobody answers who could say."""
     bench, bound = Bench(), Bench()
-    worker = crew.worker(bench.task(), bound.task(BOUND, name="bound"), grace_ms=100, cancel_ms=100, drain_ms=600)
+    worker = crew.worker(
+        bench.task(), bound.task(BOUND, name="bound"), grace_ms=100, interrupt_ms=100, last_writes_ms=600
+    )
     faults = crew.faults_of(worker)
     await registry.register_many(
         [
@@ -216,7 +218,7 @@ async def test_a_drain_while_redis_is_away_ends_within_its_budget_and_reports(
 async def test_a_drain_goes_on_where_redis_comes_back_in_time(registry: ProcessRegistry, crew: Crew) -> None:
     """An outage that ends within the budget costs nothing but time."""
     bound = Bench()
-    async with crew.at_work(bound, BOUND, grace_ms=0, drain_ms=10_000) as worker:
+    async with crew.at_work(bound, BOUND, grace_ms=0, last_writes_ms=10_000) as worker:
         faults = crew.faults_of(worker)
         faults.go_away()
         draining = asyncio.create_task(worker.drain())

@@ -159,7 +159,7 @@ async def test_a_fact_that_can_never_be_written_holds_up_no_other(
 ) -> None:
     """It is sent alone after a while, and again and again; the results of the others are written, early and late."""
     bench = Bench(is_open=True)
-    worker = crew.worker(bench.task(), drain_ms=300)
+    worker = crew.worker(bench.task(), last_writes_ms=300)
     write = worker.registry.terminalize_many
 
     async def refuses_one(facts: Sequence[TerminalFact], *, attempts: int) -> list[str]:

@@ -23,7 +23,7 @@ from tests.system.pools import RunningPool, Work
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="looks for OS processes")]
 
-SHORT = ("--lease-ttl", "1", "--grace", "0.5", "--cancel", "0.5", "--drain", "0.5")
+SHORT = ("--lease-ttl", "1", "--grace", "0.5", "--interrupt", "0.5", "--last-writes", "0.5")
 
 
 def ends_in_time(pool: RunningPool, record: Callable[[str, object], None]) -> int:

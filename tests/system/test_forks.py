@@ -64,7 +64,8 @@ def copy(name):
     note(f"{name}.copy", os.getpid())
 
 worker = Worker(
-    lash.registry, lash.tasks, lease_ttl_ms=10_000, sweep_ms=50, poll_ms=100, concurrency=1, grace_ms=0, drain_ms=5_000
+    lash.registry, lash.tasks, lease_ttl_ms=10_000, sweep_ms=50, poll_ms=100, concurrency=1, grace_ms=0,
+    last_writes_ms=5_000,
 )
 
 async def work():

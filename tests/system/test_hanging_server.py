@@ -23,7 +23,7 @@ async def test_a_drain_ends_within_its_time_and_reports_although_the_server_hang
     bench = Bench()
     with Server("valkey") as server:
         registry = ProcessRegistry(server.url, namespace="hanging", partitions=4)
-        worker = Worker(registry, [bench.task("owner_bound")], grace_ms=500, cancel_ms=500, drain_ms=1_000)
+        worker = Worker(registry, [bench.task("owner_bound")], grace_ms=500, interrupt_ms=500, last_writes_ms=1_000)
         running = asyncio.create_task(worker.run())
         await registry.register(work("a", OWNER_BOUND, "a"))
         await wait_until(lambda: bench.begun == ["a"], "it has begun")
@@ -46,7 +46,7 @@ async def test_a_drain_before_the_server_was_ever_reached_ends_within_its_time()
     with Server("valkey") as server:
         server.pause()
         registry = ProcessRegistry(server.url, namespace="hanging")
-        worker = Worker(registry, grace_ms=100, cancel_ms=100, drain_ms=500)
+        worker = Worker(registry, grace_ms=100, interrupt_ms=100, last_writes_ms=500)
         began = boottime_ms()
 
         report = await worker.drain()

@@ -15,7 +15,7 @@ from tests.system.pools import RunningPool
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform == "win32", reason="the pool needs POSIX")]
 
-SHORT = ("--lease-ttl", "1", "--grace", "0", "--cancel", "0.5", "--drain", "0.5")
+SHORT = ("--lease-ttl", "1", "--grace", "0", "--interrupt", "0.5", "--last-writes", "0.5")
 PASSWORDS = [
     "s3cr3t/s3cr3t",
     "s3cr3t#s3cr3t",

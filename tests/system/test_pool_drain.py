@@ -25,7 +25,7 @@ from tests.system.pools import RunningPool, Work, owner_of, pass_time
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform == "win32", reason="the pool needs POSIX")]
 
 LONG = ("--grace", "60")
-SHORT = ("--grace", "0.2", "--cancel", "0.5", "--drain", "1")
+SHORT = ("--grace", "0.2", "--interrupt", "0.5", "--last-writes", "1")
 
 
 @pytest.mark.parametrize(("to_workers", "number"), [(False, "SIGTERM"), (False, "SIGINT"), (True, "SIGTERM")])
@@ -93,7 +93,7 @@ async def test_work_that_outlasts_the_grace_is_released_or_abandoned(start_pool:
 
 async def test_a_second_signal_shortens_the_grace_and_still_drains(start_pool: StartPool, work: Work) -> None:
     """A second or more after the first, another signal ends the grace. What is left is settled all the same."""
-    pool = start_pool(*LONG, "--cancel", "1", "--drain", "1")
+    pool = start_pool(*LONG, "--interrupt", "1", "--last-writes", "1")
     for task in ("measure", "pay"):
         pool.until_begun(await work.submit(task, task))
 
@@ -261,7 +261,7 @@ def test_a_drained_pool_leaves_nothing_behind(start_pool: StartPool) -> None:
 
 async def test_sigquit_shows_all_stacks_and_drains_at_once(start_pool: StartPool, work: Work) -> None:
     """The supervisor and each worker process write their stacks, whatever they are doing."""
-    pool = start_pool(*LONG, "--cancel", "1", "--drain", "1")
+    pool = start_pool(*LONG, "--interrupt", "1", "--last-writes", "1")
     pool.until_begun(await work.submit("measure_stubborn", "measure_stubborn"))
 
     pool.signal(signal.SIGQUIT)

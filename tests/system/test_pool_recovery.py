@@ -278,7 +278,9 @@ async def test_a_result_that_its_worker_could_not_write_is_written_by_its_superv
 ) -> None:
     """It is known, so that it is not abandoned when the death of the worker process is recorded."""
     with Proxy(url) as proxy:
-        pool = start_pool("--workers", "1", "--grace", "0.5", "--cancel", "0.5", "--drain", "0.5", url=proxy.url)
+        pool = start_pool(
+            "--workers", "1", "--grace", "0.5", "--interrupt", "0.5", "--last-writes", "0.5", url=proxy.url
+        )
         pool.until_ready()
         pool.until_begun(await work.submit("pay", "p"))
         refused = proxy.answer("terminalize", "LOADING not yet", before=True, times=None)

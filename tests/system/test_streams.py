@@ -22,7 +22,7 @@ from tests.system.pools import RunningPool, Work
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform == "win32", reason="the pool needs POSIX")]
 
-SETTINGS = ("--lease-ttl", "1", "--grace", "120", "--cancel", "0.5", "--drain", "1")
+SETTINGS = ("--lease-ttl", "1", "--grace", "120", "--interrupt", "0.5", "--last-writes", "1")
 
 
 def closed(*numbers: int) -> dict[str, Any]:

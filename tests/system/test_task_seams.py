@@ -394,7 +394,7 @@ async def test_a_forked_child_has_none_of_the_descriptors_of_its_worker(start_se
 
 async def test_a_child_in_another_session_keeps_no_supervisor_waiting(start_seams: StartSeams, tasks: Tasks) -> None:
     """It is outside the group that the supervisor kills, and outlives the pool."""
-    pool = start_seams("--grace", "0.2", "--cancel", "0.5", "--drain", "1")
+    pool = start_seams("--grace", "0.2", "--interrupt", "0.5", "--last-writes", "1")
     pool.until_begun(await tasks.submit("leave_child", "leave_child"))
     (child,) = (psutil.Process(int(file.read_text())) for file in pool.folder.glob("*.child"))
 

@@ -155,7 +155,7 @@ async def registry(server: fakeredis.FakeServer) -> AsyncIterator[ProcessRegistr
 @pytest.fixture
 async def pool(registry: ProcessRegistry) -> AsyncIterator[Pool]:
     """Return a pool whose drain allows no time for its phases."""
-    made = Pool(registry, WorkerSettings(grace_ms=0, cancel_ms=0, drain_ms=0))
+    made = Pool(registry, WorkerSettings(grace_ms=0, interrupt_ms=0, last_writes_ms=0))
     await made.connection.ensure_open(LOCATION)
     yield made
     await made.close()
