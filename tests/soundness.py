@@ -195,11 +195,12 @@ class _Partition:
                 expected[f"of:{_text(row, 'fs')}"][id_] = None
             if "ar" in row:
                 expected["asked"][id_] = None
-        expected["done"] = {id_: float(row.get("ta", -1)) for id_, row in self.ended.items()}
+        for id_, row in self.ended.items():
+            expected[f"done:{_text(row, 'ts')}"][id_] = float(row.get("ta", -1))
         expected["lanes"] = {name[2:]: 0 for name in expected if name.startswith("q:")}
         expected["holders"] = {name[3:]: 0 for name in expected if name.startswith("of:")}
-        known = {"leases", "held", "uncertain", "outside", "asked", "done", "lanes", "holders"}
-        actual = known | {name for name in self.keys if name.startswith(("q:", "of:"))}
+        known = {"leases", "held", "uncertain", "outside", "asked", "lanes", "holders"}
+        actual = known | {name for name in self.keys if name.startswith(("q:", "of:", "done:"))}
         for name in sorted(expected.keys() | actual):
             yield from self.differences(name, expected[name], self.index(name))
             if name.startswith("of:") and len(set(self.index(name).values())) < len(self.index(name)):
@@ -253,8 +254,7 @@ class _Partition:
 
     def bad_lists_of_lanes(self) -> Iterator[str]:
         lists = self.named("serves:")
-        seen = {name.removeprefix("serves:") for name in self.index("seen") if name.startswith("serves:")}
-        if lists.keys() != seen:
+        if lists.keys() != (seen := self.index("lists").keys()):
             yield f"the lists of lanes {sorted(lists)} are not those {sorted(seen)} that will be forgotten"
         for name, listed in lists.items():
             lanes = sorted(each for each in listed if not each.endswith("|alone"))

@@ -5,10 +5,11 @@ A sweep takes no lease in order to look (rule 3.9). It costs what needs recovery
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 
+from lash_redis.core.errors import LashError
 from lash_redis.core.first_error import FirstError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.timing import boottime_ms
@@ -16,9 +17,10 @@ from lash_redis.core.verdict import Action
 from lash_redis.recovery.proofs_of_death import Proof, find_dead, reaped
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.recovery.verdict_facts import LocalKnowledge, NothingLocal
-from lash_redis.registry.answers import Death, PageStart, RowPage
+from lash_redis.registry.answers import Death, PageStart
 from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.rows import Row
 
 FORGET_OWNERS_AFTER_MS = 7 * 24 * 3600 * 1000
 _UPKEEP_EVERY_MS = 3600 * 1000
@@ -66,7 +68,7 @@ class Sweep:
         self._registry = registry
         self._owner = owner
         self._local = local or NothingLocal()
-        self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
+        self._upkeep_at_ms = 0  # a worker that lives for a moment forgets too: nobody else may live longer
 
     async def run_once(self) -> SweepReport:
         """Make one pass over every partition; one in which it fails holds up no other.
@@ -82,10 +84,10 @@ class Sweep:
             with first_error.kept():
                 for digest in dead:
                     await self._settle_owned(partition, digest, judge, report)
-                await self._settle(self._pages(partition, LEASES, upto="now"), judge, report)
-                await self._settle(self._pages(partition, ASKED), judge, report)
+                await self._settle(partition, LEASES, judge, report, upto="now")
+                await self._settle(partition, ASKED, judge, report)
         if boottime_ms() >= self._upkeep_at_ms:
-            self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
+            self._upkeep_at_ms = 0  # a worker that lives for a moment forgets too: nobody else may live longer
             with first_error.kept():
                 await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)
         first_error.raise_it()
@@ -103,33 +105,50 @@ class Sweep:
         for partition in range(self._registry.partitions):
             with first_error.kept():
                 await self._settle_owned(partition, digest, judge, report)
+        with suppress(LashError):  # where no worker lives long enough to sweep
+            await self._upkeep()
         first_error.raise_it()
         return report
+
+    async def _upkeep(self) -> None:
+        """Forget what has not called for a week by the server's clock: in the first pass, and then once an hour."""
+        if boottime_ms() >= self._upkeep_at_ms:
+            self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
+            await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)
 
     def _judge(self, dead: dict[str, Proof]) -> Judge:
         return Judge(owner_digest(self._owner), dead.get, self._local)
 
-    async def _pages(self, partition: int, index: str, *, upto: str = "+inf") -> AsyncIterator[RowPage]:
+    async def _settle_owned(self, partition: int, digest: str, judge: Judge, report: SweepReport) -> None:
+        """Settle all rows of one dead owner. Rows move within its index while pages are read, so until nothing does."""
+        while await self._settle(partition, owned_index(digest), judge, report):
+            pass
+
+    async def _settle(
+        self, partition: int, index: str, judge: Judge, report: SweepReport, *, upto: str = "+inf"
+    ) -> int:
+        """Settle what an index lists, page by page; return how many rows were settled.
+
+        What is settled leaves the index, and a page that began behind it would pass over as many rows of that score. So a
+        page that is not the last one is read again from where it began until nothing of it is settled.
+        """
+        settled = 0
         start: PageStart | None = PageStart()
         while start is not None:
             page = await self._registry.page(partition, index, start, upto=upto)
-            yield page
-            start = page.next
+            moved = await self._settle_page(page.rows, judge, report)
+            settled += moved
+            if not moved or page.next is None:
+                report.unreadable += len(page.unreadable)
+                start = page.next
+        return settled
 
-    async def _settle_owned(self, partition: int, digest: str, judge: Judge, report: SweepReport) -> None:
-        """Settle all rows of one dead owner. Rows leave its index while pages are read, so until nothing moves."""
-        while await self._settle(self._pages(partition, owned_index(digest)), judge, report):
-            pass
-
-    async def _settle(self, pages: AsyncIterator[RowPage], judge: Judge, report: SweepReport) -> int:
+    async def _settle_page(self, rows: list[Row], judge: Judge, report: SweepReport) -> int:
         settled = 0
-        async for page in pages:
-            report.unreadable += len(page.unreadable)
-            judged = judge.judged(page.rows)
-            # What this worker took while the page was read is its own again.
-            judged = [each for each in judged if not self._local.is_in_flight(each.row)]
-            for each, stands in await carry_out(self._registry, judged):
-                if stands:
-                    report.count(each.verdict.action)
-                    settled += 1
+        # What this worker took while the page was read is its own again.
+        judged = [each for each in judge.judged(rows) if not self._local.is_in_flight(each.row)]
+        for each, stands in await carry_out(self._registry, judged):
+            if stands:
+                report.count(each.verdict.action)
+                settled += 1
         return settled

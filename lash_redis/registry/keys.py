@@ -26,8 +26,9 @@ key                       type        content
 ``K:owners``              hash        owner digest to owner with liveness
 ``K:claims``              hash        owner digest to its last claim number
 ``K:dead``                hash        owner digest to its recorded death
-``K:seen``                zset        owner digests, and lists of lanes as ``serves:<list>``, by their last call
-``K:done``                zset        terminal ids by when they ended
+``K:seen``                zset        owner digests by their last call
+``K:lists``               zset        lists of lanes by the last call of a worker that serves them
+``K:done:<state>``        zset        terminal ids of this state by when they ended
 ``K:counts``              hash        terminal rows by ``task|state``
 ``K:idle:<queue>``        zset        workers that wait for wake-ups, by since when
 ========================  ==========  ==================================================================================
@@ -49,12 +50,13 @@ from lash_redis.core.options import OPTIONS
 from lash_redis.core.places import INDEXES, LEASED, PLACES
 from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Indexes by which a page of rows is read; ``owned_index`` names one more.
 LEASES: Final = LEASED.index
 ASKED: Final = "asked"
 _OWNED: Final = "of:"
+_ENDED: Final = "done:"
 
 # What follows "K:" up to a name, the Redis type, and whether the key must have a TTL.
 DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
@@ -73,7 +75,8 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "claims": ("hash", False),
     "dead": ("hash", False),
     "seen": ("zset", False),
-    "done": ("zset", False),
+    "lists": ("zset", False),
+    _ENDED: ("zset", False),
     "counts": ("hash", False),
     "idle:": ("zset", False),
 }

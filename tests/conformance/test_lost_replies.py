@@ -281,7 +281,7 @@ ANSWERS = {
     "release": ([True, True], [False, False]),  # given back, stale
     "unstart": (["DONE", "DONE"], ["STALE", "STALE"]),  # the token has no start any more
     "prune": (1, 0),
-    "forget_owners": (1, 0),
+    "forget_owners": ((1, False), (0, False)),
 }
 
 
@@ -316,7 +316,7 @@ def still(everything: Keyspace) -> Keyspace:
                 continue
             if name.startswith("p:"):
                 key.value.pop("ex", None)
-            if name in ("leases", "seen") or name.startswith("idle:"):
+            if name in ("leases", "seen", "lists") or name.startswith("idle:"):
                 key.value.update(dict.fromkeys(key.value, 0.0))
     return everything
 

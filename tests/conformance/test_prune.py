@@ -75,7 +75,7 @@ async def test_an_index_that_lies_forgets_no_row(registry: ProcessRegistry, clie
     """An index is a hint: what it names and has not ended stays, and the entry goes."""
     registered = await registry.register(work())
     prefix = next(number for number, keys in (await keyspace(client, namespace)).items() if "p:p" in keys)
-    await client.zadd(f"{{lash:{namespace}:{prefix}}}:done", {"p": 1})
+    await client.zadd(f"{{lash:{namespace}:{prefix}}}:done:c", {"p": 1})
 
     await registry.prune(1_000)
 

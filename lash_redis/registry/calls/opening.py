@@ -40,7 +40,7 @@ def opening(namespace: Namespace, where: str, *, adopt: bool) -> Steps[None]:
         adopt: take the partition count that the header says instead, and write nothing.
 
     Raises:
-        NamespaceMismatch: another partition count, a newer schema, or a header that is gone or another's.
+        NamespaceMismatch: another partition count or schema, or a header that is gone or another's.
         SettingsError: there is no namespace to adopt.
     """
     header = yield from header_of(0)
@@ -118,6 +118,12 @@ def _check(namespace: Namespace, header: Header) -> None:
         )
     if header.schema > SCHEMA_VERSION:
         raise NamespaceMismatch(
-            f"expected namespace {namespace.name!r} to have schema {SCHEMA_VERSION} or older, got {header.schema}: "
-            "it was created by a newer lash-redis"
+            f"expected namespace {namespace.name!r} to have schema {SCHEMA_VERSION}, got {header.schema}: it was created "
+            "by a newer lash-redis. Upgrade this program, or give it another namespace"
+        )
+    if header.schema < SCHEMA_VERSION:
+        raise NamespaceMismatch(
+            f"expected namespace {namespace.name!r} to have schema {SCHEMA_VERSION}, got {header.schema}: it was created "
+            "by an older lash-redis, whose keys this one does not read. Give this program a new namespace and let the "
+            "older release end the work of the old one, or delete the old one's keys if nothing of it is wanted"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.errors import NamespaceMismatch
@@ -15,6 +15,8 @@ from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.codec import decode_owner, decode_values, encode_owner, encode_values
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.unreadable import readable
+
+_MOST_PAGES: Final = 20  # of owners that one pass forgets in a partition
 
 
 def owner_args(owner: LeaseOwner) -> tuple[str, bytes]:
@@ -77,14 +79,22 @@ def _death_of(digest: str, data: bytes) -> Death | None:
 
 
 def forget_owners(namespace: Namespace, age_ms: int) -> Steps[int]:
-    """Forget owners without unsettled rows that have not called for ``age_ms``; return how many.
+    """Forget owners without unsettled rows, and lists of lanes, that have not called for ``age_ms`` by the server's clock.
 
-    One pass forgets at most 500 in each partition.
+    Return how many owners. One pass forgets at most 10,000 in each partition, page by page.
     """
     forgotten, first_error = 0, FirstError()
     for partition in range(namespace.partitions):
         with first_error.kept():
-            call = Call("forget_owners", partition, [age_ms, MAX_BATCH], lambda reply: int(reply[1]))
-            forgotten += yield from call
+            for _ in range(_MOST_PAGES):
+                number, may_have_more = yield from _forget_page(partition, age_ms)
+                forgotten += number
+                if not may_have_more:
+                    break
     first_error.raise_it()
     return forgotten
+
+
+def _forget_page(partition: int, age_ms: int) -> Call[tuple[int, bool]]:
+    """Forget one page of a partition's owners; the answer is how many, and whether there may be more."""
+    return Call("forget_owners", partition, [age_ms, MAX_BATCH], lambda reply: (int(reply[1]), reply[2] == b"1"))

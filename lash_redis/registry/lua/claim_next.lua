@@ -208,7 +208,7 @@ for _, queue in ipairs(queues) do
   end
 end
 if lanes_named > 0 then
-  index_add(K .. 'seen', now_text, 'serves:' .. list)
+  index_add(K .. 'lists', now_text, list)
 end
 reply[4], reply[5] = is_full and '1' or '0', has_passed_alone and '1' or '0'
 write_hash('claims', me, number)

@@ -4,22 +4,20 @@
 -- connections calls
 -- KEYS 1  partition header
 -- ARGV 1  age, ms   ARGV 2 limit
--- reply   FORGOTTEN number
+-- reply   FORGOTTEN number more
+--         number: of owners; more: '1' if there may be more to forget
 -- bound   owners <= 500, 10 lists
 --- @include "partition"
 --- @include "planned_writes"
 local age, limit = tonumber(ARGV[1]), ARGV[2]
-
 -- A list can be long, and is deleted whole.
-local forgotten, lists_left = 0, 10
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', int(now - age), 'LIMIT', '0', limit)) do
-  if string.sub(name, 1, 7) == 'serves:' then
-    if lists_left > 0 then
-      lists_left = lists_left - 1
-      drop(K .. name)
-      index_remove(K .. 'seen', name)
-    end
-  elseif redis.call('ZCARD', K .. 'of:' .. name) == 0 then
+local MAX_LISTS = 10
+local last_call = int(now - age)
+
+local forgotten = 0
+local owners = redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', last_call, 'LIMIT', '0', limit)
+for _, name in ipairs(owners) do
+  if redis.call('ZCARD', K .. 'of:' .. name) == 0 then
     forgotten = forgotten + 1
     for _, hash in ipairs({ 'owners', 'claims', 'dead' }) do
       clear_hash(hash, name)
@@ -30,5 +28,10 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', int(now -
     index_add(K .. 'seen', now_text, name)
   end
 end
+local lists = redis.call('ZRANGEBYSCORE', K .. 'lists', '-inf', last_call, 'LIMIT', '0', int(MAX_LISTS))
+for _, name in ipairs(lists) do
+  drop(K .. 'serves:' .. name)
+  index_remove(K .. 'lists', name)
+end
 commit()
-return { 'FORGOTTEN', int(forgotten) }
+return { 'FORGOTTEN', int(forgotten), (#owners == tonumber(limit) or #lists == MAX_LISTS) and '1' or '0' }

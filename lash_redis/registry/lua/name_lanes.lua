@@ -15,6 +15,6 @@ for at = 2, #ARGV do
   index_add(K .. 'serves:' .. name, '0', ARGV[at])
   index_add(K .. 'serves:' .. name, '0', ARGV[at] .. ALONE)
 end
-index_add(K .. 'seen', now_text, 'serves:' .. name)
+index_add(K .. 'lists', now_text, name)
 commit()
 return { 'NAMED' }

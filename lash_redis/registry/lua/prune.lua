@@ -10,19 +10,24 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "count_ended"
-local before, limit = ARGV[1], ARGV[2]
+--- @include "ended_index"
+local before, limit = ARGV[1], tonumber(ARGV[2])
 
-local ids = redis.call('ZRANGEBYSCORE', K .. 'done', '-inf', '(' .. before, 'LIMIT', '0', limit)
-for _, id in ipairs(ids) do
-  local row = read_row(id)
-  index_remove(K .. 'done', id)
-  -- The index is a hint (rule 8.7): a row that is not terminal is only taken out of it.
-  if row and row.state then
-    count_ended(row, row.state, -1)
-    drop(row_key(id))
-    drop(K .. 'i:' .. id)
-    drop(K .. 'o:' .. id)
+local found = 0
+for _, state in ipairs({ COMPLETED, FAILED, CANCELLED, ABANDONED }) do
+  local key = ended_index(state)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. before, 'LIMIT', '0', int(limit - found))) do
+    local row = read_row(id)
+    found = found + 1
+    index_remove(key, id)
+    -- The index is a hint (rule 8.7): a row that did not end so is only taken out of it.
+    if row and row.state == state then
+      count_ended(row, state, -1)
+      drop(row_key(id))
+      drop(K .. 'i:' .. id)
+      drop(K .. 'o:' .. id)
+    end
   end
 end
 commit()
-return { 'PRUNED', int(#ids) }
+return { 'PRUNED', int(found) }

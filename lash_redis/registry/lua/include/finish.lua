@@ -3,6 +3,7 @@
 --- @include "planned_writes"
 --- @include "leave_place"
 --- @include "count_ended"
+--- @include "ended_index"
 --- @include "store_payload"
 -- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
 local function finish(row, state, outcome, fence)
@@ -16,7 +17,7 @@ local function finish(row, state, outcome, fence)
   if row.abandon_request then
     index_remove(K .. 'asked', row.id)
   end
-  index_add(K .. 'done', now_text, row.id)
+  index_add(ended_index(state), now_text, row.id)
   count_ended(row, state, 1)
   write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload(K .. 'o:' .. row.id, outcome),
     'fe', fence)

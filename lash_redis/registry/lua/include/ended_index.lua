@@ -1,0 +1,5 @@
+--- @include "partition"
+-- The key of the index that lists the rows which ended in a state, by when.
+local function ended_index(state)
+  return K .. 'done:' .. state
+end
