@@ -86,10 +86,8 @@ class Sweep:
                     await self._settle_owned(partition, digest, judge, report)
                 await self._settle(partition, LEASES, judge, report, upto="now")
                 await self._settle(partition, ASKED, judge, report)
-        if boottime_ms() >= self._upkeep_at_ms:
-            self._upkeep_at_ms = 0  # a worker that lives for a moment forgets too: nobody else may live longer
-            with first_error.kept():
-                await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)
+        with first_error.kept():
+            await self._upkeep()
         first_error.raise_it()
         return report
 
@@ -129,8 +127,8 @@ class Sweep:
     ) -> int:
         """Settle what an index lists, page by page; return how many rows were settled.
 
-        What is settled leaves the index, and a page that began behind it would pass over as many rows of that score. So a
-        page that is not the last one is read again from where it began until nothing of it is settled.
+        What is settled leaves the index, and a page that began behind it would pass over as many rows of that score.
+        So a page that is not the last one is read again from where it began until nothing of it is settled.
         """
         settled = 0
         start: PageStart | None = PageStart()

@@ -25,6 +25,7 @@ from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.registry.unreadable import readable
 
 SettleAction: TypeAlias = Literal["fact", "queue", "uncertain"]
+Takes: TypeAlias = Literal["share", "all", "once"]
 
 
 class BatchClaim(msgspec.Struct, frozen=True):
@@ -39,6 +40,8 @@ class BatchClaim(msgspec.Struct, frozen=True):
         served: the queues, in their order, and the lanes that the owner serves.
         alone: one row that runs alone may be among them.
         bound: owner-bound rows may be among them.
+        takes: ``share``: while other workers wait, its part of what there is (rule 9.6). ``all``: what there is.
+            ``once``: the same, by an owner that hears of nothing more, and so is not listed as idle.
         token_stem: the tokens begin with it, so that they are the same when the claim is sent again.
 
     Raises:
@@ -53,6 +56,7 @@ class BatchClaim(msgspec.Struct, frozen=True):
     served: ServedLanes
     alone: bool = True
     bound: bool = True
+    takes: Takes = "share"
     token_stem: str = msgspec.field(default_factory=lambda: f"{random_token()}.")
 
     def __post_init__(self) -> None:
@@ -98,6 +102,7 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
         claimed_at_ms: the server's time.
         expires_at_ms: when the leases end.
         may_have_more: not all that there was for this owner was handed out, or that is not known.
+        is_shared: what was not handed out was left for others that wait.
         passed_alone: a row that runs alone was passed over; it may be claimed once no owner-bound work runs here.
         stale: a higher number was sent, or the owner is recorded dead.
     """
@@ -108,6 +113,7 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
     may_have_more: bool = False
     passed_alone: bool = False
     stale: bool = False
+    is_shared: bool = False
 
 
 class RenewedRow(msgspec.Struct, frozen=True):

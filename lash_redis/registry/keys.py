@@ -1,7 +1,7 @@
 """Every key in Redis: the data dictionary, partitions, and how a row names an owner.
 
 ``K`` is ``{lash:<namespace>:<partition>}``. The braces are a Redis Cluster hash tag, so that all keys of a script lie
-in one slot (rule 8.1). Only lease keys have a TTL.
+in one slot (rule 8.1). Lease keys have a TTL, and the sets of idle workers, which end a minute after the last claim.
 
 ========================  ==========  ==================================================================================
 key                       type        content
@@ -78,7 +78,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "lists": ("zset", False),
     _ENDED: ("zset", False),
     "counts": ("hash", False),
-    "idle:": ("zset", False),
+    "idle:": ("zset", True),
 }
 
 

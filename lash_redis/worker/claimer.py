@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
 
 from lash_redis.core.errors import NamespaceMismatch, RecordedDead, RegistryUnavailable
-from lash_redis.core.timing import boottime_ms
-from lash_redis.registry.answers import BatchClaim, ClaimedRow
+from lash_redis.core.timing import boottime_ms, jittered
+from lash_redis.registry.answers import BatchClaim, ClaimedRow, Takes
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.neighbours import Neighbours
 
 _LET_GO_AFTER = 5  # sendings that failed: some answers are lost, and the next brings the rows
+ASK_AGAIN_S = 0.25  # for what another one was woken for, and what was left to others
 _STEMS = 1000  # of claims that were let go; by then what the oldest started has long been given back
 
 
@@ -79,6 +80,7 @@ class Claimer:
         self._set_aside: set[int] = set()
         self._turn = asyncio.Lock()  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
+        self._left_until_ms: dict[int, int] = {}  # by partition: what was left there is for others until then
         self._closed: set[int] = set()
         self.is_leaving = False
         self.has_given_up = False
@@ -109,7 +111,7 @@ class Claimer:
         if missing := [each for each in self._unanswered if each not in self._set_aside and is_due(each)]:
             return missing[0]
         open_ones = self.may_have_more - self._set_aside - self._unanswered.keys()
-        candidates = {each for each in open_ones if is_due(each) and may_claim(each)}
+        candidates = {each for each in open_ones if self.may_ask(each) and is_due(each) and may_claim(each)}
         if not candidates:
             return None
         self._last = min(candidates, key=lambda partition: (partition <= self._last, partition))
@@ -118,12 +120,32 @@ class Claimer:
     def ask_all(self) -> None:
         """Ask every partition again."""
         self._set_aside.clear()
+        self._left_until_ms.clear()
         self._ask_each()
 
-    async def claim(self, partition: int, count: int) -> Claimed:
+    def ask(self, partition: int) -> None:
+        """Ask a partition: something has changed there, or here."""
+        self._left_until_ms.pop(partition, None)
+        self.may_have_more.add(partition)
+
+    def run_ended(self) -> None:
+        """Ask for what was left to others: there is room for more of it."""
+        self._left_until_ms.clear()
+
+    def may_ask(self, partition: int) -> bool:
+        """Say whether a partition may be asked now: nothing was left there to others, or they have had their time."""
+        return self._left_until_ms.get(partition, 0) <= boottime_ms()
+
+    @property
+    def left_until_ms(self) -> Iterable[int]:
+        """When the partitions may be asked again in which work was left to others (boot-time clock, ms)."""
+        return self._left_until_ms.values()
+
+    async def claim(self, partition: int, count: int, *, once: bool = False) -> Claimed:
         """Claim and start up to ``count`` rows, or get the answer to the claim before, if that is missing.
 
-        Only an answer of the script lets the number go, or the proof that no sending of it was applied.
+        With ``once`` the owner takes what there is, and is not told of more. Only an answer of the script lets the
+        number go, or the proof that no sending of it was applied.
 
         Raises:
             RecordedDead: others take this owner for dead.
@@ -135,7 +157,7 @@ class Claimer:
             if sent is None and self.is_leaving:
                 return Claimed([], 0, 0, 0)
             self._identity.check()
-            was_sent, sent = sent is not None, sent or _Sent(self._numbered(partition, count))
+            was_sent, sent = sent is not None, sent or _Sent(self._numbered(partition, count, once=once))
             self._unanswered[partition] = sent
             self.may_have_more.discard(partition)  # before it is sent: a wake-up may come before the answer
             sent_at = boottime_ms()
@@ -153,6 +175,8 @@ class Claimer:
             claims_again = self._neighbours.claimed(partition, passed_alone=batch.passed_alone)
             if batch.may_have_more or claims_again:
                 self.may_have_more.add(partition)
+            if batch.is_shared:
+                self._left_until_ms[partition] = boottime_ms() + int(1000 * jittered(ASK_AGAIN_S, 0.5))
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
 
     async def _failed(self, partition: int, sent: _Sent, error: Exception, *, was_sent: bool) -> None:
@@ -210,13 +234,17 @@ class Claimer:
         """Ask every partition again: while an answer was missing, there was less that could be taken from it."""
         self.may_have_more.update(range(self._registry.partitions))
 
-    def _numbered(self, partition: int, count: int) -> BatchClaim:
+    def _numbered(self, partition: int, count: int, *, once: bool) -> BatchClaim:
+        was_left = self._left_until_ms.pop(partition, None) is not None  # the others have had their time
+        takes: Takes = "once" if once else "all" if was_left else "share"
         lost = [each.claim for each in self._unanswered.values()]  # each may bring what it may take
         alone = self._neighbours.may_take_alone and not any(each.alone or each.bound for each in lost)
         bound = self._neighbours.may_take_bound and not any(each.alone for each in lost)
         self._closed.discard(partition)
         number = self._next_number(partition)
-        return BatchClaim(partition, self._identity.owner, number, count, self._ttl_ms, self.served, alone, bound)
+        return BatchClaim(
+            partition, self._identity.owner, number, count, self._ttl_ms, self.served, alone, bound, takes
+        )
 
     def _next_number(self, partition: int) -> int:
         self._numbers[partition] = self._numbers.get(partition, 0) + 1

@@ -144,7 +144,7 @@ class Incarnation:
                 for partition in range(self.registry.partitions):
                     while self._in_flight.room <= 0 and self._draining is None:
                         await self._changes.wait()
-                    await self._in_flight.claim(partition)
+                    await self._in_flight.claim(partition, once=self._claims is None)
             except RecordedDead:
                 self.begin_drain()
                 raise

@@ -122,14 +122,14 @@ class InFlight:
 
     # ── beginning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def claim(self, partition: int) -> int:
-        """Claim what there is room for and begin it; return how many.
+    async def claim(self, partition: int, *, once: bool = False) -> int:
+        """Claim what there is room for and begin it; return how many. ``once``: nobody tells this worker of more.
 
         Raises:
             LashError: as ``Claimer.claim``; what it may have handed out comes with the next call.
         """
         try:
-            claimed = await self.claimer.claim(partition, max(self.room, 1))
+            claimed = await self.claimer.claim(partition, max(self.room, 1), once=once)
         finally:
             self._on_change()  # there may be more room than while its answer was missing
         for row in claimed.rows:
@@ -193,6 +193,7 @@ class InFlight:
         self.roster.end(attempt)  # only now: where something strikes above, the end is told again
         if attempt.alone:
             self.claimer.ask_all()  # the next one may be taken now, and owner-bound work
+        self.claimer.run_ended()
         self.claimer.may_have_more.update(self.neighbours.ended(attempt))
         self._go_on(attempt)
         self._on_change()

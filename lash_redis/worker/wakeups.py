@@ -10,11 +10,10 @@ from lash_redis.registry.listening import listen
 from lash_redis.registry.messages import LaneFilled, Requested, read_message
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
+from lash_redis.worker.claimer import ASK_AGAIN_S
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.loops.claiming import Claiming
 from lash_redis.worker.services import Service
-
-_ASK_AGAIN_S = 0.25
 
 
 class WakeUps:
@@ -75,7 +74,7 @@ class WakeUps:
         is_served = self._in_flight.serves(lane) and not self._claimer.is_leaving
         if is_served:
             # Also while this worker may not claim: there may be no other to pass the wake-up on to.
-            self._claimer.may_have_more.add(partition)
+            self._claimer.ask(partition)
             self._changes.notify()
         if not is_served or not self._claiming.may_claim_from(partition):
             self._start(self._pass_on(partition, lane))
@@ -88,6 +87,6 @@ class WakeUps:
             self._trouble.met(error)
         # The wake-up removed this worker from the idle set, and its next claim lists it again. That claim comes a
         # little later, so that the worker is not woken for the same row again.
-        await sleep(jittered(_ASK_AGAIN_S, 0.5))
-        self._claimer.may_have_more.add(partition)
+        await sleep(jittered(ASK_AGAIN_S, 0.5))
+        self._claimer.ask(partition)
         self._changes.notify()

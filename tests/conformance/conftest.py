@@ -1,12 +1,13 @@
-"""After every test the namespace must be sound."""
+"""After every test the namespace must be sound. A subscriber hears what a test makes the scripts publish."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
+from tests.conformance.subscriber import Subscriber
 from tests.soundness import assert_sound
 
 
@@ -26,3 +27,11 @@ async def _assert_no_stray_key(client: Any) -> None:
     """Every key that a script writes lies under a partition's prefix, whatever the namespace."""
     stray = [key async for key in client.scan_iter(count=1000) if not key.startswith(b"{lash:")]
     assert stray == []
+
+
+@pytest.fixture
+async def subscriber(backend: Any, client: Any, namespace: str) -> AsyncIterator[Subscriber]:
+    """Return a subscriber."""
+    made = Subscriber(backend, namespace)
+    yield made
+    await made.aclose()

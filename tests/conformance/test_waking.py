@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
+from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import AbandonWriter, ExternalOwner, Success
-from lash_redis.registry.keys import channel, owner_digest
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -28,64 +29,8 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conformance.subscriber import Subscriber
 from tests.conftest import ServerTime
-from tests.support import wait_until
-
-
-class Subscriber:
-    """Subscribes to the channels of several names in partition 0, and keeps what each received."""
-
-    def __init__(self, backend: Any, namespace: str) -> None:
-        self._client, self._namespace = backend.client(), namespace
-        self._pubsub = self._client.pubsub()
-        self._received: list[tuple[str, str]] = []
-
-    async def subscribe(self, *names: str) -> None:
-        """Subscribe to the channels of these names, and see each subscription confirmed."""
-        for name in names:
-            await self._pubsub.subscribe(channel(self._namespace, 0, name))
-            await self._next("subscribe")
-
-    async def _next(self, kind: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = []
-
-        async def has_come() -> bool:
-            message = await self._pubsub.get_message(timeout=0.01)
-            if message is not None:
-                found.append(message)
-            return bool(found) and found[-1]["type"] == kind
-
-        await wait_until(has_come, f"a {kind} message comes")
-        self._keep(found[:-1])
-        return found[-1]
-
-    def _keep(self, messages: list[dict[str, Any]]) -> None:
-        for each in messages:
-            if each["type"] == "message":
-                self._received.append((each["channel"].decode().rpartition(":to:")[2], each["data"].decode()))
-
-    async def received(self) -> list[tuple[str, str]]:
-        """Return the names and messages since the last call. A message to itself shows that no other is on its way."""
-        await self.subscribe("me")
-        await self._client.publish(channel(self._namespace, 0, "me"), "last")
-        while ("me", "last") not in self._received:
-            self._keep([await self._next("message")])
-        received = [each for each in self._received if each[0] != "me"]
-        self._received.clear()
-        return received
-
-    async def aclose(self) -> None:
-        """End the subscriptions."""
-        await self._pubsub.aclose()
-        await self._client.aclose()
-
-
-@pytest.fixture
-async def subscriber(backend: Any, client: Any, namespace: str) -> AsyncIterator[Subscriber]:
-    """Return a subscriber."""
-    made = Subscriber(backend, namespace)
-    yield made
-    await made.aclose()
 
 
 async def idle(registry: ProcessRegistry, *owners: LeaseOwner) -> None:
@@ -199,6 +144,47 @@ async def test_a_full_claim_that_leaves_rows_behind_wakes_the_next(
     assert [message for _, message in await subscriber.received()] == [f"lane {LANE}"]
 
 
+async def test_a_full_claim_wakes_for_what_it_leaves_in_every_queue_and_lane(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
+    """It was woken for both queues, and fills up from the first: whoever waits for the other is told."""
+    lanes = [("a", "one"), ("a", "two"), ("b", "one"), ("b", "two")]
+    served = [(queue, [lane(queue, task) for task in ("one", "two")]) for queue in "ab"]
+    await registry.register_many(
+        [work(id_, queue=queue, task=task) for id_, (queue, task) in zip(ids_of(4, 0, partitions), lanes, strict=True)]
+    )
+    others = [LeaseOwner.opaque(f"idle{number}", "1") for number in range(4)]
+    await subscriber.subscribe(*map(owner_digest, others))
+    for at, other in enumerate(others):
+        await registry.claim_next(batch_claim(registry, other, served=(("ab"[at // 2], ()),)))
+
+    await registry.claim_next(batch_claim(registry, ADA, served=served))
+
+    assert sorted(message for _, message in await subscriber.received()) == [
+        f"lane {lane(queue, task)}" for queue, task in lanes[1:]
+    ]
+
+
+async def test_a_claim_wakes_for_sixteen_lanes_at_most(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
+    """Whoever is woken wakes for the rest."""
+    tasks = [f"t{number:02}" for number in range(20)]
+    await registry.register_many(
+        [work(id_, task=task) for id_, task in zip(ids_of(20, 0, partitions), tasks, strict=True)]
+    )
+    others = [LeaseOwner.opaque(f"idle{number}", "1") for number in range(20)]
+    await subscriber.subscribe(*map(owner_digest, others))
+    for other in others:
+        await registry.claim_next(batch_claim(registry, other, served=(("default", ()),)))
+
+    await registry.claim_next(
+        batch_claim(registry, ADA, served=[("default", [lane("default", task) for task in tasks])])
+    )
+
+    assert len(await subscriber.received()) == 16
+
+
 @pytest.mark.parametrize("queue", ["default", "second"])
 async def test_a_full_claim_that_leaves_another_lane_behind_wakes_the_next(
     registry: ProcessRegistry, subscriber: Subscriber, partitions: int, queue: str
@@ -225,7 +211,7 @@ async def test_a_claim_that_leaves_nothing_behind_wakes_nobody(
     await subscriber.subscribe(B)
     await registry.claim_next(batch_claim(registry, BOB, served=(("default", ()),)))
 
-    await registry.claim_next(batch_claim(registry, ADA, count=2))
+    await registry.claim_next(msgspec.structs.replace(batch_claim(registry, ADA, count=2), takes="all"))
 
     assert await subscriber.received() == []
 

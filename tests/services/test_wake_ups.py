@@ -123,6 +123,7 @@ async def test_an_idle_worker_is_quiet(registry: ProcessRegistry, crew: Crew) ->
     faults = crew.faults_of(worker)
     async with crew.running(worker):
         await crew.at_rest(worker)
+        await wait_until(lambda: faults.sent["forget_owners"] >= registry.partitions, "its first sweep has forgotten")
         faults.sent.clear()
         await wait_until(lambda: faults.sent["claim_next"] >= 3 * registry.partitions, "it polled three times")
         sent = dict(faults.sent)

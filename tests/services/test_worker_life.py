@@ -78,12 +78,12 @@ async def test_what_was_claimed_has_ended_when_driving_fails(registry: ProcessRe
     worker = crew.worker(bench.task())
     claim, asked = worker.probe.in_flight.claimer.claim, 0
 
-    async def second_fails(partition: int, count: int) -> Any:
+    async def second_fails(partition: int, count: int, *, once: bool = False) -> Any:
         nonlocal asked
         asked += 1
         if asked == 2:
             raise RegistryUnavailable("claim_next", "a fault", maybe_applied=False)
-        return await claim(partition, count)
+        return await claim(partition, count, once=once)
 
     worker.probe.in_flight.claimer.claim = second_fails  # type: ignore[method-assign]
     with pytest.raises(RegistryUnavailable):

@@ -52,6 +52,14 @@ async def pay(name: str) -> int:
     return await until_go(name)
 
 
+@lash.task(recovery="rerunnable", name="measure_in_a_thread")
+def measure_in_a_thread(name: str) -> int:
+    begin(name)
+    while not (FOLDER / f"{name}.go").exists():
+        time.sleep(0.01)
+    return os.getpid()
+
+
 def refuse_to_stop(name):
     begin(name)
     while True:
@@ -283,9 +291,9 @@ class Work:
         await self.registry.register(ProcessRegistration(name, given, disposition_of(task)))
         return name
 
-    async def submit_in_turn(self, count: int, *tasks: str) -> list[str]:
+    async def submit_in_turn(self, count: int, *tasks: str, stem: str = "") -> list[str]:
         """Register ``count`` processes, of each task in turn, with a loss limit out of reach; return their ids."""
-        wanted = [(f"{task}-{number}", task) for number in range(count // len(tasks)) for task in tasks]
+        wanted = [(f"{stem}{task}-{number}", task) for number in range(count // len(tasks)) for task in tasks]
         await self.registry.register_many(
             ProcessRegistration(name, TaskInput(task, (name,)), disposition_of(task), loss_limit=1000)
             for name, task in wanted

@@ -26,7 +26,7 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
     served = claim.served
     args: list[Argument] = [
         *owner_args(claim.owner), claim.number, claim.count, claim.ttl_ms, claim.token_stem,
-        int(claim.alone), int(claim.bound), served.name, *served.queues,
+        int(claim.alone), int(claim.bound), claim.takes, served.name, *served.queues,
     ]  # fmt: skip
     call = Call("claim_next", claim.partition, args, _claimed, attempts=attempts)
     batch = yield from call
@@ -81,5 +81,7 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
             for process_id in reply[5]:
                 tell_unreadable("row", process_id.decode(), "it stands in a lane, and does not say how to run it")
             rows = [ClaimedRow.read(reply[i : i + width]) for i in range(6, len(reply), width)]
-            return ClaimedBatch(rows, int(reply[1]), int(reply[2]), reply[3] == b"1", reply[4] == b"1")
+            return ClaimedBatch(
+                rows, int(reply[1]), int(reply[2]), reply[3] != b"0", reply[4] == b"1", is_shared=reply[3] == b"2"
+            )
     raise refusal("", reply)

@@ -118,12 +118,12 @@ def _check(namespace: Namespace, header: Header) -> None:
         )
     if header.schema > SCHEMA_VERSION:
         raise NamespaceMismatch(
-            f"expected namespace {namespace.name!r} to have schema {SCHEMA_VERSION}, got {header.schema}: it was created "
+            f"expected namespace {namespace.name!r} to have schema {SCHEMA_VERSION}, got {header.schema}: it was made "
             "by a newer lash-redis. Upgrade this program, or give it another namespace"
         )
     if header.schema < SCHEMA_VERSION:
         raise NamespaceMismatch(
-            f"expected namespace {namespace.name!r} to have schema {SCHEMA_VERSION}, got {header.schema}: it was created "
+            f"expected namespace {namespace.name!r} to have schema {SCHEMA_VERSION}, got {header.schema}: it was made "
             "by an older lash-redis, whose keys this one does not read. Give this program a new namespace and let the "
             "older release end the work of the old one, or delete the old one's keys if nothing of it is wanted"
         )

@@ -79,9 +79,9 @@ def _death_of(digest: str, data: bytes) -> Death | None:
 
 
 def forget_owners(namespace: Namespace, age_ms: int) -> Steps[int]:
-    """Forget owners without unsettled rows, and lists of lanes, that have not called for ``age_ms`` by the server's clock.
+    """Forget owners without unsettled rows, and lists of lanes, of which no call came for ``age_ms``.
 
-    Return how many owners. One pass forgets at most 10,000 in each partition, page by page.
+    The server's clock says so. Return how many owners; one pass forgets at most 10,000 in each partition.
     """
     forgotten, first_error = 0, FirstError()
     for partition in range(namespace.partitions):

@@ -21,8 +21,8 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "ZRANGE": ("0", "0"), "ZRANGEBYLEX": ("-", "+"), "ZRANGEBYSCORE": ("0", "0"),
 }  # fmt: skip
 WRITES: Final[dict[str, tuple[str, ...]]] = {
-    "DEL": (), "HDEL": ("f",), "HINCRBY": ("f", "1"), "HSET": ("f", "v"), "SET": ("v",), "ZADD": ("0", "m"),
-    "ZPOPMIN": (), "ZREM": ("m",), "ZREMRANGEBYSCORE": ("0", "0"),
+    "DEL": (), "HDEL": ("f",), "HINCRBY": ("f", "1"), "HSET": ("f", "v"), "PEXPIRE": ("1",), "SET": ("v",),
+    "ZADD": ("0", "m"), "ZPOPMIN": (), "ZREM": ("m",), "ZREMRANGEBYSCORE": ("0", "0"),
 }  # fmt: skip
 WITHOUT_KEY: Final = {"TIME": (), "PING": (), "INFO": (), "UNSUBSCRIBE": ("c",)}
 WITH_KEYS: Final = ("ZINTER", "EVALSHA", "EVAL")

@@ -6,12 +6,13 @@
 -- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 claim number   ARGV 4 count
 -- ARGV 5  ttl, ms   ARGV 6 token stem (a row's token is the stem and the row's number in the batch)
 -- ARGV 7  '1' if one row that runs alone may be among them   ARGV 8 '1' if owner-bound rows may
--- ARGV 9  name of the list of lanes (see name_lanes)   ARGV 10.. queues, in their order
+-- ARGV 9  how much is taken: 'share' while others wait, 'all', or 'once' (all, by one that hears of no more)
+-- ARGV 10 name of the list of lanes (see name_lanes)   ARGV 11.. queues, in their order
 -- reply   CLAIMED now expires more passed {unreadable} (id, token, fence, lane, disposition, input) x rows
 --         · UNNAMED (the list is not known, and nothing was done) · STALE
---         more: '1' if there may be more rows; passed: '1' if rows wait that run alone;
---         unreadable: ids of rows that stay where they are
--- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list
+--         more: '1' if there may be more rows, '2' if they were left for others that wait;
+--         passed: '1' if rows wait that run alone; unreadable: ids of rows that stay where they are
+-- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list, 16 lanes woken for
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
@@ -22,13 +23,14 @@
 --- @include "take_lease"
 --- @include "mark_started"
 --- @include "remember_owner"
-local me, owner, number, count_wanted, claim_ttl, stem, alone, bound, list = unpack(ARGV, 1, 9)
+local me, owner, number, count_wanted, claim_ttl, stem, alone, bound, takes, list = unpack(ARGV, 1, 10)
 local wanted, ttl = tonumber(count_wanted), tonumber(claim_ttl)
 -- What lost two owners may end its worker process, and owner-bound work beside it would be abandoned. So one that runs
 -- alone is not handed out beside owner-bound rows (rule 4.6).
 local may_take_alone, may_take_bound, has_passed_alone = alone == '1', bound == '1', false
 local expires = int(now + ttl)
-local queues = { unpack(ARGV, 10) }
+local IDLE_MS, MAX_SHARERS, MAX_COUNTED, MAX_WAKES = 60000, 17, 16, 16
+local queues = { unpack(ARGV, 11) }
 
 local stale, last_number = claims_are_stale(me, number)
 if stale then
@@ -42,8 +44,8 @@ end
 
 local unreadable = {}
 local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0', '0', unreadable }, 0, 0
--- Nothing more is handed out, although there may be more.
-local is_full = wanted == 0
+-- Nothing more is handed out, although there may be more: as much as was wanted, or this owner's share.
+local is_full, is_shared = wanted == 0, false
 
 local function hand_out(row, input)
   handed, bytes = handed + 1, bytes + #input
@@ -165,27 +167,67 @@ local function filled_lanes()
   return filled
 end
 
--- Whoever leaves runnable rows behind wakes the next (rule 9.4): for one lane, and for one of those that run alone.
+-- How many others wait for work of a queue. One that did not claim for a minute has gone.
+local function idle_others(queue)
+  local others = 0
+  local since, most = int(now - IDLE_MS), int(MAX_SHARERS)
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', K .. 'idle:' .. queue, since, '+inf', 'LIMIT', '0', most)) do
+    others = others + (name == me and 0 or 1)
+  end
+  return others
+end
+
+-- How many rows of a queue this owner takes, those that run alone not counted. While others wait for work of this
+-- queue, it leaves them theirs (rule 9.6).
+local function share_of(queue, lanes)
+  local others = takes == 'share' and wanted - handed > 1 and idle_others(queue) or 0
+  if others == 0 then
+    return wanted
+  end
+  local rows = 0
+  for number_of_lane, entry in ipairs(lanes) do
+    if not entry.alone then
+      rows = rows + (number_of_lane <= MAX_COUNTED and members[lane_set(entry.lane)] or 1)
+    end
+  end
+  return math.ceil(rows / (1 + others))
+end
+
+-- Hand out what this owner takes of one lane, and return whether the lane has more.
+local function hand_out_of(entry, most)
+  if entry.alone and not may_take_alone then
+    has_passed_alone = true
+  elseif not is_full and most > 0 then
+    local before = handed
+    local has_more = hand_out_lane(entry.lane, most)
+    if entry.alone and handed > before then
+      may_take_alone, may_take_bound = false, false
+    end
+    return has_more
+  end
+  return true
+end
+
+-- Whoever leaves runnable rows behind wakes the next (rule 9.4): for each lane, and for one of those that run alone.
 -- Another one was woken already for what this owner may not take at all.
 local function hand_out_queued()
-  local filled, woke_alone = filled_lanes(), alone ~= '1'
+  local filled, woke_alone, wakes = filled_lanes(), alone ~= '1', 0
   for _, queue in ipairs(queues) do
-    for _, entry in ipairs(filled[queue] or {}) do
-      local before, has_more = handed, true
-      if entry.alone and not may_take_alone then
-        has_passed_alone = true
-      elseif not is_full then
-        has_more = hand_out_lane(entry.lane, entry.alone and 1 or wanted - handed)
-      end
-      if entry.alone and handed > before then
-        may_take_alone, may_take_bound = false, false
-      end
-      if has_more and not (entry.alone and woke_alone) and (is_full or bound == '1') then
-        wake(entry.lane)
-        woke_alone = woke_alone or entry.alone
-      end
-      if has_more and is_full then
-        return
+    local lanes = filled[queue] or {}
+    local left = (is_full or #lanes == 0) and 0 or share_of(queue, lanes)
+    for _, entry in ipairs(lanes) do
+      local before = handed
+      local has_more = hand_out_of(entry, entry.alone and 1 or math.min(left, wanted - handed))
+      left = left - (entry.alone and 0 or handed - before)
+      is_shared = is_shared or has_more and left == 0 and not entry.alone
+      if has_more and not (entry.alone and woke_alone) and (is_full or left == 0 or bound == '1') then
+        local somebody_waits = wake(entry.lane)
+        woke_alone, wakes = woke_alone or entry.alone, wakes + (somebody_waits and 1 or 0)
+        if wakes == MAX_WAKES then
+          return
+        elseif is_full and not somebody_waits then
+          break
+        end
       end
     end
   end
@@ -198,19 +240,22 @@ elseif wanted > 0 then
 end
 -- A worker that got all that there is for it is listed as idle. Any other one asks again: a wake-up that it got would
 -- be lost. An idle worker renews its entry when it claims, with each slow poll. An entry older than a minute is one of
--- a worker that has gone, or of one whose poll_ms is longer: that one gets no wake-ups until it claims again.
-for _, queue in ipairs(queues) do
-  if is_full then
-    index_remove(K .. 'idle:' .. queue, me)
+-- a worker that has gone, or of one whose poll_ms is longer: that one gets no wake-ups until it claims again. So the
+-- list ends a minute after the last claim from its queue.
+for _, queue in ipairs(takes ~= 'once' and queues or {}) do
+  local key = K .. 'idle:' .. queue
+  if is_full or is_shared then
+    index_remove(key, me)
   else
-    index_add(K .. 'idle:' .. queue, now_text, me)
-    index_trim(K .. 'idle:' .. queue, int(now - 60000))
+    index_add(key, now_text, me)
+    index_trim(key, int(now - IDLE_MS))
+    index_expire(key, IDLE_MS)
   end
 end
 if lanes_named > 0 then
   index_add(K .. 'lists', now_text, list)
 end
-reply[4], reply[5] = is_full and '1' or '0', has_passed_alone and '1' or '0'
+reply[4], reply[5] = is_full and '1' or is_shared and '2' or '0', has_passed_alone and '1' or '0'
 write_hash('claims', me, number)
 remember_owner(me, owner)
 commit()

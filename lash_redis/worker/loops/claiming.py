@@ -92,8 +92,11 @@ class Claiming:
         return self._due_at_ms.get(partition, 0) <= boottime_ms()
 
     def _until_due_s(self) -> float | None:
-        """Return how long until the next partition may be asked again that failed, s; None if there is none."""
-        left_ms = [due_at_ms - boottime_ms() for due_at_ms in self._due_at_ms.values()]
+        """Return how long until the next partition may be asked again, s; None if none waits.
+
+        One waits that failed, and one in which work was left to others.
+        """
+        left_ms = [at_ms - boottime_ms() for at_ms in (*self._due_at_ms.values(), *self._claimer.left_until_ms)]
         return min((each / 1000 for each in left_ms if each > 0), default=None)
 
     def _refused(self, partition: int | None, error: LashError) -> None:

@@ -1,9 +1,10 @@
 --- @include "partition"
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3).
-local added, removed, trimmed = {}, {}, {}
+local added, removed, trimmed, expiring = {}, {}, {}, {}
 local directory_of, members = {}, {}
 local stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
+local idle_workers = {}
 
 local function list_for(lists, key)
   local list = lists[key]
@@ -28,6 +29,11 @@ end
 -- Remove all that has at most this score.
 local function index_trim(key, upto)
   trimmed[#trimmed + 1] = { key, upto }
+end
+
+-- Forget the whole set so long after now, unless it is added to again.
+local function index_expire(key, after_ms)
+  expiring[key] = after_ms
 end
 
 -- A directory lists the sets that are not empty. How many members a set has is read now.
@@ -92,11 +98,14 @@ local function idle_set(lane)
   return K .. 'idle:' .. string.match(lane, '^[^|]*')
 end
 
--- Tell one idle worker of the lane's queue that the lane has rows. Whether there is one is read now.
+-- Tell one idle worker of the lane's queue that the lane has rows. Whether there is one is read now, and returned.
 local function wake(lane)
-  if woken[lane] == nil then
-    woken[lane] = redis.call('ZCARD', idle_set(lane)) > 0
+  local key = idle_set(lane)
+  if not idle_workers[key] then
+    idle_workers[key] = redis.call('ZCARD', key)
   end
+  woken[lane] = idle_workers[key] > 0
+  return woken[lane]
 end
 
 -- A worker that nobody hears is passed over (rule 9.4).
@@ -119,6 +128,9 @@ local function commit()
       end
       members[key] = members[key] + grown
     end
+  end
+  for key, after_ms in pairs(expiring) do
+    redis.call('PEXPIRE', key, int(after_ms))
   end
   for _, entry in ipairs(stored) do
     if entry[3] then
