@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_overloads
 
 import pytest
 
@@ -42,3 +42,24 @@ def test_what_waits_can_be_called_without_an_event_loop(waits: type, blocks: typ
     A method that needs no server, such as ``Task.options``, is not there twice.
     """
     assert methods(blocks, inspect.isfunction) == methods(waits, inspect.iscoroutinefunction) != {}
+
+
+@pytest.mark.parametrize(("waits", "blocks"), TWINS[:3])
+def test_what_blocks_says_of_which_coroutine_it_does_the_work(waits: type, blocks: type) -> None:
+    """There is one text of each, and a reader finds it."""
+    names = methods(waits, inspect.iscoroutinefunction)
+    documented = {name: getattr(blocks, name).__doc__ for name in names if not name.startswith("_") and name != "close"}
+
+    assert documented == {name: f"Do what ``{waits.__name__}.{name}`` does." for name in documented}
+
+
+@pytest.mark.parametrize("name", ["submit", "submit_many"])
+def test_type_checkers_know_as_much_of_what_blocks(name: str) -> None:
+    """Each overload of a coroutine is one of its twin too."""
+    waits, blocks = ([_shape(each) for each in get_overloads(getattr(kind, name))] for kind in (Task, BlockingTask))
+
+    assert waits == blocks != []
+
+
+def _shape(overloaded: Callable[..., Any]) -> str:
+    return str(inspect.signature(overloaded)).replace("BlockingTask[", "Task[").replace("BlockingProcess[", "Process[")
