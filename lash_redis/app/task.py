@@ -11,7 +11,7 @@ import msgspec
 
 from lash_redis.app.process import AppContext, Process
 from lash_redis.core.checks import MAX_BATCH, checked_id
-from lash_redis.core.errors import PayloadError, SettingsError
+from lash_redis.core.errors import PayloadError, RegistryUnavailable, SettingsError
 from lash_redis.core.fields import check_names
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.options import OPTIONS, ChosenOptions, ProcessOptions, with_options
@@ -270,13 +270,17 @@ class BlockingTask(Generic[P, R_co]):
 
 @contextmanager
 def _located(batch: Sequence[ProcessRegistration], sent: int) -> Iterator[None]:
-    """Note on an error about one registration of a batch which item of ``submit_many`` that is."""
+    """Note on an error which item of ``submit_many`` it is about, and how many are registered."""
     try:
         yield
     except PayloadError as error:
         at = next((number for number, each in enumerate(batch) if each.id == error.process_id), None)
         if at is not None:
             error.add_note(_place(sent + at, sent))
+        raise
+    except RegistryUnavailable as error:
+        rest = f"the next {len(batch)} may be" if error.maybe_applied else "no other is"
+        error.add_note(f"submit_many: the first {sent} of the iterable are registered, and {rest}")
         raise
 
 

@@ -65,7 +65,8 @@ def _record(row: Row) -> Pairs:
     if record.disposition is RecoveryDisposition.EXTERNALLY_OWNED:
         pairs.append(("granted to", printable(record.granted_to or "any external owner")))
     if record.losses:
-        pairs.append(("losses", f"{record.losses}; at {record.loss_limit} it is abandoned"))
+        limit = record.loss_limit
+        pairs.append(("losses", f"{record.losses} of {limit}; at {limit} of {limit} it is abandoned"))
     pairs += _request("cancel", record.cancel_request, now) + _request("abandon", record.abandon_request, now)
     return pairs
 

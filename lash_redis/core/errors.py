@@ -65,13 +65,13 @@ class RegistryUnavailable(LashError):
         self.operation = operation
         self.maybe_applied = maybe_applied
         self.reads = reads
-        super().__init__(f"{operation}: the registry is unavailable ({reason})")
+        super().__init__(reason)
 
     def __str__(self) -> str:
         said = super().__str__()
         if self.reads:
             return said
-        return f"{said}; {'it may have been applied' if self.maybe_applied else 'it was not applied'}"
+        return f"{said}; {'what was asked for may have been done' if self.maybe_applied else 'nothing was changed'}"
 
 
 class ScriptError(LashError):
@@ -117,15 +117,21 @@ class UnreadableRow(RegistryError):
 
 
 class RegistrationConflict(RegistryError):
-    """The id is registered with other content (task, arguments, disposition, grantee or metadata)."""
+    """The id is registered with other content (task, arguments, disposition, grantee or metadata).
 
-    def __init__(self, process_ids: list[str]) -> None:
+    Attributes:
+        process_ids: every id of the batch that is.
+        batch: how many registrations were sent together; none of them was made.
+    """
+
+    def __init__(self, process_ids: list[str], differences: str = "", batch: int = 1) -> None:
         self.process_ids = process_ids
-        named = ", ".join(repr(process_id) for process_id in process_ids[:5])
-        more = f" and {len(process_ids) - 5} more" if len(process_ids) > 5 else ""
+        self.batch = batch
+        more = f" ({len(process_ids) - 1} more of this call are, too)" if len(process_ids) > 1 else ""
+        rest = f"; none of the {batch} that were sent together is registered" if batch > 1 else ""
         super().__init__(
             process_ids[0],
-            f"registered already with other content: {named}{more}; nothing of this batch was registered",
+            f"process {process_ids[0]!r} is registered already, {differences or 'with other content'}{more}{rest}",
         )
 
 

@@ -76,7 +76,7 @@ class Judge(msgspec.Struct, frozen=True):
                 return Proof("ended_here", self.ended_detail)
             case EvidenceProof.LOSSES:
                 losses = row.losses + row.counts_a_loss
-                return Proof("loss_limit", f"{losses} losses, the limit is {row.options.loss_limit}")
+                return Proof("loss_limit", f"{losses} of {row.options.loss_limit} losses")
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -128,8 +128,10 @@ def _disposition(recovery: object, function: Callable[..., Any]) -> RecoveryDisp
         )
     try:
         disposition = disposition_named(recovery)
-    except SettingsError as error:
-        raise SettingsError(f"{described(function)}: {error}") from None
+    except SettingsError:
+        raise SettingsError(
+            f"{described(function)}: expected recovery to be 'rerunnable' or 'owner_bound', got {recovery!r}"
+        ) from None
     if disposition is RecoveryDisposition.EXTERNALLY_OWNED:
         raise SettingsError(
             f"{described(function)}: the pool never runs externally owned work, so it has no function; "

@@ -11,8 +11,15 @@ import pytest
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
 from lash_redis.app.task import Task
-from lash_redis.core.errors import PayloadError, RegistrationConflict, SettingsError, UnknownProcess
+from lash_redis.core.errors import (
+    PayloadError,
+    RegistrationConflict,
+    RegistryUnavailable,
+    SettingsError,
+    UnknownProcess,
+)
 from lash_redis.core.model import Phase, RecoveryDisposition, TaskInput
+from lash_redis.registry.registry import ProcessRegistry
 from tests.look import row_of
 
 
@@ -119,6 +126,27 @@ async def test_the_error_for_a_wrong_call_among_many_says_what_was_registered(
     assert refused.value.__notes__ == ["submit_many: at item 600 of the iterable; the first 500 are registered"]
     lanes = [(await lash.registry.counts(partition)).lanes for partition in range(2)]
     assert sum(sum(each.values()) for each in lanes) == 500
+
+
+@pytest.mark.parametrize(("maybe_applied", "says"), [(False, "and no other is"), (True, "and the next 100 may be")])
+async def test_an_outage_among_many_says_what_was_registered(
+    charge: Task[..., str], monkeypatch: pytest.MonkeyPatch, maybe_applied: bool, says: str
+) -> None:
+    """A caller can go on with the rest."""
+    register_many: Any = ProcessRegistry.register_many
+    done: list[Any] = []
+
+    async def once(registry: ProcessRegistry, batch: Any) -> Any:
+        if done:
+            raise RegistryUnavailable("register", "gone", maybe_applied=maybe_applied)
+        done.append(batch)
+        return await register_many(registry, batch)
+
+    monkeypatch.setattr(ProcessRegistry, "register_many", once)
+    with pytest.raises(RegistryUnavailable) as outage:
+        await charge.submit_many([("o", number) for number in range(600)])
+
+    assert outage.value.__notes__ == [f"submit_many: the first 500 of the iterable are registered, {says}"]
 
 
 @pytest.mark.parametrize("blocking", [False, True])

@@ -345,7 +345,7 @@ async def test_a_claim_of_externally_owned_work_is_refused(registry: ProcessRegi
     """The pool never claims it: it stays outside, without a lease."""
     registered = await registry.register(outside())
 
-    with pytest.raises(AuthorityRejected):
+    with pytest.raises(AuthorityRejected, match="'p': it is externally owned, so that no worker may hold it"):
         await registry.claim("p", ADA, LONG_MS)
     assert await registry.lease("p") is None
     assert await registry.get("p") == registered

@@ -62,7 +62,7 @@ async def test_only_the_grantee_may_complete_it(registry: ProcessRegistry) -> No
     """If the registration names one."""
     await registry.register(outside(granted_to="desk"))
 
-    with pytest.raises(AuthorityRejected):
+    with pytest.raises(AuthorityRejected, match="'p': it is granted to 'desk', not to 'office'"):
         await registry.complete_unleased("p", Success(), ExternalOwner("office"))
     record = await record_of(registry, "p")
     assert record.phase is Phase.OUTSIDE
@@ -94,7 +94,7 @@ async def test_abandoned_is_no_authoritys_to_write(registry: ProcessRegistry) ->
     """A sweep writes it, on request."""
     await registry.register(outside())
 
-    with pytest.raises(AuthorityRejected):
+    with pytest.raises(AuthorityRejected, match="'p': only recovery writes that it was abandoned"):
         await registry.complete_unleased("p", abandoned(AbandonWriter.RECONCILED_REQUEST, None), DESK)
 
 
@@ -106,7 +106,7 @@ async def test_work_of_the_pool_is_not_completed_from_outside(
     await registry.register(work("p", disposition, granted_to="desk"))
     lease = await begun(registry, "p", ADA)
 
-    with pytest.raises(AuthorityRejected):
+    with pytest.raises(AuthorityRejected, match=f"'p': it is {disposition.value}, so that the pool runs it"):
         await registry.complete_unleased("p", Success(), DESK)
     assert await registry.lease("p") == lease
 

@@ -80,9 +80,11 @@ async def test_a_namespace_that_is_not_there_cannot_be_taken_as_it_is(
     """It is not created by looking, and the error says where it was looked for."""
     adopting = make_registry(partitions=None)
 
-    with pytest.raises(SettingsError, match=f"no namespace '{namespace}' on ") as refusal:
+    with pytest.raises(
+        SettingsError, match=f"namespace '{namespace}' does not exist on .* yet: the first submit"
+    ) as refusal:
         await adopting.get("p")
-    assert f" on {adopting.address.shown}: " in str(refusal.value)
+    assert f" on {adopting.address.shown} yet: " in str(refusal.value)
     assert await keyspace(client, namespace) == {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import fakeredis
 import msgspec
 import pytest
 
@@ -24,6 +25,8 @@ from tests.conformance.actors import (
 from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
+
+SECRET = "4242 4242"
 
 
 async def test_new_work_stands_queued_as_it_was_registered(registry: ProcessRegistry) -> None:
@@ -74,9 +77,48 @@ async def test_other_content_under_the_same_id_is_a_conflict(
     """Task, arguments, disposition, input kind and grantee are content; the first registration stands."""
     first = await registry.register(work())
 
-    with pytest.raises(RegistrationConflict, match="'p'"):
+    with pytest.raises(RegistrationConflict, match="process 'p' is registered already, ") as refusal:
         await registry.register(other)
     assert await registry.get("p") == first
+    assert "sent together" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        (work("p", RERUNNABLE, "a", "b"), "with another value of argument number 2"),
+        (work("p", RERUNNABLE, "a"), "with 2 arguments by position, not with 1"),
+        (work("p", RERUNNABLE, "a", SECRET, task="mail"), "for task 'work', not for 'mail'"),
+        (work("p", OWNER_BOUND, "a", SECRET), "as rerunnable, not as owner_bound"),
+        (work("p", RERUNNABLE, "a", SECRET, granted_to="desk"), "granted to anybody, not to 'desk'"),
+        (ProcessRegistration("p", ExternalInput(), RERUNNABLE), "for a task, not for work outside"),
+        (
+            ProcessRegistration("p", TaskInput("work", ("a", SECRET), {"b": 1}), RERUNNABLE),
+            "with other arguments by name: b",
+        ),
+        (work("p", OWNER_BOUND, "c", SECRET), "as rerunnable, not as owner_bound; with another value of argument numb"),
+        (work("p", RERUNNABLE, True, SECRET), "with another value of argument number 1"),
+    ],
+)
+async def test_a_conflict_says_what_differs_and_shows_no_argument(wanted: ProcessRegistration, says: str) -> None:
+    """Of one registration it speaks of no batch."""
+    registry = ProcessRegistry(fakeredis.FakeAsyncRedis(), "differs")
+    await registry.register(work("p", RERUNNABLE, "a", SECRET))
+
+    with pytest.raises(RegistrationConflict) as refusal:
+        await registry.register(wanted)
+    assert str(refusal.value).startswith(f"process 'p' is registered already, {says}")
+    assert SECRET not in str(refusal.value)
+    await registry.aclose()
+
+
+async def test_what_differs_in_its_type_alone_is_other_content() -> None:
+    """Python calls True and 1 equal, and a payload does not."""
+    registry = ProcessRegistry(fakeredis.FakeAsyncRedis(), "differs")
+    await registry.register(work("p", RERUNNABLE, 1))
+    with pytest.raises(RegistrationConflict, match="'p' is registered already, with other content"):
+        await registry.register(work("p", RERUNNABLE, True))
+    await registry.aclose()
 
 
 async def test_the_metadata_of_external_work_is_content(registry: ProcessRegistry) -> None:
@@ -111,6 +153,7 @@ async def test_a_batch_with_a_conflict_registers_nothing(registry: ProcessRegist
         await registry.register_many([work(new), work(known, RERUNNABLE, "other")])
 
     assert refusal.value.process_ids == [known]
+    assert "none of the 2 that were sent together is registered" in str(refusal.value)
     assert await registry.get(new) is None
 
 

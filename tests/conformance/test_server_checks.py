@@ -170,7 +170,7 @@ async def test_an_unreachable_server_is_said_to_be(url: str) -> None:
     registry = ProcessRegistry(url, NAME)
     before_ms = boottime_ms()
 
-    with pytest.raises(RegistryUnavailable, match="the registry is unavailable"):
+    with pytest.raises(RegistryUnavailable, match=r"no answer from|cannot reach|it says"):
         await registry.get("p")
     assert boottime_ms() - before_ms < 30_000
     await registry.aclose()

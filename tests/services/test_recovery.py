@@ -224,7 +224,7 @@ async def test_rerunnable_work_is_abandoned_at_its_loss_limit(registry: ProcessR
     assert await sweep.run_once() == SweepReport(abandoned=1)
     found = evidence(await record_of(registry, "p"))
     assert (found.writer, found.owner, found.proof) == (AbandonWriter.LOSS_LIMIT, dead_owner("two"), "loss_limit")
-    assert found.detail == "2 losses, the limit is 2"
+    assert found.detail == "2 of 2 losses"
 
 
 async def test_lapsed_rerunnable_work_with_a_cancel_request_is_cancelled(

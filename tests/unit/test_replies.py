@@ -138,12 +138,12 @@ def test_what_was_never_sent_was_not_applied() -> None:
 def test_of_a_read_it_is_not_said_whether_it_was_applied() -> None:
     """Nothing was to be applied. Of a write it is said, also what is known only once it was tried again."""
     lost = exceptions.ConnectionError("cut")
-    assert str(translated("get", lost, opening=False, reads=True)) == "get: the registry is unavailable (cut)"
+    assert str(translated("get", lost, opening=False, reads=True)) == "no answer from the server: cut"
 
     error = RegistryUnavailable("start", "cut", maybe_applied=False)
-    assert str(error).endswith("; it was not applied")
+    assert str(error).endswith("; nothing was changed")
     error.maybe_applied = True
-    assert str(error).endswith("; it may have been applied")
+    assert str(error).endswith("; what was asked for may have been done")
 
 
 def test_an_error_of_redis_py_that_is_no_reply_is_not_understood() -> None:

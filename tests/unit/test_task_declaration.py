@@ -80,7 +80,9 @@ def test_a_missing_recovery_names_the_function_and_every_choice() -> None:
 @pytest.mark.parametrize("recovery", ["rerunable", None, 3, []])
 def test_an_unknown_recovery_is_refused_with_what_is_allowed(recovery: Any) -> None:
     """A misspelled disposition must not become another one."""
-    with pytest.raises(SettingsError, match=r"task charge .*expected recovery to be one of 'rerunnable'.*got"):
+    with pytest.raises(
+        SettingsError, match=r"task charge .*expected recovery to be 'rerunnable' or 'owner_bound', got"
+    ):
         declare(charge, recovery=recovery)
 
 

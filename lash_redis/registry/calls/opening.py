@@ -46,8 +46,8 @@ def opening(namespace: Namespace, where: str, *, adopt: bool) -> Steps[None]:
     header = yield from header_of(0)
     if header is None and adopt:
         raise SettingsError(
-            f"no namespace {namespace.name!r} on {where}: are this the right server and the right namespace? "
-            "The first submit or worker creates it"
+            f"namespace {namespace.name!r} does not exist on {where} yet: the first submit or worker creates it "
+            "(are this the right server and the right name?)"
         )
     if header is None:
         header = yield from _created(namespace)

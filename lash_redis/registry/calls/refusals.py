@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from lash_redis.core.errors import (
     AlreadyStarted,
@@ -19,18 +19,22 @@ from lash_redis.core.errors import (
 from lash_redis.core.model import ProcessLease
 from lash_redis.registry.codec import STATUSES, decode_owner
 
+_EXTERNAL: Final = (
+    "it is externally owned, so that no worker may hold it or start it; whoever it was granted to completes it"
+)
+
 
 def refusal(  # noqa: PLR0911 - a word, an error
-    process_id: str, reply: list[Any], lease: ProcessLease | None = None
+    process_id: str, reply: list[Any], lease: ProcessLease | None = None, *, authority: str = _EXTERNAL
 ) -> Exception:
-    """Return the error that a reply's status word stands for."""
+    """Return the error that a reply's status word stands for; ``authority`` says what the caller has no right to."""
     match reply[0]:
         case b"UNKNOWN":
             return UnknownProcess(process_id)
         case b"TERMINAL":
             return AlreadyTerminal(process_id, STATUSES[reply[1]].value)
         case b"AUTHORITY":
-            return AuthorityRejected(process_id, "the caller has no authority for this (see the declared disposition)")
+            return AuthorityRejected(process_id, authority)
         case b"UNREADABLE":
             return UnreadableRow(process_id, "what a claim goes by is not what this release writes")
         case b"STARTED_BY":

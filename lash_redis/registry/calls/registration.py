@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +17,8 @@ from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
-from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, encode_input
+from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, decode_input, encode_input
+from lash_redis.registry.differences import differences
 
 
 def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[ProcessRecord]:
@@ -44,14 +46,39 @@ def register_many(namespace: Namespace, registrations: Iterable[ProcessRegistrat
         RegistrationConflict: an id is registered with other content; the batches before are written.
         PayloadError: an input cannot be encoded, or is too long; nothing is written.
     """
-    encoded = [_encoded(registration, namespace.max_payload_bytes) for registration in registrations]
-    return batched(
-        namespace,
-        encoded,
-        lambda each: each.process_id,
-        _register,
-        bytes_of=lambda each: len(each.input),
-    )
+    given = list(registrations)
+    encoded = [_encoded(registration, namespace.max_payload_bytes) for registration in given]
+    return _sent(namespace, given, encoded)
+
+
+def _sent(namespace: Namespace, given: Sequence[ProcessRegistration], encoded: Sequence[_Encoded]) -> Steps[list[bool]]:
+    try:
+        answers = yield from batched(
+            namespace,
+            encoded,
+            lambda each: each.process_id,
+            _register,
+            bytes_of=lambda each: len(each.input),
+        )
+    except RegistrationConflict as conflict:
+        raise (yield from _explained(namespace, conflict, given, encoded)) from None
+    return answers
+
+
+def _explained(
+    namespace: Namespace,
+    conflict: RegistrationConflict,
+    given: Sequence[ProcessRegistration],
+    encoded: Sequence[_Encoded],
+) -> Steps[RegistrationConflict]:
+    """Read the first of the rows that stand, and return the conflict with what differs there."""
+    first = conflict.process_ids[0]
+    stands = yield from get(namespace, first)
+    position = next(number for number, each in enumerate(given) if each.id == first)
+    if stands is None:
+        return conflict
+    wanted = msgspec.structs.replace(given[position], input=decode_input(encoded[position].input))
+    return RegistrationConflict(conflict.process_ids, differences(stands, wanted), conflict.batch)
 
 
 class _Encoded(msgspec.Struct, frozen=True):
@@ -85,13 +112,13 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Enco
 def _register(partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:
     checked_batch("registrations", [registration.process_id for registration in registrations])
     args = [arg for registration in registrations for arg in registration.args]
-    return Call("register", partition, args, _registered)
+    return Call("register", partition, args, partial(_registered, len(registrations)))
 
 
-def _registered(reply: list[Any]) -> list[bool]:
+def _registered(sent: int, reply: list[Any]) -> list[bool]:
     match reply[0]:
         case b"REGISTERED":
             return [flag == b"1" for flag in reply[2:]]
         case b"CONFLICT":
-            raise RegistrationConflict([process_id.decode() for process_id in reply[1:]])
+            raise RegistrationConflict([process_id.decode() for process_id in reply[1:]], batch=sent)
     raise refusal("", reply)

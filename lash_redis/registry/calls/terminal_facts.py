@@ -8,13 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lash_redis.core.errors import AlreadyTerminal
-from lash_redis.core.model import ExternalOwner, Outcome, ProcessLease, ProcessRecord
+from lash_redis.core.errors import AlreadyTerminal, AuthorityRejected
+from lash_redis.core.model import (
+    Abandoned,
+    Cancelled,
+    ExternalOwner,
+    Outcome,
+    ProcessLease,
+    ProcessRecord,
+    RecoveryDisposition,
+)
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps, about
 from lash_redis.registry.calls.leases import attempt_of, one_owner
+from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.codec import encode_outcome
 from lash_redis.registry.rows import Row
@@ -38,7 +47,7 @@ def complete(namespace: Namespace, lease: ProcessLease, outcome: Outcome) -> Cal
         row = Row(reply[2]) if reply[2] and reply[2][1] else None
         if reply[1] == b"TERMINAL" and row is not None:
             raise AlreadyTerminal(lease.process_id, row.status.value, row.record())
-        raise refusal(lease.process_id, reply[1:], lease)
+        raise refusal(lease.process_id, reply[1:], lease, authority=_why_not_by_its_holder(outcome))
 
     return Call("terminalize", namespace.partition_of(lease.process_id), args, decode)
 
@@ -69,7 +78,7 @@ def _terminal_args(facts: Sequence[TerminalFact], *, answer_row: bool) -> list[A
 
 def complete_unleased(
     namespace: Namespace, process_id: str, outcome: Outcome, authority: ExternalOwner
-) -> Call[ProcessRecord]:
+) -> Steps[ProcessRecord]:
     """Write the terminal fact of externally owned work under its explicit authority.
 
     Raises:
@@ -77,4 +86,27 @@ def complete_unleased(
     """
     checked_kind("authority", authority, ExternalOwner)
     state, data = encode_outcome(outcome, namespace.max_payload_bytes)
-    return about(namespace, "complete_unleased", process_id, state, data, authority.granted_to)
+    try:
+        record = yield from about(namespace, "complete_unleased", process_id, state, data, authority.granted_to)
+    except AuthorityRejected:
+        stands = yield from get(namespace, process_id)
+        if stands is None:
+            raise
+        raise AuthorityRejected(process_id, _why_not_from_outside(stands, outcome, authority)) from None
+    return record
+
+
+def _why_not_from_outside(stands: ProcessRecord, outcome: Outcome, authority: ExternalOwner) -> str:
+    if stands.disposition is not RecoveryDisposition.EXTERNALLY_OWNED:
+        return f"it is {stands.disposition.value}, so that the pool runs it, and nobody completes it from outside"
+    if isinstance(outcome, Abandoned):
+        return "only recovery writes that it was abandoned: `request_abandon` asks for it"
+    return f"it is granted to {stands.granted_to!r}, not to {authority.granted_to!r}"
+
+
+def _why_not_by_its_holder(outcome: Outcome) -> str:
+    if isinstance(outcome, Abandoned):
+        return "only recovery writes that it was abandoned: `request_abandon` asks for it"
+    if isinstance(outcome, Cancelled):
+        return "it ends as cancelled only if it was started and a cancel or abandon request stands; else release it"
+    return "it is owner-bound, and only the owner that started it writes its result: call `start` first"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
 from lash_redis.registry.transport.replies import (
     NEVER_SENT,
@@ -13,6 +16,8 @@ from lash_redis.registry.transport.replies import (
     meaning_of,
     text_of,
 )
+
+_MOST_SHOWN: Final = 200  # characters of the server's own words
 
 
 def reply_of(error: Exception) -> Reply:
@@ -37,19 +42,52 @@ def unwrapped(error: Exception) -> Exception:
     return cause if isinstance(cause, Exception) and getattr(cause, "status_code", None) else error
 
 
-def translated(operation: str, error: Exception, *, opening: bool, reads: bool = False, remedy: str = "") -> LashError:
+def translated(
+    operation: str,
+    error: Exception,
+    *,
+    where: str = "the server",
+    opening: bool,
+    reads: bool = False,
+    remedy: str = "",
+) -> LashError:
     """Return the error that stands for one of redis-py's, raised while ``operation`` was sent.
 
     Args:
         operation: the script, or what else was asked for.
         error: what redis-py raised.
+        where: the server, for people.
         opening: the namespace is being opened: what the server refuses is a setting then. Later it may have been
             changed for a moment only, and what runs must not end by it.
         reads: nothing was to be applied.
         remedy: a sentence about what to do, if there is one.
     """
-    reply, text = reply_of(error), text_of(unwrapped(error)) or type(error).__name__
+    reply = reply_of(error)
     if opening and reply.meaning is Meaning.REFUSED:
-        return SettingsError(f"{operation}: {reply.text} ({text})" + (f". {remedy}" if remedy else ""))
+        return SettingsError(_said(where, reply, error) + (f". {remedy}" if remedy else ""))
     maybe_applied = reply.maybe_applied and not getattr(error, "never_sent", False)
-    return RegistryUnavailable(operation, text, maybe_applied=maybe_applied, reads=reads)
+    return RegistryUnavailable(operation, _said(where, reply, error), maybe_applied=maybe_applied, reads=reads)
+
+
+def _said(where: str, reply: Reply, error: Exception) -> str:
+    """Return what is the matter, for people: what it means, and the words of the server or of the system."""
+    text = text_of(unwrapped(error)) or type(error).__name__
+    if reply is NO_ROOM:
+        return f"all connections to {where} are busy"
+    if reply is NEVER_SENT:
+        return f"cannot reach {where}: {_of_the_system(error) or text}"
+    if reply is NO_ANSWER:
+        return f"no answer from {where}: {_of_the_system(error) or text}"
+    shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    return f"{where}: {reply.text} (it says: {shown})"
+
+
+def _of_the_system(error: BaseException | None) -> str:
+    """Return the reason that the operating system gave, empty if it gave none: redis-py wraps it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            # asyncio has a text of its own; a name that does not resolve has a negative number.
+            number = error.errno or 0
+            return (os.strerror(number) if number > 0 else error.strerror).lower()
+        error = error.__cause__ or error.__context__
+    return ""

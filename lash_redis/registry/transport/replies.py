@@ -56,7 +56,9 @@ def _no_right(begins: str) -> Reply:
 _IN_A_SCRIPT: Final = re.compile(r"script:(?: [0-9a-f]{40},)? on @user_script:\d+")
 
 _CLUSTER: Final = "this is a Redis Cluster, which is not supported yet: name one server that holds all data"
-_PASSWORD: Final = "the user or the password is not the server's"  # noqa: S105 - a sentence
+_WRONG_PASSWORD: Final = "the user or the password in the URL is not the server's"  # noqa: S105 - a sentence
+_NO_PASSWORD: Final = "the URL has a password, and the server wants none"  # noqa: S105 - a sentence
+_WANTS_PASSWORD: Final = "the server wants a password: redis://:PASSWORD@host or redis://USER:PASSWORD@host"  # noqa: S105
 
 TABLE: Final = (
     _not_now("READONLY", "the server is a replica", drops=True),
@@ -73,11 +75,11 @@ TABLE: Final = (
     _refused("MOVED", _CLUSTER),
     _refused("ASK", _CLUSTER),
     _refused("CROSSSLOT", _CLUSTER),
-    _refused("NOAUTH", _PASSWORD),
-    _refused("WRONGPASS", _PASSWORD),
-    _refused("ERR AUTH", _PASSWORD),
-    _refused("ERR Client sent AUTH,", _PASSWORD),
-    _refused("ERR invalid password", _PASSWORD),
+    _refused("NOAUTH", _WANTS_PASSWORD),
+    _refused("WRONGPASS", _WRONG_PASSWORD),
+    _refused("ERR AUTH", _NO_PASSWORD),
+    _refused("ERR Client sent AUTH,", _NO_PASSWORD),
+    _refused("ERR invalid password", _WRONG_PASSWORD),
     _refused("DENIED", "the server is in protected mode: it wants a password, or a local client"),
     _refused("NOPROTO", "the server does not speak version 3 of the protocol"),
     _refused("ERR DB index", "the server has no database of this number"),

@@ -116,7 +116,8 @@ class Transport:
         if reply.meaning is Meaning.NOT_UNDERSTOOD or (reply.meaning is Meaning.REFUSED and not opening):
             meaning = f"{reply.text}. {cure}" if cure else reply.text
             emit(RegistryBadAnswer(operation=operation, reply=text_of(unwrapped(error)), meaning=meaning))
-        return translated(operation, error, opening=opening, reads=reads, remedy=cure)
+        where = self.connections.address.shown
+        return translated(operation, error, where=where, opening=opening, reads=reads, remedy=cure)
 
     def _remedy(self) -> str:
         address = self.connections.address
