@@ -22,7 +22,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lash_redis.core.liveness import LeaseOwner
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 class LashError(Exception):
     """The root of all errors of lash-redis."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a pickle and a copy keep what is known: ``__init__`` takes other arguments than the message."""
+        return _made_again, (type(self), *self.args), self.__dict__
+
+
+def _made_again(kind: type[LashError], *args: object) -> LashError:
+    return kind.__new__(kind, *args)
 
 
 class SettingsError(LashError, ValueError):
