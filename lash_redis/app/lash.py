@@ -11,7 +11,7 @@ from lash_redis.app.process import AppContext, Process
 from lash_redis.app.server_source import ServerSource
 from lash_redis.app.sessions import Sessions
 from lash_redis.app.task import Task
-from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id, checked_text
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import (
     ExternalInput,
@@ -22,6 +22,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
 )
 from lash_redis.core.options import ChosenOptions
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import MISSING, Declaration, declare, two_tasks_error
 from lash_redis.tasks.payload import InvalidValue, plain_value
@@ -244,8 +245,10 @@ class BlockingLash(_Handles):
 def _external_registration(
     process_id: str, grantee: str | None, metadata: Mapping[str, Any] | None
 ) -> ProcessRegistration:
+    if grantee is not None:
+        checked_text("grantee", grantee, 256)
     try:
-        plain = plain_value(dict(metadata or {}))
+        plain = plain_value(dict(checked_kind("metadata", {} if metadata is None else metadata, Mapping)))
     except InvalidValue as invalid:
         raise PayloadError(f"metadata{invalid.where}: {invalid.why}") from invalid.__cause__
     return ProcessRegistration(

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from lash_redis.core.checks import checked_iterable
 from lash_redis.core.errors import LashError, RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
@@ -46,7 +47,7 @@ def register_many(namespace: Namespace, registrations: Iterable[ProcessRegistrat
         RegistrationConflict: an id is registered with other content; the batches before are written.
         PayloadError: an input cannot be encoded, or is too long; nothing is written.
     """
-    given = list(registrations)
+    given = list(checked_iterable("registrations", "ProcessRegistration", registrations))
     encoded = [_encoded(registration, namespace.max_payload_bytes) for registration in given]
     return _sent(namespace, given, encoded)
 
