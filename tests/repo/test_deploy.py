@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +71,16 @@ def understood(command: list[str]) -> argparse.Namespace:
     return parser.parse_args([re.sub(r"\$\(\w+\)", "value", argument) for argument in command[1:]])
 
 
+def dockerfile() -> dict[str, list[list[str]]]:
+    """Return the instructions of the Dockerfile: the words of each, in JSON or split by spaces."""
+    found: dict[str, list[list[str]]] = {}
+    for line in read(DEPLOY / "Dockerfile").splitlines():
+        if line and not line.startswith("#"):
+            name, _, rest = line.partition(" ")
+            found.setdefault(name, []).append(json.loads(rest) if rest.startswith("[") else rest.split())
+    return found
+
+
 DEPLOYMENTS = pytest.mark.parametrize("deployment", [compose, systemd, kubernetes])
 
 
@@ -113,6 +125,46 @@ def test_variables_of_the_manifest_are_defined_there() -> None:
 
     assert set(re.findall(r"\$\((\w+)\)", " ".join(container["args"]))) <= defined
     assert "LASH_REDIS_URL" in defined
+
+
+def test_the_image_that_compose_builds_has_a_dockerfile() -> None:
+    """It is built from the root of a clone, and starts the pool that the compose file starts."""
+    build = yaml.safe_load(read(DEPLOY / "compose.yaml"))["services"]["worker"]["build"]
+    instructions = dockerfile()
+
+    assert (DEPLOY / build["context"]).resolve() == ROOT
+    assert ROOT / build["dockerfile"] == DEPLOY / "Dockerfile"
+    assert instructions["CMD"] == [compose()[0]]
+    assert read(DEPLOY / "shop.py") in read(ROOT / "README.md")
+
+
+def test_the_image_has_what_installing_needs(tmp_path: Path) -> None:
+    """What is copied is there, is not ignored, and is enough to build the package from."""
+    copied = [source for *sources, _target in dockerfile()["COPY"] for source in sources]
+    kept = {line[1:] for line in read(DEPLOY / "Dockerfile.dockerignore").splitlines() if line.startswith("!")}
+    assert set(copied) == kept
+    for source in copied:
+        target = tmp_path / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        copy(ROOT / source, target)
+
+    build = "from hatchling.build import build_wheel; build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
+
+    assert list(tmp_path.glob("*.whl"))
+
+
+def test_the_user_of_the_image_is_a_number_and_not_root() -> None:
+    """The kubelet refuses a container with runAsNonRoot whose user has only a name."""
+    (container,) = manifest()["spec"]["template"]["spec"]["containers"]
+    context = container["securityContext"]
+    ((user,),) = dockerfile()["USER"]
+
+    assert context["runAsNonRoot"]
+    assert isinstance(context["runAsUser"], int)
+    assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
+    assert context["runAsUser"] > 0
 
 
 @pytest.fixture(params=["valkey", "redis7"])

