@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Unpack
 
 from lash_redis.core.errors import SettingsError
@@ -79,23 +79,22 @@ class Worker:
             RecordedDead: others take this worker for dead; it has drained.
         """
         incarnation = self._here()
-
-        def on_step(step: DrainStep) -> None:
-            if step is DrainStep.BEGIN:
-                incarnation.begin_drain()
-            else:
-                incarnation.hurry()
-
-        with signals_that_drain(on_step) if signals else nullcontext():
+        with _drained_by_signals(incarnation) if signals else nullcontext():
             await incarnation.run()
 
-    async def drive_pending(self) -> SweepReport:
+    async def drive_pending(self, *, signals: bool = False) -> SweepReport:
         """Sweep every partition, then claim once from each; return when what was claimed has ended.
 
+        Args:
+            signals: as for ``run``; of a worker that has drained the next call claims nothing.
+
         Raises:
+            SettingsError: ``signals`` outside of the main thread.
             LashError: no answer, or a refusal; what was claimed meanwhile has ended all the same.
         """
-        return await self._here().drive_pending()
+        incarnation = self._here()
+        with _drained_by_signals(incarnation) if signals else nullcontext():
+            return await incarnation.drive_pending()
 
     async def drain(self) -> DrainReport:
         """Leave gracefully; a second call waits for the same drain. ``run`` returns once it is done."""
@@ -150,3 +149,13 @@ class Worker:
                 f"got {os.getpid()}: make the Worker after the fork, or give it no owner"
             )
         return self._given_owner or default_owner()
+
+
+def _drained_by_signals(incarnation: Incarnation) -> AbstractContextManager[None]:
+    def on_step(step: DrainStep) -> None:
+        if step is DrainStep.BEGIN:
+            incarnation.begin_drain()
+        else:
+            incarnation.hurry()
+
+    return signals_that_drain(on_step)

@@ -27,7 +27,7 @@ import asyncio, logging, os, signal, sys
 from pathlib import Path
 from lash_redis import Lash, Worker
 
-url, namespace, folder, grace_ms, workers = sys.argv[1:6]
+url, namespace, folder, grace_ms, workers, verb = sys.argv[1:7]
 FOLDER = Path(folder)
 logging.basicConfig(filename=FOLDER / "log", level="INFO")
 lash = Lash(url, namespace)
@@ -56,7 +56,7 @@ async def main():
         Worker(lash.registry, lash.tasks, concurrency=1, sweep_ms=60_000, poll_ms=100, grace_ms=int(grace_ms))
         for _ in range(int(workers))
     ]
-    await asyncio.gather(*(each.run(signals=True) for each in made))
+    await asyncio.gather(*(getattr(each, verb)(signals=True) for each in made))
     reports = [await each.drain() for each in made]
     await lash.aclose()
     print(sorted(each for report in reports for each in report.abandoned), handlers() == before)
@@ -73,8 +73,8 @@ def start(url: str, namespace: str, tmp_path: Path) -> Iterator[Start]:
     """Return what starts the program, which has ended after the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(grace_ms: int = 0, workers: int = 1) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", PROGRAM, url, namespace, str(tmp_path), str(grace_ms), str(workers)]
+    def start(grace_ms: int = 0, workers: int = 1, verb: str = "run") -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", PROGRAM, url, namespace, str(tmp_path), str(grace_ms), str(workers), verb]
         started.append(
             subprocess.Popen(
                 command, cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -93,12 +93,22 @@ def noted(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-async def begin(work: Work, folder: Path, *names: str, task: str = "pay") -> list[int]:
-    """Register owner-bound work, wait until it has begun, and return the pids in which it did."""
+async def submit(work: Work, *names: str, task: str = "pay") -> None:
+    """Register owner-bound work."""
     for name in names:
         await work.registry.register(
             ProcessRegistration(name, TaskInput(task, (name,)), RecoveryDisposition.OWNER_BOUND)
         )
+
+
+async def begin(work: Work, folder: Path, *names: str, task: str = "pay") -> list[int]:
+    """Register owner-bound work, wait until it has begun, and return the pids in which it did."""
+    await submit(work, *names, task=task)
+    return await begun(folder, *names)
+
+
+async def begun(folder: Path, *names: str) -> list[int]:
+    """Wait until pieces of work have begun, and return the pids in which they did."""
     for name in names:
         await wait_until(functools.partial(noted, folder / f"{name}.begun"), f"{name} has begun")
     return [int(noted(folder / f"{name}.begun")) for name in names]
@@ -113,6 +123,18 @@ async def test_a_signal_drains_a_worker_in_a_program(
     await begin(work, tmp_path, "p")
 
     program.send_signal(number)
+
+    assert (program.communicate()[0], program.returncode) == ("['p'] True\n", 7)
+    assert evidence(await work.end_of("p")).writer is AbandonWriter.OWNER_DRAIN
+
+
+async def test_a_signal_drains_what_a_program_drives_once(start: Start, work: Work, tmp_path: Path) -> None:
+    """What cron starts leaves as a pool does."""
+    await submit(work, "p")
+    program = start(verb="drive_pending")
+    await begun(tmp_path, "p")
+
+    program.send_signal(signal.SIGTERM)
 
     assert (program.communicate()[0], program.returncode) == ("['p'] True\n", 7)
     assert evidence(await work.end_of("p")).writer is AbandonWriter.OWNER_DRAIN
