@@ -43,6 +43,14 @@ def _escaped(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
+def is_logged(kind: type[Event]) -> bool:
+    """Say whether the log shows events of this kind."""
+    # ``logging.config`` disables every logger that a configuration does not name, unless told otherwise. Who wants
+    # silence sets a level.
+    _LOG.disabled = False
+    return _LOG.isEnabledFor(kind.level)
+
+
 class EventLog:
     """Logs events. Of one that repeats itself it logs one each 10 s, and counts the others as ``repeated``."""
 
@@ -52,10 +60,7 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Log one event."""
-        # ``logging.config`` disables every logger that a configuration does not name, unless told otherwise. Who wants
-        # silence sets a level.
-        _LOG.disabled = False
-        if not _LOG.isEnabledFor(event.level):
+        if not is_logged(type(event)):
             return
         fields = msgspec.structs.asdict(event)
         if event.repeats_by:

@@ -185,6 +185,16 @@ class ProcessFailed(Event, frozen=True, tag="process.failed"):
     message: str
 
 
+class ProcessCompleted(Event, frozen=True, tag="process.completed"):
+    """The result of the work is written; its code took that long."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    process_id: str
+    task: str
+    took_ms: int
+
+
 class ProcessSettled(Event, frozen=True, tag="process.settled"):
     """A verdict was carried out without a lease."""
 

@@ -278,12 +278,12 @@ class Deferred(msgspec.Struct, frozen=True):
 
 
 class DrainReport(msgspec.Struct, frozen=True):
-    """What a drain did: ids it abandoned, what it had to leave, and how much it gave back."""
+    """What a drain did. An id ``*`` in ``deferred`` stands for whatever else an owner, named there, may hold."""
 
     abandoned: list[str] = []
     deferred: list[Deferred] = []
     released: int = 0
-    finished: int = 0
+    finished: int = 0  # since the drain began
 
 
 def disposition_named(value: object) -> RecoveryDisposition:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from lash_redis.core.event_logging import EventLog
+from lash_redis.core.event_logging import EventLog, is_logged
 from lash_redis.core.events import Event
 
 Subscriber = Callable[[Event], None]
@@ -15,6 +15,11 @@ Subscriber = Callable[[Event], None]
 _LOG: Final = logging.getLogger("lash_redis")
 
 _subscribers: tuple[Subscriber, ...] = (EventLog(),)
+
+
+def wants(kind: type[Event]) -> bool:
+    """Say whether somebody may hear events of this kind, for one that happens too often to be made for nobody."""
+    return len(_subscribers) > 1 or is_logged(kind)
 
 
 def emit(event: Event) -> None:

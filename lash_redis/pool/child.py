@@ -250,7 +250,7 @@ def _run(end: socket.socket, children: ForkedChildren) -> int:
         return fatal.exit_code
     tell(messages.Importing())
     lash = loaded.lash
-    log_to_stderr()
+    log_to_stderr(loaded.modules)
     code = messages.FAULT
 
     async def work() -> None:

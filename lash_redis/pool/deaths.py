@@ -25,7 +25,7 @@ from lash_redis.pool.connection import PoolConnection
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.watch import described, tell_of_failure
 from lash_redis.recovery.last_writes import LastWriter
-from lash_redis.recovery.leftovers import Leftovers
+from lash_redis.recovery.leftovers import Leftovers, whatever_else
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
@@ -118,8 +118,8 @@ class Deaths:
             gone = isinstance(error, NamespaceMismatch)  # its own report may be of that other namespace too
             if ended.report is not None and not ended.report.still_running and not gone:
                 return DrainReport()  # it left nothing that its death would settle
-            reason = f"the death of {ended.owner.owner_id} could not be recorded: {described(error)}"
-            return DrainReport(deferred=[Deferred("*", reason)])
+            why = f"its death could not be recorded: {described(error)}"
+            return DrainReport(deferred=[whatever_else(ended.owner, why)])
         emit(PoolReaped(slot=ended.slot, pid=ended.pid, status=ended.status, settled=settled))
         return DrainReport()
 
@@ -138,8 +138,9 @@ class Deaths:
             return await Leftovers(self._registry, owner, expected=known, detail=why).settle(until_ms - boottime_ms())
         except Exception as error:  # noqa: BLE001 - whatever it is, what is left is reported, and its end is recorded
             tell_of_failure("finish_drain", error)
-            reason = f"{owner.owner_id}: {described(error)}"
-            return DrainReport(deferred=[Deferred(each, reason) for each in (*known, "*")])
+            why = described(error)
+            left = [Deferred(each, f"{owner.owner_id}: {why}") for each in known]
+            return DrainReport(deferred=[*left, whatever_else(owner, why)])
 
     async def record_and_settle(self, owner: LeaseOwner, status: str) -> int:
         """Record the death of an owner and settle all that it held; return the number of rows. Retry during an outage.

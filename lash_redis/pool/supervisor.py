@@ -210,7 +210,12 @@ class Supervisor:
         if step is None:
             return
         self.first_words.begin()
-        emit(PoolSignal(signal=number.name, grace_ms=self.settings.worker.grace_ms if step is DrainStep.BEGIN else 0))
+        grace_ms = self.settings.worker.grace_ms if step is DrainStep.BEGIN else 0
+        emit(PoolSignal(signal=number.name, grace_ms=grace_ms))
+        if grace_ms and number is not signal.SIGQUIT:
+            self._announce(
+                f"pool {os.getpid()}: what runs has {grace_ms / 1000:g} s to end; a second Ctrl-C or SIGTERM stops it"
+            )
         if number is signal.SIGQUIT:
             self._announce(stacks_of_threads())
             for life in self._lives():

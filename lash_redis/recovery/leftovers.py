@@ -32,6 +32,11 @@ _CLAIM_AGAIN_MS = 10_000  # for the one call that follows
 _MOST_PASSES = 1000  # each pass moves a page, so only rows that keep changing could reach this
 
 
+def whatever_else(owner: LeaseOwner, why: str) -> Deferred:
+    """Return what stands in a report for all that an owner may hold and that nobody could ask for."""
+    return Deferred("*", f"whatever else {owner.owner_id} may hold: {why}")
+
+
 class _Ended:
     """The knowledge that all work of this owner has ended here, except what is kept."""
 
@@ -109,7 +114,9 @@ class Leftovers:
 
     def _unknown(self, why: str) -> dict[str, str]:
         """Return what is known to be left, and that there may be more, since the server does not answer."""
-        return {process_id: why for process_id in self._expected if process_id not in self._abandoned} | {"*": why}
+        known = {process_id: why for process_id in self._expected if process_id not in self._abandoned}
+        rest = whatever_else(self._owner, why)
+        return known | {rest.process_id: rest.reason}
 
     def _report(self, deferred: dict[str, str]) -> DrainReport:
         left = [Deferred(process_id, reason) for process_id, reason in deferred.items()]

@@ -34,10 +34,11 @@ class Attempt:
         interrupt: asks the running code to stop: cancels the task, or raises in the thread.
         ended: its code has ended here; what is left is to write the outcome or release the lease.
         has_result: it ended with an outcome to write, and not only with a lease to release.
+        took_ms: how long its code ran, ms, once it has a result.
     """
 
-    __slots__ = ("alone", "bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "reason", "row", "stop",
-                 "task", "trusted_until_ms")  # fmt: skip
+    __slots__ = ("alone", "began_at_ms", "bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "reason",
+                 "row", "stop", "task", "took_ms", "trusted_until_ms")  # fmt: skip
 
     def __init__(self, lease: ProcessLease, row: ClaimedRow) -> None:
         self.lease = lease
@@ -45,7 +46,8 @@ class Attempt:
         self.task = lane_parts(row.lane)[1]
         self.bound = row.is_owner_bound
         self.alone = row.alone
-        self.leased_at_ms = boottime_ms()
+        self.leased_at_ms = self.began_at_ms = boottime_ms()
+        self.took_ms = 0
         self.trusted_until_ms = 0
         self.stop: Stop | None = None
         self.reason: str | None = None

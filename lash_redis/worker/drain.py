@@ -104,7 +104,7 @@ class Drain:
     def _report(self, settled: DrainReport, released: set[str]) -> DrainReport:
         """Report the drain as a whole; one row may have come back meanwhile, and been given back again."""
         outbox = self._in_flight.outbox
-        report = msgspec.structs.replace(settled, released=len(released | outbox.released), finished=outbox.written)
+        report = msgspec.structs.replace(settled, released=len(released | outbox.released), finished=outbox.finished)
         emit(
             WorkerDrained(
                 owner=self._identity.owner.owner_id,

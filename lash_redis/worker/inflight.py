@@ -202,6 +202,7 @@ class InFlight:
 
     def _write(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.has_result = True
+        attempt.took_ms = boottime_ms() - attempt.began_at_ms
         self.outbox.write(attempt, outcome)
 
     def _go_on(self, ended: Attempt) -> None:

@@ -17,13 +17,14 @@ from lash_redis.core.errors import (
     ScriptError,
     UnknownProcess,
 )
-from lash_redis.core.events import ProcessResultRefused
-from lash_redis.core.model import Acquired, Outcome, ProcessLease
-from lash_redis.core.subscribers import emit
+from lash_redis.core.events import ProcessCompleted, ProcessResultRefused
+from lash_redis.core.model import Acquired, Outcome, ProcessLease, ProcessStatus
+from lash_redis.core.subscribers import emit, wants
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.last_writes import LastWrites
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.calls.leases import attempt_of
+from lash_redis.registry.codec import STATUS_CODES
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.changes import Changes
@@ -36,6 +37,7 @@ _Name = tuple[str, str, int]
 _Encoded = tuple[str, bytes]
 _Release = tuple[ProcessLease, Attempt | None]
 
+_COMPLETED = STATUS_CODES[ProcessStatus.COMPLETED]
 _REFUSED = frozenset({"UNKNOWN", "TERMINAL", "AUTHORITY"})  # what no second try changes
 
 
@@ -52,7 +54,7 @@ class Outbox:
 
     Attributes:
         claiming: how many processes are being claimed again now: their leases may be renewed before they are known.
-        written: how many outcomes were written.
+        finished: how many outcomes were written since ``begin_drain``.
         released: ids of what was given back since ``begin_drain``.
     """
 
@@ -74,7 +76,7 @@ class Outbox:
         self._releases: dict[int, Unsent[_Name, _Release]] = {}
         self._to_do = Changes()
         self.claiming = 0
-        self.written = 0
+        self.finished = 0
         self.released: set[str] = set()
         self._is_draining = False
 
@@ -125,7 +127,7 @@ class Outbox:
         return LastWrites(results, [attempt.lease for each in self._unstarts.values() for attempt in each.items])
 
     def begin_drain(self) -> None:
-        """Note from now on what is given back."""
+        """Note from now on what is given back and written."""
         self._is_draining = True
 
     def try_now(self) -> None:
@@ -158,11 +160,13 @@ class Outbox:
     async def _write(self, batch: dict[Attempt, _Encoded]) -> None:
         facts = [TerminalFact(attempt.lease, *encoded) for attempt, encoded in batch.items()]
         statuses = await self._registry.terminalize_many(facts, attempts=1)
-        lost = []
+        lost, told = [], wants(ProcessCompleted)
         for attempt, status in zip(batch, statuses, strict=True):
             if status == "DONE":
-                self.written += 1
+                self.finished += self._is_draining
                 self._done_with(attempt)
+                if told and batch[attempt][0] == _COMPLETED:
+                    emit(ProcessCompleted(process_id=attempt.process_id, task=attempt.task, took_ms=attempt.took_ms))
             elif status == "LOST":
                 lost.append(attempt)
             elif status in _REFUSED:

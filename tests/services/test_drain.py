@@ -361,7 +361,7 @@ async def test_a_drain_without_a_run_leaves_nothing_behind(registry: ProcessRegi
     await registry.register(work("p", RERUNNABLE, "p"))
     await worker.drive_pending()
 
-    assert await worker.drain() == DrainReport(finished=1)
+    assert await worker.drain() == DrainReport(), "what had ended before it began does not count"
 
 
 async def test_after_a_drain_no_late_copy_of_a_claim_can_lease_anything(registry: ProcessRegistry, crew: Crew) -> None:

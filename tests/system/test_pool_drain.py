@@ -140,6 +140,7 @@ async def test_ctrl_c_at_a_terminal_drains(start_pool: StartPool, work: Work) ->
         pool.go("pay")
 
         assert pool.exit_code() == 0
+        assert pool.log.count("s to end; a second Ctrl-C or SIGTERM stops it") == 1
     finally:
         os.close(ours)
     assert (await work.record("pay")).status is ProcessStatus.COMPLETED

@@ -27,6 +27,7 @@ FAILING = """
 @lash.task(recovery="rerunnable", name="fail")
 async def fail(name: str) -> None:
     set_up_logging()
+    logging.info("told by the task")
     raise ValueError("line one\\npool.died slot=1 forged")
 """
 
@@ -38,7 +39,10 @@ async def fail(name: str) -> None:
 async def test_each_line_is_shown_once_however_logging_is_set_up(
     start_pool: StartPool, work: Work, tmp_path: Path, set_up: str, when: str
 ) -> None:
-    """With ``disable_existing_loggers``, the default of ``dictConfig``, too. No message of a task forges a line."""
+    """With ``disable_existing_loggers``, the default of ``dictConfig``, too. No message of a task forges a line.
+
+    What a task logs itself is shown with its process id if nothing was set up.
+    """
     body = "\n".join(f"    {line}" for line in set_up.splitlines())
     module = f"import logging, logging.config\n\n\ndef set_up_logging():\n{body}\n{TASKS}\n"
     module += "set_up_logging()\n" + FAILING.replace("    set_up_logging()\n", "") if when == "at import" else FAILING
@@ -51,6 +55,8 @@ async def test_each_line_is_shown_once_however_logging_is_set_up(
 
     assert pool.exit_code() == 0
     lines = pool.log.splitlines()
-    for event in ("worker.ready", "process.failed", "worker.drained"):
+    for event in ("worker.ready", "process.failed", "worker.drained", "told by the task"):
         assert len([line for line in lines if event in line]) == 1, event
+    if set_up == "pass":
+        assert re.search(r" INFO process_id=fail root: told by the task$", pool.log, re.MULTILINE)
     assert not [line for line in lines if re.match(r"pool\.died", line)]
