@@ -6,6 +6,7 @@ which only a test may do.
 
 from __future__ import annotations
 
+import re
 import zlib
 from base64 import urlsafe_b64encode
 from collections import Counter, defaultdict
@@ -107,6 +108,7 @@ class _Partition:
         yield from self.bad_payloads()
         yield from self.bad_counts()
         yield from self.bad_lists_of_lanes()
+        yield from self.bad_signatures()
 
     def unknown_keys(self) -> Iterator[str]:
         for name, key in self.keys.items():
@@ -263,3 +265,11 @@ class _Partition:
             digest = sha256("\0".join(lanes).encode()).hexdigest()[:32]
             if name != f"{digest}.{len(lanes)}":
                 yield f"the list {name} has other lanes than its name says: {lanes}"
+
+    def bad_signatures(self) -> Iterator[str]:
+        for digest, data in self.index("signatures").items():
+            parameters = msgspec.msgpack.decode(data)  # type: ignore[call-overload]
+            if not re.fullmatch("[0-9a-f]{16}", digest):
+                yield f"a signature is stored under {digest!r}"
+            if any([*map(type, each)] != [str, str, bool] for each in parameters):
+                yield f"the signature {digest} is {parameters}"

@@ -103,7 +103,7 @@ class Task(Generic[P, R_co]):
         """
         registration = self.registration(args, kwargs)
         session = await self._context.sessions.current()
-        await session.registry.register_many([registration])
+        await session.registry.register_many([registration], self.declaration.signature.named)
         return self.handle(registration)
 
     @overload
@@ -160,7 +160,7 @@ class Task(Generic[P, R_co]):
         handles: list[Process] = []
         for batch in self.batches(calls):
             with _located(batch, len(handles)):
-                await session.registry.register_many(batch)
+                await session.registry.register_many(batch, self.declaration.signature.named)
             handles += map(self.handle, batch)
         return handles
 
@@ -219,7 +219,7 @@ class BlockingTask(Generic[P, R_co]):
     def submit(self, /, *args: Any, **kwargs: Any) -> Process[Any]:
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
-        self._context.sessions.blocking().registry.register_many([registration])
+        self._context.sessions.blocking().registry.register_many([registration], self._task.declaration.signature.named)
         return self._task.handle(registration)
 
     @overload
@@ -263,7 +263,7 @@ class BlockingTask(Generic[P, R_co]):
         handles: list[Process] = []
         for batch in self._task.batches(calls):
             with _located(batch, len(handles)):
-                registry.register_many(batch)
+                registry.register_many(batch, self._task.declaration.signature.named)
             handles += map(self._task.handle, batch)
         return handles
 

@@ -114,6 +114,18 @@ class WorkerCannotBegin(Event, frozen=True, tag="worker.cannot_begin"):
     reason: str
 
 
+class WorkerLeftLane(Event, frozen=True, tag="worker.left_lane"):
+    """Work of another release's signature does not fit here; it stays queued, and its lane is left to others."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    task: str
+    queue: str
+    signature: str
+    reason: str
+    process_id: str | None = None
+
+
 class WorkerExitRefused(Event, frozen=True, tag="worker.exit_refused"):
     """User code (``sys.exit``, ``loop.stop``, a signal's handler) would end the worker process; it goes on."""
 

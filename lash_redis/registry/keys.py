@@ -14,6 +14,7 @@ key                       type        content
 ``K:l:<id>``              string      the lease: its token; expires at the lease's end (PXAT)
 ``K:lanes``               zset        the lanes that are not empty, by name
 ``K:serves:<list>``       zset        the lanes of a list that workers serve, each with and without ``|alone``
+``K:signatures``          hash        digest of a signature to its parameters, as its release has encoded them
 ``K:q:<lane>``            zset        queued ids by sequence; those of two losses and more under ``<lane>|alone``
 ``K:leases``              zset        leased ids by expiry, lapsed ones included
 ``K:held``                zset        leased ids under whose lease user code has not begun
@@ -67,6 +68,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "l:": ("string", True),
     "lanes": ("zset", False),
     "serves:": ("zset", False),
+    "signatures": ("hash", False),
     **dict.fromkeys(INDEXES, ("zset", False)),
     ASKED: ("zset", False),
     _OWNED: ("zset", False),

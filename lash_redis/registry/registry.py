@@ -15,6 +15,7 @@ from lash_redis.registry.calls import (
     registration,
     requests,
     settle,
+    signatures,
     starts,
     terminal_facts,
     upkeep,
@@ -140,6 +141,8 @@ class ProcessRegistry:
     reclaim = operation(leases.reclaim)
     claim_next = operation(batch_claims.claim_next)
     close_claims = operation(batch_claims.close_claims)
+    name_signatures = operation(signatures.name_signatures)
+    filled_lanes = operation(signatures.filled_lanes)
     start = operation(starts.start)
     record_first_started = operation(starts.record_first_started)
     unstart_many = operation(starts.unstart_many)

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from lash_redis.core.errors import LashError, PayloadError
 from lash_redis.core.model import TaskInput
+from lash_redis.tasks.bare_parameters import BareParameters
 from lash_redis.tasks.binding import canonical_call
 from lash_redis.tasks.conversion import Conversion, annotation_text, carried_result
 from lash_redis.tasks.declaration import Declaration
+from lash_redis.tasks.other_signatures import bound_by_name
 from lash_redis.tasks.payload import InvalidValue
 from lash_redis.tasks.signature import Signature
 
@@ -47,14 +49,22 @@ def bind(declaration: Declaration, args: Sequence[Any], kwargs: Mapping[str, Any
 
 
 def unbind(
-    declaration: Declaration, args: Sequence[Any], kwargs: Mapping[str, Any]
+    declaration: Declaration, args: Sequence[Any], kwargs: Mapping[str, Any], theirs: BareParameters | None = None
 ) -> tuple[list[Any], dict[str, Any]]:
     """Return the arguments for the task's function, rebuilt from stored ones.
+
+    Args:
+        declaration: of the task.
+        args: the stored arguments by position.
+        kwargs: those by name.
+        theirs: the signature that they were written for, if that is another one; they are then bound by name.
 
     Raises:
         Undecodable: the stored arguments do not fit the function: other code registered them.
     """
     try:
+        if theirs is not None:
+            args, kwargs = bound_by_name(declaration.signature, theirs, args, kwargs)
         return _converted(declaration.signature, args, kwargs, _RESTORE)
     except InvalidValue as invalid:
         raise Undecodable(f"task {declaration.name}: {invalid.why}") from invalid.__cause__

@@ -44,6 +44,11 @@ class Catalogue:
         """The names of the tasks whose work is owner-bound."""
         return [name for name, each in self._by_name.items() if each.disposition is RecoveryDisposition.OWNER_BOUND]
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the tasks."""
+        return list(self._by_name)
+
     def lanes(self, queues: Sequence[str]) -> list[list[str]]:
         """Return for each queue the lanes that this worker serves (rule 9.1).
 

@@ -19,6 +19,7 @@ import msgspec.inspect as inspected
 from lash_redis.tasks.conversion_errors import invalid_value
 from lash_redis.tasks.moments import MOMENTS, check_moments
 from lash_redis.tasks.payload import MAX_NESTING, InvalidValue, UnsupportedType, plain_scalar, plain_value
+from lash_redis.tasks.type_text import ANY_TEXT, type_text
 
 _NATIVE: Final = (bytes, bytearray, memoryview)
 _SCALARS: Final[dict[type[inspected.Type], type]] = {
@@ -44,6 +45,8 @@ _SETS: Final = (inspected.SetType, inspected.FrozenSetType)
 
 class Conversion:
     """The conversion of one type into a payload and out of it. This class takes any plain value."""
+
+    type_text: str = ANY_TEXT  # the canonical text of the type
 
     def __init__(self, annotation: Any = Any) -> None:
         self.annotation = annotation
@@ -154,14 +157,19 @@ def conversion_of(annotation: Any) -> Conversion:
             raise TypeError(f"nothing here knows how to rebuild {with_article(annotation_text(part.cls))}")
         if isinstance(part, inspected.DictType) and any(map(_is_path, _parts(part.key_type))):
             raise TypeError("the key of a dict would arrive as text, not as a path")
-    if all(isinstance(part, _PLAIN) and not _is_path(part) for part in parts):
-        kinds = _scalar_kinds(whole)
-        return ScalarConversion(annotation, kinds) if kinds else PlainConversion(annotation)
-    return TypedConversion(
-        annotation,
-        has_sets=any(isinstance(part, _SETS) for part in parts),
-        has_moments=any(isinstance(part, _MAY_HOLD_MOMENTS) and not _is_path(part) for part in parts),
-    )
+    conversion: Conversion
+    if not all(isinstance(part, _PLAIN) and not _is_path(part) for part in parts):
+        conversion = TypedConversion(
+            annotation,
+            has_sets=any(isinstance(part, _SETS) for part in parts),
+            has_moments=any(isinstance(part, _MAY_HOLD_MOMENTS) and not _is_path(part) for part in parts),
+        )
+    elif kinds := _scalar_kinds(whole):
+        conversion = ScalarConversion(annotation, kinds)
+    else:
+        conversion = PlainConversion(annotation)
+    conversion.type_text = type_text(whole)
+    return conversion
 
 
 def carried_result(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from lash_redis.core.errors import SettingsError
+from lash_redis.tasks.bare_parameters import BareParameter, encode_parameters
 from lash_redis.tasks.conversion import Conversion, annotation_text, conversion_of
 
 NO_DIGEST: Final = ""
@@ -45,6 +46,7 @@ class Signature:
         returns: the conversion of the result.
         text: as in a definition, for messages: ``(order_id, amount=...)``.
         digest: of this signature, 16 hex digits; it is part of the lane of a registration.
+        named: its parameters as the registry stores them, under its digest.
         served: the digests whose rows a worker with this function may run, its own first.
         positional: parameters that take an argument by position, in order.
         by_name: parameters that take an argument by name, by their names.
@@ -58,6 +60,7 @@ class Signature:
         "complete_counts",
         "digest",
         "extras",
+        "named",
         "parameters",
         "positional",
         "rest",
@@ -73,6 +76,8 @@ class Signature:
         self.text: Final = text
         self.served: Final = served_digests(parameters)
         self.digest: Final = self.served[0]
+        bare = [BareParameter(each.name, each.kind.name, each.has_default) for each in parameters]
+        self.named: Final = {self.digest: encode_parameters(bare)}
         self.positional: Final = tuple(each for each in parameters if each.kind in _POSITIONAL)
         self.by_name: Final = {each.name: each for each in parameters if each.kind in _BY_NAME}
         self.rest: Final = by_kind.get(inspect.Parameter.VAR_POSITIONAL)
@@ -93,11 +98,13 @@ class Signature:
 def digest_of(parameters: Sequence[Parameter]) -> str:
     """Return the digest of a signature: the first 8 bytes of SHA-256, in hex.
 
-    It covers the name, the kind and the presence of a default of each parameter, in order. It does not cover types: the
-    worker checks them when it decodes the arguments. Lanes of queued rows contain it (rule 9.1), so that it may never
+    It covers the name, the kind, the presence of a default and the type of each parameter, in order. Of a type it
+    covers what can be decoded (see ``type_text``). Lanes of queued rows contain it (rule 9.1), so that it may never
     change.
     """
-    canonical = msgspec.msgpack.encode([[each.name, each.kind.name, each.has_default] for each in parameters])
+    canonical = msgspec.msgpack.encode(
+        [[each.name, each.kind.name, each.has_default, each.conversion.type_text] for each in parameters]
+    )
     return hashlib.sha256(canonical).digest()[:8].hex()
 
 

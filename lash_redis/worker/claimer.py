@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import msgspec
@@ -51,12 +51,11 @@ class Claimer:
     Args:
         registry: where it claims.
         identity: who will hold the leases.
-        queues: the queues' names, each with the lanes that the owner serves; in their order.
+        served: returns the queues in their order, and the lanes that the owner serves now.
         ttl_ms: of the leases, ms.
         neighbours: says what may run beside what runs here (rule 4.6).
 
     Attributes:
-        served: the lanes that the owner serves.
         has_given_up: a missing answer is not waited for any more; what it handed out is the drain's.
         may_have_more: the partitions that may have more than they handed out last.
     """
@@ -65,13 +64,13 @@ class Claimer:
         self,
         registry: ProcessRegistry,
         identity: Identity,
-        queues: Sequence[tuple[str, Sequence[str]]],
+        served: Callable[[], ServedLanes],
         ttl_ms: int,
         neighbours: Neighbours,
     ) -> None:
         self._registry = registry
         self._identity = identity
-        self.served = ServedLanes(queues)
+        self._served = served
         self._neighbours = neighbours
         self._ttl_ms = ttl_ms
         self._numbers: dict[int, int] = {}
@@ -85,6 +84,11 @@ class Claimer:
         self.is_leaving = False
         self.has_given_up = False
         self.may_have_more: set[int] = set()
+
+    @property
+    def served(self) -> ServedLanes:
+        """The lanes that the next claim names."""
+        return self._served()
 
     @property
     def unanswered(self) -> list[int]:

@@ -25,6 +25,7 @@ from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.loops.checking_server import Checking
 from lash_redis.worker.loops.claiming import Claiming
+from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.loops.loop import Loop, lasting, repeat
 from lash_redis.worker.loops.polling import Polling
 from lash_redis.worker.loops.sweeping import Sweeping
@@ -80,10 +81,19 @@ class Incarnation:
         self._renewal = renewal or RenewalThread(registry, digest, settings.lease_ttl_ms)
         self._sweep = Sweep(registry, identity.owner, self._in_flight)
         self._claiming = Claiming(self._in_flight, self._changes)
-        self._wake_ups = WakeUps(registry, self._in_flight, self._claiming, self._changes, self._services.start)
+        self._looking = Looking(registry, self._in_flight, self._changes, settings.poll_ms)
+        self._wake_ups = WakeUps(
+            registry,
+            self._in_flight,
+            self._claiming,
+            self._changes,
+            looking=self._looking,
+            start=self._services.start,
+        )
         self._loops: tuple[Loop, ...] = (
             Sweeping(self._sweep, identity, settings.sweep_ms),
             Polling(self._in_flight.claimer, self._changes, settings.poll_ms),
+            self._looking,
             Checking(registry, self._claiming),
         )
         self._drain_steps = Drain(registry, identity, settings, self._in_flight, self._changes)
@@ -140,6 +150,7 @@ class Incarnation:
         await self.registry.open()
         async with self._services:
             report = await self._sweep.run_once()
+            await self._looking.step()
             try:
                 for partition in range(self.registry.partitions):
                     while self._in_flight.room <= 0 and self._draining is None:
@@ -187,7 +198,7 @@ class Incarnation:
     @property
     def probe(self) -> Probe:
         """The parts of this worker, for tests and views."""
-        return Probe(self._in_flight, self._claiming, self._wake_ups, self._sweep, self._changes)
+        return Probe(self._in_flight, self._claiming, self._wake_ups, self._looking, self._sweep, self._changes)
 
     async def _until_written(self) -> None:
         """Wait until what was begun has ended and is written, or nothing is left that could write it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.events import ProcessFailed
-from lash_redis.core.lanes import lane_parts, plain_lane, runs_alone
+from lash_redis.core.lanes import lane_parts, runs_alone
 from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
@@ -23,6 +23,7 @@ from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.claimer import Claimed, Claimer
 from lash_redis.worker.ending import Ending, ending_of
 from lash_redis.worker.identity import Identity
+from lash_redis.worker.lanes import Lanes
 from lash_redis.worker.lease_keeper import LeaseKeeper, deliver_row
 from lash_redis.worker.neighbours import Neighbours
 from lash_redis.worker.outbox import ClaimedAgain, Outbox
@@ -50,6 +51,7 @@ class InFlight:
 
     Attributes:
         stopped_by_drain: ids of owner-bound work that was stopped without a result: the drain settles them.
+        lanes: those that it serves.
         waiting: attempts that begin once the earlier run of the same process has ended here, by process id.
     """
 
@@ -75,14 +77,18 @@ class InFlight:
         self.waiting: dict[str, Attempt] = {}
         self.stopped_by_drain: list[str] = []
         self.roster = Roster()
+        self.lanes = Lanes(catalogue, settings.queues)
         self.runner = Runner(
-            catalogue, self._on_end, contexts=contexts, on_change=on_change, may_act=lambda: identity.is_here
+            catalogue,
+            self.lanes,
+            self._on_end,
+            contexts=contexts,
+            on_change=on_change,
+            may_act=lambda: identity.is_here,
         )
         self.outbox = Outbox(registry, identity, self.roster, settings.lease_ttl_ms, on_change)
-        served = catalogue.lanes(settings.queues)
-        queues = list(zip(settings.queues, served, strict=True))
         self.neighbours = Neighbours(lambda: (*self.roster, *self.waiting.values()))
-        self.claimer = Claimer(registry, identity, queues, settings.lease_ttl_ms, self.neighbours)
+        self.claimer = Claimer(registry, identity, lambda: self.lanes.served, settings.lease_ttl_ms, self.neighbours)
         self._unknown = UnknownLeases(
             registry,
             identity,
@@ -100,7 +106,6 @@ class InFlight:
             self._unknown.found,
         )
         self._bound_tasks = frozenset(catalogue.owner_bound)
-        self._lanes = frozenset(lane for lanes in served for lane in lanes)
 
     @property
     def room(self) -> int:
@@ -114,7 +119,7 @@ class InFlight:
 
     def serves(self, lane: str) -> bool:
         """Say whether a row of a lane may be claimed here, now."""
-        if plain_lane(lane) not in self._lanes:
+        if not self.lanes.serves(lane):
             return False
         if runs_alone(lane):
             return self.neighbours.may_take_alone

@@ -9,6 +9,7 @@ from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.loops.claiming import Claiming
+from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.wakeups import WakeUps
 
 
@@ -19,6 +20,7 @@ class Probe:
     in_flight: InFlight
     claiming: Claiming
     wake_ups: WakeUps
+    looking: Looking
     sweep: Sweep
     changes: Changes
 

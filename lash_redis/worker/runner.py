@@ -27,6 +27,7 @@ from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.call_end import CallEnd
 from lash_redis.worker.ending import How
 from lash_redis.worker.failures import failure_of, unfit_result
+from lash_redis.worker.lanes import Lanes
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.threads import Run, Threads
 from lash_redis.worker.throttle import Throttle
@@ -54,6 +55,7 @@ class Runner:
 
     Args:
         catalogue: the tasks.
+        lanes: says for which signature a row was written, and is told if it does not fit.
         on_end: called on the event loop, for each attempt, after its code has really ended; again if it raises.
         contexts: makes the context variables of runs.
         on_change: called when more may be begun than before.
@@ -65,6 +67,7 @@ class Runner:
     def __init__(
         self,
         catalogue: Catalogue,
+        lanes: Lanes,
         on_end: OnRunEnd,
         *,
         contexts: RunContexts,
@@ -72,6 +75,7 @@ class Runner:
         may_act: Callable[[], bool],
     ) -> None:
         self._catalogue = catalogue
+        self._lanes = lanes
         self._on_end = on_end
         self._may_act = may_act
         self._contexts = contexts
@@ -95,13 +99,13 @@ class Runner:
             if declaration is None or call is None:
                 self._fail(attempt, "no_input", "there is nothing to execute")
                 return
-            args, kwargs = unbind(declaration, *call)
+            args, kwargs = unbind(declaration, *call, self._lanes.written_for(attempt.row.lane))
         except Undecodable as error:
-            self._fail(attempt, "undecodable", text_of(error))
+            self._undecodable(attempt, text_of(error))
             return
         except BaseException as error:  # noqa: BLE001 - damaged data, or what a user's class raises as it is rebuilt
             found = failure_of(error)
-            self._fail(attempt, "undecodable", bounded(f"{found.code}: {found.message}"))
+            self._undecodable(attempt, bounded(f"{found.code}: {found.message}"))
             return
         function = functools.partial(declaration.function, *args, **kwargs)
         try:
@@ -121,6 +125,15 @@ class Runner:
 
     def _fail(self, attempt: Attempt, code: str, message: str) -> None:
         self._ended(attempt, RunEnd(How.RAISED, Failure(code, message)))
+
+    def _undecodable(self, attempt: Attempt, why: str) -> None:
+        """End an attempt whose arguments do not fit: what another release wrote is left to it (rule 9.7)."""
+        lane = attempt.row.lane
+        if not self._lanes.is_of_another_release(lane):
+            self._fail(attempt, "undecodable", why)
+            return
+        self._lanes.leave(lane, why, attempt.process_id)
+        self._ended(attempt, RunEnd(How.NEVER_BEGAN, Failure("undecodable", why)))
 
     def _cannot_begin(self, attempt: Attempt, error: BaseException) -> None:
         if isinstance(error, EXITS):

@@ -13,6 +13,7 @@ from lash_redis.worker.changes import Changes
 from lash_redis.worker.claimer import ASK_AGAIN_S
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.loops.claiming import Claiming
+from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.services import Service
 
 
@@ -24,6 +25,7 @@ class WakeUps:
         in_flight: what runs here.
         claiming: whether this worker may claim.
         changes: notified when there is something to claim.
+        looking: looks at lanes of other releases.
         start: runs a coroutine beside the work.
     """
 
@@ -33,12 +35,15 @@ class WakeUps:
         in_flight: InFlight,
         claiming: Claiming,
         changes: Changes,
+        *,
+        looking: Looking,
         start: Callable[[Service], None],
     ) -> None:
         self._registry = registry
         self._in_flight = in_flight
         self._claimer = in_flight.claimer
         self._claiming = claiming
+        self._looking = looking
         self._changes = changes
         self._start = start
         self._trouble = Trouble("wake")
@@ -50,6 +55,7 @@ class WakeUps:
         self.is_subscribed = True
         self._claimer.ask_all()
         self._changes.notify()
+        self._start(self._look())
 
     async def listen(self, name: str) -> None:
         """Receive what is published for ``name``, for ever. Ends by cancellation."""
@@ -72,12 +78,24 @@ class WakeUps:
 
     def _lane_filled(self, partition: int, lane: str) -> None:
         is_served = self._in_flight.serves(lane) and not self._claimer.is_leaving
-        if is_served:
+        if self._in_flight.lanes.may_adopt(lane) and not self._claimer.is_leaving:
+            self._start(self._look(partition, lane))
+        elif is_served:
             # Also while this worker may not claim: there may be no other to pass the wake-up on to.
             self._claimer.ask(partition)
             self._changes.notify()
         if not is_served or not self._claiming.may_claim_from(partition):
             self._start(self._pass_on(partition, lane))
+
+    async def _look(self, partition: int = 0, lane: str | None = None) -> None:
+        """Look at one lane of another release, whose wake-up is passed on meanwhile; or at all."""
+        try:
+            if lane is None:
+                await self._looking.step()
+            else:
+                await self._looking.look_at(partition, lane)
+        except SURVIVED as error:  # the next look finds the lane
+            self._trouble.met(error)
 
     async def _pass_on(self, partition: int, lane: str) -> None:
         """Wake another worker: it may serve the lane that this one cannot serve, or not now."""

@@ -99,16 +99,16 @@ async def test_many_are_sent_while_they_are_read(lash: Lash, charge: Task[..., s
     sent: list[int] = []
     register_many = lash.registry.register_many
 
-    async def counted(registrations: Any) -> list[bool]:
+    async def counted(registrations: Any, signatures: Any) -> list[bool]:
         sent.append(len(registrations))
-        return await register_many(registrations)
+        return await register_many(registrations, signatures)
 
     def calls() -> Iterator[tuple[str]]:
         for number in range(1_200):
             assert number - sum(sent) < 500 + 1
             yield (f"o-{number}",)
 
-    lash.registry.register_many = counted  # type: ignore[method-assign]
+    lash.registry.register_many = counted  # type: ignore[method-assign,assignment]
     await charge.submit_many(calls())
 
     assert sent == [500, 500, 200]
@@ -136,11 +136,11 @@ async def test_an_outage_among_many_says_what_was_registered(
     register_many: Any = ProcessRegistry.register_many
     done: list[Any] = []
 
-    async def once(registry: ProcessRegistry, batch: Any) -> Any:
+    async def once(registry: ProcessRegistry, batch: Any, signatures: Any) -> Any:
         if done:
             raise RegistryUnavailable("register", "gone", maybe_applied=maybe_applied)
         done.append(batch)
-        return await register_many(registry, batch)
+        return await register_many(registry, batch, signatures)
 
     monkeypatch.setattr(ProcessRegistry, "register_many", once)
     with pytest.raises(RegistryUnavailable) as outage:

@@ -25,6 +25,7 @@ from lash_redis.registry.calls import (
     registration,
     requests,
     settle,
+    signatures,
     starts,
     terminal_facts,
     upkeep,
@@ -33,6 +34,7 @@ from lash_redis.registry.calls.call import ATTEMPTS, Call, Operation
 from lash_redis.registry.keys import SCHEMA_VERSION, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
+from lash_redis.tasks.bare_parameters import encode_parameters
 from tests.conformance.actors import (
     ADA,
     BOB,
@@ -151,6 +153,19 @@ async def _holders(world: World) -> Call[Any]:
 async def _name_lanes(world: World) -> Call[Any]:
     served = ServedLanes([("default", ["default|work|"])])
     return world.call(batch_claims.name_lanes, 0, served.name, served.lanes)
+
+
+@case
+async def _name_signatures(world: World) -> Call[Any]:
+    await world.registry.open()
+    return world.call(signatures.name_signatures, 0, {"00ff00ff00ff00ff": encode_parameters([])})
+
+
+@case
+async def _other_lanes(world: World) -> Call[Any]:
+    served = ServedLanes([("default", ["default|work|"])])
+    await world.registry.register(work(world.one))
+    return world.call(signatures.filled_lanes, 0, served, ["default|work|"])
 
 
 @case
@@ -359,7 +374,7 @@ async def test_a_lost_reply_changes_nothing(
         assert timeless(answer) == timeless(first)
     applied = lost.after_first != before
     only_reads = scripts.load(script).flags == "no-writes"
-    assert applied == (not only_reads and script not in ("open", "wake")), "it had nothing to do"
+    assert applied == (not only_reads and script not in ("open", "wake", "other_lanes")), "it had nothing to do"
     assert still(await keyspace(client, namespace)) == still(lost.after_first)
 
 

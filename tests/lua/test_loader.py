@@ -143,7 +143,15 @@ def test_what_ends_frees_or_settles_still_works_at_maxmemory() -> None:
     """A server that is full refuses what begins (a batch claim, a start, a registration, a namespace), and no more."""
     refused = {name for name, script in load_all().items() if script.flags == "none"}
 
-    assert refused == {"open", "name_lanes", "register", "claim_next", "start", "record_first_started"}
+    assert refused == {
+        "open",
+        "name_lanes",
+        "name_signatures",
+        "register",
+        "claim_next",
+        "start",
+        "record_first_started",
+    }
 
 
 def test_every_transition_is_loaded_by_name() -> None:

@@ -12,6 +12,7 @@ from lash_redis.core.model import Failure, ProcessLease, Success
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Attempt
+from lash_redis.worker.lanes import Lanes
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.runner import RunEnd, Runner
 from tests.conformance.actors import ADA, claimed_row
@@ -39,6 +40,7 @@ class Runs:
         self.is_original = True
         self.runner = Runner(
             Catalogue(tasks),
+            Lanes(Catalogue(tasks), ["default"]),
             lambda _attempt, end: self.ends.append(end),
             contexts=RunContexts(),
             on_change=lambda: self.changes.append(None),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from lash_redis.core.errors import LashError, NamespaceMismatch, RegistryUnavail
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import BatchClaim, ClaimedBatch
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.worker.claimer import Claimer
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.neighbours import Neighbours
@@ -23,7 +23,7 @@ from tests.services.conftest import Crew
 from tests.services.faults import Faults
 from tests.support import wait_until
 
-SERVED: Sequence[tuple[str, Sequence[str]]] = [("default", [LANE])]
+SERVED = ServedLanes([("default", [LANE])])
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def claimer(registry: ProcessRegistry) -> Claimer:
         await registry.register_many(
             [work(each, RERUNNABLE, each) for each in ids_of(8, partition, registry.partitions)]
         )
-    return Claimer(registry, Identity(ADA), SERVED, LONG_MS, Neighbours(list))
+    return Claimer(registry, Identity(ADA), lambda: SERVED, LONG_MS, Neighbours(list))
 
 
 async def test_the_same_number_is_sent_until_it_is_answered(
@@ -217,7 +217,7 @@ async def test_a_refusal_after_a_lost_answer_lets_no_number_go(
 ) -> None:
     """The claim was applied, its answer lost, and sending it again refused: its rows are not given up."""
     await registry.register_many([work(each, OWNER_BOUND, each) for each in ids_of(3, 0, registry.partitions)])
-    claimer = Claimer(far_registry, Identity(ADA), SERVED, LONG_MS, Neighbours(list))
+    claimer = Claimer(far_registry, Identity(ADA), lambda: SERVED, LONG_MS, Neighbours(list))
     await far_registry.open()
     for partition in (1, 0):
         await claimer.claim(partition, 0)  # names the lanes

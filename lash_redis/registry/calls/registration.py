@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
@@ -18,8 +19,11 @@ from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
+from lash_redis.registry.calls.signatures import signatures_named
 from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, decode_input, encode_input
 from lash_redis.registry.differences import differences
+
+_NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[ProcessRecord]:
@@ -37,8 +41,16 @@ def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[P
     return record
 
 
-def register_many(namespace: Namespace, registrations: Iterable[ProcessRegistration]) -> Steps[list[bool]]:
+def register_many(
+    namespace: Namespace, registrations: Iterable[ProcessRegistration], signatures: Mapping[str, bytes] = _NONE
+) -> Steps[list[bool]]:
     """Register many; return which were new, in their order.
+
+    Args:
+        namespace: where.
+        registrations: the processes.
+        signatures: the parameters of the signatures that the registrations name, by digest. They are stored before the
+            first registration in a partition, so that other releases can run it (rule 9.7).
 
     They are sent in batches of one partition each, of at most 500 rows and 1 MiB of inputs (a longer input goes alone).
     Each batch is written whole or not at all, one after the other.
@@ -49,10 +61,19 @@ def register_many(namespace: Namespace, registrations: Iterable[ProcessRegistrat
     """
     given = list(checked_iterable("registrations", "ProcessRegistration", registrations))
     encoded = [_encoded(registration, namespace.max_payload_bytes) for registration in given]
-    return _sent(namespace, given, encoded)
+    return _sent(namespace, given, encoded, signatures)
 
 
-def _sent(namespace: Namespace, given: Sequence[ProcessRegistration], encoded: Sequence[_Encoded]) -> Steps[list[bool]]:
+def _sent(
+    namespace: Namespace,
+    given: Sequence[ProcessRegistration],
+    encoded: Sequence[_Encoded],
+    signatures: Mapping[str, bytes],
+) -> Steps[list[bool]]:
+    if signatures:
+        one = namespace.partitions == 1
+        partitions = {0} if one else {namespace.partition_of(each.process_id) for each in encoded}
+        yield from signatures_named(namespace, sorted(partitions), signatures)
     try:
         answers = yield from batched(
             namespace,

@@ -6,7 +6,7 @@ from lash_redis.worker.changes import Changes
 from lash_redis.worker.claimer import Claimer
 
 # A worker that has not claimed for a minute is no longer listed as idle, and is woken no more; 33 % more stay below it.
-_MOST_MS = 40_000
+MOST_MS = 40_000
 
 
 class Polling:
@@ -16,7 +16,7 @@ class Polling:
     spread = 0.33
 
     def __init__(self, claimer: Claimer, changes: Changes, every_ms: int) -> None:
-        self.every_s = min(every_ms, _MOST_MS) / 1000
+        self.every_s = min(every_ms, MOST_MS) / 1000
         self._claimer = claimer
         self._changes = changes
 

@@ -1,0 +1,57 @@
+"""Looking for lanes of other releases, now and then and where a wake-up names one (rules 9.3 and 9.7)."""
+
+from __future__ import annotations
+
+from lash_redis.core.first_error import FirstError
+from lash_redis.core.lanes import plain_lane
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.changes import Changes
+from lash_redis.worker.inflight import InFlight
+from lash_redis.worker.loops.polling import MOST_MS
+
+
+class Looking:
+    """Looks at the lanes that have rows of this worker's tasks; also while it has no room to claim.
+
+    With each look the partitions note that a worker lives which serves these lanes.
+    """
+
+    operation = "look"
+    spread = 0.33
+
+    def __init__(self, registry: ProcessRegistry, in_flight: InFlight, changes: Changes, every_ms: int) -> None:
+        self.every_s = min(every_ms, MOST_MS) / 1000
+        self._registry = registry
+        self._lanes = in_flight.lanes
+        self._claimer = in_flight.claimer
+        self._changes = changes
+
+    async def step(self) -> None:
+        """Look in every partition.
+
+        Raises:
+            LashError: no answer from a partition; the others were looked at.
+        """
+        first_error = FirstError()
+        for partition in range(self._registry.partitions):
+            with first_error.kept():
+                await self._look(partition, self._lanes.beginnings)
+        first_error.raise_it()
+        self._lanes.drop_empty()
+
+    async def look_at(self, partition: int, lane: str) -> bool:
+        """Look at one lane; return whether it is served from now on.
+
+        Raises:
+            LashError: no answer.
+        """
+        await self._look(partition, [plain_lane(lane)])
+        return self._lanes.serves(lane)
+
+    async def _look(self, partition: int, beginnings: list[str]) -> None:
+        found = await self._registry.filled_lanes(partition, self._lanes.served, beginnings)
+        if unnamed := self._lanes.unnamed(found):
+            await self._registry.name_signatures(partition, unnamed)
+        if self._lanes.adopt(found):
+            self._claimer.ask_all()
+            self._changes.notify()
