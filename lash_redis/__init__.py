@@ -6,7 +6,8 @@ below both.
 
 from __future__ import annotations
 
-from lash_redis.app.lash import BlockingLash, Lash
+from lash_redis.app.blocking_lash import BlockingLash
+from lash_redis.app.lash import Lash
 from lash_redis.app.process import BlockingProcess, OnUncertain, Process
 from lash_redis.app.task import BlockingTask, Task
 from lash_redis.core.current import CurrentProcess, current_process

@@ -27,14 +27,16 @@ class BlockingWaiter:
         self._name = random_token()
         self._changing = threading.Condition()
         self._waits: dict[str, list[threading.Event]] = {}  # set when the row is to be read again
-        self._stopped = threading.Event()
+        self._closing = threading.Event()  # of the waits and the listener of now; closing makes a new one
         self._listener: threading.Thread | None = None
         self._refusal: Exception | None = None  # why nothing can be heard, which time does not cure
 
     def wait_for(self, wait: Wait) -> ProcessRecord:
         """Wait until the process has ended, and return its record; raise what ``Waiter.wait_for`` raises."""
+        if wait.timeout == 0:
+            return self._read_once(wait)
         deadline_ms = None if wait.timeout is None else boottime_ms() + wait.timeout * 1000
-        with self._read_again_event(wait.process_id) as read_again:
+        with self._waiting(wait.process_id) as (read_again, closing):
             outages: list[Exception] = []
             while True:
                 read_again.clear()  # before the read: a message during the read asks for another
@@ -51,32 +53,62 @@ class BlockingWaiter:
                     record = wait.record_if_ended(row)
                     if record is not None:
                         return record
-                    self._listen()
+                    self._listen(closing)
                 if deadline_ms is not None:
                     left_s = (deadline_ms - boottime_ms()) / 1000
                     if left_s <= 0:
                         raise wait.timeout_error(outages)
                     pause_s = min(pause_s, left_s)
                 read_again.wait(pause_s)
-                if self._stopped.is_set():
+                if closing.is_set():
                     raise closed_error()
                 if self._refusal is not None:
                     raise self._refusal
 
+    def _read_once(self, wait: Wait) -> ProcessRecord:
+        try:
+            row = self._registry.rows([wait.process_id])[0]
+        except Exception as error:
+            if not is_not_now(error, self._registry.target.namespace):
+                raise
+            raise wait.timeout_error([error]) from error
+        if (record := wait.record_if_ended(row)) is None:
+            raise wait.timeout_error([])
+        return record
+
+    @property
+    def has_waits(self) -> bool:
+        """Whether a thread waits."""
+        return bool(self._waits)
+
     def close(self) -> None:
-        """End the subscription, and end every wait with an error."""
-        self._stopped.set()
-        self._on_subscribed()  # wakes every waiting thread
-        with self._changing:  # the connections are closed next, and no thread should be reading then
+        """End the subscription, and end every wait with an error. The next wait begins anew."""
+        with self._changing:
+            self._close()
+            # The connections are closed next, and no thread should be reading then.
             self._changing.wait_for(lambda: not self._waits, _CLOSE_TIMEOUT_S)
 
+    def close_if_idle(self) -> bool:
+        """End the subscription unless a thread waits; return whether none does."""
+        with self._changing:
+            if self._waits:
+                return False
+            self._close()
+            return True
+
+    def _close(self) -> None:
+        self._closing.set()
+        self._closing, self._listener = threading.Event(), None
+        self._read_all_again()
+
     @contextlib.contextmanager
-    def _read_again_event(self, process_id: str) -> Iterator[threading.Event]:
+    def _waiting(self, process_id: str) -> Iterator[tuple[threading.Event, threading.Event]]:
         read_again = threading.Event()
         with self._changing:
             self._waits.setdefault(process_id, []).append(read_again)
+            closing = self._closing
         try:
-            yield read_again
+            yield read_again, closing
         finally:
             with self._changing:
                 waits = self._waits[process_id]
@@ -85,18 +117,20 @@ class BlockingWaiter:
                     del self._waits[process_id]
                     self._changing.notify_all()
 
-    def _listen(self) -> None:
+    def _listen(self, closing: threading.Event) -> None:
         with self._changing:
             # A thread does not survive os.fork in the child, so that its presence is no proof that it runs.
-            if self._stopped.is_set() or (self._listener is not None and self._listener.is_alive()):
+            if closing.is_set() or (self._listener is not None and self._listener.is_alive()):
                 return
             self._refusal = None
-            self._listener = threading.Thread(target=self._hear, name="lash-redis-listener", daemon=True)
+            self._listener = threading.Thread(
+                target=self._hear, args=[closing], name="lash-redis-listener", daemon=True
+            )
             self._listener.start()
 
-    def _hear(self) -> None:
+    def _hear(self, closing: threading.Event) -> None:
         try:
-            listen_blocking(self._registry, self._name, self._on_message, self._on_subscribed, self._stopped)
+            listen_blocking(self._registry, self._name, self._on_message, self._on_subscribed, closing)
         except Exception as error:  # noqa: BLE001 - those who wait get it, whatever it is
             self._refusal = error
             self._on_subscribed()  # wakes every waiting thread
@@ -108,6 +142,9 @@ class BlockingWaiter:
 
     def _on_subscribed(self) -> None:
         with self._changing:
-            for waits in self._waits.values():
-                for read_again in waits:
-                    read_again.set()
+            self._read_all_again()
+
+    def _read_all_again(self) -> None:
+        for waits in self._waits.values():
+            for read_again in waits:
+                read_again.set()

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
+from lash_redis.app.blocking_lash import BlockingLash, external_registration
 from lash_redis.app.process import AppContext, Process
 from lash_redis.app.server_source import ServerSource
-from lash_redis.app.sessions import Sessions
+from lash_redis.app.sessions import Replacement, Sessions
 from lash_redis.app.task import Task
-from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id, checked_text
-from lash_redis.core.errors import PayloadError, SettingsError
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
+from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import (
-    ExternalInput,
     ExternalOwner,
     Outcome,
     ProcessRecord,
-    ProcessRegistration,
     RecoveryDisposition,
 )
 from lash_redis.core.options import ChosenOptions
-from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.address import Address
 from lash_redis.tasks.declaration import MISSING, Declaration, declare, two_tasks_error
-from lash_redis.tasks.payload import InvalidValue, plain_value
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,31 +32,17 @@ R = TypeVar("R")
 _RecoveryName = Literal["rerunnable", "owner_bound"]
 _Recovery = Literal[RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND]
 
-_SOME_URL = "unix:///"
 
-
-class _Handles:
-    """What ``Lash`` and ``BlockingLash`` share: handles, which need no I/O."""
-
-    def __init__(self, context: AppContext) -> None:
-        self._context = context
-        self._sessions = context.sessions
-
-    def process(self, process_id: str) -> Process:
-        """Return the handle of a process that somebody registered; it is not looked up.
-
-        Raises:
-            SettingsError: the id is outside what is allowed.
-        """
-        return Process(self._context, checked_id("process_id", process_id), known=False)
-
-
-class Lash(_Handles):
+class Lash:
     """One namespace on one server. Constructing it does no I/O and needs no event loop.
 
     Without a URL the server is that of ``$LASH_REDIS_URL``, which is read at first use. Without that variable it is the
-    project's embedded server, which is started at first use and kept alive until this ``Lash`` is closed. One event
-    loop after another may use a ``Lash``. Code without an event loop uses ``blocking``.
+    project's embedded server, which is started at first use, again if its guardian was killed, and kept alive until
+    this ``Lash`` is closed. Event loops may use a ``Lash`` one after another, and several at a time. Code without an
+    event loop uses ``blocking``.
+
+    ``async with lash`` opens it and counts as a user of the running event loop, and so does a running ``Worker``. The
+    last one that leaves closes what was opened there (rule 11.8).
 
     Args:
         url_or_client: ``redis://…``, ``rediss://…`` or ``unix://…``, or a client, redis.asyncio or fakeredis.
@@ -80,28 +65,25 @@ class Lash(_Handles):
         max_payload_bytes: int = MAX_PAYLOAD_BYTES,
         allow_unsafe_server: bool = False,
     ) -> None:
-        new_registry = partial(
-            ProcessRegistry,
-            namespace=namespace,
-            partitions=partitions,
+        source = ServerSource(url_or_client)
+        registry = ProcessRegistry(
+            source,
+            namespace,
+            partitions,
             max_payload_bytes=max_payload_bytes,
             allow_unsafe_server=allow_unsafe_server,
         )
-        new_registry(
-            _SOME_URL if url_or_client is None else url_or_client
-        )  # refuses bad arguments now, not at first use
-        sessions = Sessions(ServerSource(url_or_client), new_registry)
-        super().__init__(AppContext(sessions, {}))
+        if url_or_client is not None:
+            registry.address.find()  # refuses a bad argument now, not at first use
+        self._sessions = Sessions(source, registry)
+        self._context = AppContext(self._sessions, {})
         self._tasks: dict[str, Task[..., Any]] = {}
         self.blocking = BlockingLash(self._context)
 
     @property
     def registry(self) -> ProcessRegistry:
-        """The registry of the running event loop, or of the next one if none runs.
-
-        Reading it blocks while the embedded server starts. ``await lash.open()`` starts the server without blocking.
-        """
-        return self._sessions.current_or_next().registry
+        """The registry underneath. It is always the same one, for every event loop; reading it does no I/O."""
+        return self._sessions.registry
 
     @property
     def tasks(self) -> tuple[Task[..., Any], ...]:
@@ -157,6 +139,31 @@ class Lash(_Handles):
         self._context.declarations[task.name] = declaration
         self._tasks[task.name] = task
 
+    def process(self, process_id: str) -> Process:
+        """Return the handle of a process that somebody registered; it is not looked up.
+
+        Raises:
+            SettingsError: the id is outside what is allowed.
+        """
+        return Process(self._context, checked_id("process_id", process_id), known=False)
+
+    def use(self, url_or_client: Any) -> AbstractContextManager[None]:
+        """Take another server from now on, such as a fake one in a test: ``lash.use(fakeredis.FakeAsyncRedis())``.
+
+        Tasks, handles and ``registry`` follow, whenever they were made. In a ``with`` statement the end of the block
+        gives the former server back.
+
+        Args:
+            url_or_client: what the constructor takes; None is ``$LASH_REDIS_URL``, else the embedded server.
+
+        Raises:
+            SettingsError: the argument is outside what is allowed, or somebody uses the present server: within
+                ``async with lash`` or ``with lash.blocking``, by a running ``Worker``, or waiting for an outcome.
+        """
+        if url_or_client is not None:
+            Address(url_or_client)  # refuses a bad one
+        return Replacement(self._sessions, self._sessions.use(url_or_client))
+
     async def open(self) -> None:
         """Connect to the server and open the namespace now, not at first use.
 
@@ -165,7 +172,7 @@ class Lash(_Handles):
             UnsafeServerError: the server evicts keys or is too old.
             NamespaceMismatch: the header of the namespace is gone or has other values than this ``Lash`` expects.
         """
-        await (await self._sessions.current()).registry.open()
+        await self.registry.open()
 
     async def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None
@@ -181,9 +188,8 @@ class Lash(_Handles):
             RegistrationConflict: the id is registered with other content.
             PayloadError: no payload can hold the metadata.
         """
-        registration = _external_registration(process_id, grantee, metadata)
-        session = await self._sessions.current()
-        await session.registry.register_many([registration])
+        registration = external_registration(process_id, grantee, metadata)
+        await self.registry.register_many([registration])
         return Process(self._context, process_id, known=True)
 
     async def complete_external(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
@@ -194,66 +200,29 @@ class Lash(_Handles):
             AlreadyTerminal: the process has ended with another outcome.
             AuthorityRejected: the process is not externally owned, or has another grantee.
         """
-        session = await self._sessions.current()
-        return await session.registry.complete_unleased(process_id, outcome, authority)
+        return await self.registry.complete_unleased(process_id, outcome, authority)
 
     async def aclose(self) -> None:
-        """Close what was opened for this event loop and for ``blocking``; the next use opens it again."""
+        """Close what was opened for this event loop and for ``blocking``; the next use opens it again.
+
+        A wait of other code ends with an error. Inside ``async with lash`` and beside a ``Worker`` that runs on this
+        event loop it closes nothing: the last user to leave does.
+        """
         await self._sessions.aclose()
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        self._sessions.join()
+        try:
+            await self.open()
+        except BaseException:
+            await self._sessions.part()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
-
-
-class BlockingLash(_Handles):
-    """``Lash`` for code without an event loop: the same names, and each call blocks its thread. Any thread may call."""
-
-    def open(self) -> None:
-        """Do what ``Lash.open`` does."""
-        self._sessions.blocking().registry.open()
-
-    def expect(self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None) -> Process:
-        """Do what ``Lash.expect`` does."""
-        registration = _external_registration(process_id, grantee, metadata)
-        self._sessions.blocking().registry.register_many([registration])
-        return Process(self._context, process_id, known=True)
-
-    def complete_external(self, process_id: str, outcome: Outcome, authority: ExternalOwner) -> ProcessRecord:
-        """Do what ``Lash.complete_external`` does."""
-        return self._sessions.blocking().registry.complete_unleased(process_id, outcome, authority)
-
-    def close(self) -> None:
-        """Close what was opened for ``blocking``; the next use opens it again."""
-        self._sessions.close()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _external_registration(
-    process_id: str, grantee: str | None, metadata: Mapping[str, Any] | None
-) -> ProcessRegistration:
-    if grantee is not None:
-        checked_text("grantee", grantee, 256)
-    try:
-        plain = plain_value(dict(checked_kind("metadata", {} if metadata is None else metadata, Mapping)))
-    except InvalidValue as invalid:
-        raise PayloadError(f"metadata{invalid.where}: {invalid.why}") from invalid.__cause__
-    return ProcessRegistration(
-        process_id, ExternalInput(plain), RecoveryDisposition.EXTERNALLY_OWNED, granted_to=grantee
-    )
+        await self._sessions.part()
 
 
 def _bad_decorator_error(bare: Any) -> SettingsError:

@@ -105,8 +105,9 @@ class Process(_Handle[T_co], Generic[T_co]):
         """Wait until the process has ended and return its outcome, a result as the type that its task declares.
 
         Args:
-            timeout: seconds; None waits for ever. During an outage, and where the namespace is not the one that was
-                opened (flushed, or another server at its address), the wait goes on; the error at its end names that.
+            timeout: seconds; None waits for ever, and 0 reads once. During an outage, and where the namespace is not
+                the one that was opened (flushed, or another server at its address), the wait goes on; the error at its
+                end names that.
             on_uncertain: ``"wait"`` until an operator has settled it, or ``"raise"`` an error (within 10 s).
 
         Raises:
@@ -117,7 +118,7 @@ class Process(_Handle[T_co], Generic[T_co]):
             PayloadError: the function returned another type than it declares; ``record`` has the stored result.
         """
         wait = self._wait(timeout, on_uncertain)
-        session = await self._context.sessions.current()
+        session = self._context.sessions.current()
         return self._outcome(await session.waiter.wait_for(wait))
 
     async def result(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> T_co:
@@ -140,7 +141,7 @@ class Process(_Handle[T_co], Generic[T_co]):
         Raises:
             UnknownProcess: no process has this id, or it was pruned.
         """
-        session = await self._context.sessions.current()
+        session = self._context.sessions.current()
         return self._existing(await session.registry.get(self.id))
 
     async def request_cancel(self, *, by: str, reason: str | None = None) -> ProcessRecord:
@@ -150,7 +151,7 @@ class Process(_Handle[T_co], Generic[T_co]):
             UnknownProcess: no process has this id.
             AlreadyTerminal: the process has ended.
         """
-        session = await self._context.sessions.current()
+        session = self._context.sessions.current()
         return await session.registry.request_cancel(self.id, CancelRequest(by, wall_ms(), reason))
 
     async def request_abandon(self, *, by: str, reason: str | None = None) -> ProcessRecord:
@@ -161,14 +162,22 @@ class Process(_Handle[T_co], Generic[T_co]):
             AlreadyTerminal: the process has ended.
             NothingToAbandon: the process is rerunnable or was never started; cancel it instead.
         """
-        session = await self._context.sessions.current()
+        session = self._context.sessions.current()
         return await session.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
 
 
 class BlockingProcess(_Handle[T_co], Generic[T_co]):
-    """The handle for code without an event loop: the same names, and each call blocks its thread."""
+    """The handle for code without an event loop: the same names, and each call blocks its thread.
+
+    Where an event loop runs, each call raises a ``SettingsError``.
+    """
 
     __slots__ = ()
+
+    @property
+    def blocking(self) -> BlockingProcess[T_co]:
+        """This handle."""
+        return self
 
     def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome[T_co]:
         """Do what ``Process.outcome`` does."""

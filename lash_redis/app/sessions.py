@@ -1,15 +1,15 @@
 """The sessions of one ``Lash``: one for each event loop that uses it, and one for code without an event loop.
 
-An async connection of redis-py belongs to the event loop that opened it. So each loop gets a session of its own at its
-first use of the ``Lash``. A closed session is opened again at the next use. A child made by ``os.fork`` uses none that
-it inherited: the connections are its parent's, and so are the waits and the threads that listen (rule 2.8).
+All share one registry, in which each event loop has connections of its own. *Users* are counted: the ``async with``
+blocks and the workers of an event loop, and the ``with`` blocks of ``blocking``. Only the last one closes (rule 11.8).
+What was closed is opened again at the next use. A child made by ``os.fork`` uses nothing that it inherited: the
+connections are its parent's, and so are the waits and the threads that listen (rule 2.8).
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from lash_redis.app.blocking_waiter import BlockingWaiter
@@ -17,22 +17,17 @@ from lash_redis.app.server_source import ServerSource
 from lash_redis.app.waiter import Waiter
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.forks import let_go_in_children
+from lash_redis.core.loops import PerLoop, running_loop
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.urls import URL_VARIABLE
 
 
 class Session:
-    """The registry of one event loop, and its waits."""
+    """The registry for one event loop, and its waits."""
 
     def __init__(self, registry: ProcessRegistry) -> None:
         self.registry = registry
         self.waiter = Waiter(registry)
-
-    async def aclose(self) -> None:
-        """Close the session, and end its waits with an error."""
-        await self.waiter.aclose()
-        await self.registry.aclose()
 
 
 class BlockingSession:
@@ -41,105 +36,165 @@ class BlockingSession:
     def __init__(self, registry: ProcessRegistry) -> None:
         self.registry = BlockingRegistry(registry)
         self.waiter = BlockingWaiter(self.registry)
+        self.users = 0
 
-    def close(self) -> None:
-        """Close the session, and end its waits with an error."""
-        self.waiter.close()
-        self.registry.close()
+    @property
+    def is_open(self) -> bool:
+        """Whether it has users, waits or connections."""
+        return self.users > 0 or self.waiter.has_waits or self.registry.connections.is_open
 
 
 class Sessions:
-    """The sessions of one ``Lash``, each made at its first use.
+    """The sessions of one ``Lash``.
 
     Args:
-        server: where the server comes from.
-        new_registry: makes a registry for a URL or a client, without I/O.
+        source: where the server comes from.
+        registry: whose server that is.
     """
 
-    def __init__(self, server: ServerSource, new_registry: Callable[[Any], ProcessRegistry]) -> None:
-        self._server = server
-        self._new_registry = new_registry
+    def __init__(self, source: ServerSource, registry: ProcessRegistry) -> None:
+        self.registry = registry
+        self._source = source
         self._lock = threading.Lock()
-        self._blocking: BlockingSession | None = None
-        # Under None: a session taken before any loop ran, as in ``Worker(lash.registry)``. The next loop gets it.
-        self._by_loop: dict[asyncio.AbstractEventLoop | None, Session] = {}
+        self._blocking = BlockingSession(registry)
+        self._by_loop = PerLoop(lambda: Session(registry), lambda session: session.waiter.aclose())
         let_go_in_children(self, Sessions.begin_anew)
 
     def begin_anew(self) -> object:
-        """Forget every session and return it: this OS process is a forked child, and they are its parent's.
+        """Have a new blocking session and return the old one: this OS process is a forked child.
 
-        The one that no loop has used yet is for the next loop still, so that a ``Worker(lash.registry)`` that was made
-        before the fork shares it. Another thread of the parent may have held the lock, so there is a new one.
+        Another thread of the parent may have held the lock, so there is a new one.
         """
         self._lock = threading.Lock()
-        inherited = (self._blocking, self._by_loop)
-        self._blocking, self._by_loop = None, {loop: each for loop, each in self._by_loop.items() if loop is None}
-        self._server.begin_anew()
+        inherited, self._blocking = self._blocking, BlockingSession(self.registry)
+        self._source.begin_anew()
         return inherited
 
-    async def current(self) -> Session:
-        """Return the running loop's session, without blocking the loop."""
-        if not self._server.is_known:
-            await asyncio.to_thread(self._server.get)
-        return self.current_or_next()
-
-    def current_or_next(self) -> Session:
-        """Return the session of the running loop, or of the next one if none runs.
-
-        It blocks while the embedded server starts.
-        """
-        source, loop = self._server.get(), _running_loop()
-        with self._lock:
-            session = self._by_loop.get(loop)
-            if session is None:
-                session = self._by_loop.pop(None, None) or Session(self._make_registry(source))
-                self._drop_closed_loops()
-                self._by_loop[loop] = session
-            return session
+    def current(self) -> Session:
+        """Return the running event loop's session."""
+        return self._by_loop.get()
 
     def blocking(self) -> BlockingSession:
-        """Return the blocking session; block while the embedded server starts."""
-        source = self._server.get()
-        with self._lock:
-            if self._blocking is None:
-                self._blocking = BlockingSession(self._make_registry(source))
-            return self._blocking
+        """Return the blocking session.
+
+        Raises:
+            SettingsError: an event loop runs in this thread, which any call would stop.
+        """
+        if running_loop() is not None:
+            raise SettingsError(
+                "expected a call of .blocking in a thread without an event loop, got one in which an event loop runs, "
+                "and everything on it would stand still: await the same name without .blocking, or call it by "
+                "asyncio.to_thread(...)"
+            )
+        return self._blocking
+
+    # ── users ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def join(self) -> None:
+        """Count one more user in the running event loop."""
+        self.registry.connections.join()
+
+    async def part(self) -> None:
+        """Count one user less in the running event loop. The last one closes what nobody uses; waits go on."""
+        self.registry.connections.part()
+        session = self._by_loop.here()
+        is_last = not self.registry.connections.is_used_here
+        if is_last and (session is None or await session.waiter.aclose_if_idle()):
+            await self.registry.aclose()
+        self._close_idle()
 
     async def aclose(self) -> None:
-        """Close the running loop's session and the blocking one."""
-        with self._lock:
-            session = self._by_loop.pop(asyncio.get_running_loop(), None)
-        if session is not None:
-            await session.aclose()
+        """Close the running event loop's session and the blocking one, unless the loop has a user.
+
+        Waits of code that is no user end with an error.
+        """
+        if self.registry.connections.is_used_here:
+            return
+        await self._close_here()
         self.close()
 
-    def close(self) -> None:
-        """Close the blocking session, and release the embedded server unless a loop still uses it."""
+    def join_blocking(self) -> None:
+        """Count one more user of the blocking session."""
         with self._lock:
-            blocking, self._blocking = self._blocking, None
-            self._by_loop.pop(None, None)
-            self._drop_closed_loops()
-            is_last = not self._by_loop
-        if blocking is not None:
-            blocking.close()
-        if is_last:
-            self._server.release()
+            self._blocking.users += 1
 
-    def _make_registry(self, source: Any) -> ProcessRegistry:
-        try:
-            return self._new_registry(source)
-        except SettingsError as error:
-            error.add_note(f"it comes from ${URL_VARIABLE}")  # the constructor has checked what was given
-            raise
+    def part_blocking(self) -> None:
+        """Count one user less of the blocking session. The last one closes it, unless a thread waits there."""
+        with self._lock:
+            self._blocking.users = max(self._blocking.users - 1, 0)  # a forked child has not joined
+            is_last = not self._blocking.users
+        if is_last and self._blocking.waiter.close_if_idle():
+            self._blocking.registry.close()
+        self._release()
 
-    def _drop_closed_loops(self) -> None:
-        self._by_loop = {
-            loop: session for loop, session in self._by_loop.items() if loop is None or not loop.is_closed()
-        }
+    def close(self) -> None:
+        """Close the blocking session, unless it has a user; its waits end with an error."""
+        if not self._blocking.users:
+            self._blocking.waiter.close()
+            self._blocking.registry.close()
+        self._release()
+
+    async def _close_here(self) -> None:
+        session = self._by_loop.here()
+        if session is not None:
+            await session.waiter.aclose()
+        await self.registry.aclose()
+
+    def _close_idle(self) -> None:
+        """Close the blocking session too if nobody uses anything: what opened it may have been within the block."""
+        if not self.registry.connections.is_open and not self._blocking.users:
+            if self._blocking.waiter.close_if_idle():
+                self._blocking.registry.close()
+            self._release()
+
+    def _release(self) -> None:
+        """Stop being a user of the embedded server, unless something is open."""
+        with self._lock:
+            if self._source.is_ours and not self.registry.connections.is_open and not self._blocking.is_open:
+                self.registry.address.forget()
+                self._source.release()
+
+    # ── another server ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def use(self, given: Any) -> Any:
+        """Take another server from now on; return what was given before.
+
+        Raises:
+            SettingsError: somebody uses the present one.
+        """
+        with self._lock:
+            self._expect_no_use()
+            before, self._source.given = self._source.given, given
+            self.registry.find_anew()
+            self._source.release()
+        for loop, session in self._by_loop.living():
+            loop.call_soon_threadsafe(session.waiter.hush)
+        if self._blocking.waiter.close_if_idle():
+            self._blocking.registry.close()
+        return before
+
+    def _expect_no_use(self) -> None:
+        users = self.registry.connections.users + self._blocking.users
+        waits = sum(session.waiter.has_waits for _, session in self._by_loop.living()) + self._blocking.waiter.has_waits
+        if users or waits:
+            raise SettingsError(
+                f"expected a Lash that nobody uses while it gets another server, got one with {users} `with` blocks "
+                f"and workers, and with waits in {waits} event loops and threads: leave the blocks, drain the workers, "
+                "and let the waits end first"
+            )
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+class Replacement:
+    """Another server in the place of that of a ``Lash``: as a context manager it gives the former one back."""
+
+    def __init__(self, sessions: Sessions, before: Any) -> None:
+        self._sessions = sessions
+        self._before = before
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._sessions.use(self._before)

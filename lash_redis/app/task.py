@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 import msgspec
 
-from lash_redis.app.process import AppContext, Process
-from lash_redis.core.checks import MAX_BATCH, checked_id, checked_iterable
-from lash_redis.core.errors import PayloadError, RegistryUnavailable, SettingsError
+from lash_redis.app.many_calls import arguments, located, place
+from lash_redis.app.process import AppContext, BlockingProcess, Process
+from lash_redis.core.checks import MAX_BATCH, checked_id
+from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.fields import check_names
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.options import OPTIONS, ChosenOptions, ProcessOptions, with_options
@@ -102,8 +102,13 @@ class Task(Generic[P, R_co]):
             RegistryUnavailable: the server does not answer. With a ``process_id`` the same submit may be sent again.
         """
         registration = self.registration(args, kwargs)
+<<<<<<< HEAD
         session = await self._context.sessions.current()
         await session.registry.register_many([registration], self.declaration.signature.named)
+=======
+        registry = self._context.sessions.registry
+        await registry.register_many([registration])
+>>>>>>> 70c99a7 (The last user closes a Lash, and each event loop its connections)
         return self.handle(registration)
 
     @overload
@@ -156,11 +161,16 @@ class Task(Generic[P, R_co]):
             SettingsError: an item is no tuple, or the task has a ``process_id``.
             RegistryUnavailable: the server does not answer.
         """
-        session = await self._context.sessions.current()
+        registry = self._context.sessions.registry
         handles: list[Process] = []
         for batch in self.batches(calls):
+<<<<<<< HEAD
             with _located(batch, len(handles)):
                 await session.registry.register_many(batch, self.declaration.signature.named)
+=======
+            with located(batch, len(handles)):
+                await registry.register_many(batch)
+>>>>>>> 70c99a7 (The last user closes a Lash, and each event loop its connections)
             handles += map(self.handle, batch)
         return handles
 
@@ -187,14 +197,14 @@ class Task(Generic[P, R_co]):
         batch: list[ProcessRegistration] = []
         sent = 0
         try:
-            for args in checked_iterable("calls", "tuples of arguments", calls):
-                batch.append(self.registration(_arguments(args), {}))
+            for args in calls:
+                batch.append(self.registration(arguments(args), {}))
                 if len(batch) == MAX_BATCH:
                     yield batch
                     sent += MAX_BATCH
                     batch = []
         except (PayloadError, SettingsError) as error:
-            error.add_note(_place(sent + len(batch), sent))
+            error.add_note(place(sent + len(batch), sent))
             raise
         if batch:
             yield batch
@@ -213,84 +223,75 @@ class BlockingTask(Generic[P, R_co]):
         self._context = context
 
     @overload
-    def submit(self: BlockingTask[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Process[T]: ...
+    def submit(self: BlockingTask[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> BlockingProcess[T]: ...
     @overload
-    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Process[R_co]: ...
-    def submit(self, /, *args: Any, **kwargs: Any) -> Process[Any]:
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> BlockingProcess[R_co]: ...
+    def submit(self, /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
+<<<<<<< HEAD
         self._context.sessions.blocking().registry.register_many([registration], self._task.declaration.signature.named)
         return self._task.handle(registration)
+=======
+        self._context.sessions.blocking().registry.register_many([registration])
+        return self._task.handle(registration).blocking
+>>>>>>> 70c99a7 (The last user closes a Lash, and each event loop its connections)
 
     @overload
-    def submit_many(self: _Calls[Callable[[], Awaitable[T]]], calls: Iterable[tuple[()]]) -> list[Process[T]]: ...
+    def submit_many(
+        self: _Calls[Callable[[], Awaitable[T]]], calls: Iterable[tuple[()]]
+    ) -> list[BlockingProcess[T]]: ...
     @overload
-    def submit_many(self: _Calls[Callable[[A], Awaitable[T]]], calls: Iterable[tuple[A]]) -> list[Process[T]]: ...
+    def submit_many(
+        self: _Calls[Callable[[A], Awaitable[T]]], calls: Iterable[tuple[A]]
+    ) -> list[BlockingProcess[T]]: ...
     @overload
-    def submit_many(self: _Calls[Callable[[A, B], Awaitable[T]]], calls: Iterable[tuple[A, B]]) -> list[Process[T]]: ...
+    def submit_many(
+        self: _Calls[Callable[[A, B], Awaitable[T]]], calls: Iterable[tuple[A, B]]
+    ) -> list[BlockingProcess[T]]: ...
     @overload
     def submit_many(
         self: _Calls[Callable[[A, B, C], Awaitable[T]]], calls: Iterable[tuple[A, B, C]]
-    ) -> list[Process[T]]: ...
+    ) -> list[BlockingProcess[T]]: ...
     @overload
     def submit_many(
         self: _Calls[Callable[[A, B, C, D], Awaitable[T]]], calls: Iterable[tuple[A, B, C, D]]
-    ) -> list[Process[T]]: ...
+    ) -> list[BlockingProcess[T]]: ...
     @overload
     def submit_many(
         self: _Calls[Callable[Concatenate[Any, Any, Any, Any, Any, ...], Awaitable[T]]],
         calls: Iterable[tuple[Any, ...]],
-    ) -> list[Process[T]]: ...
+    ) -> list[BlockingProcess[T]]: ...
     @overload
-    def submit_many(self: _Calls[Callable[[], R]], calls: Iterable[tuple[()]]) -> list[Process[R]]: ...
+    def submit_many(self: _Calls[Callable[[], R]], calls: Iterable[tuple[()]]) -> list[BlockingProcess[R]]: ...
     @overload
-    def submit_many(self: _Calls[Callable[[A], R]], calls: Iterable[tuple[A]]) -> list[Process[R]]: ...
+    def submit_many(self: _Calls[Callable[[A], R]], calls: Iterable[tuple[A]]) -> list[BlockingProcess[R]]: ...
     @overload
-    def submit_many(self: _Calls[Callable[[A, B], R]], calls: Iterable[tuple[A, B]]) -> list[Process[R]]: ...
+    def submit_many(self: _Calls[Callable[[A, B], R]], calls: Iterable[tuple[A, B]]) -> list[BlockingProcess[R]]: ...
     @overload
-    def submit_many(self: _Calls[Callable[[A, B, C], R]], calls: Iterable[tuple[A, B, C]]) -> list[Process[R]]: ...
+    def submit_many(
+        self: _Calls[Callable[[A, B, C], R]], calls: Iterable[tuple[A, B, C]]
+    ) -> list[BlockingProcess[R]]: ...
     @overload
     def submit_many(
         self: _Calls[Callable[[A, B, C, D], R]], calls: Iterable[tuple[A, B, C, D]]
-    ) -> list[Process[R]]: ...
+    ) -> list[BlockingProcess[R]]: ...
     @overload
     def submit_many(
         self: _Calls[Callable[Concatenate[Any, Any, Any, Any, Any, ...], R]], calls: Iterable[tuple[Any, ...]]
-    ) -> list[Process[R]]: ...
-    def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Process[Any]]:
+    ) -> list[BlockingProcess[R]]: ...
+    def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[BlockingProcess[Any]]:
         """Do what ``Task.submit_many`` does."""
         registry = self._context.sessions.blocking().registry
-        handles: list[Process] = []
+        handles: list[BlockingProcess] = []
         for batch in self._task.batches(calls):
+<<<<<<< HEAD
             with _located(batch, len(handles)):
                 registry.register_many(batch, self._task.declaration.signature.named)
             handles += map(self._task.handle, batch)
+=======
+            with located(batch, len(handles)):
+                registry.register_many(batch)
+            handles += [self._task.handle(each).blocking for each in batch]
+>>>>>>> 70c99a7 (The last user closes a Lash, and each event loop its connections)
         return handles
-
-
-@contextmanager
-def _located(batch: Sequence[ProcessRegistration], sent: int) -> Iterator[None]:
-    """Note on an error which item of ``submit_many`` it is about, and how many are registered."""
-    try:
-        yield
-    except PayloadError as error:
-        at = next((number for number, each in enumerate(batch) if each.id == error.process_id), None)
-        if at is not None:
-            error.add_note(_place(sent + at, sent))
-        raise
-    except RegistryUnavailable as error:
-        rest = f"the next {len(batch)} may be" if error.maybe_applied else "no other is"
-        error.add_note(f"submit_many: the first {sent} of the iterable are registered, and {rest}")
-        raise
-
-
-def _place(item: int, sent: int) -> str:
-    return f"submit_many: at item {item} of the iterable; the first {sent} are registered"
-
-
-def _arguments(item: object) -> tuple[Any, ...]:
-    if not isinstance(item, (tuple, list)):
-        shown = repr(item)
-        shown = shown if len(shown) <= 100 else shown[:100] + "…"
-        raise SettingsError(f"expected an item of submit_many to be a tuple of arguments, got {shown}: write (…,)")
-    return tuple(item)

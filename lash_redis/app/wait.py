@@ -31,7 +31,7 @@ class Wait:
         process_id: of the process.
         known: whether the process is known to be registered. If so, a missing row was pruned.
         raise_uncertain: whether an uncertain process ends the wait with an error.
-        timeout: seconds; None waits for ever.
+        timeout: seconds; None waits for ever, and 0 reads once.
 
     Raises:
         SettingsError: the timeout is no number of seconds.
@@ -64,10 +64,11 @@ class Wait:
 
     def timeout_error(self, outages: Sequence[Exception]) -> TimeoutError:
         """Return the error for a wait beyond its timeout, with what the last reads showed."""
-        known = f"it is {self._phase.value}" if self._phase is not None else "it was not read yet"
-        if outages:
-            known += f"; {outages[-1]}"
-        return TimeoutError(f"process {self.process_id!r} has not ended within {self.timeout} s ({known})")
+        within = f" within {self.timeout} s" if self.timeout else ""
+        end = "was not read" if self._phase is None else "has not ended"
+        known = [] if self._phase is None else [f"it is {self._phase.value}"]
+        known += [str(each) for each in outages[-1:]]
+        return TimeoutError(f"process {self.process_id!r} {end}{within}" + (f" ({'; '.join(known)})" if known else ""))
 
 
 def is_not_now(error: Exception, namespace: Namespace) -> bool:

@@ -41,6 +41,8 @@ class Waiter:
             TimeoutError: it has not ended within the timeout of the wait.
             LashError: an error of ``Wait.record_if_ended``, or the registry refused the read.
         """
+        if wait.timeout == 0:
+            return await self._read_once(wait)
         ended: asyncio.Future[ProcessRecord] = asyncio.get_running_loop().create_future()
         self._waits.setdefault(wait.process_id, {})[ended] = wait
         self._read_soon([wait.process_id])
@@ -54,10 +56,38 @@ class Waiter:
         finally:
             self._forget(wait.process_id, ended)
 
+    async def _read_once(self, wait: Wait) -> ProcessRecord:
+        try:
+            row = (await self._registry.rows([wait.process_id]))[0]
+        except Exception as error:
+            if not is_not_now(error, self._registry.target.namespace):
+                raise
+            raise wait.timeout_error([error]) from error
+        if (record := wait.record_if_ended(row)) is None:
+            raise wait.timeout_error([])
+        return record
+
+    @property
+    def has_waits(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waits)
+
+    def hush(self) -> None:
+        """End the subscription if nobody waits."""
+        if not self._waits and self._listener is not None:
+            self._listener.cancel()
+
+    async def aclose_if_idle(self) -> bool:
+        """End the subscription unless somebody waits; return whether nobody does."""
+        if not self._waits:
+            await self.aclose()
+        return not self._waits
+
     async def aclose(self) -> None:
-        """End the subscription, and end every wait with an error."""
+        """End the subscription, and end every wait with an error. The next wait begins anew."""
         self._fail(self._waits, closed_error())
         tasks = [task for task in (self._reader, self._listener) if task is not None]
+        self._reader = self._listener = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Callable
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from lash_redis.core.error_text import text_of
 from lash_redis.core.errors import ForkedCopy, LashError, ScriptError
 from lash_redis.core.events import Event, PoolFault, WorkerFaulted, WorkerUnavailable
+from lash_redis.core.loops import running_loop
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, jittered
 
@@ -36,13 +36,6 @@ def pool_fault(part: str, error: str, _where: str) -> Event:
 def is_foreseen(error: BaseException) -> bool:
     """Say whether an error is an outage or a refusal of the server; any other is a bug."""
     return isinstance(error, (LashError, TimeoutError)) and not isinstance(error, ScriptError)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _leave_by(error: BaseException) -> None:
@@ -81,7 +74,7 @@ class Trouble:
         """
         if isinstance(error, ForkedCopy):
             raise error
-        if isinstance(error, EXITS) and (loop := _running_loop()) is not None:
+        if isinstance(error, EXITS) and (loop := running_loop()) is not None:
             loop.call_soon(_leave_by, error)
             return 0.0
         self._in_a_row += 1

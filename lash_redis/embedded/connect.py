@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lash_redis.core.timing import boottime_ms, pause
 from lash_redis.embedded.folders import data_folder, prepare, server_url
-from lash_redis.embedded.launch import LOADING, READY, server_state, start_guardian, unavailable
+from lash_redis.embedded.launch import LOADING, READY, nothing_listens, server_state, start_guardian, unavailable
 from lash_redis.embedded.locks import USERS, FileLock
 
 _TIMEOUT_MS = 15_000
@@ -63,6 +63,15 @@ class EmbeddedServer:
                 launches += start_guardian(self.data)
                 launch_ms = boottime_ms() + _LAUNCH_EVERY_MS
             pause(_POLL_S)
+
+    def revive(self) -> None:
+        """Do as ``ensure_answering`` does if nothing listens at the socket; leave a server that hangs alone.
+
+        Raises:
+            RegistryUnavailable, SettingsError: as ``ensure_answering``, and the data has gone.
+        """
+        if self.is_open and nothing_listens(self.data):
+            self.ensure_answering()
 
     def close(self) -> None:
         """End this use. The guardian stops the server after its last user has gone. Closing again does nothing."""

@@ -33,6 +33,17 @@ def ping(path: Path) -> str:
         return f"{path}: {error}"
 
 
+def nothing_listens(data: Path) -> bool:
+    """Return whether no server has the socket of ``data``; one that hangs has it still."""
+    try:
+        with _connected(socket_path(data)):
+            return False
+    except (ConnectionRefusedError, FileNotFoundError):
+        return True
+    except OSError:
+        return False
+
+
 def shut_down(path: Path) -> None:
     """Ask the server at this socket, if there is one, to end cleanly. Only its guardian may do this."""
     with suppress(OSError):
@@ -86,11 +97,20 @@ def unavailable(data: Path, why: str) -> RegistryUnavailable:
 
 
 def _send(path: Path, command: bytes) -> socket.socket:
+    connection = _connected(path)
+    try:
+        connection.sendall(command)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connected(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(_ANSWER_TIMEOUT_S)
         connection.connect(str(path))
-        connection.sendall(command)
     except BaseException:
         connection.close()
         raise

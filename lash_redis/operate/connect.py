@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,8 +44,7 @@ async def open_registry(url: str | None, namespace: str) -> AsyncIterator[Proces
     if not source.is_known:
         _expect_embedded_data()
     try:
-        server = await asyncio.to_thread(source.get)
-        registry = ProcessRegistry(server, namespace, partitions=None, allow_unsafe_server=True)
+        registry = ProcessRegistry(source, namespace, partitions=None, allow_unsafe_server=True)
         try:
             await registry.open(to_read=True)
             yield registry

@@ -20,7 +20,8 @@ class BlockingRegistry:
 
     def __init__(self, registry: ProcessRegistry) -> None:
         self.target = registry.target
-        self.sender = Sender(self.target, BlockingConnections(self.target.address))
+        self.connections = BlockingConnections(self.target.address)
+        self.sender = Sender(self.target, self.connections)
         self._opening = PerProcess(threading.Lock)
 
     def open(self) -> None:
@@ -30,7 +31,7 @@ class BlockingRegistry:
                 finished(self.sender.open())
 
     def close(self) -> None:
-        """Close our own connections."""
+        """Close our own connections, what is in use once its call has ended; the next call opens them again."""
         finished(self.sender.aclose())
 
     register_many = blocking_operation(registration.register_many)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_int, checked_partitions
@@ -32,9 +34,10 @@ from lash_redis.registry.transport.server import ServerInfo
 class ProcessRegistry:
     """The Redis-backed store of processes and leases.
 
-    Constructing it does no I/O and needs no event loop. The first call reads and judges the server and opens the
-    namespace. A call whose answer did not come is sent again: every transition may be sent twice (rule 8.4). Times and
-    TTLs are integer milliseconds.
+    Constructing it does no I/O and needs no event loop. Any event loop may use it, one after another or several at a
+    time: each has connections of its own, which are closed when it ends. The first call reads and judges the server and
+    opens the namespace. A call whose answer did not come is sent again: every transition may be sent twice (rule 8.4).
+    Times and TTLs are integer milliseconds.
 
     Programs call ``register``, ``register_many``, ``get``, ``lease``, ``list_non_terminal``, ``claim``, ``reclaim``,
     ``start``, ``record_first_started``, ``renew``, ``release``, ``complete``, ``complete_unleased``,
@@ -42,7 +45,8 @@ class ProcessRegistry:
     which may change with any release.
 
     Args:
-        client: a ``redis.asyncio.Redis`` (or a fakeredis one), whose connection parameters are used, or a URL.
+        client: a ``redis.asyncio.Redis`` (or a fakeredis one), whose connection parameters are used, or a URL, or what
+            finds the server at the first call (``registry.transport.finding``).
         namespace: 1 to 64 characters of ``[a-z0-9-]``.
         partitions: how many; for ever the same for one namespace. None: as the namespace, which must exist, says.
         max_payload_bytes: the longest input or outcome, bytes.
@@ -68,7 +72,8 @@ class ProcessRegistry:
         checked_int("max_payload_bytes", max_payload_bytes, at_least=1, at_most=512 << 20)
         names = Namespace(namespace, count, max_payload_bytes)
         self.target = Target(names, Address(client, timeout_s), partitions is None, allow_unsafe_server)
-        self.sender = Sender(self.target, AsyncConnections(self.target.address))
+        self.connections = AsyncConnections(self.target.address)
+        self.sender = Sender(self.target, self.connections)
 
     @property
     def namespace(self) -> str:
@@ -114,8 +119,25 @@ class ProcessRegistry:
         return await self.sender.check_server()
 
     async def aclose(self) -> None:
-        """Close our own connections; the client that was handed to us is left as it is."""
+        """Close our own connections in the running event loop; the client that was handed to us is left as it is.
+
+        While somebody uses the registry there (``in_use``), it closes nothing. The next call opens it again.
+        """
         await self.sender.aclose()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Be a user in the running event loop: until the block ends, nobody else closes anything there (rule 11.8)."""
+        self.connections.join()
+        try:
+            yield
+        finally:
+            self.connections.part()
+
+    def find_anew(self) -> None:
+        """Find the server and open the namespace anew at the next call: there may be another one."""
+        self.target.namespace.forget()
+        self.target.address.forget()
 
     def encoded(self, outcome: Outcome) -> tuple[str, bytes]:
         """Return an outcome's state and bytes, as a ``TerminalFact`` holds them.

@@ -17,6 +17,7 @@ from contextlib import suppress
 import msgspec
 
 from lash_redis.core.errors import NamespaceMismatch, RecordedDead, RegistryUnavailable
+from lash_redis.core.loops import PerLoop
 from lash_redis.core.timing import boottime_ms, jittered
 from lash_redis.registry.answers import BatchClaim, ClaimedRow, Takes
 from lash_redis.registry.registry import ProcessRegistry
@@ -77,7 +78,7 @@ class Claimer:
         self._unanswered: dict[int, _Sent] = {}
         self._let_go: deque[str] = deque(maxlen=_STEMS)
         self._set_aside: set[int] = set()
-        self._turn = asyncio.Lock()  # the next number is sent only after an answer (rule 8.5)
+        self._turn = PerLoop(asyncio.Lock)  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
         self._left_until_ms: dict[int, int] = {}  # by partition: what was left there is for others until then
         self._closed: set[int] = set()
@@ -156,7 +157,7 @@ class Claimer:
             NamespaceMismatch: the partition is not what it was; it is set aside until ``ask_all``.
             LashError: no answer; ask again.
         """
-        async with self._turn:
+        async with self._turn.get():
             sent = self._unanswered.get(partition)
             if sent is None and self.is_leaving:
                 return Claimed([], 0, 0, 0)

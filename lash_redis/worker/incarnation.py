@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from lash_redis.core.errors import LashError, RecordedDead
+from lash_redis.core.errors import LashError, RecordedDead, SettingsError
 from lash_redis.core.events import WorkerReady
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
@@ -99,6 +100,31 @@ class Incarnation:
         self._drain_steps = Drain(registry, identity, settings, self._in_flight, self._changes)
         self._claims: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[DrainReport] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._acts = 0
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Act on the running event loop, and be a user of the registry there (rule 11.8).
+
+        Raises:
+            SettingsError: it acts on another event loop now.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._acts and self._loop is not None and not self._loop.is_closed():
+                raise SettingsError(
+                    "expected a Worker to act on one event loop at a time, got one that acts on another now: "
+                    "make a Worker for each event loop, or drain this one by asyncio.run_coroutine_threadsafe(...)"
+                )
+            self._loop, self._acts = loop, 0
+        self._acts += 1
+        try:
+            with self.registry.in_use():
+                yield
+        finally:
+            if self._loop is loop:
+                self._acts -= 1
 
     async def run(self) -> None:
         """Claim and run until ``drain`` is called.
@@ -175,7 +201,7 @@ class Incarnation:
 
     def begin_drain(self) -> asyncio.Task[DrainReport]:
         """Begin to leave, once, and return what does it."""
-        if self._draining is None:
+        if self._draining is None or self._draining.cancelled():  # by the end of its event loop
             self._draining = asyncio.get_running_loop().create_task(self._drain())
         return self._draining
 
@@ -218,7 +244,7 @@ class Incarnation:
             return DrainReport()  # it never reached the server, and so holds nothing
         async with self._services:
             self._changes.notify()
-            if self._claims is not None:
+            if self._claims is not None and not self._claims.done():  # one of another event loop has ended
                 grace_s = self._drain_steps.grace_left_ms / 1000
                 await asyncio.wait([self._claims], timeout=max(grace_s, _ANSWER_WITHIN_S))
                 self._claims.cancel()  # a server that hangs: what its claim started is given back as never begun

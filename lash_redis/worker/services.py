@@ -36,7 +36,7 @@ class Services:
         self._tasks: list[asyncio.Task[None]] = []
         self._users = 0
         self._is_stopping = False
-        self._has_stopped = asyncio.Event()
+        self._has_stopped = asyncio.Event()  # a new one for each stop: the next may be on another event loop
         self.fault: BaseException | None = None
 
     async def __aenter__(self) -> None:
@@ -56,7 +56,7 @@ class Services:
         if self._users > 0:
             return
         self._is_stopping = True
-        self._has_stopped.clear()
+        self._has_stopped = asyncio.Event()
         try:
             await self._stop()
         finally:

@@ -79,7 +79,7 @@ class Worker:
             RecordedDead: others take this worker for dead; it has drained.
         """
         incarnation = self._here()
-        with _drained_by_signals(incarnation) if signals else nullcontext():
+        with _drained_by_signals(incarnation) if signals else nullcontext(), incarnation.acting():
             await incarnation.run()
 
     async def drive_pending(self, *, signals: bool = False) -> SweepReport:
@@ -93,12 +93,13 @@ class Worker:
             LashError: no answer, or a refusal; what was claimed meanwhile has ended all the same.
         """
         incarnation = self._here()
-        with _drained_by_signals(incarnation) if signals else nullcontext():
+        with _drained_by_signals(incarnation) if signals else nullcontext(), incarnation.acting():
             return await incarnation.drive_pending()
 
     async def drain(self) -> DrainReport:
         """Leave gracefully; a second call waits for the same drain. ``run`` returns once it is done."""
-        return await self._here().drain()
+        with (here := self._here()).acting():
+            return await here.drain()
 
     def hurry(self) -> None:
         """Shorten the grace of a drain to nothing; it is still a drain."""

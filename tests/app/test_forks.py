@@ -142,34 +142,22 @@ def test_a_lash_of_an_event_loop_is_used_in_a_child_that_the_loop_forked(run: Ca
     assert after == ["after-async", "after-plain"]
 
 
-def test_a_registry_taken_before_a_fork_belongs_to_the_next_loop_of_the_child(run: Callable[[str], Any]) -> None:
-    """A ``Worker(lash.registry)`` at module level and the tasks that it runs share one session, which is closed."""
+def test_a_registry_taken_before_a_fork_is_that_of_the_child_too(run: Callable[[str], Any]) -> None:
+    """A ``Worker(lash.registry)`` at module level and the tasks that it runs share one registry, on either side."""
     assert run(BEFORE_A_LOOP) == ["same"]
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_lock_that_was_held_at_the_fork_is_free_in_the_child() -> None:
-    """Another thread of the parent was making a session; there is no such thread in the child."""
-    is_making, may_go_on = threading.Event(), threading.Event()
-    parent = os.getpid()
-
-    def make(source: Any) -> ProcessRegistry:
-        if os.getpid() == parent:
-            is_making.set()
-            may_go_on.wait(10)
-        return ProcessRegistry(source)
-
-    sessions = Sessions(ServerSource(fakeredis.FakeAsyncRedis()), make)
-    thread = threading.Thread(target=sessions.blocking)
-    thread.start()
-    assert is_making.wait(10)
-    child = os.fork()
-    if child == 0:
-        maker = threading.Thread(target=sessions.blocking, daemon=True)
-        maker.start()
-        maker.join(10)
-        os._exit(1 if maker.is_alive() else 0)
+    """Another thread of the parent was counting itself; there is no such thread in the child."""
+    source = ServerSource(fakeredis.FakeAsyncRedis())
+    sessions = Sessions(source, ProcessRegistry(source))
+    with sessions._lock:
+        child = os.fork()
+        if child == 0:
+            user = threading.Thread(target=sessions.join_blocking, daemon=True)
+            user.start()
+            user.join(10)
+            os._exit(1 if user.is_alive() else 0)
     _, status = os.waitpid(child, 0)
-    may_go_on.set()
-    thread.join()
     assert os.waitstatus_to_exitcode(status) == 0

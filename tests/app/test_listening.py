@@ -113,7 +113,7 @@ class PatientClock:
 
         def taken(subscription: Any, message: object) -> None:
             take(subscription, message)
-            if message is None and subscription._pinged_ms is None:  # noqa: SLF001
+            if message is None and subscription._pinged_ms is None:
                 self.now_ms += listening.QUIET_MS
 
         return taken
@@ -126,7 +126,7 @@ async def test_a_quiet_server_is_asked_and_answers(
     monkeypatch.setattr(listening, "QUIET_MS", 20)
     clock = PatientClock()
     monkeypatch.setattr(listening, "boottime_ms", lambda: clock.now_ms)
-    monkeypatch.setattr(listening._Subscription, "take", clock.taking(listening._Subscription.take))  # noqa: SLF001
+    monkeypatch.setattr(listening._Subscription, "take", clock.taking(listening._Subscription.take))
     pings: list[PubSub] = []
     ping = PubSub.ping
 

@@ -13,7 +13,7 @@ import pytest
 from lash_redis.app import blocking_waiter
 from lash_redis.app import waiter as waiter_module
 from lash_redis.app.lash import Lash
-from lash_redis.app.process import Process
+from lash_redis.app.process import BlockingProcess, Process
 from lash_redis.app.task import Task
 from lash_redis.core.errors import LashError, OutcomePruned, OutcomeUncertain, PayloadError, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner
@@ -147,7 +147,7 @@ async def test_a_wait_ends_at_its_timeout(due_in: Task[..., date]) -> None:
     with pytest.raises(TimeoutError, match=r"has not ended within 0\.2 s \(it is queued\)"):
         await process.outcome(timeout=0.2)
     with pytest.raises(TimeoutError, match=r"has not ended within 0\.2 s \(it is queued\)"):
-        process.blocking.outcome(timeout=0.2)
+        await asyncio.to_thread(process.blocking.outcome, timeout=0.2)
 
 
 async def test_a_cancelled_wait_leaves_nothing(lash: Lash, due_in: Task[..., date]) -> None:
@@ -160,7 +160,7 @@ async def test_a_cancelled_wait_leaves_nothing(lash: Lash, due_in: Task[..., dat
     await finish(lash, process, Failure("no"))
 
     assert await waiter == Failure("no")
-    assert lash._sessions.current_or_next().waiter._waits == {}
+    assert lash._sessions.current().waiter._waits == {}
 
 
 async def test_a_lost_message_is_made_up_for(
@@ -191,7 +191,7 @@ async def test_uncertainty_is_waited_out_or_raised(
     with pytest.raises(OutcomeUncertain) as raised:
         await other
     with pytest.raises(OutcomeUncertain):
-        process.blocking.outcome(timeout=4, on_uncertain="raise")
+        await asyncio.to_thread(process.blocking.outcome, timeout=4, on_uncertain="raise")
     assert raised.value.record.id == process.id
     assert not patient.done()
     patient.cancel()
@@ -206,7 +206,7 @@ async def test_a_pruned_outcome_is_an_error(lash: Lash, due_in: Task[..., date])
     with pytest.raises(OutcomePruned):
         await process.outcome(timeout=4)
     with pytest.raises(OutcomePruned):
-        process.blocking.outcome(timeout=4)
+        await asyncio.to_thread(process.blocking.outcome, timeout=4)
     with pytest.raises(UnknownProcess):
         await lash.process(process.id).outcome(timeout=4)
 
@@ -230,7 +230,7 @@ async def test_a_wait_survives_the_loss_of_its_subscription(
 async def test_a_wait_ends_when_its_lash_is_closed(due_in: Task[..., date], lash: Lash) -> None:
     """No message would reach it any more."""
     waiter = waiting_for(await due_in.submit(1))
-    await wait_until(lambda: lash._sessions.current_or_next().waiter._waits, "it waits")
+    await wait_until(lambda: lash._sessions.current().waiter._waits, "it waits")
 
     await lash.aclose()
 
@@ -238,9 +238,9 @@ async def test_a_wait_ends_when_its_lash_is_closed(due_in: Task[..., date], lash
         await waiter
 
 
-def has_waiter(lash: Lash, process: Process) -> bool:
+def has_waiter(lash: Lash, process: Process | BlockingProcess) -> bool:
     """Return whether the row notes that a client waits for its end."""
-    row = lash._sessions.blocking().registry.rows([process.id])[0]
+    row = lash._sessions._blocking.registry.rows([process.id])[0]
     return row is not None and b"w" in row.fields
 
 

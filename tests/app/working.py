@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lash_redis.app.lash import Lash
-from lash_redis.app.process import Process
+from lash_redis.app.process import BlockingProcess, Process
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Outcome, ProcessLease
 from tests.support import wait_until
@@ -14,7 +14,7 @@ SOMEBODY = LeaseOwner.opaque("somebody", "one-life")
 TTL_MS = 30_000
 
 
-async def begin(lash: Lash, process: Process, ttl_ms: int = TTL_MS) -> ProcessLease:
+async def begin(lash: Lash, process: Process | BlockingProcess, ttl_ms: int = TTL_MS) -> ProcessLease:
     """Claim and start a process."""
     claimed = await lash.registry.claim(process.id, SOMEBODY, ttl_ms)
     assert isinstance(claimed, Acquired)
@@ -22,7 +22,7 @@ async def begin(lash: Lash, process: Process, ttl_ms: int = TTL_MS) -> ProcessLe
     return claimed.lease
 
 
-async def finish(lash: Lash, process: Process, outcome: Outcome) -> None:
+async def finish(lash: Lash, process: Process | BlockingProcess, outcome: Outcome) -> None:
     """Claim, start and complete a process."""
     await lash.registry.complete(await begin(lash, process), outcome)
 

@@ -367,7 +367,7 @@ def test_ctrl_c_outside_the_connection_itself_drops_it_too(
 ) -> None:
     """Between request and answer, where redis-py gives the connection back as if nothing were owed."""
     blocking.register_many([work("p"), work("q")])
-    client = blocking.sender._connections._clients["calls"]  # type: ignore[attr-defined]  # noqa: SLF001
+    client = blocking.connections._clients["calls"]  # noqa: SLF001
 
     def interrupted(*_: Any, **__: Any) -> Any:
         monkeypatch.undo()

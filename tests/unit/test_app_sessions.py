@@ -13,17 +13,16 @@ import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.app.server_source import ServerSource
-from lash_redis.app.sessions import Sessions
 from lash_redis.core.errors import SettingsError
 from lash_redis.embedded import connect
-from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.urls import URL_VARIABLE
+from lash_redis.worker.worker import Worker
 
 
 class FakeEmbedded:
     """A fake of the project's embedded server, which notes the threads that opened it."""
 
-    url = "unix:///embedded/s"
+    url: Any = "unix:///embedded/s"
 
     def __init__(self) -> None:
         self.opened_by: list[threading.Thread] = []
@@ -33,6 +32,9 @@ class FakeEmbedded:
         """Note the thread."""
         self.opened_by.append(threading.current_thread())
         return self
+
+    def revive(self) -> None:
+        """Be there already."""
 
     def close(self) -> None:
         """Count a close."""
@@ -70,7 +72,7 @@ def test_a_given_url_comes_first(embedded: FakeEmbedded, monkeypatch: pytest.Mon
     """Neither the environment nor the embedded server is used."""
     monkeypatch.setenv(URL_VARIABLE, "redis://environment")
 
-    assert ServerSource("redis://given").get() == "redis://given"
+    assert ServerSource("redis://given").find() == "redis://given"
     assert embedded.opened_by == []
 
 
@@ -90,7 +92,7 @@ def test_the_error_for_a_bad_url_in_the_environment_names_the_variable(
     monkeypatch.setenv(URL_VARIABLE, "localhost:6379")
 
     with pytest.raises(SettingsError, match="expected a URL that begins with redis://") as refused:
-        _ = Lash().registry
+        _ = Lash().registry.address.url
 
     assert refused.value.__notes__ == ["it comes from $LASH_REDIS_URL"]
 
@@ -99,6 +101,7 @@ def test_constructing_starts_nothing(embedded: FakeEmbedded) -> None:
     """Importing a module that makes a Lash and declares tasks starts no server."""
     lash = Lash()
     lash.task(recovery="rerunnable", name="work")(lambda: None)
+    Worker(lash.registry, tasks=lash.tasks)
 
     assert embedded.opened_by == []
 
@@ -108,23 +111,28 @@ async def test_an_empty_variable_is_an_error(embedded: FakeEmbedded, monkeypatch
     monkeypatch.setenv(URL_VARIABLE, "")
 
     with pytest.raises(SettingsError, match=r"\$LASH_REDIS_URL"):
-        _ = Lash().registry
-    with pytest.raises(SettingsError, match=r"\$LASH_REDIS_URL"):
         async with Lash():
             pass
     assert embedded.opened_by == []
 
 
-def test_both_sessions_share_one_use_of_the_embedded_server(embedded: FakeEmbedded) -> None:
+@pytest.fixture
+def answering(embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch) -> Lash:
+    """Return a Lash at whose embedded server a fake one answers."""
+    server = fakeredis.FakeAsyncRedis()
+    monkeypatch.setattr(FakeEmbedded, "url", server)
+    return Lash()
+
+
+def test_both_sessions_share_one_use_of_the_embedded_server(embedded: FakeEmbedded, answering: Lash) -> None:
     """Closing the last one ends the use."""
-    sessions = Sessions(ServerSource(None), ProcessRegistry)
 
     async def use() -> None:
-        await sessions.current()
-        sessions.blocking()
-        sessions.close()
+        await answering.open()
+        await asyncio.to_thread(answering.blocking.open)
+        answering.blocking.close()
         assert embedded.closed == 0
-        await sessions.aclose()
+        await answering.aclose()
 
     asyncio.run(use())
 
@@ -132,39 +140,36 @@ def test_both_sessions_share_one_use_of_the_embedded_server(embedded: FakeEmbedd
     assert embedded.closed == 1
 
 
-def test_async_code_does_not_block_while_the_server_starts(embedded: FakeEmbedded) -> None:
+def test_async_code_does_not_block_while_the_server_starts(embedded: FakeEmbedded, answering: Lash) -> None:
     """The server starts in another thread, while the event loop goes on."""
-    sessions = Sessions(ServerSource(None), ProcessRegistry)
-
-    asyncio.run(sessions.current())
+    asyncio.run(answering.open())
 
     assert embedded.opened_by != [threading.main_thread()]
-    sessions.close()
+    answering.blocking.close()
     assert embedded.closed == 1
 
 
-def test_closed_sessions_open_again(embedded: FakeEmbedded) -> None:
+def test_closed_sessions_open_again(embedded: FakeEmbedded, answering: Lash) -> None:
     """The next use opens one."""
-    sessions = Sessions(ServerSource(None), ProcessRegistry)
     for _ in range(2):
-        sessions.blocking()
-        sessions.close()
+        with answering.blocking:
+            pass
 
     assert len(embedded.opened_by) == embedded.closed == 2
 
 
-def test_a_registry_taken_before_a_loop_runs_belongs_to_that_loop() -> None:
-    """In ``asyncio.run(Worker(lash.registry).run())`` tasks that submit use the same session as the worker."""
+def test_the_registry_is_one_for_all_event_loops() -> None:
+    """A ``Worker(lash.registry)`` may be made anywhere, before, between and after loops."""
     lash = Lash(fakeredis.FakeAsyncRedis())
     before = lash.registry
 
     async def use() -> None:
-        assert lash.registry is before
-        await lash.aclose()
+        async with lash:
+            assert lash.registry is before
 
+    for _ in range(2):
+        asyncio.run(use())
     assert lash.registry is before
-    asyncio.run(use())
-    assert lash.registry is not before
 
 
 def test_one_lash_serves_one_event_loop_after_another() -> None:
@@ -178,17 +183,16 @@ def test_one_lash_serves_one_event_loop_after_another() -> None:
     ids = {asyncio.run(submit()) for _ in range(3)}
 
     assert len(ids) == 3
-    assert all(lash.blocking.process(each).blocking.record().id == each for each in ids)
+    assert all(lash.blocking.process(each).record().id == each for each in ids)
     lash.blocking.close()
 
 
-def test_the_session_of_a_loop_that_was_closed_keeps_no_server(embedded: FakeEmbedded) -> None:
+def test_an_event_loop_that_has_ended_keeps_no_server(embedded: FakeEmbedded, answering: Lash) -> None:
     """Loops end without closing their sessions; closing the blocking one still releases the embedded server."""
-    sessions = Sessions(ServerSource(None), ProcessRegistry)
     for _ in range(3):
-        asyncio.run(sessions.current())
+        asyncio.run(answering.open())
 
-    sessions.close()
+    answering.blocking.close()
 
     assert (len(embedded.opened_by), embedded.closed) == (1, 1)
 
@@ -196,9 +200,9 @@ def test_the_session_of_a_loop_that_was_closed_keeps_no_server(embedded: FakeEmb
 async def test_blocking_and_async_code_use_the_same_fake_server() -> None:
     """Both sessions take the server of a fakeredis client."""
     async with Lash(fakeredis.FakeAsyncRedis()) as lash:
-        step = lash.blocking.expect("approval:1")
+        step = await lash.expect("approval:1")
 
-        assert (await step.record()) == step.blocking.record()
+        assert await step.record() == await asyncio.to_thread(step.blocking.record)
 
 
 def test_the_blocking_lash_is_a_context_manager() -> None:

@@ -208,4 +208,4 @@ async def test_a_parameter_may_have_any_name() -> None:
         from_a_thread = await asyncio.to_thread(lambda: named.blocking.submit(**given))
         await Worker(lash.registry, tasks=lash.tasks).drive_pending()
         for process in (submitted, from_a_thread):
-            assert await process.outcome(timeout=60) == Success([1, 2, 3, 4, 5, 6, 7])
+            assert await lash.process(process.id).outcome(timeout=60) == Success([1, 2, 3, 4, 5, 6, 7])

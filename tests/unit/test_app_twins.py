@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, get_overloads
 
 import pytest
 
+from lash_redis.app.blocking_lash import BlockingLash
 from lash_redis.app.blocking_waiter import BlockingWaiter
-from lash_redis.app.lash import BlockingLash, Lash
+from lash_redis.app.lash import Lash
 from lash_redis.app.process import BlockingProcess, Process
-from lash_redis.app.sessions import BlockingSession, Session
 from lash_redis.app.task import BlockingTask, Task
 from lash_redis.app.waiter import Waiter
 
@@ -19,19 +20,22 @@ TWINS = [
     (Lash, BlockingLash),
     (Process, BlockingProcess),
     (Task, BlockingTask),
-    (Session, BlockingSession),
     (Waiter, BlockingWaiter),
 ]
 # The same with and without an event loop.
-SAME = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
+SAME = {"aclose": "close", "aclose_if_idle": "close_if_idle", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
-def methods(kind: type, wanted: Callable[[Any], bool]) -> dict[str, inspect.Signature]:
+HANDLE = re.compile(r"\b(Blocking)?Process\b")  # a blocking method gives blocking handles
+NO_IO = {"process"}
+
+
+def methods(kind: type, wanted: Callable[[Any], bool]) -> dict[str, str]:
     """Return the signatures of a class's own methods that others call, by the blocking one's name."""
     return {
-        SAME.get(name, name): inspect.signature(method)
+        SAME.get(name, name): HANDLE.sub("a handle", str(inspect.signature(method)))
         for name, method in vars(kind).items()
-        if wanted(method) and (not name.startswith("_") or name in {*SAME, *SAME.values()})
+        if wanted(method) and name not in NO_IO and (not name.startswith("_") or name in {*SAME, *SAME.values()})
     }
 
 

@@ -20,6 +20,9 @@ class FakeEmbedded:
         self.url = f"unix://{folder}/nobody.sock"
         self.closed = 0
 
+    def revive(self) -> None:
+        """Do not answer after that either."""
+
     def close(self) -> None:
         """Count a close."""
         self.closed += 1

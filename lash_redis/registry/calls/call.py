@@ -74,10 +74,14 @@ class Namespace:
 
     def __init__(self, name: str, partitions: int, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
         self.name = checked_namespace(name)
-        self.partitions = partitions
+        self.partitions = self._expected = partitions
         self.max_payload_bytes = max_payload_bytes
         self.uuid = ""
         self.named: set[tuple[int, str]] = set()
+
+    def forget(self) -> None:
+        """Forget what the header said."""
+        self.partitions, self.uuid = self._expected, ""
 
     def header_key(self, partition: int) -> str:
         """Return the key of a partition's header: the one key that a script is told."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from lash_redis.core.errors import SettingsError
+from lash_redis.registry.transport.finding import ServerFinder
 from lash_redis.registry.transport.urls import checked_url, shown_url
 
 if TYPE_CHECKING:
@@ -30,27 +31,83 @@ class Address:
     """Where the server is: a URL, or the parameters of a client that somebody handed to us.
 
     Args:
-        source: a URL, or a redis-py or fakeredis client.
+        source: a URL, a redis-py or fakeredis client, or a ``ServerFinder``, which is asked at first use.
         timeout_s: how long a connection may take, and how long the server may be silent, s.
 
     Attributes:
         generation: how often the server may have become another one. Connections that were opened before are not used
             again: the name is resolved anew (rule 8.13).
+        era: how often the server has to be found anew: what was known of it is asked again.
 
     Raises:
-        SettingsError: ``source`` is neither, or decodes responses.
+        SettingsError: ``source`` is none of these, or decodes responses.
     """
 
     def __init__(self, source: Any, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
-        self.url: str | None = None
-        self.is_fake = False
+        self._url: str | None = None
+        self._is_fake = False
         self.generation = 0
+        self.era = 0
         self._parameters: dict[str, Any] = {}
+        self._finder = source if isinstance(source, ServerFinder) else None
+        self._is_found = False
+        if self._finder is None:
+            self._take(source)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether ``find`` returns at once."""
+        return self._is_found or self._finder is None or self._finder.is_known
+
+    def find(self) -> None:
+        """Ask where the server is, unless that is known; block while an embedded server starts.
+
+        Raises:
+            SettingsError: nothing says where it is, or what does cannot be used.
+            RegistryUnavailable: the embedded server does not start.
+        """
+        if not self._is_found and self._finder is not None:
+            self._take(self._finder.find())
+
+    def forget(self) -> None:
+        """Find the server anew at the next use; use none of the present connections any more."""
+        self._is_found = self._finder is None
+        self.generation += 1
+        self.era += 1
+
+    @property
+    def may_be_ours(self) -> bool:
+        """Whether ``revive`` may do anything."""
+        return self._finder is not None and not self._is_fake
+
+    def revive(self) -> None:
+        """Start the server again if it is ours and has gone; block until it answers.
+
+        Raises:
+            LashError: it does not start.
+        """
+        if self._finder is not None:
+            self._finder.revive()
+
+    @property
+    def url(self) -> str | None:
+        """The URL, None for a client."""
+        self.find()
+        return self._url
+
+    @property
+    def is_fake(self) -> bool:
+        """Whether it is a fakeredis one."""
+        self.find()
+        return self._is_fake
+
+    def _take(self, source: Any) -> None:
         if isinstance(source, str):
-            self.url = checked_url(source)
+            self._url, self._is_fake, self._parameters = checked_url(source), False, {}
         else:
             self._read_client(source)
+        self._is_found = True
 
     def _read_client(self, client: Any) -> None:
         pool = getattr(client, "connection_pool", None)
@@ -58,8 +115,8 @@ class Address:
             raise SettingsError(f"expected client to be a redis.asyncio.Redis or a URL, got {type(client).__name__}")
         if pool.connection_kwargs.get("decode_responses"):
             raise SettingsError("expected a client without decode_responses=True: payloads are bytes")
-        self._connection_class = pool.connection_class
-        self.is_fake = "fakeredis" in self._connection_class.__module__
+        self._url, self._connection_class = None, pool.connection_class
+        self._is_fake = "fakeredis" in self._connection_class.__module__
         self._parameters = {
             name: value
             for name, value in pool.connection_kwargs.items()
@@ -115,7 +172,7 @@ class Address:
 
     def leave(self, generation: int) -> None:
         """Use none of the connections any more that were opened in ``generation`` or before."""
-        if not self.is_fake:
+        if not self._is_fake:
             self.generation = max(self.generation, generation + 1)
 
     def async_client(self, connections: int) -> redis.asyncio.Redis:

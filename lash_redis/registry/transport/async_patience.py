@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
@@ -56,6 +57,18 @@ class AsyncPatience(Owing):
             if sock is not None:
                 sock.close()
         return writer
+
+    def abandon(self) -> None:
+        """Close this although its event loop was closed: asyncio would only warn of it when it is collected."""
+        writer = self._writer
+        self._reader = self._writer = None
+        if writer is None:
+            return
+        lowest = _lowest(writer.transport)
+        with suppress(RuntimeError):  # it closes, and cannot say so to its event loop
+            writer.transport.abort()
+        with suppress(Exception):  # not every event loop has transports of this kind
+            lowest._call_connection_lost(None)  # noqa: SLF001 - what is public leaves this to the event loop
 
     async def disconnect(self, *args: Any, **kwargs: Any) -> None:
         """Disconnect; nothing is owed any more."""
@@ -110,8 +123,12 @@ class AsyncPatience(Owing):
             return 0
         transport = writer.transport
         # Under TLS asyncio encrypts all at once, and what waits to be sent is what the transport below holds.
-        below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
-        return unsent_bytes(transport.get_extra_info("socket")) + int(below.get_write_buffer_size())
+        return unsent_bytes(transport.get_extra_info("socket")) + int(_lowest(transport).get_write_buffer_size())
+
+
+def _lowest(transport: Any) -> Any:
+    """Return the transport that has the socket: one of TLS stands upon another."""
+    return getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
 
 
 class _Patience:
@@ -157,7 +174,7 @@ class _Patience:
             self._timer = call_later(self._loop, self._connection.silence_s / _LOOKS, self._look)
 
 
-class _AsyncDropping:
+class AsyncDropping:
     """What an async pool of redis-py gets: no connection on which an answer is owed comes back.
 
     Both methods close before they wait for anything, so that no cancel leaves a connection open.
@@ -165,6 +182,7 @@ class _AsyncDropping:
 
     _is_left = False
     _available_connections: list[Any]
+    _in_use_connections: set[Any]
 
     async def release(self, connection: Any) -> None:
         """Take a connection back."""
@@ -178,6 +196,11 @@ class _AsyncDropping:
         for connection in list(self._available_connections):
             await connection.disconnect(nowait=True)
 
+    def abandon(self) -> None:
+        """Close all at once, although the event loop of these connections was closed."""
+        for connection in [*self._available_connections, *self._in_use_connections]:
+            connection.abandon()
+
 
 @functools.cache
 def patient_async(kind: type) -> type:
@@ -190,4 +213,4 @@ def async_pool() -> Any:
     """Return the class of our pools for an event loop."""
     import redis.asyncio
 
-    return type("Pool", (_AsyncDropping, redis.asyncio.BlockingConnectionPool), {})
+    return type("Pool", (AsyncDropping, redis.asyncio.BlockingConnectionPool), {})

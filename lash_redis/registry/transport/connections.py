@@ -15,8 +15,11 @@ from collections.abc import Awaitable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from lash_redis.core.loops import PerLoop
 from lash_redis.core.timing import pause, sleep
 from lash_redis.registry.transport.address import Address
+from lash_redis.registry.transport.async_patience import AsyncDropping
+from lash_redis.registry.transport.blocking_patience import BlockingDropping
 
 if TYPE_CHECKING:
     import redis
@@ -40,56 +43,112 @@ class Connections(Protocol):
     def pause(self, seconds: float) -> Awaitable[None]:
         """Wait."""
 
+    def find(self) -> Awaitable[None]:
+        """Do what ``Address.find`` does."""
+
+    def revive(self) -> Awaitable[None]:
+        """Do what ``Address.revive`` does."""
+
     def lock(self) -> AbstractAsyncContextManager[object]:
         """Return what makes tasks that share these connections take turns."""
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close what was opened and nobody uses; a call that is under way ends first."""
+
+
+class _OfLoop:
+    """What one event loop has: its clients, its lock, and how many use them."""
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.clients: dict[str, redis.asyncio.Redis] = {}
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+    async def close(self) -> None:
+        """Close what is idle now, and what is in use once its call has ended."""
+        clients, self.clients = self.clients, {}
+        for client in clients.values():
+            if isinstance(client.connection_pool, AsyncDropping):
+                await client.connection_pool.leave()
+            else:
+                await client.connection_pool.disconnect(inuse_connections=False)
+
+    def abandon(self) -> None:
+        """Close all at once, although the event loop was closed."""
+        for client in self.clients.values():
+            if isinstance(client.connection_pool, AsyncDropping):
+                client.connection_pool.abandon()
 
 
 class AsyncConnections:
-    """Connections that belong to the event loop that opens them."""
+    """Connections of event loops: each that uses them opens its own, and closes them when it ends."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._clients: dict[str, redis.asyncio.Redis] = {}
-        self._opened_in = (os.getpid(), address.generation)
+        self._loops = PerLoop(lambda: _OfLoop(address.generation), _OfLoop.close, _OfLoop.abandon)
 
     async def execute(self, kind: str, *command: Any) -> Any:
         """Send one command, and return its reply."""
-        if self._opened_in != (now := (os.getpid(), self.address.generation)):
-            await self._leave(now)
-        client = self._clients.get(kind)
+        here = self._loops.get()
+        if here.generation != self.address.generation:
+            here.generation = self.address.generation
+            await here.close()
+        client = here.clients.get(kind)
         if client is None:
-            client = self._clients[kind] = self.address.async_client(WIDTHS[kind])
+            client = here.clients[kind] = self.address.async_client(WIDTHS[kind])
         return await client.execute_command(*command)  # type: ignore[no-untyped-call]
-
-    async def _leave(self, now: tuple[int, int]) -> None:
-        clients, self._clients = self._clients, {}
-        (pid, _), self._opened_in = self._opened_in, now
-        if pid == now[0]:
-            for client in clients.values():
-                await client.connection_pool.leave()  # type: ignore[attr-defined]
 
     def pause(self, seconds: float) -> Awaitable[None]:
         """Wait; other tasks run."""
         return sleep(seconds)
 
+    async def find(self) -> None:
+        """Find the server; other tasks run while it starts."""
+        if self.address.is_known:
+            self.address.find()
+        else:
+            await asyncio.to_thread(self.address.find)
+
+    async def revive(self) -> None:
+        """Start the server again if it is ours and has gone; other tasks run meanwhile."""
+        if self.address.may_be_ours:
+            await asyncio.to_thread(self.address.revive)
+
     def lock(self) -> AbstractAsyncContextManager[object]:
-        """Return a lock for tasks."""
-        return asyncio.Lock()
+        """Return the lock for the tasks of the running event loop."""
+        return self._loops.get().lock
+
+    def join(self) -> None:
+        """Count one more user in the running event loop."""
+        self._loops.get().users += 1
+
+    def part(self) -> None:
+        """Count one user less there."""
+        if (here := self._loops.here()) is not None and here.users > 0:  # a forked child has not joined
+            here.users -= 1
+
+    @property
+    def is_used_here(self) -> bool:
+        """Whether the running event loop has a user."""
+        here = self._loops.here()
+        return here is not None and here.users > 0
+
+    @property
+    def users(self) -> int:
+        """How many users there are, in all event loops."""
+        return sum(each.users for _, each in self._loops.living())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any event loop has a user, or connections."""
+        return any(each.users or each.clients for _, each in self._loops.living())
 
     async def aclose(self) -> None:
-        """Close what was opened in this OS process."""
-        clients, self._clients = self._clients, {}
-        if self._opened_in[0] != os.getpid():
-            return
-        if not self.address.is_fake:
-            for client in clients.values():
-                await client.connection_pool.leave()  # type: ignore[attr-defined]
-        for client in clients.values():
-            await client.aclose()
-            await client.connection_pool.disconnect()
+        """Close what the running event loop has opened, unless it has a user; calls under way end first."""
+        here = self._loops.here()
+        if here is not None and not here.users:
+            await here.close()
 
 
 class BlockingConnections:
@@ -121,26 +180,40 @@ class BlockingConnections:
         (pid, _), self._opened_in = self._opened_in, now
         if pid == now[0]:
             for client in clients.values():
-                client.connection_pool.leave()  # type: ignore[attr-defined]
+                _leave(client)
 
     async def pause(self, seconds: float) -> None:
         """Block the calling thread."""
         pause(seconds)
+
+    async def find(self) -> None:
+        """Find the server; block while it starts."""
+        self.address.find()
+
+    async def revive(self) -> None:
+        """Start the server again if it is ours and has gone; block until it answers."""
+        self.address.revive()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are connections."""
+        return bool(self._clients)
 
     def lock(self) -> AbstractAsyncContextManager[object]:
         """Return no lock: the registry's own is taken by a plain ``with``, in which Ctrl-C cannot leave it held."""
         return nullcontext()
 
     async def aclose(self) -> None:
-        """Close what was opened in this OS process."""
-        clients, self._clients = self._clients, {}
-        if self._opened_in[0] != os.getpid():
-            return
-        for client in clients.values():
-            if not self.address.is_fake:
-                client.connection_pool.leave()  # type: ignore[attr-defined]
-            client.close()
-            client.connection_pool.disconnect()
+        """Close what was opened in this OS process, what is in use once its call has ended."""
+        self._leave((os.getpid(), self.address.generation))
+
+
+def _leave(client: redis.Redis) -> None:
+    """Close what is idle now, and what is in use once its call has ended."""
+    if isinstance(client.connection_pool, BlockingDropping):
+        client.connection_pool.leave()
+    else:
+        client.connection_pool.disconnect(inuse_connections=False)
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:

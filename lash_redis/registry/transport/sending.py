@@ -10,7 +10,6 @@ import msgspec
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, ScriptError
 from lash_redis.core.events import RegistryBadAnswer
-from lash_redis.core.forks import PerProcess
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace, Operation, Steps
@@ -53,13 +52,13 @@ class Sender:
         self.transport = Transport(connections, target.namespace.name)
         self.server: ServerInfo | None = None
         self._connections = connections
-        self._opening = PerProcess(connections.lock)
+        self._era = -1  # that of the address when the namespace was opened
         self._may_write = False  # it is proven that the server allows all that writing needs
 
     @property
     def is_open(self) -> bool:
         """The server was checked and the namespace is open."""
-        return self.server is not None and bool(self.target.namespace.uuid)
+        return self.server is not None and self._era == self.target.address.era and bool(self.target.namespace.uuid)
 
     async def perform(self, operation: Operation[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Open the namespace, send the calls of an operation, and return the operation's value."""
@@ -90,16 +89,19 @@ class Sender:
         """
         if self.server is not None and self.is_open:
             return self.server
-        async with self._opening.get():
+        async with self._connections.lock():
             if self.server is None or not self.is_open:
+                await self._connections.find()
+                era = self.target.address.era
                 self.target.address.check_tls()
-                self.transport.to_read = to_read
+                self.transport.is_opening, self.transport.to_read = True, to_read
                 self.server = await self._repeated(self.check_server, ATTEMPTS)
                 await self._prove(to_read=to_read)
                 await self.send(opening(self.target.namespace, self.target.address.shown, adopt=self.target.adopts))
                 if self.target.adopts and self.target.namespace.partitions > 1:
                     await self._prove(to_read=to_read)
                 self.transport.is_opening = False
+                self._era = era
             return self.server
 
     async def check_server(self) -> ServerInfo:
@@ -108,10 +110,11 @@ class Sender:
         Raises:
             UnsafeServerError: it evicts keys, or is too old.
         """
+        await self._connections.find()
         return await self.transport.server_info(allow_unsafe=self.target.allow_unsafe_server)
 
     async def aclose(self) -> None:
-        """Close our own connections."""
+        """Close our own connections that nobody uses."""
         await self._connections.aclose()
 
     async def _prove(self, *, to_read: bool) -> None:
@@ -148,9 +151,16 @@ class Sender:
             except RegistryUnavailable as error:
                 failures += 1
                 maybe_applied = error.maybe_applied = maybe_applied or error.maybe_applied
+                await self._revive(error)
                 if failures == attempts:
                     raise
             await self._connections.pause(jittered(backoff(failures, 0.05, 1.0), 0.2))
+
+    async def _revive(self, unavailable: RegistryUnavailable) -> None:
+        try:
+            await self._connections.revive()
+        except LashError as error:
+            unavailable.add_note(f"the embedded server could not be started again: {error}")
 
 
 def _decoded(call: Call[T], reply: list[Any]) -> T:
