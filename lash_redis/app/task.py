@@ -102,13 +102,8 @@ class Task(Generic[P, R_co]):
             RegistryUnavailable: the server does not answer. With a ``process_id`` the same submit may be sent again.
         """
         registration = self.registration(args, kwargs)
-<<<<<<< HEAD
-        session = await self._context.sessions.current()
-        await session.registry.register_many([registration], self.declaration.signature.named)
-=======
         registry = self._context.sessions.registry
-        await registry.register_many([registration])
->>>>>>> 70c99a7 (The last user closes a Lash, and each event loop its connections)
+        await registry.register_many([registration], self.declaration.signature.named)
         return self.handle(registration)
 
     @overload
@@ -164,13 +159,8 @@ class Task(Generic[P, R_co]):
         registry = self._context.sessions.registry
         handles: list[Process] = []
         for batch in self.batches(calls):
-<<<<<<< HEAD
-            with _located(batch, len(handles)):
-                await session.registry.register_many(batch, self.declaration.signature.named)
-=======
             with located(batch, len(handles)):
-                await registry.register_many(batch)
->>>>>>> 70c99a7 (The last user closes a Lash, and each event loop its connections)
+                await registry.register_many(batch, self.declaration.signature.named)
             handles += map(self.handle, batch)
         return handles
 
@@ -229,13 +219,8 @@ class BlockingTask(Generic[P, R_co]):
     def submit(self, /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
-<<<<<<< HEAD
         self._context.sessions.blocking().registry.register_many([registration], self._task.declaration.signature.named)
-        return self._task.handle(registration)
-=======
-        self._context.sessions.blocking().registry.register_many([registration])
         return self._task.handle(registration).blocking
->>>>>>> 70c99a7 (The last user closes a Lash, and each event loop its connections)
 
     @overload
     def submit_many(
@@ -285,13 +270,7 @@ class BlockingTask(Generic[P, R_co]):
         registry = self._context.sessions.blocking().registry
         handles: list[BlockingProcess] = []
         for batch in self._task.batches(calls):
-<<<<<<< HEAD
-            with _located(batch, len(handles)):
-                registry.register_many(batch, self._task.declaration.signature.named)
-            handles += map(self._task.handle, batch)
-=======
             with located(batch, len(handles)):
-                registry.register_many(batch)
+                registry.register_many(batch, self._task.declaration.signature.named)
             handles += [self._task.handle(each).blocking for each in batch]
->>>>>>> 70c99a7 (The last user closes a Lash, and each event loop its connections)
         return handles
