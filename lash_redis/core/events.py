@@ -47,6 +47,14 @@ class WorkerReady(Event, frozen=True, tag="worker.ready"):
     concurrency: int
 
 
+class WorkerHasNoTasks(Event, frozen=True, tag="worker.has_no_tasks"):
+    """The worker was given no task: it recovers what others lose, and runs nothing."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    owner: str
+
+
 class WorkerDraining(Event, frozen=True, tag="worker.draining"):
     """The worker claims no more."""
 

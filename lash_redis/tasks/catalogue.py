@@ -40,6 +40,11 @@ class Catalogue:
         return self._by_name.get(name)
 
     @property
+    def task_count(self) -> int:
+        """How many tasks there are."""
+        return len(self._by_name)
+
+    @property
     def owner_bound(self) -> list[str]:
         """The names of the tasks whose work is owner-bound."""
         return [name for name, each in self._by_name.items() if each.disposition is RecoveryDisposition.OWNER_BOUND]

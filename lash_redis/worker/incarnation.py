@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from lash_redis.core.errors import LashError, RecordedDead, SettingsError
-from lash_redis.core.events import WorkerReady
+from lash_redis.core.events import WorkerHasNoTasks, WorkerReady
 from lash_redis.core.model import DrainReport
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import call_later, within
@@ -65,6 +65,7 @@ class Incarnation:
     ) -> None:
         self.registry = registry
         self.identity = identity
+        self._task_count = catalogue.task_count
         self._settings = settings
         self._changes = Changes()
         self._trouble = Trouble("renew")
@@ -148,6 +149,8 @@ class Incarnation:
                     concurrency=self._settings.concurrency,
                 )
             )
+            if not self._task_count:
+                emit(WorkerHasNoTasks(owner=self.identity.owner.owner_id))
             self._claims = asyncio.get_running_loop().create_task(lasting("claim", self._claiming.run))
             try:
                 await asyncio.wait([self._claims])

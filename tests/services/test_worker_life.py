@@ -11,7 +11,7 @@ import pytest
 
 from lash_redis.core import timing
 from lash_redis.core.errors import LashError, NamespaceMismatch, RecordedDead, RegistryUnavailable, ScriptError
-from lash_redis.core.events import Event, WorkerFaulted, WorkerRecordedDead
+from lash_redis.core.events import Event, WorkerFaulted, WorkerHasNoTasks, WorkerReady, WorkerRecordedDead
 from lash_redis.core.model import DrainReport, Phase, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import SweepReport
@@ -211,6 +211,16 @@ async def test_a_worker_made_long_before_it_runs_claims_at_once(registry: Proces
     with timing.use(Later()):
         async with crew.running(worker):
             await ended(registry, "p")
+
+
+async def test_a_worker_without_tasks_says_so(registry: ProcessRegistry, crew: Crew) -> None:
+    """``Worker(lash.registry)`` without ``tasks=`` would be ready, and leave all work queued in silence."""
+    events: list[Event] = []
+    with subscribed(events.append):
+        async with crew.running(crew.worker(Bench().task())), crew.running(crew.worker()):
+            await wait_until(lambda: sum(isinstance(each, WorkerReady) for each in events) == 2, "both are ready")
+
+    assert sum(isinstance(each, WorkerHasNoTasks) for each in events) == 1
 
 
 async def test_work_is_never_run_twice_at_once_in_one_worker(registry: ProcessRegistry, crew: Crew) -> None:
