@@ -19,6 +19,8 @@ MAX_BATCH_BYTES = 1 << 20  # of payload in one call or answer; one longer payloa
 MAX_SETTLE_BATCH = 100
 MAX_TTL_MS = 7 * 24 * 3600 * 1000
 
+_ASCII_ONLY = " (only ASCII stands in keys and on command lines: spell it out, or take text.encode().hex())"
+
 T = TypeVar("T")
 
 
@@ -43,7 +45,7 @@ def matching(pattern: str, allowed: str) -> Check[str]:
 
     def checked(what: str, value: object) -> str:
         if not isinstance(value, str) or not compiled.fullmatch(value):
-            raise refused(what, allowed, value)
+            raise refused(what, allowed, value, _ASCII_ONLY if isinstance(value, str) and not value.isascii() else "")
         return value
 
     return Check(allowed, checked)
@@ -119,9 +121,9 @@ def checked_partitions(value: object) -> int:
     return checked_int("partitions", value, at_least=1, at_most=1024)
 
 
-def refused(what: str, allowed: str, value: object) -> SettingsError:
+def refused(what: str, allowed: str, value: object, advice: str = "") -> SettingsError:
     """Return the error for a value that is not allowed, with the value as far as 100 characters hold it."""
     shown = repr(value)
     if len(shown) > 100:
         shown = shown[:100] + "…"
-    return SettingsError(f"expected {what} to be {allowed}, got {shown}")
+    return SettingsError(f"expected {what} to be {allowed}, got {shown}{advice}")

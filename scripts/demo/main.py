@@ -26,8 +26,8 @@ from lash_redis.app.process import Process  # noqa: E402
 
 PUBLISH_TAKES_S = 1.0
 LASTS_S = 60.0
-KILLED = "(a publication whose worker is killed)"
-STOPPED = "(a publication that outlasts the grace)"
+KILLED = "slow-1"
+STOPPED = "slow-2"
 MIN_MEASUREMENTS = 600  # enough work for both faults to hit; the files of a small folder are measured several times
 USAGE = "usage: scripts/run [FOLDER]    (the Python standard library's sources unless one is given)"
 
@@ -53,6 +53,9 @@ class Demo:
             progress = Progress(lash.registry, files * rounds, len(self._packages) + 2)
             again = f", each {rounds} times" if rounds > 1 else ""
             progress.note(f"{files} files{again} in {len(self._packages)} packages; namespace {RUN}")
+            progress.note(
+                f"two publications more take {LASTS_S:g} s, so that a kill or a stop meets them: {KILLED}, {STOPPED}"
+            )
             progress.note(f"the ledger and the pool's log are in {self._folder}, and stay there")
             began = time.monotonic()
             await self._pool.start()
@@ -61,7 +64,7 @@ class Demo:
                 measured, approval = await self._submit(rounds)
                 codes = [await self._faults(progress, files * rounds)]
                 await asyncio.gather(*self._publishing)
-                progress.note("everything is measured and published: the desk approves")
+                progress.note("every file is measured and every publication has ended: the desk approves")
                 await lash.complete_external(approval.id, Success(value=True), ExternalOwner("desk"))
                 await approval.outcome(timeout=10)
                 seconds = time.monotonic() - began
@@ -103,12 +106,12 @@ class Demo:
         await measured_share(0.25)
         await self._publish(KILLED, 0, LASTS_S)
         pid = await kill_one_worker(lash.registry)
-        progress.note(f"killed worker process {pid} (SIGKILL), which had started both kinds of work")
+        progress.note(f"killed worker process {pid} (SIGKILL) while it ran rerunnable and owner-bound work")
         await measured_share(0.65)
         lasting = await self._publish(STOPPED, 0, LASTS_S)
         code = await stop_and_start(self._pool, lasting)
-        progress.note(f"stopped the pool (SIGTERM, grace {GRACE_S} s; it left with {code}) and started it again: "
-                      f"{WORKERS} worker processes")  # fmt: skip
+        progress.note(f"stopped the pool (SIGTERM): running work had {GRACE_S} s to end; exit code {code}. "
+                      f"Started it again: {WORKERS} worker processes")  # fmt: skip
         return code
 
     async def _reached(self, progress: Progress, number: float) -> bool:

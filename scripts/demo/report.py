@@ -30,6 +30,9 @@ class Outcome(msgspec.Struct):
     seconds: float
 
 
+_ENDS = {"reaped": "was seen to end", "ended_here": "stopped it at the end of its drain"}
+
+
 def report(outcome: Outcome) -> bool:
     """Print what ran, what ran again, and what was abandoned on which evidence; return whether every check holds."""
     ledger = Counter(line.split("\t")[0] for line in outcome.ledger.read_text("utf-8").splitlines())
@@ -42,22 +45,22 @@ def report(outcome: Outcome) -> bool:
         if isinstance(record.outcome, Abandoned)
     }
     double = [package for package, lines in ledger.items() if lines > 1]
-    print(f"\nmeasured   {len(done)} of {len(outcome.measured)} in {outcome.seconds:.1f} s "
+    print(f"\nmeasured   {len(done)} of {len(outcome.measured)} files in {outcome.seconds:.1f} s "
           f"({len(done) / outcome.seconds:.0f} a second)")  # fmt: skip
-    print(f"run again  {len(again)}: their worker process was killed, and they are rerunnable")
-    print(f"published  {completed} of {len(outcome.published)} packages, {len(ledger)} lines in {outcome.ledger}")
-    print(f"approval   {outcome.approval.status.value} (externally owned: no worker touched it)")
-    print(f"abandoned  {len(abandoned)}: owner-bound, never run a second time")
+    print(f"run again  {len(again)} measurements: their worker process was killed, and they are rerunnable")
+    print(f"published  {completed} of {len(outcome.published)}; {len(ledger)} lines in {outcome.ledger}")
+    print(f"approved   {outcome.approval.status.value}: it is externally owned, and no worker ran it")
+    print(f"abandoned  {len(abandoned)} publications: owner-bound, so that none runs a second time. The evidence:")
     for package, evidence in sorted(abandoned.items(), key=lambda each: each[1].epoch_ms):
         owner = evidence.owner.owner_id if evidence.owner else "nobody"
-        line = "its line is in the ledger" if package in ledger else "no line in the ledger"
-        print(f"           {package}: {evidence.writer.value}, {evidence.proof} ({evidence.detail}), "
-              f"owner {owner}; {line}")  # fmt: skip
+        line = "it had written its line" if package in ledger else "it had written no line"
+        print(f"           {package}: its worker {owner} {_ENDS.get(evidence.proof or '', evidence.proof)}"
+              f" ({evidence.detail}; written by {evidence.writer.value}); {line}")  # fmt: skip
     writers = {(evidence.writer, evidence.proof) for evidence in abandoned.values()}
     return _all_hold(
         {
             "every file was measured": len(done) == len(outcome.measured),
-            "no ledger line is double": not double,
+            "no package has two lines in the ledger": not double,
             "every completed publication has its line": all(
                 package in ledger
                 for package, record in outcome.published.items()
@@ -65,13 +68,16 @@ def report(outcome: Outcome) -> bool:
             ),
             "every publication ended": all(record.is_terminal for record in outcome.published.values()),
             "the approval was given": outcome.approval.status is ProcessStatus.COMPLETED,
-            "at least one row ran again": bool(again),
-            "at least one was abandoned because its worker process was reaped": (AbandonWriter.SWEEP, "reaped")
+            "at least one measurement ran again": bool(again),
+            "at least one publication was abandoned since its worker process was killed": (
+                AbandonWriter.SWEEP,
+                "reaped",
+            )
             in writers,
-            "at least one was abandoned by the drain": any(
+            "at least one publication was abandoned by the drain": any(
                 writer is AbandonWriter.OWNER_DRAIN for writer, _ in writers
             ),
-            "each pool drained in order": set(outcome.pool_exit_codes) == {0},
+            "each pool drained and left with exit code 0": set(outcome.pool_exit_codes) == {0},
         }
     )
 

@@ -72,6 +72,14 @@ async def test_a_bad_process_id_is_refused_by_every_operation(one: ProcessRegist
             await call()
 
 
+def test_text_beyond_ascii_is_refused_with_a_way_out() -> None:
+    """An id of a user's own language is a likely first try."""
+    for make in (lambda: work("größe"), lambda: work(queue="größe"), lambda: TaskInput("größe")):
+        with pytest.raises(SettingsError, match=r"got 'größe' \(only ASCII stands .* text.encode\(\).hex\(\)\)"):
+            make()
+    assert work("größe".encode().hex()).id == "6772c3b6c39f65"
+
+
 @pytest.mark.parametrize("id_", ["a", "x" * 256, "AZaz09._:/@+-", "a::b"])
 async def test_every_allowed_character_makes_an_id(id_: str) -> None:
     """Of at most 256."""
