@@ -29,6 +29,10 @@ REFUSED: Final = 1
 INTERRUPTED: Final = 130  # as shells report it: 128 + SIGINT
 
 
+class _OutputRefused(Exception):
+    """Standard output takes no more: its disk is full."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what every verb takes: where the registry is, and in which form to answer."""
     where = parser.add_argument_group("where")
@@ -67,6 +71,9 @@ def answer(args: argparse.Namespace, verb: Verb) -> int:
     except BrokenPipeError:
         # The reader closed the pipe (``| head``). What Python would still flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except _OutputRefused as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return refused(f"the answer could not be written to standard output: {error}")
     except KeyboardInterrupt:
         return INTERRUPTED
     except LashError as error:
@@ -86,7 +93,12 @@ def refused(message: str) -> int:
 def _print(text: str) -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show a character
-    print(text, flush=True)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _OutputRefused(error.strerror or str(error)) from error
 
 
 async def _asked(args: argparse.Namespace, verb: Verb) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-VERBS = ("worker", "ps", "show", "cancel", "abandon")
+VERBS = ("worker", "ps", "show", "cancel", "abandon", "prune")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,32 +1,42 @@
-"""``lash-redis ps``: how many processes stand where, and a page of them, the uncertain ones first."""
+"""``lash-redis ps``: how many processes stand where, and a page of them, the uncertain or the latest ones first."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import ago, duration, json_text, loud, printable, table
 from lash_redis.core.checks import MAX_BATCH, checked_int
-from lash_redis.core.model import Phase
+from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.places import BY_URGENCY
 from lash_redis.operate.counts import NamespaceView, Totals, count, namespace_view
 from lash_redis.operate.row_views import row_view
+from lash_redis.operate.serving import why_they_wait
 from lash_redis.registry.calls.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from lash_redis.registry.transport.server import NO_EVICTION
 
 _HEADER = ("ID", "PHASE", "DISPOSITION", "TASK", "QUEUE", "REGISTERED", "STARTED", "OWNER", "NOTE")
+_HEADER_OF_ENDED = ("ID", "STATE", "DISPOSITION", "TASK", "QUEUE", "REGISTERED", "ENDED", "OWNER", "NOTE")
+_STATES = {status.value: status for status in ProcessStatus if status is not ProcessStatus.RUNNING}
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the verb to the command line."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        "ps", help="count processes and list those that have not ended", description=__doc__
+        "ps",
+        help="count processes and list those that have not ended, or those that ended in one way",
+        description=__doc__,
     )
     names = [phase.value for phase in BY_URGENCY]
-    parser.add_argument("--phase", choices=names, metavar="PHASE", help=f"only one of: {', '.join(names)}")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--phase", choices=names, metavar="PHASE", help=f"only one of: {', '.join(names)}")
+    which.add_argument(
+        "--state", choices=_STATES, metavar="STATE", help=f"what has ended, the latest first: {', '.join(_STATES)}"
+    )
     parser.add_argument("--limit", type=checked_by(_limit), default=50, help=f"rows a page, 1 to {MAX_BATCH} (50)")
     parser.add_argument("--cursor", help="where the page begins, as the page before says")
     add_options(parser)
@@ -44,10 +54,16 @@ def _limit(value: str) -> int:
 
 async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     totals = await count(registry)
-    only = Phase(args.phase) if args.phase else None
-    page = await registry.list_by_phase(BY_URGENCY, args.limit, args.cursor, only=only)
-    view = namespace_view(registry, totals, page)
-    return json_text(view) if args.json else "\n".join([_namespace(view), "", *_counted(totals), *_listed(page, args)])
+    if args.state:
+        page = await registry.list_ended(_STATES[args.state], args.limit, args.cursor)
+    else:
+        only = Phase(args.phase) if args.phase else None
+        page = await registry.list_by_phase(BY_URGENCY, args.limit, args.cursor, only=only)
+    waits = await why_they_wait(registry, page.rows)
+    view = namespace_view(registry, totals, page, waits)
+    if args.json:
+        return json_text(view)
+    return "\n".join([_namespace(view), "", *_counted(totals), *_listed(page, args, waits)])
 
 
 def _counted(totals: Totals) -> list[str]:
@@ -73,19 +89,24 @@ def _counted(totals: Totals) -> list[str]:
     return lines
 
 
-def _listed(page: ListedRows, args: argparse.Namespace) -> list[str]:
+def _listed(page: ListedRows, args: argparse.Namespace, waits: Mapping[str, str]) -> list[str]:
     lines = []
     if page.rows:
-        lines += ["", *table([_HEADER, *map(_line, page.rows)])]
+        header = _HEADER_OF_ENDED if args.state else _HEADER
+        lines += ["", *table([header, *(_line(row, waits.get(row.process_id, "")) for row in page.rows)])]
     if page.cursor is not None:
-        phase = f" --phase {args.phase}" if args.phase else ""
-        lines += ["", f"more: --limit {args.limit}{phase} --cursor {page.cursor}"]
+        which = f" --phase {args.phase}" if args.phase else f" --state {args.state}" if args.state else ""
+        lines += ["", f"more: --limit {args.limit}{which} --cursor {page.cursor}"]
     return lines
 
 
 def _namespace(view: NamespaceView) -> str:
     partitions, server = view["partitions"], view["server"]
-    parts = [f"namespace {view['namespace']}", f"{partitions} partition{'s'[: partitions != 1]}"]
+    parts = [
+        f"namespace {view['namespace']}",
+        f"on {view['address']}",
+        f"{partitions} partition{'s'[: partitions != 1]}",
+    ]
     if server is not None:
         parts += [server["version"], f"durability: {server['durability']}"]
     line = printable(" · ".join(parts))
@@ -95,25 +116,26 @@ def _namespace(view: NamespaceView) -> str:
     return line
 
 
-def _line(row: Row) -> list[str]:
+def _line(row: Row, waits: str) -> list[str]:
     view, now = row_view(row), row.now_ms
     started = view["first_started"]
+    at_ms = view["ended_at_ms"] or (started["started_at_ms"] if started else None)
     owner = row.holder or row.starter
     return [
         view["id"],
-        view["phase"] or "-",
+        view["phase"] or view["status"],
         view["disposition"],
         view["task"] or "-",
         view["queue"],
         ago(view["registered_at_ms"], now),
-        ago(started["started_at_ms"], now) if started else "-",
+        ago(at_ms, now) if at_ms is not None else "-",
         owner.owner_id if owner else view["granted_to"] or "-",
-        _note(row),
+        _note(row, waits),
     ]
 
 
-def _note(row: Row) -> str:
-    notes = []
+def _note(row: Row, waits: str) -> str:
+    notes = [printable(waits)] if waits else []
     lease = row.lease()
     if lease is not None and not row.is_live:
         notes.append(f"lease lapsed {duration(row.now_ms - lease.expires_at_ms)} ago")
@@ -122,5 +144,5 @@ def _note(row: Row) -> str:
     if row.cancel_request is not None:
         notes.append(f"cancel requested by {printable(row.cancel_request.requested_by)}")
     if row.losses:
-        notes.append(f"{row.losses} of {row.options.loss_limit} losses")
+        notes.append(f"{row.losses} of {row.options.loss_limit} losses{', runs alone' if row.runs_alone else ''}")
     return ", ".join(notes)

@@ -49,13 +49,17 @@ async def _show(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     if args.json:
         return json_text(explanation_view(explanation))
     row = explanation.row
-    pairs = [*_record(row), *_owners(explanation), *_end(row), *_verdict(explanation)]
+    pairs = [*_waits(explanation), *_record(row), *_owners(explanation), *_end(row), *_verdict(explanation)]
     return "\n".join([_title(row), "", *fields(pairs)])
 
 
 def _title(row: Row) -> str:
     place = row.phase.value if row.phase else row.status.value
     return f"{row.process_id} · {row.disposition.value} · {loud(place) if row.phase is Phase.UNCERTAIN else place}"
+
+
+def _waits(explanation: Explanation) -> Pairs:
+    return [("queued", loud(printable(explanation.waits)))] if explanation.waits else []
 
 
 def _record(row: Row) -> Pairs:
@@ -67,6 +71,8 @@ def _record(row: Row) -> Pairs:
     if record.losses:
         limit = record.loss_limit
         pairs.append(("losses", f"{record.losses} of {limit}; at {limit} of {limit} it is abandoned"))
+    if row.runs_alone:
+        pairs.append(("runs alone", "a worker runs one such process at a time, and no owner-bound work beside it"))
     pairs += _request("cancel", record.cancel_request, now) + _request("abandon", record.abandon_request, now)
     return pairs
 

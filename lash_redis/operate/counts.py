@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TypedDict
 
 import msgspec
@@ -55,6 +56,7 @@ class NamespaceView(TypedDict):
     """A namespace: its counts, and a page of its processes."""
 
     namespace: str
+    address: str  # of the server, without user and password
     partitions: int
     server: Plain | None  # version, durability, maxmemory_policy
     phases: dict[str, int]
@@ -65,17 +67,20 @@ class NamespaceView(TypedDict):
     lapsed: int
 
 
-def namespace_view(registry: ProcessRegistry, totals: Totals, page: ListedRows) -> NamespaceView:
-    """Return the counts of a namespace, and a page of its processes."""
+def namespace_view(
+    registry: ProcessRegistry, totals: Totals, page: ListedRows, waits: Mapping[str, str]
+) -> NamespaceView:
+    """Return the counts of a namespace, and a page of its processes; ``waits`` says why some wait, by process id."""
     server = registry.server
     return {
         "namespace": registry.namespace,
+        "address": registry.address.shown,
         "partitions": registry.partitions,
         "server": _server_view(server) if server else None,
         "phases": {phase.value: number for phase, number in totals.phases.items()},
         "states": {status.value: number for status, number in totals.statuses.items()},
         "abandon_requested": totals.abandon_requested,
-        "processes": [row_view(row) for row in page.rows],
+        "processes": [row_view(row, waits.get(row.process_id, "")) for row in page.rows],
         "cursor": page.cursor,
         "lapsed": totals.lapsed,
     }

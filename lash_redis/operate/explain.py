@@ -16,6 +16,7 @@ from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
+from lash_redis.operate.serving import why_they_wait
 from lash_redis.recovery.proofs_of_death import Proof, reaped
 from lash_redis.recovery.verdict_facts import NothingLocal, explained
 from lash_redis.registry.keys import owner_digest
@@ -56,6 +57,7 @@ class Explanation(msgspec.Struct, frozen=True):
         holder: the state of the owner that holds it or held it last, None likewise.
         facts: what the verdict looked at.
         verdict: the line of the verdict's table that the row meets.
+        waits: why the row waits, if it is queued and no worker that lives serves it; else empty.
     """
 
     row: Row
@@ -63,6 +65,7 @@ class Explanation(msgspec.Struct, frozen=True):
     holder: OwnerState | None
     facts: Facts
     verdict: Verdict
+    waits: str = ""
 
     @property
     def sweep_does(self) -> str:
@@ -92,7 +95,8 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
         return states[digest].proof if digest in states else None
 
     facts, verdict = explained(row, owner_digest(me), proof_of, NothingLocal())
-    return Explanation(row, states.get(row.starter_digest), states.get(row.holder_digest), facts, verdict)
+    waits = (await why_they_wait(registry, [row])).get(process_id, "")
+    return Explanation(row, states.get(row.starter_digest), states.get(row.holder_digest), facts, verdict, waits)
 
 
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
@@ -163,7 +167,7 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
     """Return a process, its owners and its verdict."""
     verdict = explanation.verdict
     return {
-        "process": process_view(explanation.row),
+        "process": process_view(explanation.row, explanation.waits),
         "starter": _owner_state_view(explanation.starter),
         "holder": _owner_state_view(explanation.holder),
         "verdict": {

@@ -41,6 +41,8 @@ class RowView(ChosenOptions):
     lease: LeaseView | None  # None once given back or terminal
     lease_lapsed: bool
     losses: int
+    runs_alone: bool  # a worker runs one such process at a time
+    waits: str | None  # why it waits, if it is queued and no worker that lives serves it
     cancel_request: Plain | None  # requested_by, requested_at_ms, reason
     abandon_request: Plain | None  # the same
 
@@ -54,8 +56,8 @@ class ProcessView(RowView):
     outcome: Plain | None  # its ``status`` says which other keys it has
 
 
-def row_view(row: Row) -> RowView:
-    """Return a process without its payloads."""
+def row_view(row: Row, waits: str = "") -> RowView:
+    """Return a process without its payloads; ``waits`` says why it waits, if nobody serves it."""
     record = row.record()
     _, task, signature = lane_parts(row.lane)
     return {
@@ -73,6 +75,8 @@ def row_view(row: Row) -> RowView:
         "lease": _lease_view(row),
         "lease_lapsed": record.lease_lapsed,
         "losses": record.losses,
+        "runs_alone": row.runs_alone,
+        "waits": waits or None,
         "cancel_request": msgspec.to_builtins(record.cancel_request),
         "abandon_request": msgspec.to_builtins(record.abandon_request),
     }
@@ -96,8 +100,8 @@ def _lease_view(row: Row) -> LeaseView | None:
     }
 
 
-def process_view(row: Row) -> ProcessView:
-    """Return a process with its payloads."""
+def process_view(row: Row, waits: str = "") -> ProcessView:
+    """Return a process with its payloads; ``waits`` as for ``row_view``."""
     record = row.record()
     args, kwargs, metadata = None, None, None
     match record.input:
@@ -106,7 +110,7 @@ def process_view(row: Row) -> ProcessView:
         case ExternalInput(given):
             metadata = dict(given)
     return {
-        **row_view(row),
+        **row_view(row, waits),
         "args": args,
         "kwargs": kwargs,
         "metadata": metadata,

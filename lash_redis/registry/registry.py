@@ -10,12 +10,14 @@ from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_int, checked_parti
 from lash_redis.core.model import Outcome
 from lash_redis.registry.calls import (
     batch_claims,
+    ended,
     leases,
     listing,
     owners,
     reads,
     registration,
     requests,
+    serving,
     settle,
     signatures,
     starts,
@@ -158,6 +160,8 @@ class ProcessRegistry:
     page = operation(reads.page)
     list_non_terminal = operation(listing.list_non_terminal)
     list_by_phase = operation(listing.list_by_phase)
+    list_ended = operation(ended.list_ended)
+    served = operation(serving.served)
 
     claim = operation(leases.claim)
     reclaim = operation(leases.reclaim)

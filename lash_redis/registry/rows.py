@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lash_redis.core.errors import UnreadableRow
-from lash_redis.core.lanes import lane_parts
+from lash_redis.core.lanes import ALONE_LOSSES, lane_parts
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     AbandonRequest,
@@ -95,6 +95,11 @@ class Row:
     def losses(self) -> int:
         """Leases under which code had begun and that ended without their holder."""
         return self._number(b"lo")
+
+    @property
+    def runs_alone(self) -> bool:
+        """It has not ended, and a worker runs one such row at a time (rule 4.6)."""
+        return not self.is_terminal and self.losses >= ALONE_LOSSES
 
     @cached_property
     def options(self) -> ProcessOptions:

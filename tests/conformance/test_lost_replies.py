@@ -12,11 +12,21 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.model import AbandonWriter, Acquired, Busy, ExternalOwner, Phase, ProcessStarted, Success
+from lash_redis.core.model import (
+    AbandonWriter,
+    Acquired,
+    Busy,
+    ExternalOwner,
+    Phase,
+    ProcessStarted,
+    ProcessStatus,
+    Success,
+)
 from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death, Settlement, TerminalFact
 from lash_redis.registry.calls import (
     batch_claims,
+    ended,
     leases,
     listing,
     opening,
@@ -24,6 +34,7 @@ from lash_redis.registry.calls import (
     reads,
     registration,
     requests,
+    serving,
     settle,
     signatures,
     starts,
@@ -183,6 +194,19 @@ async def _header(world: World) -> Call[Any]:
 async def _page(world: World) -> Call[Any]:
     await world.registry.register(outside(world.one))
     return world.call(reads.page, 0, "outside", limit=1)
+
+
+@case
+async def _served(world: World) -> Call[Any]:
+    await world.registry.claim_next(batch_claim(world.registry, ADA, count=0))
+    return world.call(serving.served, 0, ["default|work|", "default|other|"])
+
+
+@case
+async def _ended(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    await world.registry.request_cancel(world.one, cancel())
+    return world.call(ended.list_ended, ProcessStatus.CANCELLED, 10)
 
 
 @case
@@ -347,6 +371,8 @@ def timeless(answer: Any) -> Any:
         return answer.record()
     if type(answer).__name__ == "ClaimedBatch":
         return answer.rows, answer.stale
+    if type(answer).__name__ == "_Found":
+        return answer.ended_at_ms, timeless(answer.row)
     if type(answer).__name__ == "RowPage":
         return timeless(answer.rows), answer.next
     return answer

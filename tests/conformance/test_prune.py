@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ExternalOwner, ProcessStatus, Success
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, abandon, begun, cancel, held, outside, work
+from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, abandon, begun, cancel, held, ids_of, outside, work
 from tests.conftest import ServerTime
 from tests.soundness import keyspace
 
@@ -44,6 +47,29 @@ async def test_what_ended_later_or_not_at_all_stays(registry: ProcessRegistry) -
     assert (await registry.prune(ended.ended_at_ms + 1)).processes == 1
     assert await registry.get("p") is None
     assert await registry.get("q") is not None
+
+
+async def test_what_ended_so_long_ago_is_forgotten(
+    registry: ProcessRegistry, client: Any, namespace: str, partitions: int
+) -> None:
+    """By the server's clock: whoever prunes need not know what time it is there."""
+    old, new = ids_of(2, 0, partitions)
+    await registry.register_many([work(old), work(new)])
+    for id_ in (old, new):
+        await registry.request_cancel(id_, cancel())
+    await client.zadd(f"{{lash:{namespace}:0}}:done:k", {old: 1})
+
+    assert (await registry.prune(older_than_ms=2**52)).processes == 0
+    assert (await registry.prune(older_than_ms=3_600_000)).processes == 1
+    assert await registry.get(old) is None
+    assert await registry.get(new) is not None
+
+
+@pytest.mark.parametrize("given", [{}, {"before_ms": 1, "older_than_ms": 1}, {"before_ms": -1}, {"older_than_ms": "1"}])
+async def test_a_prune_of_no_certain_time_is_refused(registry: ProcessRegistry, given: Any) -> None:
+    """Exactly one of the two says what goes."""
+    with pytest.raises(SettingsError, match=r"before_ms|older_than_ms"):
+        await registry.prune(**given)
 
 
 async def test_more_than_a_page_is_pruned(registry: ProcessRegistry, server: ServerTime) -> None:

@@ -17,15 +17,15 @@ LUA = files("lash_redis.registry") / "lua"
 EVERY = pytest.mark.parametrize("name", names())
 
 READ_COMMANDS = {
-    "EXISTS", "HEXISTS", "HGET", "HGETALL", "HMGET", "MGET", "TIME", "ZCARD", "ZINTER", "ZRANGE",
-    "ZRANGEBYLEX", "ZRANGEBYSCORE",
+    "EXISTS", "HEXISTS", "HGET", "HGETALL", "HMGET", "MGET", "TIME", "ZCARD", "ZINTER", "ZMSCORE",
+    "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE",
 }  # fmt: skip
 WRITE_COMMANDS = {"DEL", "HDEL", "HINCRBY", "HSET", "PEXPIRE", "SET", "ZADD", "ZPOPMIN", "ZREM", "ZREMRANGEBYSCORE"}
 
 ANSWERS = {
     "ACQUIRED", "BUSY", "CLAIMED", "CLOSED", "STALE", "COUNTS", "LANES", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT",
     "ROWS", "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
-    "UNNAMED", "UNSTARTED", "NAMED",
+    "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "ENDED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = ("include/partition", "include/planned_writes", "include/row")
@@ -183,6 +183,7 @@ def test_only_known_commands_are_called(name: str) -> None:
     assert not re.search(r"'(ZRANGE|ZRANGEBYSCORE|ZRANGEBYLEX)'[^\n]*'-1'", source)
     for command in ("ZRANGEBYSCORE", "ZRANGEBYLEX"):
         assert source.count(f"'{command}'") == len(re.findall(rf"'{command}'[^\n]*'LIMIT'", source))
+    assert source.count("'BYSCORE'") == len(re.findall(r"'BYSCORE'[^\n]*'LIMIT'", source))
 
 
 @pytest.mark.parametrize("name", [*names(), *fragments()])

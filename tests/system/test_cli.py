@@ -15,11 +15,24 @@ import pytest
 import redis.asyncio
 
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Failure, Success
+from lash_redis.core.model import CancelRequest, Failure, Success
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, dead_owner, held, outside, work
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    OWNER_BOUND,
+    RERUNNABLE,
+    batch_claim,
+    begun,
+    begun_and_lapsed,
+    dead_owner,
+    held,
+    outside,
+    work,
+)
+from tests.conftest import Backend, ServerTime
 from tests.look import record_of
 from tests.repo.tree import ROOT
 from tests.servers import Server
@@ -38,6 +51,13 @@ async def registry(url: str, namespace: str) -> Any:
     await registry.open()
     yield registry
     await registry.aclose()
+
+
+@pytest.fixture
+async def server(url: str) -> Any:
+    """Return the server's time."""
+    async with redis.asyncio.Redis.from_url(url) as client:
+        yield ServerTime(Backend("valkey", url), client)
 
 
 @pytest.fixture
@@ -308,3 +328,106 @@ async def test_ps_says_that_nobody_sweeps(cli: Cli, registry: ProcessRegistry) -
     await wait_until(has_lapsed, "the lease has lapsed")
     assert "1 with a lapsed lease that no sweep has seen" in output(cli("ps"))
     assert json.loads(output(cli("ps", "--json")))["lapsed"] == 1
+
+
+async def test_ps_lists_what_ended_in_one_state(cli: Cli, registry: ProcessRegistry) -> None:
+    """The latest first, with the next command for the next page."""
+    for name in ("one", "two", "three"):
+        await registry.register(work(name))
+        await registry.complete(await begun(registry, name, BOB), Failure("ValueError", name))
+    await registry.register(work("fine"))
+    await registry.complete(await begun(registry, "fine", BOB), Success())
+
+    lines = output(cli("ps", "--state", "failed", "--limit", "2")).splitlines()
+    found = json.loads(output(cli("ps", "--state", "failed", "--json")))
+
+    listed = lines[next(at for at, line in enumerate(lines) if line.startswith("ID ")) :]
+    assert "STATE" in listed[0]
+    assert "ENDED" in listed[0]
+    assert [line.split()[:2] for line in listed[1:3]] == [["three", "failed"], ["two", "failed"]]
+    assert lines[-1].startswith("more: --limit 2 --state failed --cursor ")
+    rest = output(cli("ps", *lines[-1].removeprefix("more: ").split())).splitlines()
+    assert rest[-1].split()[:2] == ["one", "failed"]
+    assert [each["id"] for each in found["processes"]] == ["three", "two", "one"]
+
+
+async def test_ps_says_which_namespace_on_which_server_it_shows(
+    cli: Cli, registry: ProcessRegistry, url: str, namespace: str
+) -> None:
+    """An empty list may be that of another namespace than the program's."""
+    first = output(cli("ps")).splitlines()[0]
+    found = json.loads(output(cli("ps", "--json")))
+
+    assert first.startswith(f"namespace {namespace} · on {registry.address.shown} · ")
+    assert (found["namespace"], found["address"]) == (namespace, registry.address.shown)
+
+
+async def test_queued_work_that_nobody_serves_is_shown_as_such(cli: Cli, registry: ProcessRegistry) -> None:
+    """By ``show`` and by ``ps``, with what is near."""
+    await registry.register(work("p", task="tasks.add"))
+    nobody = output(cli("show", "p"))
+    for partition in range(registry.partitions):
+        served = [("default", ["default|app.tasks.add|"])]
+        await registry.claim_next(batch_claim(registry, ADA, count=0, partition=partition, served=served))
+
+    shown, listed = output(cli("show", "p")), output(cli("ps"))
+    found = json.loads(output(cli("show", "p", "--json")))
+
+    why = "no worker that lives declares it; some declare 'app.tasks.add'"
+    assert "no worker lives" in nobody
+    assert why in shown
+    assert why in listed
+    assert found["process"]["waits"] == why
+
+
+async def test_what_runs_alone_is_marked(cli: Cli, registry: ProcessRegistry, server: ServerTime) -> None:
+    """It has lost two owners, and waits for a worker that runs no other such process."""
+    await registry.register(work("p"))
+    for _ in range(2):
+        await begun_and_lapsed(registry, server, "p", ADA)
+        await Sweep(registry, BOB).run_once()
+
+    assert "2 of 5 losses, runs alone" in output(cli("ps"))
+    assert "runs alone" in output(cli("show", "p"))
+    assert json.loads(output(cli("ps", "--json")))["processes"][0]["runs_alone"]
+
+
+async def test_prune_forgets_what_ended_long_ago(cli: Cli, registry: ProcessRegistry) -> None:
+    """It says how many; what has not ended stays."""
+    await registry.register_many([work("p"), work("q"), work("stays")])
+    for name in ("p", "q"):
+        await registry.request_cancel(name, CancelRequest("ops", 1))
+
+    none = output(cli("prune", "--older-than", "1d"))
+    two = json.loads(output(cli("prune", "--before", "2100-01-01", "--json")))
+
+    assert none == f"forgot 0 processes of namespace {registry.namespace}\n"
+    assert two == {"processes": 2}
+    assert await registry.get("stays") is not None
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ((), "--older-than --before is required"),
+        (("--older-than", "30"), "a number and s, min, h, d or w, such as 30d, got '30'"),
+        (("--before", "yesterday"), "such as 2026-01-31T12:00, got 'yesterday'"),
+    ],
+)
+def test_prune_wants_to_know_what_goes(cli: Cli, argv: tuple[str, ...], words: str) -> None:
+    """Nothing is deleted by a short command line."""
+    refused = cli("prune", *argv)
+
+    assert refused.returncode == 2
+    assert words in refused.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+async def test_an_answer_that_cannot_be_written_is_one_line(registry: ProcessRegistry, url: str) -> None:
+    """The disk that standard output lies on is full."""
+    script = f'"{sys.executable}" -m lash_redis ps --json --namespace {registry.namespace} > /dev/full'
+
+    code, out, err = await _shell(script, url)
+
+    assert (code, out) == (1, "")
+    assert err == "lash-redis: the answer could not be written to standard output: No space left on device\n"

@@ -114,7 +114,7 @@ async def test_views_are_plain_data(registry: ProcessRegistry) -> None:
     """JSON carries them as they are."""
     page = await registry.list_by_phase(BY_URGENCY, 500)
     views: list[Any] = [
-        namespace_view(registry, await count(registry), page),
+        namespace_view(registry, await count(registry), page, {"uncertain": "why"}),
         explanation_view(await explain(registry, "uncertain")),
         explanation_view(await explain(registry, "ended")),
         request_view(await cancel(registry, "outside", "ops", "enough")),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_int
+from lash_redis.core.errors import SettingsError
 from lash_redis.core.places import PARTITION_INDEXES
 from lash_redis.registry.answers import Counts, PruneReport
 from lash_redis.registry.calls.call import Call, Namespace, Steps
@@ -52,18 +53,34 @@ def wake(_: Namespace, partition: int, lane: str) -> Call[None]:
     return Call("wake", partition, [lane], lambda _reply: None)
 
 
-def prune(namespace: Namespace, before_ms: int) -> Steps[PruneReport]:
-    """Forget terminal processes that ended before ``before_ms`` (server's clock)."""
+def prune(
+    namespace: Namespace, before_ms: int | None = None, *, older_than_ms: int | None = None
+) -> Steps[PruneReport]:
+    """Forget terminal processes that ended before a time, by the server's clock; return how many.
+
+    Args:
+        namespace: whose.
+        before_ms: the time, ms since the epoch.
+        older_than_ms: or how long ago it is, ms.
+
+    Raises:
+        SettingsError: not one of the two is given, or it is outside what is allowed.
+    """
+    if (before_ms is None) == (older_than_ms is None):
+        raise SettingsError(f"expected before_ms or older_than_ms, got {before_ms!r} and {older_than_ms!r}")
+    name, value, is_age = (
+        ("before_ms", before_ms, "") if older_than_ms is None else ("older_than_ms", older_than_ms, "1")
+    )
+    time_ms = checked_int(name, value, at_least=0, at_most=2**53)
     processes = 0
     for partition in range(namespace.partitions):
         pruned = MAX_BATCH
         while pruned == MAX_BATCH:
-            pruned = yield from _prune_page(partition, before_ms)
+            pruned = yield from _prune_page(partition, time_ms, is_age)
             processes += pruned
     return PruneReport(processes)
 
 
-def _prune_page(partition: int, before_ms: int) -> Call[int]:
+def _prune_page(partition: int, time_ms: int, is_age: str) -> Call[int]:
     """Forget one page of a partition's terminal rows; the answer is how many."""
-    checked_int("before_ms", before_ms, at_least=0, at_most=2**53)
-    return Call("prune", partition, [before_ms, MAX_BATCH], lambda reply: int(reply[1]))
+    return Call("prune", partition, [time_ms, MAX_BATCH, is_age], lambda reply: int(reply[1]))

@@ -3,7 +3,7 @@
 -- flags   allow-oom
 -- connections calls
 -- KEYS 1  partition header
--- ARGV 1  before, ms   ARGV 2 limit
+-- ARGV 1  before, ms   ARGV 2 limit   ARGV 3 '1' if the time is so long before now, ms
 -- reply   PRUNED number
 -- bound   rows <= 500
 --- @include "partition"
@@ -11,7 +11,8 @@
 --- @include "planned_writes"
 --- @include "count_ended"
 --- @include "ended_index"
-local before, limit = ARGV[1], tonumber(ARGV[2])
+local limit = tonumber(ARGV[2])
+local before = ARGV[3] == '1' and int(now - tonumber(ARGV[1])) or ARGV[1]
 
 local found = 0
 for _, state in ipairs({ COMPLETED, FAILED, CANCELLED, ABANDONED }) do

@@ -1,0 +1,65 @@
+"""``lash-redis prune``: forget processes that have ended, with their results. What has not ended is never touched."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from lash_redis.cli.connect import add_options, answer, checked_by
+from lash_redis.cli.render import json_text
+from lash_redis.core.errors import SettingsError
+from lash_redis.operate.pruning import prune, prune_view
+from lash_redis.registry.registry import ProcessRegistry
+
+_SECONDS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "prune", help="forget processes that ended long ago", description=__doc__
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--older-than", type=checked_by(_age_ms), metavar="AGE", help="what ended longer ago: 30d, 12h, 90min, 2w"
+    )
+    which.add_argument(
+        "--before",
+        type=checked_by(_moment_ms),
+        metavar="TIME",
+        help="what ended before a day or a moment: 2026-01-31 or 2026-01-31T12:00; UTC unless it says otherwise",
+    )
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer ``prune``; return the exit code."""
+    return answer(args, _prune)
+
+
+async def _prune(registry: ProcessRegistry, args: argparse.Namespace) -> str:
+    report = await prune(registry, before_ms=args.before, older_than_ms=args.older_than)
+    if args.json:
+        return json_text(prune_view(report))
+    return f"forgot {report.processes} process{'' if report.processes == 1 else 'es'} of namespace {args.namespace}"
+
+
+def _age_ms(value: str) -> int:
+    found = re.fullmatch(r"(\d{1,9}) ?(s|min|h|d|w)", value)
+    if found is None:
+        raise SettingsError(f"expected --older-than to be a number and s, min, h, d or w, such as 30d, got {value!r}")
+    return int(found[1]) * _SECONDS[found[2]] * 1000
+
+
+def _moment_ms(value: str) -> int:
+    try:
+        moment = datetime.fromisoformat(value)
+        ms = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        ms = -1
+    if ms < 0:
+        raise SettingsError(f"expected --before to be a day or a moment such as 2026-01-31T12:00, got {value!r}")
+    return ms
