@@ -149,7 +149,8 @@ class Task(Generic[P, R_co]):
         """Register one process for each tuple of arguments, and return their handles in that order.
 
         The calls are sent in batches of 500 while ``calls`` is read. A refused call ends the submit; a note on the
-        error says how many processes were registered before.
+        error says how many processes were registered before. Type checkers compare the tuples with the parameters of
+        functions that up to four arguments can call.
 
         Raises:
             PayloadError: as for ``submit``.

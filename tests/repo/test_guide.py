@@ -1,0 +1,133 @@
+"""The guide and nothing else: its blocks are one program, which is checked and run as it stands."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.repo.tree import ROOT, read
+
+GUIDE = read(ROOT / "docs/guide.md")
+
+# What the guide leaves to uvicorn and to cron.
+MORE_TESTS = """
+import asyncio
+
+import fakeredis
+from fastapi.testclient import TestClient
+
+from shop import all_in_one, bank, nightly
+from shop.tasks import lash, receipt
+
+
+def test_the_service_with_its_worker_charges():
+    with lash.use(fakeredis.FakeAsyncRedis()), TestClient(all_in_one.app) as client:
+        assert client.get("/orders/o-18/charge").status_code == 404
+        client.post("/orders/o-18/charge", params={"cents": 5})
+        answer = client.post("/orders/o-18/receipt").json()
+        assert answer == {"receipt": "Receipt for o-18: 5 cents, charge:o-18, for o-18"}
+        assert client.get("/orders/o-18/charge").json()["charge"] == "paid"
+
+
+def test_a_charge_that_failed_has_no_receipt(monkeypatch):
+    async def refuse(order_id, cents, *, key):
+        raise ValueError("no funds")
+
+    monkeypatch.setattr(bank, "pay", refuse)
+    with lash.use(fakeredis.FakeAsyncRedis()), TestClient(all_in_one.app) as client:
+        client.post("/orders/o-18/charge", params={"cents": 5})
+        refused = client.post("/orders/o-18/receipt")
+        assert refused.status_code == 409
+        assert refused.json() == {"error": "process 'charge:o-18' failed: ValueError: no funds"}
+        assert client.get("/orders/o-18/charge").json() == {"charge": "failed", "why": "ValueError: no funds"}
+
+
+def test_cron_runs_what_waits():
+    with lash.use(fakeredis.FakeAsyncRedis()):
+        process = receipt.blocking.submit("o-17", "paid")
+        asyncio.run(nightly.main())
+        assert process.blocking.result(timeout=5) == "Receipt for o-17: paid"
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Return the folder of the program, as a reader of the guide would write it."""
+    for text in _blocks(GUIDE):
+        path = tmp_path / text.partition("\n")[0].removeprefix("# ")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (tmp_path / "shop/__init__.py").touch()
+    return tmp_path
+
+
+def test_the_program_is_typed_and_the_refused_lines_are_refused(shop: Path) -> None:
+    """A checker finds nothing in it, nor in the README's programs, but what the guide says that it finds."""
+    pytest.importorskip("basedpyright", reason="basedpyright comes with scripts/check")
+    for number, text in enumerate(_blocks(read(ROOT / "README.md"))):
+        if "import " in text:
+            (shop / f"readme_{number}.py").write_text(text, encoding="utf-8")
+    (shop / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "standard", "extraPaths": [str(ROOT)]}))
+
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("basedpyright"), "--outputjson", "--pythonpath", sys.executable],
+        cwd=shop,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    refused = (shop / "shop/refused.py").read_text(encoding="utf-8").splitlines()
+    expected = [number for number, line in enumerate(refused) if "await " in line or line.startswith("@")]
+    found = {(Path(each["file"]).name, each["range"]["start"]["line"]) for each in _found(ran.stdout)}
+    assert found == {("refused.py", number) for number in expected}, ran.stdout
+    assert len(expected) == 4
+
+
+def test_the_tests_of_the_program_pass(shop: Path) -> None:
+    """They are the reader's first: of the service, of its worker, and of what cron starts."""
+    for needed in ("fastapi", "httpx"):
+        pytest.importorskip(needed, reason=f"{needed} comes with scripts/check")
+    (shop / "tests/test_more.py").write_text(MORE_TESTS, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LASH_REDIS_")}
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:valkey", "-p", "no:cacheprovider", "tests"],
+        cwd=shop,
+        env=environment | {"PYTHONPATH": f"{shop}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "5 passed" in ran.stdout
+
+
+@pytest.mark.parametrize("command", re.findall(r"^    (lash-redis .*)$", GUIDE, re.MULTILINE))
+def test_every_command_is_understood(command: str) -> None:
+    """Whoever types it is not told of a wrong option."""
+    verb, *options = shlex.split(command)[1:]
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"lash_redis.cli.{verb}").add_parser(parser.add_subparsers())
+
+    assert parser.parse_args([verb, *options]).run
+
+
+def _blocks(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def _found(output: str) -> list[dict[str, Any]]:
+    diagnostics: list[dict[str, Any]] = json.loads(output)["generalDiagnostics"]
+    return diagnostics
