@@ -252,20 +252,22 @@ class PoolStarted(Event, frozen=True, tag="pool.started"):
 
 
 class PoolServing(Event, frozen=True, tag="pool.serving"):
-    """What the worker processes run, and the modules in which it was found; of long lists the first few names."""
+    """What the worker processes run, where it was found, and queues of these tasks that this pool does not serve."""
 
     task_count: int
     tasks: list[str]
     queues: list[str]
     modules: list[str]
+    unserved_queues: list[str]
 
 
 class PoolWaiting(Event, frozen=True, tag="pool.waiting"):
     """A worker process that starts waits for its server; None as the limit: for as long as it takes."""
 
     level: ClassVar[int] = logging.WARNING
-    repeats_by: ClassVar[str] = "reason"
+    repeats_by: ClassVar[str] = "operation"
 
+    operation: str
     reason: str
     gives_up_after_s: float | None
 

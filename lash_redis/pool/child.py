@@ -112,7 +112,7 @@ class Child:
             renewal=self._renewal,
             **msgspec.structs.asdict(start.settings),
         )
-        self._pipe.send(messages.Hello(owner, location, messages.VERSION, serves(self._tasks)))
+        self._pipe.send(messages.Hello(owner, location, messages.VERSION, serves(self._tasks, start.settings.queues)))
 
     async def _open(self) -> bool:
         """Open the registry as soon as its server answers; return False if it is to leave before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -86,10 +86,13 @@ def tasks_to_run(loaded: Loaded, names: tuple[str, ...]) -> tuple[Task[..., Any]
     return chosen(loaded.lash.tasks, names)
 
 
-def serves(tasks: Sequence[Task[..., Any]]) -> Serves:
-    """Return what people are told of the tasks that a worker process runs."""
-    modules = dict.fromkeys(task.declaration.function.__module__ for task in tasks)
-    return Serves(len(tasks), first_few([task.name for task in tasks]), first_few(list(modules)))
+def serves(tasks: Sequence[Task[..., Any]], queues: Collection[str]) -> Serves:
+    """Return what people are told of the tasks that a worker process runs, which serves these queues."""
+    declared = [task.declaration for task in tasks]
+    modules = dict.fromkeys(each.function.__module__ for each in declared)
+    unserved = dict.fromkeys(each.options.queue for each in declared if each.options.queue not in queues)
+    names = [each.name for each in declared]
+    return Serves(len(tasks), *(first_few(list(each)) for each in (names, modules, unserved)))
 
 
 def _nothing_to_run(loaded: Loaded) -> SettingsError:

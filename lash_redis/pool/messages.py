@@ -112,11 +112,13 @@ class Serves(msgspec.Struct, frozen=True):
         task_count: how many tasks.
         tasks: the names of the first few.
         modules: the first few of the modules in which they are.
+        unserved_queues: the first few of their own queues that the worker process does not serve.
     """
 
     task_count: int = 0
     tasks: list[str] = []
     modules: list[str] = []
+    unserved_queues: list[str] = []
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):

@@ -166,7 +166,9 @@ class Supervisor:
         """Tell of it, and give up after a while if no worker process has ever been ready."""
         self.first_words.begin()
         timeout_s, now_ms = self.settings.start_timeout_ms / 1000, boottime_ms()
-        emit(PoolWaiting(reason=reason, gives_up_after_s=None if self._starts.was_ready else timeout_s))
+        emit(
+            PoolWaiting(operation="open", reason=reason, gives_up_after_s=None if self._starts.was_ready else timeout_s)
+        )
         if self._starts.on_waiting(reason, now_ms):
             call_later(asyncio.get_running_loop(), timeout_s, partial(self._give_up_waiting, now_ms))
 
@@ -182,7 +184,7 @@ class Supervisor:
         if serves != self._serves:
             self._serves = serves
             queues = list(self.settings.worker.queues)
-            emit(PoolServing(task_count=serves.task_count, tasks=serves.tasks, queues=queues, modules=serves.modules))
+            emit(PoolServing(queues=queues, **msgspec.structs.asdict(serves)))
 
     def on_ready(self, version: str) -> None:
         """Take notice that a worker process claims."""

@@ -164,7 +164,8 @@ def test_a_pool_says_what_it_serves(start_pool: StartPool, tmp_path: Path, url: 
 
     (served,) = [line for line in pool.log.splitlines() if "pool.serving" in line]
     assert served.endswith(
-        'task_count=2 tasks="other.send, shop.orders.tasks.send" queues="a, b" modules="other, shop.orders.tasks"'
+        'task_count=2 tasks="other.send, shop.orders.tasks.send" queues="a, b" modules="other, shop.orders.tasks" '
+        "unserved_queues=default"
     )
     assert "; 2 tasks: other.send, shop.orders.tasks.send" in pool.log
 

@@ -53,7 +53,7 @@ def test_every_module_named_tasks_in_the_package_of_the_lash_is_imported(folder:
     names = ["shop.tasks", "shop.orders.tasks", "shop.orders.late.tasks"]
     assert loaded.modules == ["shop.app", *names]
     assert [each.name for each in loaded.lash.tasks] == [f"{name}.send" for name in names]
-    assert serves(loaded.lash.tasks).modules == names
+    assert serves(loaded.lash.tasks, ["default"]).modules == names
 
 
 def test_a_package_that_has_the_lash_itself_is_looked_through(folder: Path) -> None:
@@ -148,4 +148,18 @@ def test_an_unknown_task_is_refused_with_the_first_few_that_there_are(folder: Pa
 
     with pytest.raises(SettingsError, match=r"^expected tasks to be among t0, .*t7, and 12 more, got t99$"):
         tasks_to_run(loaded, ("t1", "t99"))
-    assert (serves(loaded.lash.tasks).task_count, serves(loaded.lash.tasks).tasks[-1]) == (20, "and 12 more")
+    assert (serves(loaded.lash.tasks, ["default"]).task_count, serves(loaded.lash.tasks, ["default"]).tasks[-1]) == (
+        20,
+        "and 12 more",
+    )
+
+
+def test_queues_of_its_tasks_that_a_pool_does_not_serve_are_told(folder: Path) -> None:
+    """Work that is submitted to them waits for another pool, or for ever."""
+    made = [
+        f"lash.task(recovery='rerunnable', name='{name}', queue='{name[0]}')(lambda: None)"
+        for name in ("b", "c", "a", "c2")
+    ]
+    write(folder, app="\n".join([APP, *made]))
+
+    assert serves(load("app:lash").lash.tasks, ["b"]).unserved_queues == ["c", "a"]
