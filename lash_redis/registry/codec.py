@@ -37,6 +37,7 @@ from lash_redis.registry.unreadable import readable
 # The least room for a failure, and the most for what the pool itself writes about an end.
 _LEAST_FAILURE_BYTES = 1024
 _MOST_OWN_BYTES = 16_384
+_WORTH_NAMING_BYTES = 1024
 _FAILURE_OVERHEAD_BYTES = 16  # of three texts in one array
 _CUT = "…"
 
@@ -101,8 +102,22 @@ def encode_input(registration: ProcessRegistration, at_most: int) -> bytes:
     try:
         return _encoded(f"the input of process {registration.id!r}", _parts(registration.input), at_most)
     except PayloadError as error:
-        error.process_id = registration.id
-        raise
+        told = PayloadError(f"{error}{_longest(registration.input)}")
+        told.process_id = registration.id
+        raise told from None
+
+
+def _longest(value: ProcessInput) -> str:
+    """Return which argument is the longest, in words that end an error; empty if they cannot be measured."""
+    if not isinstance(value, TaskInput):
+        return ""
+    arguments = [(f"number {number}", each) for number, each in enumerate(value.args, 1)] + list(value.kwargs.items())
+    try:
+        lengths = [(len(_encoder.encode(each)), name) for name, each in arguments]
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return ""
+    length, name = max(lengths, default=(0, ""))
+    return f"; argument {name} alone has {length}" if length > _WORTH_NAMING_BYTES else ""
 
 
 def _parts(value: ProcessInput) -> list[Any]:

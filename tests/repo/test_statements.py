@@ -1,0 +1,204 @@
+"""Statements of the pages that the code can hold: numbers, defaults, commands, flags, paths, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lash_redis.app import wait
+from lash_redis.cli import connect
+from lash_redis.cli import worker as worker_verb
+from lash_redis.cli.main import VERBS, _parser
+from lash_redis.core.checks import MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES
+from lash_redis.core.model import Failure
+from lash_redis.core.options import ProcessOptions
+from lash_redis.pool import life, messages, slot, streams
+from lash_redis.pool.settings import POOL_SETTINGS
+from lash_redis.recovery import sweep
+from lash_redis.registry.transport.address import DEFAULT_TIMEOUT_S
+from lash_redis.registry.transport.server import OLDEST
+from lash_redis.tasks.payload import MAX_NESTING
+from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.trust import margin_ms
+from tests.repo.tree import ROOT, files, read, shown
+
+WORKER = WorkerSettings()
+GRACE_S, INTERRUPT_S, LAST_S = (ms // 1000 for ms in (WORKER.grace_ms, WORKER.interrupt_ms, WORKER.last_writes_ms))
+LEASE_S = WORKER.lease_ttl_ms // 1000
+START_S = POOL_SETTINGS["start_timeout_ms"].default // 1000
+REREAD = [wait._REREAD_S * (1 + part * wait._REREAD_SPREAD) for part in (-1, 1)]
+MIB = 1 << 20
+REDIS, VALKEY = (".".join(map(str, OLDEST[kind])) for kind in ("redis", "valkey"))
+
+STATEMENTS = [
+    ("README.md", f"defaults, allow the pool {WORKER.must_allow_s} s"),
+    ("README.md", f"losses reach its limit ({ProcessOptions().loss_limit} unless declared)"),
+    ("README.md", f"You need Redis {REDIS} or later, or Valkey {VALKEY} or later"),
+    ("README.md", f"code is 0 if the pool drained, {messages.DEFERRED} if something was left"),
+    ("README.md", f"{messages.FAULT} for a fault"),
+    ("docs/operations.md", f"Redis {REDIS} or later, or Valkey {VALKEY} or later"),
+    ("docs/operations.md", f"A time-out ({DEFAULT_TIMEOUT_S:g} s) counts silence"),
+    ("docs/operations.md", f"the next sweep of any worker (every {WORKER.sweep_ms // 1000} s)"),
+    ("docs/operations.md", f"grace ({GRACE_S} s) to end; what is left is interrupted ({INTERRUPT_S} s)"),
+    ("docs/operations.md", f"then results and verdicts are written ({LAST_S} s)"),
+    ("docs/operations.md", f"| **{WORKER.must_allow_s} s** |"),
+    ("docs/operations.md", f"| margin | {WORKER.must_allow_s - GRACE_S - INTERRUPT_S - LAST_S} s |"),
+    ("docs/operations.md", f"memory ({streams._MAX_WAITING_BYTES // MIB} MiB at most for each OS process)"),
+    ("docs/operations.md", f"then after {slot._FIRST_S:g} s doubling to {slot._LONGEST_S:g} s, and afresh"),
+    ("docs/operations.md", f"has lived for {slot._LIVED_MS // 1000} s after it was ready"),
+    ("docs/operations.md", f"waits for it for {START_S} s (`--start-timeout`)"),
+    ("docs/operations.md", f"not ready after {life.SLOW_START_S:g} s"),
+    ("docs/operations.md", f"`--concurrency` ({WORKER.concurrency}) how many"),
+    ("docs/operations.md", f"The exit code is 0 for an answer, {connect.REFUSED} for a refusal"),
+    ("docs/operations.md", "is forgotten a week after its last call"),
+    ("docs/guarantees.md", f"loss limit ({ProcessOptions().loss_limit} unless declared)"),
+    ("docs/guarantees.md", f"reads its row every {REREAD[0]:g} to {REREAD[1]:g} s"),
+    ("docs/guarantees.md", f"10 % of the lease and {margin_ms(1000)} ms"),
+    ("docs/leases.md", f"a TTL, {LEASE_S} s unless set"),
+    ("docs/leases.md", f"10 % of the TTL and {margin_ms(1000)} ms"),
+    ("docs/leases.md", f"{LEASE_S - margin_ms(WORKER.lease_ttl_ms) // 1000} s   {LEASE_S} s"),
+    ("docs/leases.md", f"At the limit, {ProcessOptions().loss_limit} unless declared"),
+    ("docs/arguments.md", f"There may be {MAX_NESTING} levels of nesting"),
+    ("docs/settings.md", f"| `max_payload_bytes` | `{MAX_PAYLOAD_BYTES}` |"),
+]
+CODES = {0: "drained", messages.DEFERRED: "deferred", messages.FAULT: "a fault", messages.BAD_SETTINGS: "settings"}
+DEPLOYED = ("deploy/compose.yaml", "deploy/kubernetes.yaml", "deploy/lash-redis.service", "deploy/Dockerfile")
+
+
+def words(text: str) -> str:
+    """Return text with a single space wherever there is any."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(("page", "statement"), STATEMENTS, ids=[f"{page}: {text}" for page, text in STATEMENTS])
+def test_a_number_of_the_pages_is_that_of_the_code(page: str, statement: str) -> None:
+    """Each is written here with the constant in its place."""
+    assert words(statement) in words(read(ROOT / page))
+
+
+def test_the_numbers_that_pages_round_are_these() -> None:
+    """A week; 1 MiB; 10 % of a long lease."""
+    assert sweep.FORGET_OWNERS_AFTER_MS == 7 * 24 * 3600 * 1000
+    assert MAX_BATCH_BYTES == MAX_PAYLOAD_BYTES == MIB
+    assert margin_ms(60_000) == 6_000
+
+
+def test_the_exit_codes_of_the_runbook_are_those_of_the_pool() -> None:
+    """Each has its line, and the verb's own help has them too."""
+    table = dict(re.findall(r"^\| (\d) \| (.*) \|$", read(ROOT / "docs/operations.md"), re.MULTILINE))
+
+    assert set(table) == set(map(str, CODES))
+    for code, word in CODES.items():
+        assert word in table[str(code)]
+        assert re.search(rf"\b{code}: |[Ee]xit code {code}\b", worker_verb.__doc__ or "")
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each verb."""
+    (actions,) = [each for each in _parser([])._actions if isinstance(each, argparse._SubParsersAction)]
+    return dict(actions.choices)
+
+
+PARSERS = verbs()
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Yield what follows ``lash-redis`` in the shell lines and quoted commands of a page."""
+    text = read(page)
+    found = [*re.findall(r"^    lash-redis (.*)$", text, re.MULTILINE), *re.findall(r"`lash-redis ([^`]+)`", text)]
+    for command in found:
+        yield shlex.split(command.replace("…", "x"), comments=True)
+
+
+@pytest.mark.parametrize("page", list(files(".md")), ids=shown)
+def test_every_command_of_a_page_is_one(page: Path) -> None:
+    """Its verb exists, its flags are flags of that verb, and a whole line is taken by the parser."""
+    for command in commands(page):
+        verb = command[0]
+        assert verb in (*VERBS, "--help"), command
+        flags = {word.partition("=")[0] for word in command[1:] if word.startswith("--")}
+        assert flags <= set(PARSERS[verb]._option_string_actions), command
+        if len(command) > 1 and flags != {"--help"}:
+            _parser([verb]).parse_args(_with_what_is_required(command))
+
+
+def _with_what_is_required(command: list[str]) -> list[str]:
+    given = list(command)
+    for action in PARSERS[command[0]]._actions:
+        if action.required and action.option_strings and action.option_strings[0] not in command:
+            given += [action.option_strings[0], "x"]
+    needs_a_target = any(not action.option_strings for action in PARSERS[command[0]]._actions)
+    has_one = len(command) > 1 and not command[1].startswith("-")
+    return given if has_one or not needs_a_target else [given[0], "x", *given[1:]]
+
+
+def test_every_verb_is_in_the_runbook_and_the_readme() -> None:
+    """An operator finds it there."""
+    runbook, readme = read(ROOT / "docs/operations.md"), read(ROOT / "README.md")
+
+    assert [verb for verb in VERBS if f"lash-redis {verb}" not in readme] == []
+    assert [verb for verb in VERBS if f"lash-redis {verb}" not in runbook] == []
+
+
+def test_every_flag_that_a_page_names_is_one() -> None:
+    """Of some verb; those of other programs stand in their own commands."""
+    known = {flag for parser in PARSERS.values() for flag in parser._option_string_actions} | {"--version"}
+    of_others = {"--randomly-seed", "--build", "--pdb"}  # of pytest and of compose
+    named = {
+        (shown(page), flag)
+        for page in files(".md")
+        if page.name != "CHANGELOG.md"  # it names what was
+        for quoted in re.findall(r"`([^`\n]+)`", read(page))
+        for flag in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", quoted)
+    }
+
+    assert {(page, flag) for page, flag in named if flag not in known | of_others} == set()
+
+
+@pytest.mark.parametrize("page", list(files(".md")), ids=shown)
+def test_every_path_that_a_page_names_is_there(page: Path) -> None:
+    """Files of the tree, from its root; those of the package also from there."""
+    named = set(re.findall(r"`((?:[a-z_.]+/)+[a-z_0-9]+\.(?:py|md|lua|conf|yaml))`", read(page)))
+    roots = (ROOT, ROOT / "lash_redis", ROOT / "lash_redis/registry/lua", page.parent)
+
+    assert [name for name in sorted(named) if not any((root / name).exists() for root in roots)] == []
+    scripts = set(re.findall(r"scripts/([a-z_]+)\b(?!/)", read(page)))
+    assert [name for name in sorted(scripts) if not (ROOT / "scripts" / name).exists()] == []
+
+
+def test_the_deployments_have_the_defaults_that_they_state() -> None:
+    """Their commands give the grace and the concurrency that a pool has by itself."""
+    for page in DEPLOYED:
+        text = re.sub(r'[",]', "", read(ROOT / page))
+        assert f"--grace {GRACE_S}" in text, page
+        assert f"--concurrency {WORKER.concurrency}" in text, page
+
+
+@pytest.mark.parametrize(
+    ("name", "page"), [("LASH_REDIS_URL", "docs/settings.md"), ("LASH_REDIS_DATA", "docs/settings.md")]
+)
+def test_the_environment_variables_are_listed(name: str, page: str) -> None:
+    """Those that the package reads, and no other."""
+    read_by_us = {
+        found for path in files(".py", under="lash_redis") for found in re.findall(r"\bLASH_REDIS_[A-Z]+\b", read(path))
+    }
+    listed = set(re.findall(r"^\| `(LASH_REDIS_[A-Z]+)`", read(ROOT / page), re.MULTILINE))
+
+    assert name in listed
+    assert read_by_us == listed
+
+
+def test_a_failure_has_no_code_that_nothing_writes() -> None:
+    """The codes that the docstring names are written by the worker."""
+    (codes,) = re.findall(r"code: the exception's qualified name, or (.*?)\.\n", Failure.__doc__ or "", re.DOTALL)
+    written = "".join(read(path) for path in files(".py", under="lash_redis/worker"))
+
+    named: list[Any] = re.findall(r"``(\w+)``", codes)
+    assert named
+    assert [code for code in named if f'"{code}"' not in written] == []
