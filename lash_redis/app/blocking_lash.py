@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lash_redis.app.process import AppContext, BlockingProcess
-from lash_redis.core.checks import checked_id
+from lash_redis.core.checks import checked_id, checked_text
 from lash_redis.core.errors import PayloadError
 from lash_redis.core.model import (
     ExternalInput,
@@ -17,6 +17,7 @@ from lash_redis.core.model import (
     ProcessRegistration,
     RecoveryDisposition,
 )
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.tasks.payload import InvalidValue, plain_value
 
 
@@ -80,10 +81,13 @@ def external_registration(
     """Return the registration of externally owned work.
 
     Raises:
+        SettingsError: the id, the grantee or the metadata is of another kind than is allowed.
         PayloadError: no payload can hold the metadata.
     """
+    if grantee is not None:
+        checked_text("grantee", grantee, 256)
     try:
-        plain = plain_value(dict(metadata or {}))
+        plain = plain_value(dict(checked_kind("metadata", {} if metadata is None else metadata, Mapping)))
     except InvalidValue as invalid:
         raise PayloadError(f"metadata{invalid.where}: {invalid.why}") from invalid.__cause__
     return ProcessRegistration(

@@ -10,7 +10,7 @@ import msgspec
 
 from lash_redis.app.many_calls import arguments, located, place
 from lash_redis.app.process import AppContext, BlockingProcess, Process
-from lash_redis.core.checks import MAX_BATCH, checked_id
+from lash_redis.core.checks import MAX_BATCH, checked_id, checked_iterable
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.fields import check_names
 from lash_redis.core.model import ProcessRegistration
@@ -188,7 +188,7 @@ class Task(Generic[P, R_co]):
         batch: list[ProcessRegistration] = []
         sent = 0
         try:
-            for args in calls:
+            for args in checked_iterable("calls", "tuples of arguments", calls):
                 batch.append(self.registration(arguments(args), {}))
                 if len(batch) == MAX_BATCH:
                     yield batch

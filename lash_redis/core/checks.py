@@ -6,10 +6,10 @@ Every message says what was expected and what came: "expected lease_ttl_ms to be
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lash_redis.core.errors import SettingsError
 
@@ -84,10 +84,18 @@ def checked_task_name(value: object) -> str:
     return TASK_NAME.checked("task name", value)
 
 
+def checked_iterable(what: str, of: str, value: object) -> Iterable[Any]:
+    """Return ``value`` if it can be iterated and is no text; ``of`` says what should be in it."""
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
+        raise refused(what, f"an iterable of {of}", value)
+    return value
+
+
 def checked_text(what: str, value: object, at_most: int, *, at_least: int = 1) -> str:
     """Return ``value`` if it is text of ``at_least`` to ``at_most`` bytes that UTF-8 can hold."""
     if not isinstance(value, str) or not at_least <= len(value.encode("utf-8", "surrogatepass")) <= at_most:
-        raise refused(what, f"text of {at_least} to {at_most} bytes", value)
+        length = f"{at_least} to {at_most}" if at_least else f"at most {at_most}"
+        raise refused(what, f"text of {length} bytes", value)
     if problem := utf8_problem(value):
         raise refused(what, problem, value)
     return value

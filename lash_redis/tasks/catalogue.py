@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from lash_redis.core.checks import checked_queue
+from lash_redis.core.checks import checked_iterable, checked_queue
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import RecoveryDisposition
@@ -29,7 +29,7 @@ class Catalogue:
 
     def __init__(self, tasks: Iterable[Declaration | HasDeclaration] = ()) -> None:
         self._by_name: dict[str, Declaration] = {}
-        for task in tasks:
+        for task in checked_iterable("tasks", "what @lash.task made", tasks):
             declaration = _declaration_of(task)
             known = self._by_name.setdefault(declaration.name, declaration)
             if known.function is not declaration.function:

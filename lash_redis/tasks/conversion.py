@@ -57,7 +57,11 @@ class Conversion:
         Raises:
             InvalidValue: ``value`` does not fit the type, or no payload can hold it.
         """
-        return plain_value(value)
+        try:
+            return plain_value(value)
+        except UnsupportedType as unsupported:
+            advice = "annotate the parameter with its type, and the task gets it back"
+            raise InvalidValue(f"{unsupported.why}; {advice}", unsupported.where) from None
 
     def from_stored(self, stored: Any) -> Any:
         """Return the value that was stored as this plain value.

@@ -38,9 +38,7 @@ class UnsupportedType(InvalidValue):
 
     def __init__(self, kind: type, where: str = "") -> None:
         super().__init__(
-            f"expected a plain value (None, bool, int, float, str, bytes, list, dict), got `{kind.__qualname__}`; "
-            "annotate the parameter with its type, and the task gets it back",
-            where,
+            f"expected a plain value (None, bool, int, float, str, bytes, list, dict), got `{kind.__qualname__}`", where
         )
         self.kind = kind
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from lash_redis.core.checks import checked_iterable
 from lash_redis.core.errors import LashError, RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
@@ -58,7 +59,7 @@ def register_many(
         RegistrationConflict: an id is registered with other content; the batches before are written.
         PayloadError: an input cannot be encoded, or is too long; nothing is written.
     """
-    given = list(registrations)
+    given = list(checked_iterable("registrations", "ProcessRegistration", registrations))
     encoded = [_encoded(registration, namespace.max_payload_bytes) for registration in given]
     return _sent(namespace, given, encoded, signatures)
 
