@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lash_redis import Lash, LeaseOwner, Process, ProcessRegistry, Task, Worker
 from lash_redis.app import wait
 from lash_redis.cli import connect
 from lash_redis.cli import worker as worker_verb
@@ -69,6 +70,24 @@ STATEMENTS = [
 ]
 CODES = {0: "drained", messages.DEFERRED: "deferred", messages.FAULT: "a fault", messages.BAD_SETTINGS: "settings"}
 DEPLOYED = ("deploy/compose.yaml", "deploy/kubernetes.yaml", "deploy/lash-redis.service", "deploy/Dockerfile")
+
+DOORS = {
+    "lash": Lash,
+    "registry": ProcessRegistry,
+    "process": Process,
+    "worker": Worker,
+    "task": Task,
+    "charge": Task,
+    "owner": LeaseOwner,
+}
+PROSE = [page for page in files(".md") if page.name != "CHANGELOG.md" and page.parent.name != "decisions"]
+CODE = {
+    word
+    for folder in ("lash_redis", "deploy", "scripts", "tests")
+    for path in files(".py", ".lua", ".yaml", ".service", ".conf", under=folder)
+    for word in (path.stem, *re.findall(r"\w+", read(path)))
+}
+OF_ANOTHER_PROJECT = {"lineage.md"}
 
 
 def words(text: str) -> str:
@@ -202,3 +221,24 @@ def test_a_failure_has_no_code_that_nothing_writes() -> None:
     named: list[Any] = re.findall(r"``(\w+)``", codes)
     assert named
     assert [code for code in named if f'"{code}"' not in written] == []
+
+
+@pytest.mark.parametrize("page", PROSE, ids=shown)
+def test_every_method_that_a_page_calls_is_one(page: Path) -> None:
+    """Of the doors that programs use, under the names that the pages give them."""
+    called = re.findall(rf"\b({'|'.join(DOORS)})\.(?:blocking\.)?([a-z_]+)\(", read(page))
+
+    assert [(door, name) for door, name in called if not hasattr(DOORS[door], name)] == []
+
+
+@pytest.mark.parametrize("page", PROSE, ids=shown)
+def test_every_name_of_code_that_a_page_quotes_is_somewhere_in_the_code(page: Path) -> None:
+    """A name that was changed in the code is changed in the pages."""
+    quoted = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", read(page), flags=re.DOTALL | re.MULTILINE))
+    names = {
+        name
+        for text in quoted
+        for name in re.findall(r"(?<![\w/.-])(?:[A-Z][a-z]+(?:[A-Z][a-z]+)+|_?[a-z]+(?:_[a-z]+)+)\b", text)
+    }
+
+    assert page.name in OF_ANOTHER_PROJECT or sorted(names - CODE) == []
