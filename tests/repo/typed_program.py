@@ -11,6 +11,7 @@ from typing import Any, assert_type
 
 from lash_redis import (
     Abandoned,
+    BlockingProcess,
     Cancelled,
     CurrentProcess,
     ExternalOwner,
@@ -102,7 +103,10 @@ async def what_is_known() -> None:
 
 def what_is_known_without_an_event_loop() -> None:
     """Tell the same of code that blocks."""
+    assert_type(charge.blocking.submit("o-17", cents=5), BlockingProcess[str])
     assert_type(charge.blocking.submit("o-17", cents=5).blocking.outcome(), Outcome[str])
+    assert_type(lash.blocking.process("o-17"), BlockingProcess[Any])
+    assert_type(lash.blocking.expect("approval:42"), BlockingProcess[Any])
     assert_type(charge.blocking.submit("o-17").blocking.result(timeout=5), str)
     assert_type(thumbnail.blocking.submit("cat.png", 80).blocking.result(), set[int])
     for each in charge.blocking.submit_many([("o-18", 5)]):
