@@ -44,7 +44,8 @@ def current_process(default: object = _REFUSED, /) -> object:
     """Return the process that the calling code is an attempt at.
 
     The code of a task has it, in a plain function too, and so has what it calls, awaits or starts as an asyncio task or
-    by ``asyncio.to_thread``. A thread that the task starts itself has it only if it is given the task's context.
+    by ``asyncio.to_thread``. Other threads, those of ``run_in_executor`` too, have it only if they are given the task's
+    context.
 
     Args:
         default: what to return where no process runs.
@@ -58,7 +59,8 @@ def current_process(default: object = _REFUSED, /) -> object:
     if default is _REFUSED:
         raise LashError(
             "no process runs here: current_process() is for the code of a task that a worker runs, not for a direct "
-            "call of a task, nor for a thread that a task has started itself; current_process(None) gives None there"
+            "call of a task, nor for a thread that a task has started itself (asyncio.to_thread passes it on); "
+            "current_process(None) gives None there"
         )
     return default
 
