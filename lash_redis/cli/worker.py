@@ -144,6 +144,16 @@ def _add_setting(parser: argparse.ArgumentParser, field: Field[Setting]) -> None
     if not setting.flag.startswith("-"):
         parser.add_argument(field.name, metavar=setting.metavar, help=setting.meaning)
         return
+    if field.type is bool:
+        parser.add_argument(
+            setting.flag,
+            dest=field.name,
+            action="store_const",
+            const=not field.default,
+            default=argparse.SUPPRESS,
+            help=setting.meaning,
+        )
+        return
     read, written = (_ms, _seconds) if setting.is_time else _TEXTS[field.type]
     meaning = f"seconds {setting.meaning}" if setting.is_time else setting.meaning
     parser.add_argument(

@@ -242,7 +242,12 @@ def _run(end: socket.socket, children: ForkedChildren) -> int:
     if start.url:
         os.environ[URL_VARIABLE] = start.url
     try:
-        loaded = load(start.target, start.imports, lambda module: tell(messages.Importing(module)))
+        loaded = load(
+            start.target,
+            start.imports,
+            discovery=start.discovery,
+            on_import=lambda module: tell(messages.Importing(module)),
+        )
         tasks = tasks_to_run(loaded, start.tasks)
     except SettingsError as error:
         fatal = messages.fatal_for(error)

@@ -79,6 +79,7 @@ class Life:
                 settings.worker,
                 settings.tasks,
                 settings.imports,
+                settings.discovery,
                 settings.url or "",
             )
         )

@@ -35,7 +35,13 @@ class Loaded(NamedTuple):
     modules: list[str]
 
 
-def load(target: str, imports: Sequence[str] = (), on_import: Callable[[str], object] = lambda _module: None) -> Loaded:
+def load(
+    target: str,
+    imports: Sequence[str] = (),
+    *,
+    discovery: bool = True,
+    on_import: Callable[[str], object] = lambda _module: None,
+) -> Loaded:
     """Import a module from the working folder or from Python's path, and its tasks; return its ``Lash``.
 
     Tasks are looked for in the module itself, in ``imports``, and in the modules named ``tasks`` of the module's
@@ -45,6 +51,7 @@ def load(target: str, imports: Sequence[str] = (), on_import: Callable[[str], ob
     Args:
         target: ``MODULE:ATTR``, or ``MODULE`` if it has one ``Lash``.
         imports: the names of further modules to import.
+        discovery: whether to look for modules named ``tasks``.
         on_import: called with the name of a module right before it is imported.
 
     Raises:
@@ -69,9 +76,12 @@ def load(target: str, imports: Sequence[str] = (), on_import: Callable[[str], ob
                 modules.append(name)
 
     take(imports, "named by --import")
-    take(modules_in_package(module), "found as a module named tasks in the package of the Lash")
-    if not lash.tasks:
-        take(module_beside(module), "found beside the module of the Lash")
+    if discovery:
+        take(
+            modules_in_package(module), "a module named tasks in the package of the Lash; --no-discovery leaves it out"
+        )
+    if discovery and not lash.tasks:
+        take(module_beside(module), "the module named tasks beside that of the Lash; --no-discovery leaves it out")
     return Loaded(f"{module_name}:{path}", lash, modules)
 
 

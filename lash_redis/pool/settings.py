@@ -48,6 +48,12 @@ def _checked_modules(what: str, value: object) -> tuple[str, ...]:
     return checked_names(what, value, _checked_module)
 
 
+def _checked_bool(what: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"expected {what} to be True or False, got {value!r}")
+    return value
+
+
 def _checked_url(_what: str, value: object) -> str | None:
     return None if value is None else checked_url(value if isinstance(value, str) else "")
 
@@ -123,6 +129,14 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
             default="none beside those named tasks",
         ),
     ] = ()
+    discovery: Annotated[
+        bool,
+        Setting(
+            "import the modules named tasks of the Lash's package; the flag says not to",
+            Check("True or False", _checked_bool),
+            "--no-discovery",
+        ),
+    ] = True
     start_timeout_ms: Annotated[
         int,
         Setting(

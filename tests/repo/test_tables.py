@@ -95,7 +95,7 @@ def shown_flag(setting: Setting) -> str:
     """Return what sets a setting on the command line, as the reference has it; empty if nothing does."""
     if not setting.flag.startswith("-"):
         return f"`{setting.metavar}`" if setting.flag else ""
-    return f"`{setting.flag} {setting.metavar}`"
+    return f"`{f'{setting.flag} {setting.metavar}'.rstrip()}`"
 
 
 def test_the_reference_lists_the_options_of_a_task() -> None:

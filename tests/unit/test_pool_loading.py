@@ -91,7 +91,7 @@ def test_modules_that_are_named_are_imported_and_told_before(folder: Path) -> No
     write(folder, shop__app=APP, shop__tasks=task("shop.app"), shop__mail=task("shop.app"), other=task("shop.app"))
     told: list[str] = []
 
-    loaded = load("shop.app:lash", ("other", "shop.mail"), told.append)
+    loaded = load("shop.app:lash", ("other", "shop.mail"), on_import=told.append)
 
     assert loaded.modules == told == ["shop.app", "other", "shop.mail", "shop.tasks"]
 
@@ -101,7 +101,7 @@ def test_modules_that_are_named_are_imported_and_told_before(folder: Path) -> No
     [
         (
             (),
-            r"^shop.tasks cannot be imported \(found as a module named tasks in .*\):\n(?s:.*)1 / 0",
+            r"^shop.tasks cannot be imported \(a module named tasks in .*--no-discovery .*\):\n(?s:.*)1 / 0",
         ),
         (("shop.mial",), r"^no module named 'shop.mial' \(named by --import\): it was looked for in"),
     ],
@@ -163,3 +163,11 @@ def test_queues_of_its_tasks_that_a_pool_does_not_serve_are_told(folder: Path) -
     write(folder, app="\n".join([APP, *made]))
 
     assert serves(load("app:lash").lash.tasks, ["b"]).unserved_queues == ["c", "a"]
+
+
+def test_nothing_is_looked_for_if_a_pool_is_told_not_to(folder: Path) -> None:
+    """For a package whose modules named ``tasks`` are those of another framework."""
+    write(folder, shop__app=APP, shop__tasks="1 / 0", shop__work=task("shop.app"), app=APP, tasks="1 / 0")
+
+    assert load("shop.app", ["shop.work"], discovery=False).modules == ["shop.app", "shop.work"]
+    assert load("app", discovery=False).modules == ["app"]
