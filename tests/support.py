@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,12 @@ class StillClock(timing.Clock):
         self.slept.append(seconds)
         self.now_ms += int(seconds * 1000)
         await asyncio.sleep(0)
+
+
+@contextmanager
+def no_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in a folder that is in no project, whatever stands above the temporary folder."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as bare:
+        monkeypatch.chdir(bare)
+        yield Path(bare).resolve()
+        monkeypatch.chdir(Path(__file__).parent)

@@ -107,6 +107,5 @@ async def _asked(args: argparse.Namespace, verb: Verb) -> str:
             return await verb(registry, args)
     except NoServer as error:
         raise SettingsError(
-            f"expected --url or ${URL_VARIABLE} to say where the server is, got neither, "
-            f"and no embedded server has left data in {error.data}"
+            f"expected --url or ${URL_VARIABLE} to say where the server is, got neither, and {error.why_not_embedded}"
         ) from None

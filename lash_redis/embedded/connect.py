@@ -87,7 +87,8 @@ def open_embedded(start_from: Path | None = None, data: Path | None = None) -> E
     folder if None). An OS process may open the server several times.
 
     Raises:
-        SettingsError: the data folder or the platform cannot be used; the message says why, and what to do.
+        SettingsError: there is no project, or the data folder or the platform cannot be used; the message says why,
+            and what to do.
         RegistryUnavailable: the server does not answer within about 15 s; the message shows the end of its log.
     """
     folder = data_folder(start_from, data)

@@ -1,6 +1,7 @@
 """Where a project's data and its server's socket lie (rule 10.3).
 
-The data lies in ``.lash-redis/`` of the project, unless ``$LASH_REDIS_DATA`` names another folder. A socket path has at
+The data lies in ``.lash-redis/`` of the project, unless ``$LASH_REDIS_DATA`` names another folder. Where there is no
+project, no server appears. A socket path has at
 most 107 bytes, so that the socket lies elsewhere: in ``$XDG_RUNTIME_DIR``, or in a private folder under the temporary
 one.
 
@@ -27,38 +28,61 @@ from lash_redis.embedded.locks import SERVER
 MAX_SOCKET_BYTES = 107
 
 _DATA_VARIABLE = "LASH_REDIS_DATA"
-_PROJECT_MARKERS = ("pyproject.toml", ".git")
+_DATA_FOLDER = ".lash-redis"
+PROJECT_MARKERS = ("pyproject.toml", ".git", _DATA_FOLDER)
 _DISTRIBUTED_TYPES = {"afs", "beegfs", "ceph", "coda", "gfs2", "glusterfs", "lustre", "ocfs2", "orangefs"}
 _NETWORK_TYPES = {"9p", "cifs", "fuse", "ncpfs", "nfs", "nfs4", "smb3", "smbfs", *_DISTRIBUTED_TYPES}
 _LOCAL_FUSE = "fuse.fuse-overlayfs"  # the root of a rootless container
 _PRIVATE = 0o700
 
 
-def project_folder(start_from: Path) -> Path:
-    """Return the nearest folder from ``start_from`` up that has ``pyproject.toml`` or ``.git``, else ``start_from``."""
+def project_folder(start_from: Path) -> Path | None:
+    """Return the nearest folder from ``start_from`` up that has a marker of a project, None if there is none."""
     for folder in (start_from, *start_from.parents):
-        if any((folder / marker).exists() for marker in _PROJECT_MARKERS):
+        if any((folder / marker).exists() for marker in PROJECT_MARKERS):
             return folder
-    return start_from
+    return None
 
 
-def data_folder(start_from: Path | None = None, data: Path | None = None) -> Path:
-    """Return the absolute path of the data folder: ``data``, else ``$LASH_REDIS_DATA``, else the project's.
+def find_data_folder(start_from: Path | None = None, data: Path | None = None) -> Path | None:
+    """Return the absolute path of the data folder: ``data``, else ``$LASH_REDIS_DATA``, else the project's, else None.
 
     The search for the project starts from ``start_from``, the working folder if None. Symbolic links are resolved, so
     that one folder has one path.
     """
     if data is None and (variable := os.environ.get(_DATA_VARIABLE)):
         data = Path(variable).expanduser()
-    if data is None:
-        data = project_folder((start_from or Path.cwd()).resolve()) / ".lash-redis"
-    return data.resolve()
+    if data is None and (project := project_folder((start_from or Path.cwd()).resolve())) is not None:
+        data = project / _DATA_FOLDER
+    return None if data is None else data.resolve()
+
+
+def data_folder(start_from: Path | None = None, data: Path | None = None) -> Path:
+    """Return what ``find_data_folder`` does.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    found = find_data_folder(start_from, data)
+    if found is None:
+        raise SettingsError(
+            f"expected a server: no URL and no $LASH_REDIS_URL names one, and {no_project(start_from)}, so that there "
+            'is no embedded one. Give a URL, as in Lash("redis://localhost:6379/0"), or set $LASH_REDIS_URL to it; '
+            f"or make this folder a project: `mkdir {_DATA_FOLDER}`"
+        )
+    return found
+
+
+def no_project(start_from: Path | None = None) -> str:
+    """Return why a folder, the working folder if None, has no embedded server."""
+    return f"{start_from or Path.cwd()} is in no project (no {', '.join(PROJECT_MARKERS)} in it or above it)"
 
 
 def prepare(data: Path) -> None:
     """Create the data folder if there is none, private to this user and ignored by git.
 
-    A folder that exists stays as it is, and gets the *server* file if it lacks one.
+    A folder that exists stays as it is, and gets the *server* file if it lacks one. An empty ``.lash-redis``, which
+    somebody made to mark a project, is one that has yet to be created.
 
     Raises:
         SettingsError: the folder lies on a network file system, where neither locks nor an append-only file are safe,
@@ -66,7 +90,7 @@ def prepare(data: Path) -> None:
     """
     _refuse_network(data)
     try:
-        if not data.is_dir():
+        if not data.is_dir() or (data.name == _DATA_FOLDER and not any(data.iterdir())):
             _create(data)
         (data / SERVER).touch(mode=0o600)
     except OSError as error:
@@ -133,9 +157,10 @@ def filesystem_type(path: Path, mounts: str) -> str:
 
 def _create(data: Path) -> None:
     data.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):  # unless it is a file, another user has just created it
+    with suppress(FileExistsError):  # another user has just created it, or it marks a project
         data.mkdir(mode=_PRIVATE)
-        (data / ".gitignore").write_text("*\n")
+    data.chmod(_PRIVATE)
+    (data / ".gitignore").write_text("*\n")
 
 
 def _refuse_network(data: Path) -> None:

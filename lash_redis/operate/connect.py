@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from lash_redis.app.server_source import ServerSource
 from lash_redis.core.errors import SettingsError
@@ -13,13 +12,12 @@ from lash_redis.registry.transport.urls import URL_VARIABLE
 
 
 class NoServer(SettingsError):
-    """Nothing says where the server is. ``data`` is the folder where an embedded server would have left data."""
+    """Nothing says where the server is. ``why_not_embedded`` says why it is not the embedded one of a project."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    def __init__(self, why_not_embedded: str) -> None:
+        self.why_not_embedded = why_not_embedded
         super().__init__(
-            f"expected a URL or ${URL_VARIABLE} to say where the server is, got neither, "
-            f"and no embedded server has left data in {data}"
+            f"expected a URL or ${URL_VARIABLE} to say where the server is, got neither, and {why_not_embedded}"
         )
 
 
@@ -55,8 +53,10 @@ async def open_registry(url: str | None, namespace: str) -> AsyncIterator[Proces
 
 
 def _expect_embedded_data() -> None:
-    from lash_redis.embedded.folders import data_folder, is_prepared  # noqa: PLC0415 - not needed with a URL
+    from lash_redis.embedded.folders import find_data_folder, is_prepared, no_project  # noqa: PLC0415 - not with a URL
 
-    data = data_folder()
+    data = find_data_folder()
+    if data is None:
+        raise NoServer(no_project())
     if not is_prepared(data):
-        raise NoServer(data)
+        raise NoServer(f"no embedded server has left data in {data}")

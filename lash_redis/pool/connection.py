@@ -12,7 +12,7 @@ from lash_redis.app.lash import Lash
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.timing import within
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
-from lash_redis.embedded.folders import data_folder, is_prepared, server_url
+from lash_redis.embedded.folders import find_data_folder, is_prepared, server_url
 from lash_redis.pool.background import in_background
 from lash_redis.pool.messages import RegistryLocation
 from lash_redis.pool.watch import tell_of_failure
@@ -58,8 +58,8 @@ def registry_at(location: RegistryLocation) -> ProcessRegistry:
 def _embedded_data(url: str) -> str | None:
     if not url.startswith("unix:"):
         return None
-    data = data_folder()
-    return str(data) if is_prepared(data) and url == server_url(data) else None
+    data = find_data_folder()
+    return str(data) if data is not None and is_prepared(data) and url == server_url(data) else None
 
 
 class PoolConnection:

@@ -74,10 +74,16 @@ def shop(tmp_path: Path) -> Path:
 def test_the_program_is_typed_and_the_refused_lines_are_refused(shop: Path) -> None:
     """A checker finds nothing in it, nor in the README's programs, but what the guide says that it finds."""
     pytest.importorskip("basedpyright", reason="basedpyright comes with scripts/check")
+    (shop / "readme").mkdir()  # its program is named shop too
     for number, text in enumerate(_blocks(read(ROOT / "README.md"))):
         if "import " in text:
-            (shop / f"readme_{number}.py").write_text(text, encoding="utf-8")
-    (shop / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "standard", "extraPaths": [str(ROOT)]}))
+            named = re.match(r"# (\w+\.py)\n", text)
+            (shop / "readme" / (named[1] if named else f"readme_{number}.py")).write_text(text, encoding="utf-8")
+    paths = {"extraPaths": [str(ROOT)]}
+    roots = [{"root": "readme", **paths}, {"root": ".", **paths}]
+    (shop / "pyrightconfig.json").write_text(
+        json.dumps({"typeCheckingMode": "standard", "executionEnvironments": roots})
+    )
 
     ran = subprocess.run(
         [Path(sys.executable).with_name("basedpyright"), "--outputjson", "--pythonpath", sys.executable],

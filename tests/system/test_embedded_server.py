@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -18,13 +19,17 @@ import psutil
 import pytest
 import redis
 
+from lash_redis.app.lash import Lash
 from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.model import Success
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
 from lash_redis.embedded.folders import prepare, socket_path
 from lash_redis.embedded.launch import start_guardian
 from lash_redis.embedded.locks import SERVER, USERS, WRITER, FileLock
 from lash_redis.embedded.server import Server, server_binary
-from tests.support import block_until
+from lash_redis.registry.transport.urls import URL_VARIABLE
+from lash_redis.worker.worker import Worker
+from tests.support import block_until, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -284,6 +289,40 @@ def test_a_user_can_start_the_server_again(server: EmbeddedServer, data: Path) -
     server.ensure_answering()
 
     assert ask(server.url, "GET", "kept") == "yes"
+
+
+async def test_a_lash_and_a_worker_outlive_a_guardian_that_was_killed(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a pool too: whoever finds nobody listening starts the server again, async, plain, or as a worker."""
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    monkeypatch.setenv("LASH_REDIS_DATA", str(data))
+    lash = Lash()
+
+    @lash.task(recovery="rerunnable", name="echo")
+    async def echo(number: int) -> int:
+        return number
+
+    async def kill() -> None:
+        await asyncio.to_thread(store_synced, str(lash.registry.address.url), "yes")
+        (guardian,) = guardians(data)
+        guardian.kill()
+        await wait_until(lambda: not servers(data), "the server has ended too")
+
+    async with lash:
+        worker = Worker(lash.registry, tasks=lash.tasks)
+        running = asyncio.create_task(worker.run())
+        await wait_until(lambda: worker.probe.is_at_rest, "it waits for work")
+        await kill()
+        process = await echo.submit(1)
+        assert await process.outcome(timeout=60) == Success(1)
+        await kill()
+        process_id = await asyncio.to_thread(lambda: echo.blocking.submit(2).id)
+        assert await lash.process(process_id).outcome(timeout=60) == Success(2)
+        await kill()
+        await wait_until(lambda: servers(data), "the worker has started it again")
+        assert not (await worker.drain()).deferred
+        await running
 
 
 def test_no_second_server_starts_before_an_orphan_has_ended(server: EmbeddedServer, data: Path) -> None:

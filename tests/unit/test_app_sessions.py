@@ -6,6 +6,8 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import fakeredis
@@ -17,6 +19,7 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.embedded import connect
 from lash_redis.registry.transport.urls import URL_VARIABLE
 from lash_redis.worker.worker import Worker
+from tests.support import no_project
 
 
 class FakeEmbedded:
@@ -114,6 +117,20 @@ async def test_an_empty_variable_is_an_error(embedded: FakeEmbedded, monkeypatch
         async with Lash():
             pass
     assert embedded.opened_by == []
+
+
+async def test_outside_of_a_project_no_server_appears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever forgot a URL learns what is missing, through any door; reading the registry does nothing yet."""
+    for variable in (URL_VARIABLE, "LASH_REDIS_DATA"):
+        monkeypatch.delenv(variable, raising=False)
+    with no_project(monkeypatch) as bare:
+        lash = Lash()
+        doors: list[Callable[[], Any]] = [lash.open, lash.process("p").outcome, Worker(lash.registry).drive_pending]
+        doors += [partial(asyncio.to_thread, lash.blocking.open)]
+        for door in doors:
+            with pytest.raises(SettingsError, match=r"\$LASH_REDIS_URL .*in no project .*mkdir \.lash-redis"):
+                await door()
+        assert list(bare.iterdir()) == []
 
 
 @pytest.fixture

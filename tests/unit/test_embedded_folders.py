@@ -16,6 +16,7 @@ from lash_redis.embedded import folders
 from lash_redis.embedded.connect import open_embedded
 from lash_redis.embedded.locks import SERVER, FileLock
 from lash_redis.embedded.server import server_binary
+from tests.support import no_project
 
 MOUNTS = r"""
 /dev/sda1 / ext4 rw,relatime 0 0
@@ -44,7 +45,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("marker", ["pyproject.toml", ".git"])
+@pytest.mark.parametrize("marker", ["pyproject.toml", ".git", ".lash-redis"])
 def test_the_project_is_the_nearest_ancestor_with_a_marker(tmp_path: Path, marker: str) -> None:
     """Every folder of a project leads to the same data, and an inner project has its own."""
     inner = tmp_path / "outer" / "inner"
@@ -57,10 +58,17 @@ def test_the_project_is_the_nearest_ancestor_with_a_marker(tmp_path: Path, marke
     assert folders.data_folder(inner.parent) == inner.parent / ".lash-redis"
 
 
-def test_without_a_project_the_folder_itself_is_it() -> None:
-    """A folder without a marker in its ancestors is its own project."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as bare:  # noqa: PTH112
-        assert folders.project_folder(Path(bare)) == Path(bare)
+def test_without_a_project_there_is_no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that appears wherever somebody forgot a URL would be found by nobody else. The error says what to do."""
+    monkeypatch.delenv("LASH_REDIS_DATA", raising=False)
+    with no_project(monkeypatch) as bare:
+        with pytest.raises(SettingsError) as refused:
+            folders.data_folder()
+        (bare / ".lash-redis").mkdir()
+        assert folders.data_folder() == bare / ".lash-redis"
+
+    for word in (str(bare), "pyproject.toml", ".git", "$LASH_REDIS_URL", 'Lash("redis://', "`mkdir .lash-redis`"):
+        assert word in str(refused.value)
 
 
 def test_the_environment_overrides_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +115,17 @@ def test_a_deleted_data_folder_is_named_in_the_error(data: Path) -> None:
 def test_a_new_data_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None:
     """No other user reads the data, and nobody commits it by accident."""
     data = tmp_path / "new" / ".lash-redis"
+
+    folders.prepare(data)
+
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert (data / ".gitignore").read_text() == "*\n"
+
+
+def test_a_folder_that_marks_a_project_becomes_private_too(tmp_path: Path) -> None:
+    """``mkdir .lash-redis`` makes a project, and gives everybody the right to read it."""
+    data = tmp_path / ".lash-redis"
+    data.mkdir(mode=0o755)
 
     folders.prepare(data)
 

@@ -11,6 +11,7 @@ from lash_redis.embedded import connect
 from lash_redis.embedded.folders import prepare
 from lash_redis.operate.connect import NoServer, open_registry
 from lash_redis.registry.transport.urls import URL_VARIABLE
+from tests.support import no_project
 
 
 class FakeEmbedded:
@@ -43,7 +44,16 @@ async def test_without_a_server_the_error_names_no_user_interface(data: Path) ->
             pass
 
     assert "--url" not in str(refused.value)
-    assert refused.value.data == data
+    assert refused.value.why_not_embedded == f"no embedded server has left data in {data}"
+
+
+async def test_outside_of_a_project_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no folder in which an embedded server could have left anything."""
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    monkeypatch.delenv("LASH_REDIS_DATA", raising=False)
+    with no_project(monkeypatch) as bare, pytest.raises(NoServer, match=f"{bare} is in no project"):
+        async with open_registry(None, "lash"):
+            pass
 
 
 async def test_the_embedded_server_is_used_where_it_has_left_data(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
