@@ -9,7 +9,7 @@ from typing import Any
 from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import ago, duration, json_text, loud, printable, table
 from lash_redis.core.checks import MAX_BATCH, checked_int
-from lash_redis.core.model import Phase, ProcessStatus
+from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition
 from lash_redis.core.places import BY_URGENCY
 from lash_redis.operate.counts import NamespaceView, Totals, count, namespace_view
 from lash_redis.operate.row_views import row_view
@@ -118,9 +118,8 @@ def _namespace(view: NamespaceView) -> str:
 
 def _line(row: Row, waits: str) -> list[str]:
     view, now = row_view(row), row.now_ms
-    started = view["first_started"]
-    at_ms = view["ended_at_ms"] or (started["started_at_ms"] if started else None)
-    owner = row.holder or row.starter
+    at_ms = view["ended_at_ms"] or _started_at_ms(row)
+    owner = row.holder or (row.starter if row.disposition is RecoveryDisposition.OWNER_BOUND else None)
     return [
         view["id"],
         view["phase"] or view["status"],
@@ -129,13 +128,23 @@ def _line(row: Row, waits: str) -> list[str]:
         view["queue"],
         ago(view["registered_at_ms"], now),
         ago(at_ms, now) if at_ms is not None else "-",
-        owner.owner_id if owner else view["granted_to"] or "-",
+        owner.owner_id if owner else "-",
         _note(row, waits),
     ]
 
 
+def _started_at_ms(row: Row) -> int | None:
+    """Return when the attempt began that runs now; of owner-bound work there is only one, which may have ended."""
+    record, lease = row.record(), row.lease()
+    if record.disposition is RecoveryDisposition.OWNER_BOUND:
+        return record.first_started.started_at_ms if record.first_started else None
+    return lease.claimed_at_ms if lease is not None and row.has_begun else None
+
+
 def _note(row: Row, waits: str) -> str:
     notes = [printable(waits)] if waits else []
+    if row.disposition is RecoveryDisposition.EXTERNALLY_OWNED and not row.is_terminal:
+        notes.append(f"granted to {printable(row.record().granted_to or 'anybody')}")
     lease = row.lease()
     if lease is not None and not row.is_live:
         notes.append(f"lease lapsed {duration(row.now_ms - lease.expires_at_ms)} ago")

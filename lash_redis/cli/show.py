@@ -102,9 +102,10 @@ def _owners(explanation: Explanation) -> Pairs:
     record, now = row.record(), row.now_ms
     pairs: Pairs = []
     if record.first_started is not None:
+        is_bound = record.disposition is RecoveryDisposition.OWNER_BOUND
         pairs += [
-            ("first started", moment(record.first_started.started_at_ms, now)),
-            ("starter", named(record.first_started.owner)),
+            ("started" if is_bound else "first started", moment(record.first_started.started_at_ms, now)),
+            ("starter" if is_bound else "first run by", named(record.first_started.owner)),
             *_state(explanation.starter),
         ]
     lease = row.lease()
@@ -113,7 +114,8 @@ def _owners(explanation: Explanation) -> Pairs:
     state = f"live, ends {ago(lease.expires_at_ms, now)}" if row.is_live else f"lapsed {ago(lease.expires_at_ms, now)}"
     pairs.append(("lease", f"{state}; claimed {ago(lease.claimed_at_ms, now)}, fence {lease.fencing_token}"))
     if row.holder_digest == row.starter_digest:
-        return [*pairs, ("holder", "the starter")]
+        is_bound = record.disposition is RecoveryDisposition.OWNER_BOUND
+        return [*pairs, ("holder", "the starter" if is_bound else "the same owner")]
     return [*pairs, ("holder", named(lease.owner)), *_state(explanation.holder)]
 
 

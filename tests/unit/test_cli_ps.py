@@ -1,0 +1,82 @@
+"""What ``ps`` and ``show`` say of owners: who holds a row now, and not who held it once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+
+from lash_redis.cli import ps, show
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, held, outside, work
+from tests.look import row_of
+
+OWNER = ps._HEADER.index("OWNER")
+STARTED = ps._HEADER.index("STARTED")
+NOTE = ps._HEADER.index("NOTE")
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[ProcessRegistry]:
+    """Return a registry on a server of the test's own."""
+    registry = ProcessRegistry(fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer()), "columns")
+    yield registry
+    await registry.aclose()
+
+
+async def cells(registry: ProcessRegistry, process_id: str) -> list[str]:
+    """Return the line of a process."""
+    return ps._line(await row_of(registry, process_id), "")
+
+
+async def test_what_was_given_back_has_no_owner_and_has_not_started(registry: ProcessRegistry) -> None:
+    """Rerunnable work that ran once and waits again is nobody's."""
+    await registry.register(work("p", RERUNNABLE))
+    await registry.release(await begun(registry, "p", ADA))
+    line = await cells(registry, "p")
+    assert (line[OWNER], line[STARTED]) == ("-", "-")
+
+    await begun(registry, "p", BOB)
+    line = await cells(registry, "p")
+    assert line[OWNER] == BOB.owner_id
+    assert line[STARTED].endswith("ago")
+
+
+async def test_what_is_held_has_not_started(registry: ProcessRegistry) -> None:
+    """Its holder is its owner."""
+    await registry.register(work("p", RERUNNABLE))
+    await held(registry, "p", ADA)
+    line = await cells(registry, "p")
+    assert (line[OWNER], line[STARTED]) == (ADA.owner_id, "-")
+
+
+async def test_what_is_uncertain_belongs_to_its_starter(registry: ProcessRegistry) -> None:
+    """Nobody else can be running it."""
+    await registry.register(work("p", OWNER_BOUND))
+    await registry.release(await begun(registry, "p", ADA))
+    line = await cells(registry, "p")
+    assert line[OWNER] == ADA.owner_id
+    assert line[STARTED].endswith("ago")
+
+
+async def test_a_grantee_is_no_owner(registry: ProcessRegistry) -> None:
+    """The note says to whom work outside is granted."""
+    await registry.register(outside("p", granted_to="desk"))
+    await registry.register(outside("q"))
+    assert [(await cells(registry, each))[OWNER] for each in "pq"] == ["-", "-"]
+    assert [(await cells(registry, each))[NOTE] for each in "pq"] == ["granted to desk", "granted to anybody"]
+
+
+async def test_only_owner_bound_work_has_a_starter(registry: ProcessRegistry) -> None:
+    """Of rerunnable work it is said who ran it first."""
+    for id_, disposition in (("p", RERUNNABLE), ("q", OWNER_BOUND)):
+        await registry.register(work(id_, disposition))
+        await begun(registry, id_, ADA)
+    again, bound = [await show._show(registry, argparse.Namespace(id=id_, json=False)) for id_ in "pq"]
+
+    assert "first run by   ada ·" in again
+    assert "starter" not in again
+    assert "the starter" in bound
+    assert "first run by" not in bound
