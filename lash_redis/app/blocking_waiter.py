@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
+from lash_redis.app.unserved import why_it_waits_blocking
 from lash_redis.app.wait import Wait, closed_error, ended_id, is_not_now, reread_delay_s, retry_delay_s
 from lash_redis.core.model import ProcessRecord
 from lash_redis.core.timing import boottime_ms, random_token
@@ -57,7 +58,8 @@ class BlockingWaiter:
                 if deadline_ms is not None:
                     left_s = (deadline_ms - boottime_ms()) / 1000
                     if left_s <= 0:
-                        raise wait.timeout_error(outages)
+                        waits = "" if outages else why_it_waits_blocking(self._registry, wait)
+                        raise wait.timeout_error(outages, waits)
                     pause_s = min(pause_s, left_s)
                 read_again.wait(pause_s)
                 if closing.is_set():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, Literal
 
 from lash_redis.app.sessions import Sessions
+from lash_redis.app.unserved import Unserved
 from lash_redis.app.wait import Wait
 from lash_redis.core.errors import SettingsError, UnknownProcess, WorkAbandoned, WorkCancelled, WorkFailed
 from lash_redis.core.model import (
@@ -30,10 +31,17 @@ _ON_UNCERTAIN: Final = ("wait", "raise")
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """What all handles and tasks of one ``Lash`` share: its sessions, and its declarations by task name."""
+    """What all handles and tasks of one ``Lash`` share.
+
+    Attributes:
+        sessions: of the ``Lash``.
+        declarations: by task name.
+        unserved: looks whether anybody serves what is submitted.
+    """
 
     sessions: Sessions
     declarations: dict[str, Declaration]
+    unserved: Unserved = field(default_factory=Unserved)
 
 
 class _Handle(Generic[T_co]):

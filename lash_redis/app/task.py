@@ -96,6 +96,8 @@ class Task(Generic[P, R_co]):
     async def submit(self, /, *args: Any, **kwargs: Any) -> Process[Any]:
         """Register one process that calls the function with these arguments, and return its handle.
 
+        If no worker that lives declares the task, ``work.unserved`` is logged, once for each task and queue.
+
         Raises:
             PayloadError: an argument is missing, unexpected, of the wrong type or too long; the message names it.
             RegistrationConflict: ``process_id`` is registered with other content.
@@ -104,6 +106,7 @@ class Task(Generic[P, R_co]):
         registration = self.registration(args, kwargs)
         registry = self._context.sessions.registry
         await registry.register_many([registration], self.declaration.signature.named)
+        await self._context.unserved.look(registry, registration)
         return self.handle(registration)
 
     @overload
@@ -162,6 +165,7 @@ class Task(Generic[P, R_co]):
         for batch in self.batches(calls):
             with located(batch, len(handles)):
                 await registry.register_many(batch, self.declaration.signature.named)
+            await self._context.unserved.look(registry, batch[0])
             handles += map(self.handle, batch)
         return handles
 
@@ -220,7 +224,9 @@ class BlockingTask(Generic[P, R_co]):
     def submit(self, /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
-        self._context.sessions.blocking().registry.register_many([registration], self._task.declaration.signature.named)
+        registry = self._context.sessions.blocking().registry
+        registry.register_many([registration], self._task.declaration.signature.named)
+        self._context.unserved.look_blocking(registry, registration)
         return self._task.handle(registration).blocking
 
     @overload
@@ -273,5 +279,6 @@ class BlockingTask(Generic[P, R_co]):
         for batch in self._task.batches(calls):
             with located(batch, len(handles)):
                 registry.register_many(batch, self._task.declaration.signature.named)
+            self._context.unserved.look_blocking(registry, batch[0])
             handles += [self._task.handle(each).blocking for each in batch]
         return handles

@@ -14,6 +14,7 @@ from lash_redis.core.errors import (
     SettingsError,
     UnknownProcess,
 )
+from lash_redis.core.lanes import plain_lane
 from lash_redis.core.model import Phase, ProcessRecord
 from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import Namespace
@@ -33,6 +34,9 @@ class Wait:
         raise_uncertain: whether an uncertain process ends the wait with an error.
         timeout: seconds; None waits for ever, and 0 reads once.
 
+    Attributes:
+        queued_in: the lane in which the process was queued when it was last read; else empty.
+
     Raises:
         SettingsError: the timeout is no number of seconds.
     """
@@ -43,6 +47,7 @@ class Wait:
         self._known = known
         self._raise_uncertain = raise_uncertain
         self._phase: Phase | None = None
+        self.queued_in = ""
 
     def record_if_ended(self, row: Row | None) -> ProcessRecord | None:
         """Return the record if the row shows that the process has ended, None if the wait goes on.
@@ -56,17 +61,18 @@ class Wait:
             raise OutcomePruned(self.process_id) if self._known else UnknownProcess(self.process_id)
         self._known = True
         self._phase = row.phase
+        self.queued_in = plain_lane(row.lane) if row.phase is Phase.QUEUED else ""
         if row.is_terminal:
             return row.record()
         if self._phase is Phase.UNCERTAIN and self._raise_uncertain:
             raise OutcomeUncertain(self.process_id, row.record())
         return None
 
-    def timeout_error(self, outages: Sequence[Exception]) -> TimeoutError:
-        """Return the error for a wait beyond its timeout, with what the last reads showed."""
+    def timeout_error(self, outages: Sequence[Exception], waits: str = "") -> TimeoutError:
+        """Return the error for a wait beyond its timeout, with what the last reads showed; ``waits``: why it waits."""
         within = f" within {self.timeout} s" if self.timeout else ""
         end = "was not read" if self._phase is None else "has not ended"
-        known = [] if self._phase is None else [f"it is {self._phase.value}"]
+        known = [] if self._phase is None else [f"it is {self._phase.value}{f': {waits}' if waits else ''}"]
         known += [str(each) for each in outages[-1:]]
         return TimeoutError(f"process {self.process_id!r} {end}{within}" + (f" ({'; '.join(known)})" if known else ""))
 

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Iterable
 from itertools import islice
 
+from lash_redis.app.unserved import why_it_waits
 from lash_redis.app.wait import Wait, closed_error, ended_id, is_not_now, reread_delay_s, retry_delay_s
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.model import ProcessRecord
@@ -52,7 +53,8 @@ class Waiter:
             async with asyncio.timeout(wait.timeout):
                 return await ended
         except TimeoutError:
-            raise wait.timeout_error(self._outages) from None
+            waits = "" if self._outages else await why_it_waits(self._registry, wait)
+            raise wait.timeout_error(self._outages, waits) from None
         finally:
             self._forget(wait.process_id, ended)
 

@@ -152,6 +152,16 @@ class WorkerCancelled(Event, frozen=True, tag="worker.cancelled"):
     by: str
 
 
+class WorkUnserved(Event, frozen=True, tag="work.unserved"):
+    """No worker that lives declares what was submitted; told once for each task and queue of a ``Lash``."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    task: str
+    queue: str
+    reason: str
+
+
 class RegistryBadAnswer(Event, frozen=True, tag="registry.bad_answer"):
     """The server refused a call of an open namespace, or answered what nobody understands; the call is made again."""
 

@@ -157,8 +157,10 @@ def test_a_value_of_a_loop_ends_with_it_or_is_dropped() -> None:
 
 # What is not closed is told as it is collected; a program that raises then writes to its standard error.
 LEAVES_NOTHING = """
-import asyncio, gc, sys, threading, warnings
+import asyncio, gc, logging, sys, threading, warnings
 from lash_redis import ExternalOwner, Lash, Success, Worker
+
+logging.getLogger("lash_redis").setLevel("ERROR")  # that no worker lives yet is none
 
 lash, desk = Lash(sys.argv[1], sys.argv[2]), ExternalOwner("desk")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.repo.tree import ROOT, read
+from tests.support import block_until
 
 README = read(ROOT / "README.md")
 
@@ -32,13 +33,16 @@ def shop(tmp_path: Path) -> Iterator[dict[str, str]]:
     (tmp_path / ".lash-redis").mkdir()
     command = re.search(r"^    lash-redis (worker shop:lash.*)$", README, re.MULTILINE)
     assert command is not None
-    pool = subprocess.Popen(
-        [sys.executable, "-m", "lash_redis", *command[1].split()],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    log = tmp_path / "pool.log"
+    with log.open("w") as stderr:
+        pool = subprocess.Popen(
+            [sys.executable, "-m", "lash_redis", *command[1].split()],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+    block_until(lambda: "worker.ready" in log.read_text(), "the pool is ready")  # else the program says that none lives
     yield {"cwd": str(tmp_path), **environment}
     pool.terminate()
     assert pool.wait(40) == 0
