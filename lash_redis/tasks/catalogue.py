@@ -50,9 +50,9 @@ class Catalogue:
         return [name for name, each in self._by_name.items() if each.disposition is RecoveryDisposition.OWNER_BOUND]
 
     @property
-    def names(self) -> list[str]:
-        """The names of the tasks."""
-        return list(self._by_name)
+    def declarations(self) -> list[Declaration]:
+        """The declarations."""
+        return list(self._by_name.values())
 
     def lanes(self, queues: Sequence[str]) -> list[list[str]]:
         """Return for each queue the lanes that this worker serves (rule 9.1).

@@ -27,6 +27,8 @@ class Attempt:
     Attributes:
         lease: as it stands; a starter that claims its own again keeps the token under a new fence.
         row: what the claim handed out.
+        task: the name of its task; empty if it has none.
+        signature: the digest of the signature that it was written for.
         alone: one such row runs in a worker at a time, since it has lost an owner twice (rule 4.6).
         bound: owner-bound: it goes on without trust, since no other owner may ever run it (rule 6.2).
         trusted_until_ms: local trust in the lease, on this machine's clock since boot, ms (rule 6.1).
@@ -38,12 +40,12 @@ class Attempt:
     """
 
     __slots__ = ("alone", "began_at_ms", "bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "reason",
-                 "row", "stop", "task", "took_ms", "trusted_until_ms")  # fmt: skip
+                 "row", "signature", "stop", "task", "took_ms", "trusted_until_ms")  # fmt: skip
 
     def __init__(self, lease: ProcessLease, row: ClaimedRow) -> None:
         self.lease = lease
         self.row = row
-        self.task = lane_parts(row.lane)[1]
+        _, self.task, self.signature = lane_parts(row.lane)
         self.bound = row.is_owner_bound
         self.alone = row.alone
         self.leased_at_ms = self.began_at_ms = boottime_ms()

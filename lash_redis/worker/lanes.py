@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from lash_redis.core.errors import SettingsError
 from lash_redis.core.events import WorkerLeftLane
+from lash_redis.core.lanes import lane as lane_of
 from lash_redis.core.lanes import lane_parts, plain_lane
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
@@ -17,6 +19,7 @@ from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.registry.unreadable import readable
 from lash_redis.tasks.bare_parameters import BareParameters, decode_parameters
 from lash_redis.tasks.catalogue import Catalogue
+from lash_redis.tasks.declaration import Declaration
 from lash_redis.tasks.other_signatures import cannot_bind
 
 MOST_ADOPTED: Final = 1000
@@ -42,18 +45,29 @@ class Lanes:
         self._adopted: dict[str, int] = {}  # by lane, when it was last seen with rows
         self._left: set[str] = set()
         self._signatures: dict[str, BareParameters] = {}
-        self.beginnings = [f"{queue}|{name}|" for queue in self._queues for name in catalogue.names]
+        self._named: dict[str, Mapping[str, bytes]] = {}
+        self.beginnings: list[str] = []
+        for queue in self._queues:
+            for each in catalogue.declarations:
+                self.beginnings.append(f"{queue}|{each.name}|")
+                self._named[lane_of(queue, each.name, each.signature.digest)] = each.signature.named
         self._serve()
 
     def serves(self, lane: str) -> bool:
         """Say whether claims are made from a lane."""
         return plain_lane(lane) in self._served
 
+    def is_of_another_release(self, lane: str) -> bool:
+        """Say whether a lane that is not served holds rows of a task that is known here."""
+        try:
+            queue, task, _ = lane_parts(lane)
+        except SettingsError:  # a newer release names lanes in another way
+            return False
+        return not self.serves(lane) and queue in self._own and self._catalogue.find(task) is not None
+
     def may_adopt(self, lane: str) -> bool:
-        """Say whether a lane that is not served is one to look at: of another signature of a task known here."""
-        queue, task, digest = lane_parts(lane)
-        is_open = not self.serves(lane) and plain_lane(lane) not in self._left
-        return is_open and bool(digest) and queue in self._own and self._catalogue.find(task) is not None
+        """Say whether such a lane is one to look at: it was not left."""
+        return plain_lane(lane) not in self._left and self.is_of_another_release(lane)
 
     def adopt(self, found: Mapping[str, bytes]) -> bool:
         """Serve those lanes of other releases from which a row may run here; return whether one is new.
@@ -83,33 +97,16 @@ class Lanes:
 
     def unnamed(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return the signatures of this worker's tasks of which there are rows, and which nobody has named."""
-        lacking = [lane_parts(lane)[1:] for lane, parameters in found.items() if not parameters]
-        declared = [(self._catalogue.find(task), digest) for task, digest in lacking]
-        return {
-            digest: data
-            for declaration, wanted in declared
-            if declaration is not None
-            for digest, data in declaration.signature.named.items()
-            if digest == wanted
-        }
+        lacking = [plain_lane(lane) for lane, parameters in found.items() if not parameters]
+        return {digest: data for lane in lacking for digest, data in self._named.get(lane, {}).items()}
 
-    def is_of_another_release(self, lane: str) -> bool:
-        """Say whether the rows of a lane were written for another signature than the one here."""
-        _, task, digest = lane_parts(lane)
-        declaration = self._catalogue.find(task)
-        return declaration is not None and digest not in ("", declaration.signature.digest)
-
-    def written_for(self, lane: str) -> BareParameters | None:
-        """Return the other signature that rows of a lane were written for; None if they are bound as they stand.
+    def written_for(self, declaration: Declaration, digest: str) -> BareParameters | None:
+        """Return the other signature that rows of a digest were written for; None if they are bound as they stand.
 
         Raises:
             KeyError: it is not known here.
         """
-        _, task, digest = lane_parts(lane)
-        declaration = self._catalogue.find(task)
-        if declaration is None or digest in declaration.signature.served:
-            return None
-        return self._signatures[digest]
+        return None if digest in declaration.signature.served else self._signatures[digest]
 
     def leave(self, lane: str, reason: str, process_id: str | None = None) -> None:
         """Leave a lane to other releases from now on, and report it."""

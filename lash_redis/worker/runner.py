@@ -22,6 +22,7 @@ from lash_redis.registry.codec import decode_call
 from lash_redis.tasks.arguments import Undecodable, encode_result, unbind
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import Declaration
+from lash_redis.tasks.signature import NO_DIGEST
 from lash_redis.worker.async_run import AsyncRun, is_awaitable
 from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.call_end import CallEnd
@@ -99,7 +100,7 @@ class Runner:
             if declaration is None or call is None:
                 self._fail(attempt, "no_input", "there is nothing to execute")
                 return
-            args, kwargs = unbind(declaration, *call, self._lanes.written_for(attempt.row.lane))
+            args, kwargs = unbind(declaration, *call, self._lanes.written_for(declaration, attempt.signature))
         except Undecodable as error:
             self._undecodable(attempt, text_of(error))
             return
@@ -128,11 +129,11 @@ class Runner:
 
     def _undecodable(self, attempt: Attempt, why: str) -> None:
         """End an attempt whose arguments do not fit: what another release wrote is left to it (rule 9.7)."""
-        lane = attempt.row.lane
-        if not self._lanes.is_of_another_release(lane):
+        declaration = self._catalogue.find(attempt.task)
+        if declaration is None or attempt.signature in {NO_DIGEST, declaration.signature.digest}:
             self._fail(attempt, "undecodable", why)
             return
-        self._lanes.leave(lane, why, attempt.process_id)
+        self._lanes.leave(attempt.row.lane, why, attempt.process_id)
         self._ended(attempt, RunEnd(How.NEVER_BEGAN, Failure("undecodable", why)))
 
     def _cannot_begin(self, attempt: Attempt, error: BaseException) -> None:

@@ -78,33 +78,33 @@ class WakeUps:
 
     def _lane_filled(self, partition: int, lane: str) -> None:
         is_served = self._in_flight.serves(lane) and not self._claimer.is_leaving
-        if self._in_flight.lanes.may_adopt(lane) and not self._claimer.is_leaving:
-            self._start(self._look(partition, lane))
-        elif is_served:
+        if is_served:
             # Also while this worker may not claim: there may be no other to pass the wake-up on to.
             self._claimer.ask(partition)
             self._changes.notify()
         if not is_served or not self._claiming.may_claim_from(partition):
             self._start(self._pass_on(partition, lane))
 
-    async def _look(self, partition: int = 0, lane: str | None = None) -> None:
-        """Look at one lane of another release, whose wake-up is passed on meanwhile; or at all."""
-        try:
-            if lane is None:
-                await self._looking.step()
-            else:
-                await self._looking.look_at(partition, lane)
-        except SURVIVED as error:  # the next look finds the lane
-            self._trouble.met(error)
-
     async def _pass_on(self, partition: int, lane: str) -> None:
         """Wake another worker: it may serve the lane that this one cannot serve, or not now."""
+        lanes = self._in_flight.lanes
+        is_of_another_release = lanes.is_of_another_release(lane)
         try:
             await self._registry.wake(partition, lane)
+            if lanes.may_adopt(lane):
+                await self._looking.look_at(partition, lane)
         except SURVIVED as error:  # whoever polls finds the row
             self._trouble.met(error)
         # The wake-up removed this worker from the idle set, and its next claim lists it again. That claim comes a
         # little later, so that the worker is not woken for the same row again.
         await sleep(jittered(ASK_AGAIN_S, 0.5))
+        if is_of_another_release:
+            await self._look(partition)  # what filled other such lanes meanwhile has woken nobody
         self._claimer.ask(partition)
         self._changes.notify()
+
+    async def _look(self, partition: int | None = None) -> None:
+        try:
+            await self._looking.look(partition)
+        except SURVIVED as error:  # the next look finds the same
+            self._trouble.met(error)

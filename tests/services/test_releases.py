@@ -341,6 +341,16 @@ async def test_a_wake_up_for_another_signature_is_enough(registry: ProcessRegist
         assert (await ended(registry, "p")).outcome == Success(["a", "b"])
 
 
+async def test_what_filled_another_lane_while_one_was_looked_at_is_found(registry: ProcessRegistry, crew: Crew) -> None:
+    """Only the first of two registrations wakes the worker: for the second no worker is idle."""
+    stuck, old, new = Release(texts, RERUNNABLE), Release(forth, RERUNNABLE), Release(back, RERUNNABLE)
+    async with crew.running(crew.worker(new.task)) as worker:
+        await crew.at_rest(worker)
+        await stuck.submit(registry, "a::stuck", ["a"])
+        await old.submit(registry, "a::p", "a", "b")
+        assert (await ended(registry, "a::p")).outcome == Success(["a", "b"])
+
+
 async def test_what_a_class_raises_as_it_is_rebuilt_is_no_failure_of_another_release(
     registry: ProcessRegistry, crew: Crew
 ) -> None:

@@ -32,23 +32,30 @@ class Looking:
         Raises:
             LashError: no answer from a partition; the others were looked at.
         """
-        first_error = FirstError()
-        for partition in range(self._registry.partitions):
-            with first_error.kept():
-                await self._look(partition, self._lanes.beginnings)
-        first_error.raise_it()
+        await self.look()
         self._lanes.drop_empty()
 
-    async def look_at(self, partition: int, lane: str) -> bool:
-        """Look at one lane; return whether it is served from now on.
+    async def look(self, partition: int | None = None) -> None:
+        """Look at all lanes of this worker's tasks in one partition, or in every one (None).
+
+        Raises:
+            LashError: no answer from a partition; the others were looked at.
+        """
+        first_error = FirstError()
+        for each in range(self._registry.partitions) if partition is None else (partition,):
+            with first_error.kept():
+                await self._look_at(each, self._lanes.beginnings)
+        first_error.raise_it()
+
+    async def look_at(self, partition: int, lane: str) -> None:
+        """Look at one lane.
 
         Raises:
             LashError: no answer.
         """
-        await self._look(partition, [plain_lane(lane)])
-        return self._lanes.serves(lane)
+        await self._look_at(partition, [plain_lane(lane)])
 
-    async def _look(self, partition: int, beginnings: list[str]) -> None:
+    async def _look_at(self, partition: int, beginnings: list[str]) -> None:
         found = await self._registry.filled_lanes(partition, self._lanes.served, beginnings)
         if unnamed := self._lanes.unnamed(found):
             await self._registry.name_signatures(partition, unnamed)
