@@ -20,6 +20,7 @@ from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import Namespace
 from lash_redis.registry.messages import Ended, read_message
 from lash_redis.registry.rows import Row
+from lash_redis.registry.unreadable import readable
 
 _REREAD_S: Final = 7.5
 _REREAD_SPREAD: Final = 1 / 3  # so from 5 to 10 s
@@ -46,6 +47,7 @@ class Wait:
         self.timeout = _checked_timeout(timeout)
         self._known = known
         self._raise_uncertain = raise_uncertain
+        self._was_read = False
         self._phase: Phase | None = None
         self.queued_in = ""
 
@@ -59,9 +61,9 @@ class Wait:
         """
         if row is None:
             raise OutcomePruned(self.process_id) if self._known else UnknownProcess(self.process_id)
-        self._known = True
-        self._phase = row.phase
-        self.queued_in = plain_lane(row.lane) if row.phase is Phase.QUEUED else ""
+        self._known = self._was_read = True
+        self._phase = readable("row", self.process_id, lambda: row.phase)  # a newer release may know more places
+        self.queued_in = plain_lane(row.lane) if self._phase is Phase.QUEUED else ""
         if row.is_terminal:
             return row.record()
         if self._phase is Phase.UNCERTAIN and self._raise_uncertain:
@@ -71,8 +73,9 @@ class Wait:
     def timeout_error(self, outages: Sequence[Exception], waits: str = "") -> TimeoutError:
         """Return the error for a wait beyond its timeout, with what the last reads showed; ``waits``: why it waits."""
         within = f" within {self.timeout} s" if self.timeout else ""
-        end = "was not read" if self._phase is None else "has not ended"
-        known = [] if self._phase is None else [f"it is {self._phase.value}{f': {waits}' if waits else ''}"]
+        end = "has not ended" if self._was_read else "was not read"
+        where = "stands where this release knows no place" if self._phase is None else f"is {self._phase.value}"
+        known = [f"it {where}{f': {waits}' if waits else ''}"] if self._was_read else []
         known += [str(each) for each in outages[-1:]]
         return TimeoutError(f"process {self.process_id!r} {end}{within}" + (f" ({'; '.join(known)})" if known else ""))
 

@@ -111,6 +111,29 @@ async def test_waits_that_begin_together_share_a_read(
     assert len(sizes) <= 52
 
 
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_wait_goes_on_while_its_row_stands_where_this_release_knows_no_place(
+    lash: Lash, due_in: Task[..., date], client: Any, blocking: bool
+) -> None:
+    """A newer release may have more places, and its worker ends the work; other waits are not disturbed."""
+    strange, plain = await due_in.submit_many([(1,), (2,)])
+    key = f"{{lash:{lash.registry.namespace}:{lash.registry.partition_of(strange.id)}}}:p:{strange.id}"
+    before = await client.hget(key, "ph")
+    await client.hset(key, "ph", b"z")
+    waits = [
+        asyncio.create_task(asyncio.to_thread(each.blocking.outcome, 30) if blocking else each.outcome(timeout=30))
+        for each in (strange, plain)
+    ]
+    await finish(lash, plain, Success("2024-01-01"))
+    assert await waits[1] == Success(date(2024, 1, 1))
+    with pytest.raises(TimeoutError, match=r"has not ended .it stands where this release knows no place"):
+        await strange.outcome(timeout=0)
+
+    await client.hset(key, "ph", before)
+    await finish(lash, strange, Success("2024-01-02"))
+    assert await waits[0] == Success(date(2024, 1, 2))
+
+
 async def test_a_result_has_the_type_that_the_task_declares(lash: Lash, due_in: Task[..., date]) -> None:
     """The record has the stored plain value."""
     process = await due_in.submit(1)
