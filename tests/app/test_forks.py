@@ -114,6 +114,24 @@ print(json.dumps(said(*forked("child", lambda name: asyncio.run(main(name))))))
 """
 
 
+WITHIN_A_BLOCK = """
+async def main():
+    async with lash:
+        with_plain = await asyncio.to_thread(leave_in_a_child)
+        return [*with_plain, await waits("after-async")]
+
+def leave_in_a_child():
+    with lash.blocking:
+        def leave(name):
+            lash.blocking.__exit__(None, None, None)
+            return plain(name)
+        answer = said(*forked("child", leave))
+        return [answer, plain("after")]
+
+print(json.dumps(asyncio.run(main())))
+"""
+
+
 @pytest.fixture
 def run(servers: Servers, namespace: str) -> Callable[[str], Any]:
     """Return what runs a program and reads the JSON that it prints."""
@@ -145,6 +163,11 @@ def test_a_lash_of_an_event_loop_is_used_in_a_child_that_the_loop_forked(run: Ca
 def test_a_registry_taken_before_a_fork_is_that_of_the_child_too(run: Callable[[str], Any]) -> None:
     """A ``Worker(lash.registry)`` at module level and the tasks that it runs share one registry, on either side."""
     assert run(BEFORE_A_LOOP) == ["same"]
+
+
+def test_a_child_that_leaves_a_block_of_its_parent_closes_nothing_of_it(run: Callable[[str], Any]) -> None:
+    """Users are counted in each OS process. The child was never counted, and opens what it uses."""
+    assert run(WITHIN_A_BLOCK) == [["child-0"], "after", "after-async"]
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

@@ -174,7 +174,7 @@ class _Patience:
             self._timer = call_later(self._loop, self._connection.silence_s / _LOOKS, self._look)
 
 
-class AsyncDropping:
+class _AsyncDropping:
     """What an async pool of redis-py gets: no connection on which an answer is owed comes back.
 
     Both methods close before they wait for anything, so that no cancel leaves a connection open.
@@ -213,4 +213,4 @@ def async_pool() -> Any:
     """Return the class of our pools for an event loop."""
     import redis.asyncio
 
-    return type("Pool", (AsyncDropping, redis.asyncio.BlockingConnectionPool), {})
+    return type("Pool", (_AsyncDropping, redis.asyncio.BlockingConnectionPool), {})

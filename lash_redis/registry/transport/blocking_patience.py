@@ -96,7 +96,7 @@ class _PatientSocket:
                 unsent = still_unsent
 
 
-class BlockingDropping:
+class _BlockingDropping:
     """What a blocking pool of redis-py gets."""
 
     _is_left = False
@@ -124,4 +124,4 @@ def blocking_pool() -> Any:
     """Return the class of our pools for code without an event loop."""
     import redis
 
-    return type("Pool", (BlockingDropping, redis.BlockingConnectionPool), {})
+    return type("Pool", (_BlockingDropping, redis.BlockingConnectionPool), {})

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from lash_redis.core.loops import PerLoop
 from lash_redis.core.timing import pause, sleep
 from lash_redis.registry.transport.address import Address
-from lash_redis.registry.transport.async_patience import AsyncDropping
-from lash_redis.registry.transport.blocking_patience import BlockingDropping
 
 if TYPE_CHECKING:
     import redis
@@ -69,16 +67,16 @@ class _OfLoop:
         """Close what is idle now, and what is in use once its call has ended."""
         clients, self.clients = self.clients, {}
         for client in clients.values():
-            if isinstance(client.connection_pool, AsyncDropping):
-                await client.connection_pool.leave()
+            if _is_of_ours(client.connection_pool):
+                await client.connection_pool.leave()  # type: ignore[attr-defined]
             else:
                 await client.connection_pool.disconnect(inuse_connections=False)
 
     def abandon(self) -> None:
         """Close all at once, although the event loop was closed."""
         for client in self.clients.values():
-            if isinstance(client.connection_pool, AsyncDropping):
-                client.connection_pool.abandon()
+            if _is_of_ours(client.connection_pool):
+                client.connection_pool.abandon()  # type: ignore[attr-defined]
 
 
 class AsyncConnections:
@@ -210,10 +208,15 @@ class BlockingConnections:
 
 def _leave(client: redis.Redis) -> None:
     """Close what is idle now, and what is in use once its call has ended."""
-    if isinstance(client.connection_pool, BlockingDropping):
-        client.connection_pool.leave()
+    if _is_of_ours(client.connection_pool):
+        client.connection_pool.leave()  # type: ignore[attr-defined]
     else:
         client.connection_pool.disconnect(inuse_connections=False)
+
+
+def _is_of_ours(pool: Any) -> bool:
+    """Return whether a pool is one of ``async_patience`` or ``blocking_patience``, and not that of a fake server."""
+    return hasattr(pool, "leave")
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:
