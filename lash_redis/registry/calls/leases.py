@@ -166,13 +166,15 @@ def attempt_of(lease: ProcessLease) -> tuple[str, str, int]:
     Raises:
         SettingsError: it is no lease, or one whose fields have other types.
     """
-    checked_kind("lease", lease, ProcessLease)
-    names = lease.process_id, lease.token
-    if any(type(name) is not str or not name.isascii() for name in names) or type(lease.fencing_token) is not int:
-        checked_id("process id", lease.process_id)
+    if type(lease) is not ProcessLease:
+        checked_kind("lease", lease, ProcessLease)
+    process_id, token, fence = lease.process_id, lease.token, lease.fencing_token
+    is_text = type(process_id) is str and type(token) is str and process_id.isascii() and token.isascii()
+    if not is_text or type(fence) is not int:
+        checked_id("process id", process_id)
         check_types(lease)
-        checked_text("token of a lease", lease.token, 256)
-    return lease.process_id, lease.token, lease.fencing_token
+        checked_text("token of a lease", token, 256)
+    return process_id, token, fence
 
 
 def one_owner(leases: Sequence[ProcessLease]) -> str:

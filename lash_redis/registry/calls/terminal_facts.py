@@ -69,10 +69,11 @@ def _statuses(reply: list[Any]) -> list[str]:
 
 
 def _terminal_args(facts: Sequence[TerminalFact], *, answer_row: bool) -> list[Argument]:
-    checked_batch("facts", [attempt_of(fact.lease) for fact in facts])
+    attempts = [attempt_of(fact.lease) for fact in facts]
+    checked_batch("facts", attempts)
     args: list[Argument] = [one_owner([fact.lease for fact in facts]), "1" if answer_row else "0"]
-    for fact in facts:
-        args += (*attempt_of(fact.lease), fact.state, fact.data)
+    for attempt, fact in zip(attempts, facts, strict=True):
+        args += (*attempt, fact.state, fact.data)
     return args
 
 
