@@ -10,6 +10,7 @@ that differs although nothing else does costs no work: workers run the rows of o
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any, Final
@@ -43,6 +44,7 @@ _WORDS: Final[dict[type[inspected.Type], str]] = {
     inspected.DictType: "dict",
     inspected.UnionType: "one of",
 }
+_FINDS_NOTHING: Final[Any] = enum.Enum._missing_
 _LIMITS: Final = ("ge", "gt", "le", "lt", "max_length", "min_length", "multiple_of", "pattern", "tz")
 _PARTS: Final = ("item_type", "item_types", "key_type", "value_type", "types")
 _OBJECTS: Final = (
@@ -70,7 +72,8 @@ class _Texts:
         if isinstance(part, inspected.CustomType):
             return _custom_text(part.cls)
         if isinstance(part, inspected.EnumType):
-            more = ", or what its _missing_ finds" if "_missing_" in part.cls.__dict__ else ""
+            finds: Any = part.cls._missing_
+            more = ", or what its _missing_ finds" if finds.__func__ is not _FINDS_NOTHING.__func__ else ""
             return f"enum[{_values(each.value for each in part.cls)}{more}]"
         if isinstance(part, inspected.LiteralType):
             return f"literal[{_values(part.values)}]"

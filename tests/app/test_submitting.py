@@ -17,8 +17,11 @@ from lash_redis.core.errors import (
     SettingsError,
     UnknownProcess,
 )
+from lash_redis.core.lanes import lane
 from lash_redis.core.model import Phase, RecoveryDisposition, TaskInput
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.served_lanes import ServedLanes
+from lash_redis.tasks.bare_parameters import decode_parameters
 from tests.look import row_of
 
 
@@ -111,6 +114,27 @@ async def test_many_are_sent_while_they_are_read(lash: Lash, charge: Task[..., s
     await charge.submit_many(calls())
 
     assert sent == [500, 500, 200]
+
+
+async def test_every_way_to_submit_names_the_signature(client: Any, namespace: str) -> None:
+    """So that workers of another release can bind what was submitted."""
+    ways: dict[str, Any] = {}
+    lash = Lash(client, namespace)
+
+    def declared(way: str) -> Any:
+        function = eval(f"lambda {way}: None")  # noqa: S307 - a function with a parameter of that name
+        return lash.task(recovery="rerunnable", name=way)(function)
+
+    async with lash:
+        await declared("one").submit(1)
+        await declared("many").submit_many([(1,)])
+        await asyncio.to_thread(lambda: declared("plain").blocking.submit(1))
+        await asyncio.to_thread(lambda: declared("plain_many").blocking.submit_many([(1,)]))
+        for way in ("one", "many", "plain", "plain_many"):
+            served = ServedLanes([("default", [lane("default", way)])])
+            ways |= await lash.registry.filled_lanes(0, served, [f"default|{way}|"])
+    named = [[each.name for each in decode_parameters(data)] for data in ways.values()]
+    assert named == [["one"], ["many"], ["plain"], ["plain_many"]]
 
 
 async def test_the_error_for_a_wrong_call_among_many_says_what_was_registered(

@@ -38,7 +38,8 @@ async def test_the_filled_lanes_of_some_tasks_are_found_page_by_page(
     )
     await registry.name_signatures(0, {ONE: PARAMETERS})
 
-    found = await registry.filled_lanes(0, SERVED, ["default|mail|", "default|none|", "default|text|"])
+    many = [f"default|none{number}|" for number in range(505)]
+    found = await registry.filled_lanes(0, SERVED, ["default|mail|", *many, "default|text|"])
 
     expected = {lane("default", "mail", each): PARAMETERS if each == ONE else b"" for each in digests}
     assert found == expected | {lane("default", "text", ONE): PARAMETERS}

@@ -17,6 +17,7 @@ from lash_redis.core.subscribers import subscribed
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration, declare
+from tests.conformance.actors import CYD, held, settled
 from tests.look import ended, is_in, outcomes, record_of
 from tests.services.benches import OWNER_BOUND, RERUNNABLE
 from tests.services.conftest import Crew
@@ -349,6 +350,24 @@ async def test_what_filled_another_lane_while_one_was_looked_at_is_found(registr
         await stuck.submit(registry, "a::stuck", ["a"])
         await old.submit(registry, "a::p", "a", "b")
         assert (await ended(registry, "a::p")).outcome == Success(["a", "b"])
+
+
+@pytest.mark.parametrize("ours", [back, text])
+async def test_work_that_runs_alone_is_read_by_other_releases_too(
+    registry: ProcessRegistry, crew: Crew, ours: Callable[..., Any]
+) -> None:
+    """It has lost two owners, and stands in a lane of its own. Being given back whole is no third loss."""
+    old, new = Release(forth, RERUNNABLE), Release(ours, RERUNNABLE)
+    await old.submit(registry, "p", "a", "b")
+    for _ in range(2):
+        await registry.start(await held(registry, "p", CYD))
+        assert await settled(registry, "p", "queue", even_if_live=True)
+    worker = crew.worker(new.task)
+    for _ in range(3):
+        await worker.drive_pending()
+    record = await record_of(registry, "p")
+    assert record.losses == 2
+    assert (record.phase, record.outcome) == ((None, Success(["a", "b"])) if ours is back else (Phase.QUEUED, None))
 
 
 async def test_what_a_class_raises_as_it_is_rebuilt_is_no_failure_of_another_release(
