@@ -16,12 +16,13 @@ from lash_redis.app import wait
 from lash_redis.cli import connect
 from lash_redis.cli import worker as worker_verb
 from lash_redis.cli.main import VERBS, _parser
-from lash_redis.core.checks import MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES
+from lash_redis.core.checks import MAX_BATCH, MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES
 from lash_redis.core.model import Failure
 from lash_redis.core.options import ProcessOptions
 from lash_redis.pool import life, messages, slot, streams
 from lash_redis.pool.settings import POOL_SETTINGS
 from lash_redis.recovery import sweep
+from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.transport.address import DEFAULT_TIMEOUT_S
 from lash_redis.registry.transport.server import OLDEST
 from lash_redis.tasks.payload import MAX_NESTING
@@ -58,6 +59,8 @@ STATEMENTS = [
     ("docs/operations.md", f"`--concurrency` ({WORKER.concurrency}) how many"),
     ("docs/operations.md", f"The exit code is 0 for an answer, {connect.REFUSED} for a refusal"),
     ("docs/operations.md", "is forgotten a week after its last call"),
+    ("docs/operations.md", "A worker lives if it called within the last minute"),
+    ("docs/operations.md", f"goes on in calls of {MAX_BATCH} rows"),
     ("docs/guarantees.md", f"loss limit ({ProcessOptions().loss_limit} unless declared)"),
     ("docs/guarantees.md", f"reads its row every {REREAD[0]:g} to {REREAD[1]:g} s"),
     ("docs/guarantees.md", f"10 % of the lease and {margin_ms(1000)} ms"),
@@ -101,8 +104,30 @@ def test_a_number_of_the_pages_is_that_of_the_code(page: str, statement: str) ->
     assert words(statement) in words(read(ROOT / page))
 
 
+PRINTED = [
+    ("docs/operations.md", "*no worker that lives declares it*", "no worker that lives declares it"),
+    ("docs/operations.md", "*declare it only with other signatures*", "declare it only with other signatures"),
+    ("docs/operations.md", "*no worker lives*", "no worker lives"),
+    ("docs/operations.md", "*has no tasks*", "has no tasks"),
+    ("docs/operations.md", "*runs alone*", "runs alone"),
+    ("docs/operations.md", "`lease lapsed`", "lease lapsed"),
+    ("docs/guarantees.md", "*still running*", "still running"),
+    ("docs/operations.md", "`.lapsed`", "lapsed: int"),
+    ("docs/operations.md", "`.phases.uncertain`", "phases: dict[str, int]"),
+    ("docs/states.md", "`lease lapsed`", "lease lapsed"),
+]
+
+
+@pytest.mark.parametrize(("page", "quoted", "printed"), PRINTED, ids=[f"{page}: {text}" for page, text, _ in PRINTED])
+def test_what_a_page_says_is_printed_is_printed(page: str, quoted: str, printed: str) -> None:
+    """A text that people look for stands in the code as in the page."""
+    assert quoted in read(ROOT / page)
+    assert any(printed in read(path) for path in files(".py", under="lash_redis"))
+
+
 def test_the_numbers_that_pages_round_are_these() -> None:
-    """A week; 1 MiB; 10 % of a long lease."""
+    """A minute; a week; 1 MiB; 10 % of a long lease."""
+    assert LIVING_MS == 60_000
     assert sweep.FORGET_OWNERS_AFTER_MS == 7 * 24 * 3600 * 1000
     assert MAX_BATCH_BYTES == MAX_PAYLOAD_BYTES == MIB
     assert margin_ms(60_000) == 6_000
