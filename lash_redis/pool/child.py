@@ -237,7 +237,8 @@ def _run(end: socket.socket, children: ForkedChildren) -> int:
         return 0
 
     def tell(message: messages.ToSupervisor) -> None:
-        end.sendall(messages.frame(message))
+        with suppress(OSError):  # the supervisor is gone, which the pipe finds out
+            end.sendall(messages.frame(message))
 
     if start.url:
         os.environ[URL_VARIABLE] = start.url

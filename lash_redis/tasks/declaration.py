@@ -75,9 +75,9 @@ def declare(
         recovery: ``"rerunnable"`` or ``"owner_bound"``; there is no default (rule 1.1).
         name: what rows call the task; ``module.qualname`` unless given. Rows keep it, so it must not change. For a
             function of the main program the module is the one that a worker would import: that of ``python -m``, else
-            that of its file, within the packages in whose folders it lies. A function made inside another is named
-            after both. A lambda needs a name, and so does what no worker could import: what was typed at a prompt or in
-            a notebook, given to ``python -c``, or executed.
+            that of its file, within the packages in whose folders it lies, below the working folder. A function made
+            inside another is named after both. A lambda needs a name, and so does what no worker could import: what was
+            typed at a prompt or in a notebook, given to ``python -c``, or executed.
         **options: those of ``ProcessOptions``, for every submit that gives no others.
 
     Raises:

@@ -81,14 +81,24 @@ def _importable_module(function: Callable[..., Any]) -> str:
 
 
 def _module_of_file(file: Path) -> str:
-    """Return the dotted name of a module whose file runs as a program, up through the folders that are packages."""
-    file = file.absolute()
+    """Return the dotted name of a module whose file runs as a program, up through the folders that are packages.
+
+    The working folder is none: a pool that is started in it imports what lies there by its own name, whatever the
+    folder is called on this machine.
+    """
+    file, here = file.absolute(), _working_folder()
     names = [] if file.stem == "__init__" else [inspect.getmodulename(file.name) or ""]
     folder = file.parent
-    while folder.name.isidentifier() and (folder / "__init__.py").is_file():
+    while folder != here and folder.name.isidentifier() and (folder / "__init__.py").is_file():
         names.insert(0, folder.name)
         folder = folder.parent
     return ".".join(names)
+
+
+def _working_folder() -> Path | None:
+    with suppress(OSError):  # somebody has removed it
+        return Path.cwd()
+    return None
 
 
 def _unnamed(function: Callable[..., Any], why: str) -> SettingsError:

@@ -152,6 +152,18 @@ def test_a_script_within_a_package_has_the_name_that_the_package_gives_it(tmp_pa
         assert runpy.run_path(str(folder / file), run_name="__main__")["name"] == f"{module}.charge"
 
 
+def test_the_working_folder_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool that is started in the same folder imports ``tasks``, and a copy of that folder may have another name."""
+    folder = tmp_path / "store" / "orders"
+    folder.mkdir(parents=True)
+    (tmp_path / "store" / "__init__.py").touch()
+    (folder / "__init__.py").touch()
+    (folder / "tasks.py").write_text(SCRIPT)
+    for here, module in [(folder, "tasks"), (folder.parent, "orders.tasks"), (tmp_path, "store.orders.tasks")]:
+        monkeypatch.chdir(here)
+        assert runpy.run_path(str(folder / "tasks.py"), run_name="__main__")["name"] == f"{module}.charge"
+
+
 def test_a_script_beside_no_package_is_called_after_its_file_alone(tmp_path: Path) -> None:
     """A folder without ``__init__.py`` says nothing about the name."""
     (tmp_path / "app").mkdir()
