@@ -119,6 +119,7 @@ class Incarnation:
                     "make a Worker for each event loop, or drain this one by asyncio.run_coroutine_threadsafe(...)"
                 )
             self._loop, self._acts = loop, 0
+            self._in_flight.runner.take_over()
         self._acts += 1
         try:
             with self.registry.in_use():

@@ -28,6 +28,7 @@ from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.call_end import CallEnd
 from lash_redis.worker.ending import How
 from lash_redis.worker.failures import failure_of, unfit_result
+from lash_redis.worker.handover import Handover
 from lash_redis.worker.lanes import Lanes
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.threads import Run, Threads
@@ -81,6 +82,7 @@ class Runner:
         self._may_act = may_act
         self._contexts = contexts
         self._threads = Threads()
+        self._handover = Handover()
         self._on_change = on_change
         self._trouble = Trouble("end of a run")
         self._throttle = Throttle(self._try_a_thread)
@@ -118,6 +120,10 @@ class Runner:
             run = self._runs.get(attempt)
             if run is None or run.withdraw():  # else its code has begun, and tells its own end
                 self._cannot_begin(attempt, error)
+
+    def take_over(self) -> None:
+        """See runs end on the running event loop from now on, and those that have ended while there was none."""
+        self._handover.take_to(asyncio.get_running_loop())
 
     def close(self) -> None:
         """Let idle threads end."""
@@ -174,15 +180,14 @@ class Runner:
     def _begin_plain(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
-        loop = asyncio.get_running_loop()
+        self.take_over()
 
         def ended(end: CallEnd) -> None:
             if end.error is None and is_awaitable(end.value):
                 then = functools.partial(self._await_returned, attempt, declaration, end.value, context)
             else:
                 then = functools.partial(self._ended, attempt, run_end(declaration, end))
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(then)
+            self._handover.make(then)
 
         run = Run(functools.partial(context.run, call), ended, self._may_act)
         self._runs[attempt] = run

@@ -229,3 +229,36 @@ def test_a_listening_thread_ends_with_the_last_user(open_lash: Lash) -> None:
         with pytest.raises(TimeoutError):
             step.outcome(timeout=0.05)
     block_until(lambda: threading.active_count() == before, "its thread has ended")
+
+
+def test_work_that_outlives_its_event_loop_ends_in_the_next(open_lash: Lash) -> None:
+    """A thread goes on when the event loop of its worker has gone. Its slot and its lease must not be kept for ever."""
+    lash, may_end, runs = open_lash, threading.Event(), []
+
+    @lash.task(recovery="rerunnable", name="work")
+    def work() -> int:
+        runs.append(1)
+        if len(runs) == 1:
+            may_end.wait(60)
+        return len(runs)
+
+    worker = Worker(lash.registry, tasks=lash.tasks, concurrency=1)
+    process = work.blocking.submit()
+
+    async def run_a_little() -> None:
+        running = asyncio.create_task(worker.run())
+        await wait_until(lambda: runs, "it runs")
+        assert not running.done()
+
+    async def run_on() -> object:
+        running = asyncio.create_task(worker.run())
+        outcome = await lash.process(process.id).outcome(timeout=60)
+        await worker.drain()
+        await running
+        return outcome
+
+    asyncio.run(run_a_little())
+    may_end.set()
+
+    assert asyncio.run(run_on()) == Success(2)
+    lash.blocking.close()
