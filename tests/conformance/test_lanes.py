@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Phase, ProcessLease
@@ -250,6 +251,24 @@ async def test_a_list_of_lanes_that_is_named_in_part_is_not_used(registry: Proce
     await registry.register(work(id_, task="t2"))
 
     assert ids(await registry.claim_next(batch_claim(registry, ADA, served=[("default", lanes)]))) == [id_]
+
+
+@pytest.mark.parametrize("stranger", [b"\xff", b"", b"a|b", b"default|other|"])
+async def test_a_list_of_lanes_with_something_else_in_it_is_made_anew(
+    registry: ProcessRegistry, client: Any, namespace: str, partitions: int, stranger: bytes
+) -> None:
+    """A damaged list serves nothing that its workers do not serve, and stops them for no longer than a claim or two."""
+    (id_,) = ids_of(1, 0, partitions)
+    served = [("default", [lane("default", "work")])]
+    await registry.claim_next(batch_claim(registry, ADA, served=served))
+    key = f"{{lash:{namespace}:0}}:serves:{ServedLanes(served).name}"
+    await client.zadd(key, {stranger: 0})
+    await registry.register(work(id_))
+
+    with pytest.raises(RegistryUnavailable, match="the list of lanes was forgotten meanwhile"):
+        await registry.claim_next(batch_claim(registry, ADA, served=served))
+    assert ids(await registry.claim_next(batch_claim(registry, ADA, served=served))) == [id_]
+    assert await client.zscore(key, stranger) is None
 
 
 async def test_lists_of_lanes_without_a_claim_are_forgotten(

@@ -370,6 +370,28 @@ async def test_a_count_that_cannot_be_read_is_left_out(
     assert [(event.what, event.id) for event in told] == [("count", "work|z")]
 
 
+async def test_names_that_are_no_text_hide_no_others(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable]
+) -> None:
+    """Of lanes and of counts; whether a worker serves a lane is still said."""
+    (id_,) = ids_of(1, 0, registry.partitions)
+    await registry.register(work(id_))
+    await registry.claim_next(batch_claim(registry, ADA, count=0))
+    (served,) = [key async for key in client.scan_iter(f"{prefix}:serves:*")]
+    for key, added in ((f"{prefix}:lanes", "zset"), (served, "zset"), (f"{prefix}:counts", "hash")):
+        await (client.zadd(key, {b"\xff": 0}) if added == "zset" else client.hset(key, b"\xff", b"1"))
+
+    counts = await registry.counts(0)
+    services = await registry.served(0, ["default|work|", "default|other.work|"])
+
+    assert counts.lanes["default|work|"] == 1
+    assert [service.is_served for service in services.values()] == [True, False]
+    assert [(event.what, event.id) for event in told] == [("count", "\\xff")]
+    await client.zrem(f"{prefix}:lanes", b"\xff")
+    await client.zrem(served, b"\xff")
+    await client.hdel(f"{prefix}:counts", b"\xff")
+
+
 async def test_a_page_names_the_rows_that_it_leaves_out(registry: ProcessRegistry, client: Any, prefix: str) -> None:
     """So that whoever reads it can say so."""
     (id_,) = ids_of(1, 0, registry.partitions)

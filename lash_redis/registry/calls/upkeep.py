@@ -32,18 +32,23 @@ def counts_page(partition: int, after_lane: str = "", lanes: int = MAX_BATCH) ->
 
 def lanes_page(partition: int, after_lane: str = "", limit: int = MAX_BATCH) -> Call[list[str]]:
     """Return one page of the lanes of a partition that are not empty: those after ``after_lane``, by name."""
-    return Call("lanes", partition, [after_lane, limit], lambda reply: [lane.decode() for lane in reply[1:]])
+    return Call("lanes", partition, [after_lane, limit], lambda reply: [_name(lane) for lane in reply[1:]])
+
+
+def _name(found: bytes) -> str:
+    """Return a name as text; of one that is no text every byte that is none is shown."""
+    return found.decode("utf-8", "backslashreplace")
 
 
 def _counted(reply: list[Any]) -> Counts:
     *sizes, asked, ended, lanes = reply[1:]
     terminal = {}
     for field, number in zip(ended[::2], ended[1::2], strict=True):
-        task, _, state = field.decode().rpartition("|")
-        status = readable("count", field.decode(), lambda state=state: STATUSES[state.encode()].value)  # type: ignore[misc]
+        task, _, state = _name(field).rpartition("|")
+        status = readable("count", _name(field), lambda state=state: STATUSES[state.encode()].value)  # type: ignore[misc]
         if status is not None:
             terminal[task, status] = int(number)
-    queued = {name.decode(): int(size) for name, size in zip(lanes[::2], lanes[1::2], strict=True)}
+    queued = {_name(name): int(size) for name, size in zip(lanes[::2], lanes[1::2], strict=True)}
     by_index = dict(zip(PARTITION_INDEXES, map(int, sizes), strict=True))
     return Counts(by_index, int(asked), terminal, queued)
 

@@ -42,7 +42,7 @@ local function nearness(lane, queue, task)
   local other_queue, other_task = parts(lane)
   if other_task == task then
     return 3
-  elseif other_task ~= '' and last_part(other_task) == last_part(task) then
+  elseif other_task and other_task ~= '' and last_part(other_task) == last_part(task) then
     return other_queue == queue and 2 or 1
   end
   return 0
