@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from lash_redis.core.liveness import LeaseOwner
+from lash_redis.recovery.leftovers import Leftovers
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.answers import Death
 from lash_redis.registry.codec import encode_values
 from lash_redis.registry.keys import ASKED, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, RERUNNABLE, SHORT_MS, batch_claim, ids_of, outside, work
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    OWNER_BOUND,
+    RERUNNABLE,
+    SHORT_MS,
+    batch_claim,
+    held,
+    ids_of,
+    outside,
+    work,
+)
 from tests.conftest import ServerTime
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
@@ -57,6 +69,33 @@ async def test_what_stays_in_an_index_hides_nothing_behind_it(
 
     await client.hset(f"{key}:p:{ids[0]}", "at", "1")
     await client.zrem(f"{key}:{ASKED}", *stays)
+
+
+async def test_all_that_a_dead_owner_held_is_settled_at_once(registry: ProcessRegistry) -> None:
+    """Its index is read page by page, while what is settled leaves it."""
+    ids = ids_of(MANY, 0, registry.partitions)
+    await registry.register_many([work(id_, OWNER_BOUND) for id_ in ids])
+    for _ in range(3):
+        await registry.claim_next(batch_claim(registry, ADA, count=500))
+
+    assert await Sweep(registry, BOB).settle_dead(ADA, Death("exit 9", "bob")) == SweepReport(abandoned=MANY)
+
+
+async def test_a_drain_leaves_nothing_of_many_behind(registry: ProcessRegistry) -> None:
+    """What is leased and not started is released, what it started is abandoned, however many pages that is."""
+    ids = ids_of(1_020, 0, registry.partitions)
+    await registry.register_many([work(id_, OWNER_BOUND) for id_ in ids])
+    for id_ in ids[:510]:
+        await held(registry, id_, ADA)
+    for _ in range(2):
+        await registry.claim_next(batch_claim(registry, ADA, count=500))
+    leftovers = Leftovers(registry, ADA)
+
+    await leftovers.release_unstarted()
+    assert leftovers.released == set(ids[:510])
+
+    report = await leftovers.settle(10_000)
+    assert (sorted(report.abandoned), report.deferred) == (sorted(ids[510:]), [])
 
 
 async def test_the_first_pass_of_a_sweep_forgets_whom_nobody_needs(
