@@ -31,6 +31,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="TIME",
         help="what ended before a day or a moment: 2026-01-31 or 2026-01-31T12:00; UTC unless it says otherwise",
     )
+    parser.add_argument("--dry-run", action="store_true", help="forget nothing, and say how many it would be")
     add_options(parser)
     parser.set_defaults(run=run)
 
@@ -41,10 +42,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _prune(registry: ProcessRegistry, args: argparse.Namespace) -> str:
-    report = await prune(registry, before_ms=args.before, older_than_ms=args.older_than)
+    report = await prune(registry, before_ms=args.before, older_than_ms=args.older_than, only_count=args.dry_run)
     if args.json:
-        return json_text(prune_view(report))
-    return f"forgot {report.processes} process{'' if report.processes == 1 else 'es'} of namespace {args.namespace}"
+        return json_text(prune_view(report, only_count=args.dry_run))
+    does = "would forget" if args.dry_run else "forgot"
+    return f"{does} {report.processes} process{'' if report.processes == 1 else 'es'} of namespace {args.namespace}"
 
 
 def _age_ms(value: str) -> int:

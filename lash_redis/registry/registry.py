@@ -194,3 +194,4 @@ class ProcessRegistry:
     counts = operation(upkeep.counts)
     wake = operation(upkeep.wake)
     prune = operation(upkeep.prune)
+    prunable = operation(upkeep.prunable)

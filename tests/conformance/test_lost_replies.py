@@ -210,6 +210,13 @@ async def _ended(world: World) -> Call[Any]:
 
 
 @case
+async def _prunable(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    await world.registry.request_cancel(world.one, cancel())
+    return world.call(upkeep.prunable, 2**52)
+
+
+@case
 async def _prune(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await world.registry.request_cancel(world.one, cancel())

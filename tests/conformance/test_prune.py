@@ -59,6 +59,7 @@ async def test_what_ended_so_long_ago_is_forgotten(
         await registry.request_cancel(id_, cancel())
     await client.zadd(f"{{lash:{namespace}:0}}:done:k", {old: 1})
 
+    assert [(await registry.prunable(older_than_ms=age)).processes for age in (2**52, 3_600_000)] == [0, 1]
     assert (await registry.prune(older_than_ms=2**52)).processes == 0
     assert (await registry.prune(older_than_ms=3_600_000)).processes == 1
     assert await registry.get(old) is None

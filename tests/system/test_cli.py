@@ -399,10 +399,12 @@ async def test_prune_forgets_what_ended_long_ago(cli: Cli, registry: ProcessRegi
         await registry.request_cancel(name, CancelRequest("ops", 1))
 
     none = output(cli("prune", "--older-than", "1d"))
+    counted = output(cli("prune", "--before", "2100-01-01", "--dry-run"))
     two = json.loads(output(cli("prune", "--before", "2100-01-01", "--json")))
 
     assert none == f"forgot 0 processes of namespace {registry.namespace}\n"
-    assert two == {"processes": 2}
+    assert counted == f"would forget 2 processes of namespace {registry.namespace}\n"
+    assert two == {"processes": 2, "forgotten": True}
     assert await registry.get("stays") is not None
 
 

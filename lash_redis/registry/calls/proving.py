@@ -18,7 +18,7 @@ from lash_redis.registry.keys import DATA_DICTIONARY, channel
 # server was seen to crash when it was asked about a command without the arguments that it needs.
 READS: Final[dict[str, tuple[str, ...]]] = {
     "EXISTS": (), "HEXISTS": ("f",), "HGET": ("f",), "HGETALL": (), "HMGET": ("f",), "MGET": (), "ZCARD": (),
-    "ZMSCORE": ("m",),
+    "ZCOUNT": ("0", "0"), "ZMSCORE": ("m",),
     "ZRANGE": ("0", "0"), "ZRANGEBYLEX": ("-", "+"), "ZRANGEBYSCORE": ("0", "0"),
 }  # fmt: skip
 WRITES: Final[dict[str, tuple[str, ...]]] = {

@@ -71,12 +71,7 @@ def prune(
     Raises:
         SettingsError: not one of the two is given, or it is outside what is allowed.
     """
-    if (before_ms is None) == (older_than_ms is None):
-        raise SettingsError(f"expected before_ms or older_than_ms, got {before_ms!r} and {older_than_ms!r}")
-    name, value, is_age = (
-        ("before_ms", before_ms, "") if older_than_ms is None else ("older_than_ms", older_than_ms, "1")
-    )
-    time_ms = checked_int(name, value, at_least=0, at_most=2**53)
+    time_ms, is_age = _checked_time(before_ms, older_than_ms)
     processes = 0
     for partition in range(namespace.partitions):
         pruned = MAX_BATCH
@@ -86,6 +81,33 @@ def prune(
     return PruneReport(processes)
 
 
+def prunable(
+    namespace: Namespace, before_ms: int | None = None, *, older_than_ms: int | None = None
+) -> Steps[PruneReport]:
+    """Return how many processes ``prune`` would forget now; nothing is changed.
+
+    The arguments are those of ``prune``, and so is the error.
+    """
+    time_ms, is_age = _checked_time(before_ms, older_than_ms)
+    processes = 0
+    for partition in range(namespace.partitions):
+        processes += yield from _count_prunable(partition, time_ms, is_age)
+    return PruneReport(processes)
+
+
+def _checked_time(before_ms: int | None, older_than_ms: int | None) -> tuple[int, str]:
+    if (before_ms is None) == (older_than_ms is None):
+        raise SettingsError(f"expected before_ms or older_than_ms, got {before_ms!r} and {older_than_ms!r}")
+    if older_than_ms is None:
+        return checked_int("before_ms", before_ms, at_least=0, at_most=2**53), ""
+    return checked_int("older_than_ms", older_than_ms, at_least=0, at_most=2**53), "1"
+
+
 def _prune_page(partition: int, time_ms: int, is_age: str) -> Call[int]:
     """Forget one page of a partition's terminal rows; the answer is how many."""
     return Call("prune", partition, [time_ms, MAX_BATCH, is_age], lambda reply: int(reply[1]))
+
+
+def _count_prunable(partition: int, time_ms: int, is_age: str) -> Call[int]:
+    """Count what could be forgotten in one partition."""
+    return Call("prunable", partition, [time_ms, is_age], lambda reply: int(reply[1]))

@@ -10,14 +10,15 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "count_ended"
+--- @include "ended_before"
 --- @include "ended_index"
 local limit = tonumber(ARGV[2])
-local before = ARGV[3] == '1' and int(now - tonumber(ARGV[1])) or ARGV[1]
+local before = ended_before(ARGV[1], ARGV[3])
 
 local found = 0
 for _, state in ipairs({ COMPLETED, FAILED, CANCELLED, ABANDONED }) do
   local key = ended_index(state)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. before, 'LIMIT', '0', int(limit - found))) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', before, 'LIMIT', '0', int(limit - found))) do
     local row = read_row(id)
     found = found + 1
     index_remove(key, id)
