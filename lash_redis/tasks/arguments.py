@@ -9,6 +9,7 @@ list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from lash_redis.tasks.bare_parameters import BareParameters
 from lash_redis.tasks.binding import canonical_call
 from lash_redis.tasks.conversion import Conversion, annotation_text, carried_result
 from lash_redis.tasks.declaration import Declaration
-from lash_redis.tasks.other_signatures import bound_by_name
+from lash_redis.tasks.other_signatures import bound_by_name, restored_whole
 from lash_redis.tasks.payload import InvalidValue
 from lash_redis.tasks.signature import Signature
 
@@ -28,6 +29,7 @@ _MOST_SHOWN: Final = 80  # characters of a result in an error
 
 _STORE: Final[_Direction] = attrgetter("to_stored")
 _RESTORE: Final[_Direction] = attrgetter("from_stored")
+_RESTORE_WHOLE: Final[_Direction] = partial(partial, restored_whole)
 
 
 class Undecodable(LashError):
@@ -63,9 +65,10 @@ def unbind(
         Undecodable: the stored arguments do not fit the function: other code registered them.
     """
     try:
-        if theirs is not None:
-            args, kwargs = bound_by_name(declaration.signature, theirs, args, kwargs)
-        return _converted(declaration.signature, args, kwargs, _RESTORE)
+        if theirs is None:
+            return _converted(declaration.signature, args, kwargs, _RESTORE)
+        args, kwargs = bound_by_name(declaration.signature, theirs, args, kwargs)
+        return _converted(declaration.signature, args, kwargs, _RESTORE_WHOLE)
     except InvalidValue as invalid:
         raise Undecodable(f"task {declaration.name}: {invalid.why}") from invalid.__cause__
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lash_redis.tasks.bare_parameters import BY_NAME, POSITIONAL, BareParameters
+from lash_redis.tasks.conversion import Conversion, TypedConversion
 from lash_redis.tasks.payload import InvalidValue
 from lash_redis.tasks.signature import Signature
 
@@ -57,10 +58,40 @@ def bound_by_name(
     named = dict(zip(names[stay:], args[stay:], strict=False))
     if twice := named.keys() & kwargs.keys():
         raise InvalidValue(f"argument {min(twice)} is given twice, by position and by name")
-    declared = {each.name for each in theirs if each.kind in BY_NAME}
-    if hidden := (named.keys() | (kwargs.keys() & declared)) & set(only):
+    extras_there = {each.name for each in theirs if each.kind not in BY_NAME}  # such a name may be one in **kwargs too
+    if hidden := (named.keys() | (kwargs.keys() - extras_there)) & set(only):
         raise InvalidValue(f"argument {min(hidden)} is taken by position only")
     return args[:stay], named | dict(kwargs)
+
+
+def restored_whole(conversion: Conversion, stored: Any) -> Any:
+    """Return a value that another release stored, rebuilt with nothing left out.
+
+    msgspec passes over fields that a class here does not have. They meant something where they were written.
+
+    Raises:
+        InvalidValue: it does not fit the type, or has what nothing here takes.
+    """
+    value = conversion.from_stored(stored)
+    if isinstance(conversion, TypedConversion) and (where := _left_out(stored, conversion.to_stored(value))):
+        raise InvalidValue("nothing here takes it, and it would be lost", where)
+    return value
+
+
+def _left_out(stored: Any, again: Any) -> str:
+    """Return the path of the first part of a stored value that is not in the other; empty if all are."""
+    if isinstance(stored, dict) and isinstance(again, dict):
+        names, found = {key: f".{key}" for key in stored}, again
+    elif isinstance(stored, list) and isinstance(again, list):
+        names, found = {at: f"[{at}]" for at in range(len(stored))}, dict(enumerate(again))
+    else:
+        return ""
+    for key, name in names.items():
+        if key not in found:
+            return name
+        if inner := _left_out(stored[key], found[key]):
+            return name + inner
+    return ""
 
 
 def _check_same(there: Sequence[str], here: Sequence[str]) -> None:

@@ -180,6 +180,7 @@ def picky(address: Picky) -> Any:
 
 NOT_TEXT = Waits("expected `str`, got `list`")
 NOT_ARRAY = Waits("expected `list`, got `str`")
+LOST = Waits("argument address.country: nothing here takes it")
 MISSING = Waits("is missing")
 UNEXPECTED = Waits("unexpected argument subject")
 
@@ -200,7 +201,9 @@ CHANGES = {
     "an enum that grew": Change(
         colour, colours, ("red",), ("blue",), "red", Waits("expected one of the declared values, got 'blue'")
     ),
-    "a field more": Change(address, long_address, ({"street": "A"},), ({"street": "B"},), ["A", "FR"], "B"),
+    "a field more": Change(
+        address, long_address, ({"street": "A"},), ({"street": "B", "country": "DE"},), ["A", "FR"], LOST
+    ),
     "another field": Change(address, other_address, ({"street": "A"},), ({"street": ["B"]},), NOT_ARRAY, NOT_TEXT),
 }
 
@@ -234,8 +237,9 @@ class Release:
 
 def _built(argument: Any) -> Any:
     if isinstance(argument, dict):
-        kind = OtherAddress if isinstance(argument["street"], list) else Address
-        return kind(argument["street"])
+        if "country" in argument:
+            return LongAddress(**argument)
+        return (OtherAddress if isinstance(argument["street"], list) else Address)(**argument)
     return {"red": Colour.RED, "blue": Colours.BLUE}.get(argument, argument) if isinstance(argument, str) else argument
 
 
