@@ -9,6 +9,7 @@ import fakeredis
 import msgspec
 import pytest
 
+import lash_redis
 from lash_redis import (
     Abandoned,
     AbandonEvidence,
@@ -41,6 +42,11 @@ VALUES: Final[list[Any]] = [
     object(), int, ADA, msgspec.Raw(b""), msgspec.Raw(b"\xc1"), msgspec.Raw(b"\x01\x02"),
 ]  # fmt: skip
 
+# What calls answer with, and what is checked elsewhere: Opaque has no field.
+ANSWERS: Final = {
+    "Acquired", "Busy", "CurrentProcess", "Deferred", "DrainReport", "Opaque", "ProcessOptions", "ProcessRecord",
+    "PruneReport", "RecordPage", "ServerInfo", "SweepReport", "WorkerSettings",
+}  # fmt: skip
 EVIDENCE: Final = AbandonEvidence(AbandonWriter.SWEEP, ADA, 1)
 LEASE: Final = ProcessLease("p", ADA, "token", 1, 0, 0)
 DESK: Final = ExternalOwner("desk")
@@ -140,6 +146,13 @@ async def test_no_field_holds_what_nobody_can_read(whole: msgspec.Struct, partit
                 await registry.get(id_)
     await registry.aclose()
     await client.aclose()
+
+
+def test_every_public_struct_that_a_program_constructs_is_tried() -> None:
+    """The others are answers: a program reads them."""
+    public = {each for each in vars(lash_redis).values() if isinstance(each, type) and issubclass(each, msgspec.Struct)}
+
+    assert {each.__name__ for each in public} - {type(whole).__name__ for whole in WHOLE} == ANSWERS
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from lash_redis.cli import ps, show
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, held, outside, work
+from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, held, outside, settled, work
 from tests.look import row_of
 
 OWNER = ps._HEADER.index("OWNER")
@@ -59,6 +59,17 @@ async def test_what_is_uncertain_belongs_to_its_starter(registry: ProcessRegistr
     line = await cells(registry, "p")
     assert line[OWNER] == ADA.owner_id
     assert line[STARTED].endswith("ago")
+
+
+async def test_losses_are_counted_in_one_way(registry: ProcessRegistry) -> None:
+    """So many of those that are allowed, wherever they stand."""
+    await registry.register(work("p", RERUNNABLE, loss_limit=3))
+    await begun(registry, "p", ADA)
+    assert await settled(registry, "p", "queue", even_if_live=True)
+
+    assert "1 of 3 losses" in (await cells(registry, "p"))[NOTE]
+    shown = await show._show(registry, argparse.Namespace(id="p", json=False))
+    assert "1 of 3; at 3 of 3 it is abandoned" in shown
 
 
 async def test_a_grantee_is_no_owner(registry: ProcessRegistry) -> None:
