@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from lash_redis.embedded.launch import READY, ping
 from lash_redis.registry.registry import ProcessRegistry
 from tests.repo.tree import ROOT
 from tests.servers import Servers
-from tests.support import block_until
+from tests.support import block_until, no_project
 from tests.system.conftest import StartPool
 from tests.system.pools import Work
 
@@ -33,6 +34,7 @@ lash.task(recovery="rerunnable", name="send")(lambda: None)
 """
 
 
+NAMED = "lash.task(recovery='rerunnable', name='send')(lambda: None)\n"
 NO_TASKS = "from lash_redis import Lash\nlash = Lash('redis://127.0.0.1:1/0')\n"
 
 
@@ -84,6 +86,27 @@ def test_bad_settings_are_refused_before_anything_is_started(
     assert pool.exit_code() == 2
     assert text in pool.log
     assert "pool.spawned" not in pool.log
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [(None, "is in no project"), ("", "expected $LASH_REDIS_URL to be a URL such as redis://")],
+    ids=["unset", "empty"],
+)
+def test_a_pool_without_a_server_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, text: str
+) -> None:
+    """In a folder that is no project no server appears; the exit code is 2, since trying again would not help."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LASH_REDIS_")}
+    environment |= {"PYTHONPATH": str(ROOT)} | ({} if variable is None else {"LASH_REDIS_URL": variable})
+    with no_project(monkeypatch) as bare:
+        (bare / "app.py").write_text(NO_TASKS.replace("'redis://127.0.0.1:1/0'", "") + NAMED)
+        command = [sys.executable, "-m", "lash_redis", "worker", "app:lash"]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        assert {path.name for path in bare.iterdir()} <= {"app.py", "__pycache__"}
+
+    assert ran.returncode == 2
+    assert text in ran.stderr
 
 
 async def test_a_namespace_with_another_partition_count_is_refused(
