@@ -92,3 +92,11 @@ async def test_five_hundred_lanes_are_looked_at(registry: ProcessRegistry) -> No
     found = await registry.served(0, [lane("default", f"t{number:03}") for number in range(600)])
 
     assert len(found) == 500
+
+
+async def test_the_latest_lists_of_many_are_looked_at(registry: ProcessRegistry) -> None:
+    """Each release and each choice of tasks has a list of its own."""
+    for number in range(80):
+        await serve(registry, lane("default", f"t{number}"))
+
+    assert (await service_of(registry, lane("default", "t79"))).is_served

@@ -7,12 +7,13 @@
 -- reply   SERVED lists (how, near) x lanes
 --         lists: how many lists of lanes are served; how: '1' the lane is served, '2' its task is with other
 --         signatures only, '0' by nobody; near: a lane of a task like it that is served, or ''
--- bound   lanes <= 500, 16 lists, 500 lanes of each of them
+-- bound   lanes <= 500, the 64 lists of the latest calls; what is near: 500 lanes of 16 of them
 --- @include "partition"
-local MAX_LISTS = 16
+local MAX_LISTS, MAX_LOOKED_THROUGH = 64, 16
 local age = tonumber(ARGV[1])
 
-local lists = redis.call('ZRANGEBYSCORE', K .. 'lists', int(now - age), '+inf', 'LIMIT', '0', int(MAX_LISTS))
+local since, most = int(now - age), int(MAX_LISTS)
+local lists = redis.call('ZRANGE', K .. 'lists', '+inf', since, 'BYSCORE', 'REV', 'LIMIT', '0', most)
 
 local function parts(lane)
   return string.match(lane, '^([^|]*)|([^|]*)|')
@@ -51,8 +52,8 @@ end
 local function near(lane)
   local queue, task = parts(lane)
   local best, nearest = 0, ''
-  for _, list in ipairs(task ~= '' and lists or {}) do
-    for _, other in ipairs(redis.call('ZRANGE', K .. 'serves:' .. list, '0', int(MAX_BATCH - 1))) do
+  for at = 1, task ~= '' and math.min(#lists, MAX_LOOKED_THROUGH) or 0 do
+    for _, other in ipairs(redis.call('ZRANGE', K .. 'serves:' .. lists[at], '0', int(MAX_BATCH - 1))) do
       local found = nearness(other, queue, task)
       if found > best then
         best, nearest = found, other
