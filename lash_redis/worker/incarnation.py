@@ -104,6 +104,11 @@ class Incarnation:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._acts = 0
 
+    @property
+    def is_broken_off(self) -> bool:
+        """Its event loop was closed while it acted, so that nothing of it has ended in order."""
+        return self._acts > 0 and self._loop is not None and self._loop.is_closed()
+
     @contextmanager
     def acting(self) -> Iterator[None]:
         """Act on the running event loop, and be a user of the registry there (rule 11.8).
@@ -113,19 +118,19 @@ class Incarnation:
         """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            if self._acts and self._loop is not None and not self._loop.is_closed():
+            if self._acts:
                 raise SettingsError(
                     "expected a Worker to act on one event loop at a time, got one that acts on another now: "
                     "make a Worker for each event loop, or drain this one by asyncio.run_coroutine_threadsafe(...)"
                 )
-            self._loop, self._acts = loop, 0
+            self._loop = loop
             self._in_flight.runner.take_over()
         self._acts += 1
         try:
             with self.registry.in_use():
                 yield
         finally:
-            if self._loop is loop:
+            if not loop.is_closed():  # else what is left of its tasks is only being collected
                 self._acts -= 1
 
     async def run(self) -> None:

@@ -130,9 +130,14 @@ class Worker:
         return self._here().probe
 
     def _here(self) -> Incarnation:
-        """Return the incarnation of this OS process, made anew after a fork."""
-        if self._incarnation is None or not self._incarnation.identity.is_here:
-            self._incarnation = Incarnation(
+        """Return the incarnation of this OS process: a new one after a fork, or if its event loop was closed under it.
+
+        Raises:
+            SettingsError: the owner was given, and so cannot begin another life.
+        """
+        here = self._incarnation
+        if here is None or not here.identity.is_here or here.is_broken_off:
+            here = self._incarnation = Incarnation(
                 self.registry,
                 self._catalogue,
                 Identity(self._own()),
@@ -140,7 +145,7 @@ class Worker:
                 contexts=self._contexts,
                 renewal=self._renewal,
             )
-        return self._incarnation
+        return here
 
     def _own(self) -> LeaseOwner:
         is_given = self._given_owner is not None or self._renewal is not None
@@ -148,6 +153,11 @@ class Worker:
             raise SettingsError(
                 f"expected a worker whose owner was given to act in the OS process that made it ({self._made_in}), "
                 f"got {os.getpid()}: make the Worker after the fork, or give it no owner"
+            )
+        if is_given and self._incarnation is not None:
+            raise SettingsError(
+                "expected a worker whose owner was given to leave before its event loop is closed, got one whose event "
+                "loop was closed while it ran: make a new Worker with another owner"
             )
         return self._given_owner or default_owner()
 

@@ -24,6 +24,7 @@ from tests.servers import Servers
 from tests.support import block_until, wait_until
 
 DESK = ExternalOwner("desk")
+LISTENER = "lash-redis-listener"
 
 
 @pytest.fixture
@@ -223,12 +224,61 @@ def test_nothing_leaks_whatever_ends_an_event_loop(servers: Servers, namespace: 
 
 def test_a_listening_thread_ends_with_the_last_user(open_lash: Lash) -> None:
     """The one that hears for blocking waits."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with open_lash.blocking as blocking:
         step = blocking.expect("approval:1")
         with pytest.raises(TimeoutError):
             step.outcome(timeout=0.05)
-    block_until(lambda: threading.active_count() == before, "its thread has ended")
+        assert LISTENER in {thread.name for thread in set(threading.enumerate()) - before}
+    block_until(
+        lambda: LISTENER not in {thread.name for thread in set(threading.enumerate()) - before}, "its thread has ended"
+    )
+
+
+# What asyncio says of a task that its closed event loop left is not ours.
+CLOSED_UNDER_A_WORKER = """
+import asyncio, fakeredis
+from lash_redis import Lash, LeaseOwner, SettingsError, Worker
+
+lash = Lash(fakeredis.FakeAsyncRedis())
+
+@lash.task(recovery="rerunnable", name="work")
+async def work(number: int) -> int:
+    return number
+
+given = Worker(lash.registry, tasks=lash.tasks, owner=LeaseOwner.local_process("me", "one-life"))
+minted = Worker(lash.registry, tasks=lash.tasks)
+for worker in (given, minted):
+    loop = asyncio.new_event_loop()
+    loop.create_task(worker.run())
+    loop.run_until_complete(asyncio.wait_for(asyncio.sleep(0.2), 5))
+    loop.close()
+
+async def run_on(worker):
+    running = asyncio.create_task(worker.run())
+    waiting = asyncio.create_task((await work.submit(17)).outcome(timeout=60))
+    await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()
+    await worker.drain()
+    await running
+    return (await waiting).value
+
+print(asyncio.run(run_on(minted)))
+try:
+    asyncio.run(run_on(given))
+except SettingsError as error:
+    print(error)
+"""
+
+
+def test_a_worker_whose_event_loop_was_closed_under_it_begins_anew() -> None:
+    """Nothing of it ended in order. Its next life has an owner of its own, and one that was given cannot have one."""
+    command = [sys.executable, "-W", "ignore", "-c", CLOSED_UNDER_A_WORKER]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    value, refused = ran.stdout.splitlines()
+    assert value == "17"
+    assert "make a new Worker with another owner" in refused
 
 
 def test_work_that_outlives_its_event_loop_ends_in_the_next(open_lash: Lash) -> None:
