@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from lash_redis.core.checks import Check, checked_id, checked_task_name, integer
+from lash_redis.core.checks import Check, checked_task_name, integer, matching
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, fields_of
 from lash_redis.core.liveness import node_name
@@ -18,6 +18,9 @@ from lash_redis.worker.settings import WorkerSettings, checked_names
 _MODULE = re.compile(r"[\w-]+(\.[\w-]+)*")
 _TARGET = re.compile(rf"{_MODULE.pattern}(:\w+(\.\w+)*)?")
 _SOURCE = re.compile(r"\.py(?=:|$)")
+
+# An owner id has a slash and ten more characters at most behind it.
+_NAME = matching(r"[A-Za-z0-9._:/@+-]{1,245}", "1 to 245 characters of [A-Za-z0-9._:/@+-]")
 
 
 def _checked_target(_what: str, value: object) -> str:
@@ -59,9 +62,7 @@ def _checked_url(_what: str, value: object) -> str | None:
 
 
 def _checked_name(what: str, value: object) -> str:
-    name = value or node_name()
-    checked_id(what, _owner_id(name, "supervisor"))
-    return str(name)
+    return _NAME.checked(what, value or node_name())
 
 
 def _checked_tasks(what: str, value: object) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Setting(
             "owners are called NAME/1 and so on",
-            Check("1 to 245 characters of [A-Za-z0-9._:/@+-]", _checked_name),
+            Check(_NAME.allowed, _checked_name),
             "--name",
             "NAME",
             default="the machine's name",

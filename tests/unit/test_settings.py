@@ -165,3 +165,10 @@ def test_the_machine_names_the_owners_that_nobody_named() -> None:
     """Of a pool and of a worker in a program alike, whatever the machine calls itself."""
     assert PoolSettings(target="a:b").owner_id("1") == f"{node_name()}/1"
     assert default_owner().owner_id == f"{node_name()}/embedded"
+
+
+@pytest.mark.parametrize("name", ["é", "a b", "x" * 246])
+def test_a_name_of_a_pool_that_is_refused_is_shown_as_it_was_given(name: str) -> None:
+    """With the length that leaves room for what stands behind it in an owner id."""
+    with pytest.raises(SettingsError, match=r"to be 1 to 245 characters of .*, got '(é|a b|x{99}…)"):
+        PoolSettings(target="shop.tasks:lash", name=name)
