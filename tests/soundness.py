@@ -262,7 +262,7 @@ class _Partition:
             lanes = sorted(each for each in listed if not each.endswith("|alone"))
             if sorted(listed) != sorted([*lanes, *(f"{each}|alone" for each in lanes)]):
                 yield f"the list {name} has a lane without its twin: {sorted(listed)}"
-            digest = sha256("\0".join(lanes).encode()).hexdigest()[:32]
+            digest = sha256("\0".join(["1", *lanes]).encode()).hexdigest()[:32]
             if name != f"{digest}.{len(lanes)}":
                 yield f"the list {name} has other lanes than its name says: {lanes}"
 

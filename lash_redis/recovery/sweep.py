@@ -109,7 +109,7 @@ class Sweep:
         return report
 
     async def _upkeep(self) -> None:
-        """Forget what has not called for a week by the server's clock: in the first pass, and then once an hour."""
+        """Forget who has not called for a week by the server's clock: in the first pass, and then once an hour."""
         if boottime_ms() >= self._upkeep_at_ms:
             self._upkeep_at_ms = boottime_ms() + _UPKEEP_EVERY_MS
             await self._registry.forget_owners(FORGET_OWNERS_AFTER_MS)

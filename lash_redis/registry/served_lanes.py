@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Final
 
 from lash_redis.core.errors import SettingsError
+
+# What a stored list has for each lane (see name_lanes.lua). A release that stores something else takes another number:
+# under one name two releases would each find the other's list incomplete.
+_FORMAT: Final = "1"
 
 
 class ServedLanes:
@@ -17,7 +22,7 @@ class ServedLanes:
     Attributes:
         queues: the queues' names.
         lanes: all lanes, sorted.
-        name: digest of the lanes, a point, and how many they are.
+        name: digest of the lanes and of how a list is stored, a point, and how many lanes they are.
 
     Raises:
         SettingsError: a queue is named twice.
@@ -28,4 +33,5 @@ class ServedLanes:
         if len(set(self.queues)) != len(self.queues):
             raise SettingsError(f"expected the queues of a claim to be distinct, got {list(self.queues)}")
         self.lanes = tuple(sorted({lane for _, lanes in queues for lane in lanes}))
-        self.name = f"{sha256(chr(0).join(self.lanes).encode()).hexdigest()[:32]}.{len(self.lanes)}"
+        content = chr(0).join((_FORMAT, *self.lanes)).encode()
+        self.name = f"{sha256(content).hexdigest()[:32]}.{len(self.lanes)}"

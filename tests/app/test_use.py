@@ -76,6 +76,17 @@ def test_each_test_has_a_server_of_its_own(program: Program) -> None:
             assert asyncio.run(program.registry.list_non_terminal(10)).records[0].id == step.id
 
 
+def test_another_server_is_told_the_signatures_too(program: Program) -> None:
+    """Or no other release could read the rows there."""
+    for _ in range(2):
+        server = fakeredis.FakeServer()
+        with program.lash.use(fakeredis.FakeAsyncRedis(server=server)):
+            asyncio.run(program.run_once())
+        assert fakeredis.FakeRedis(server=server).hkeys("{lash:lash:0}:signatures") == [
+            digest.encode() for digest in program.charge.declaration.signature.named
+        ]
+
+
 async def test_one_event_loop_for_all_tests(program: Program) -> None:
     """As some test runners have it. What listened to the former server is silent."""
     for _ in range(2):

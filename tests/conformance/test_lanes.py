@@ -11,6 +11,7 @@ from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Phase, ProcessLease
 from lash_redis.registry.calls import batch_claims
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from tests.conformance.actors import (
@@ -221,7 +222,7 @@ async def test_a_list_of_lanes_is_stored_once_for_all_workers_that_serve_it(
 async def test_a_list_of_lanes_that_was_forgotten_is_named_again(
     registry: ProcessRegistry, client: Any, namespace: str, partitions: int
 ) -> None:
-    """After a flush, a failover or seven days without a claim; until then nothing is claimed under the number."""
+    """After a flush, a failover or an hour without a claim; until then nothing is claimed under the number."""
     (id_,) = ids_of(1, 0, partitions)
     await registry.claim_next(batch_claim(registry, ADA))
     await registry.register(work(id_))
@@ -274,14 +275,15 @@ async def test_a_list_of_lanes_with_something_else_in_it_is_made_anew(
 async def test_lists_of_lanes_without_a_claim_are_forgotten(
     registry: ProcessRegistry, client: Any, namespace: str, server: ServerTime
 ) -> None:
-    """By the upkeep that forgets owners; a list by which somebody claimed since stays."""
+    """By the upkeep that forgets owners, and long before these; a list by which somebody claimed since stays."""
     await registry.claim_next(batch_claim(registry, ADA, served=[("a", [lane("a", "old")])]))
     await server.pass_until(await server.now_ms() + SHORT_MS)
     await registry.claim_next(batch_claim(registry, ADA, served=[("a", [lane("a", "new")])]))
 
-    await registry.forget_owners(SHORT_MS // 2)
+    await registry.forget_owners(3_600_000, SHORT_MS // 2)
 
     keys = (await keyspace(client, namespace))[0]
+    assert owner_digest(ADA) in keys["seen"].value
     assert [sorted(key.value) for name, key in keys.items() if name.startswith("serves:")] == [
         [lane("a", "new"), f"{lane('a', 'new')}|alone"]
     ]

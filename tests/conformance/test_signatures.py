@@ -10,7 +10,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.tasks.bare_parameters import BareParameter, encode_parameters
 from tests.conformance.actors import ids_of
-from tests.conftest import ServerTime
+from tests.conftest import ServerTime, delete_namespace
 from tests.soundness import keyspace
 
 SERVED = ServedLanes([("default", [lane("default", "mail")])])
@@ -94,3 +94,16 @@ async def test_a_program_names_a_signature_once_in_each_partition(
     for number, id_ in enumerate(ids_of(3, 0, partitions)):
         await registry.register_many([mail(id_, ONE)], {ONE: PARAMETERS})
         assert sent == ["name_signatures", *["register"] * (number + 1)]
+
+
+async def test_a_namespace_that_was_made_anew_knows_no_signature(
+    registry: ProcessRegistry, client: Any, namespace: str, partitions: int
+) -> None:
+    """After a flush a program that goes on names its signatures again, or no other release could read its rows."""
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register_many([mail(id_, ONE)], {ONE: PARAMETERS})
+    await delete_namespace(client, namespace)
+    registry.find_anew()
+    await registry.register_many([mail(id_, ONE)], {ONE: PARAMETERS})
+
+    assert await registry.filled_lanes(0, SERVED, ["default|mail|"]) == {lane("default", "mail", ONE): PARAMETERS}

@@ -22,6 +22,7 @@ from lash_redis.core.options import ProcessOptions
 from lash_redis.pool import life, messages, slot, streams
 from lash_redis.pool.settings import POOL_SETTINGS
 from lash_redis.recovery import sweep
+from lash_redis.registry.calls.owners import LISTS_AFTER_MS
 from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.transport.address import DEFAULT_TIMEOUT_S
 from lash_redis.registry.transport.server import OLDEST
@@ -126,9 +127,10 @@ def test_what_a_page_says_is_printed_is_printed(page: str, quoted: str, printed:
 
 
 def test_the_numbers_that_pages_round_are_these() -> None:
-    """A minute; a week; 1 MiB; 10 % of a long lease."""
+    """A minute; a week; an hour; 1 MiB; 10 % of a long lease."""
     assert LIVING_MS == 60_000
     assert sweep.FORGET_OWNERS_AFTER_MS == 7 * 24 * 3600 * 1000
+    assert LISTS_AFTER_MS == 3600 * 1000
     assert MAX_BATCH_BYTES == MAX_PAYLOAD_BYTES == MIB
     assert margin_ms(60_000) == 6_000
 

@@ -69,7 +69,7 @@ class Namespace:
         partitions: how many; of an adopted namespace known once it is open.
         max_payload_bytes: the longest input or outcome, bytes.
         uuid: the header's; empty until the namespace is open.
-        named: the signatures that this client has stored, as partition and digest (rule 9.7).
+        named: the signatures that this client has stored, as uuid, partition and digest (rule 9.7).
     """
 
     def __init__(self, name: str, partitions: int, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
@@ -77,7 +77,7 @@ class Namespace:
         self.partitions = self._expected = partitions
         self.max_payload_bytes = max_payload_bytes
         self.uuid = ""
-        self.named: set[tuple[int, str]] = set()
+        self.named: set[tuple[str, int, str]] = set()
 
     def forget(self) -> None:
         """Forget what the header said."""

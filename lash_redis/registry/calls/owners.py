@@ -16,6 +16,7 @@ from lash_redis.registry.codec import decode_owner, decode_values, encode_owner,
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.unreadable import readable
 
+LISTS_AFTER_MS: Final = 3600 * 1000  # a list of lanes without a call is forgotten; whoever serves it names it again
 _MOST_PAGES: Final = 20  # of owners that one pass forgets in a partition
 
 
@@ -78,16 +79,21 @@ def _death_of(digest: str, data: bytes) -> Death | None:
     return readable("death", digest, lambda: Death(*decode_values(data)[:2])) if data else None
 
 
-def forget_owners(namespace: Namespace, age_ms: int) -> Steps[int]:
-    """Forget owners without unsettled rows, and lists of lanes, of which no call came for ``age_ms``.
+def forget_owners(namespace: Namespace, age_ms: int, lists_age_ms: int = LISTS_AFTER_MS) -> Steps[int]:
+    """Forget owners without unsettled rows, and lists of lanes, of which no call came for so long.
 
-    The server's clock says so. Return how many owners; one pass forgets at most 10,000 in each partition.
+    Return how many owners; one pass forgets at most 10,000 in each partition.
+
+    Args:
+        namespace: whose.
+        age_ms: how long ago the last call of an owner was, by the server's clock, ms.
+        lists_age_ms: the same of a list of lanes.
     """
     forgotten, first_error = 0, FirstError()
     for partition in range(namespace.partitions):
         with first_error.kept():
             for _ in range(_MOST_PAGES):
-                number, may_have_more = yield from _forget_page(partition, age_ms)
+                number, may_have_more = yield from _forget_page(partition, age_ms, lists_age_ms)
                 forgotten += number
                 if not may_have_more:
                     break
@@ -95,6 +101,7 @@ def forget_owners(namespace: Namespace, age_ms: int) -> Steps[int]:
     return forgotten
 
 
-def _forget_page(partition: int, age_ms: int) -> Call[tuple[int, bool]]:
+def _forget_page(partition: int, age_ms: int, lists_age_ms: int) -> Call[tuple[int, bool]]:
     """Forget one page of a partition's owners; the answer is how many, and whether there may be more."""
-    return Call("forget_owners", partition, [age_ms, MAX_BATCH], lambda reply: (int(reply[1]), reply[2] == b"1"))
+    args = [age_ms, MAX_BATCH, lists_age_ms]
+    return Call("forget_owners", partition, args, lambda reply: (int(reply[1]), reply[2] == b"1"))

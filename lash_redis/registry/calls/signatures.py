@@ -35,11 +35,12 @@ def name_signatures(_: Namespace, partition: int, signatures: Mapping[str, bytes
 
 def signatures_named(namespace: Namespace, partitions: Iterable[int], signatures: Mapping[str, bytes]) -> Steps[None]:
     """Store signatures in those partitions in which this client has not stored them yet."""
+    uuid = namespace.uuid  # another server, or the same one after a flush, knows none of them
     for partition in partitions:
-        new = {digest: data for digest, data in signatures.items() if (partition, digest) not in namespace.named}
+        new = {digest: data for digest, data in signatures.items() if (uuid, partition, digest) not in namespace.named}
         if new:
             yield from name_signatures(namespace, partition, new)
-            namespace.named.update((partition, digest) for digest in new)
+            namespace.named.update((uuid, partition, digest) for digest in new)
 
 
 def filled_lanes(

@@ -3,19 +3,18 @@
 -- flags   allow-oom
 -- connections calls
 -- KEYS 1  partition header
--- ARGV 1  age, ms   ARGV 2 limit
+-- ARGV 1  age of owners, ms   ARGV 2 limit   ARGV 3 age of lists, ms
 -- reply   FORGOTTEN number more
 --         number: of owners; more: '1' if there may be more to forget
 -- bound   owners <= 500, 10 lists
 --- @include "partition"
 --- @include "planned_writes"
-local age, limit = tonumber(ARGV[1]), ARGV[2]
--- A list can be long, and is deleted whole.
+local age, limit, lists_age = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+-- A list can be long, and is deleted whole. Whoever still serves it names it again.
 local MAX_LISTS = 10
-local last_call = int(now - age)
 
 local forgotten = 0
-local owners = redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', last_call, 'LIMIT', '0', limit)
+local owners = redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', int(now - age), 'LIMIT', '0', limit)
 for _, name in ipairs(owners) do
   if redis.call('ZCARD', K .. 'of:' .. name) == 0 then
     forgotten = forgotten + 1
@@ -28,7 +27,7 @@ for _, name in ipairs(owners) do
     index_add(K .. 'seen', now_text, name)
   end
 end
-local lists = redis.call('ZRANGEBYSCORE', K .. 'lists', '-inf', last_call, 'LIMIT', '0', int(MAX_LISTS))
+local lists = redis.call('ZRANGEBYSCORE', K .. 'lists', '-inf', int(now - lists_age), 'LIMIT', '0', int(MAX_LISTS))
 for _, name in ipairs(lists) do
   drop(K .. 'serves:' .. name)
   index_remove(K .. 'lists', name)
