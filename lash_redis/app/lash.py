@@ -211,18 +211,18 @@ class Lash:
         await self._sessions.aclose()
 
     async def __aenter__(self) -> Self:
-        self._sessions.join()
+        self.registry.join()
         try:
             await self.open()
         except BaseException:
-            await self._sessions.part()
+            await self.registry.part()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._sessions.part()
+        await self.registry.part()
 
 
 def _bad_decorator_error(bare: Any) -> SettingsError:

@@ -58,6 +58,7 @@ class Sessions:
         self._lock = threading.Lock()
         self._blocking = BlockingSession(registry)
         self._by_loop = PerLoop(lambda: Session(registry), lambda session: session.waiter.aclose())
+        registry.close_unused = self._close_unused
         let_go_in_children(self, Sessions.begin_anew)
 
     def begin_anew(self) -> object:
@@ -89,19 +90,6 @@ class Sessions:
         return self._blocking
 
     # ── users ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def join(self) -> None:
-        """Count one more user in the running event loop."""
-        self.registry.connections.join()
-
-    async def part(self) -> None:
-        """Count one user less in the running event loop. The last one closes what nobody uses; waits go on."""
-        self.registry.connections.part()
-        session = self._by_loop.here()
-        is_last = not self.registry.connections.is_used_here
-        if is_last and (session is None or await session.waiter.aclose_if_idle()):
-            await self.registry.aclose()
-        self._close_idle()
 
     async def aclose(self) -> None:
         """Close the running event loop's session and the blocking one, unless the loop has a user.
@@ -140,8 +128,14 @@ class Sessions:
             await session.waiter.aclose()
         await self.registry.aclose()
 
-    def _close_idle(self) -> None:
-        """Close the blocking session too if nobody uses anything: what opened it may have been within the block."""
+    async def _close_unused(self) -> None:
+        """Close what nobody uses: the last user of the running event loop has left. Waits go on.
+
+        The blocking session too, if nobody uses anything: what opened it may have been within an ``async with``.
+        """
+        session = self._by_loop.here()
+        if session is None or await session.waiter.aclose_if_idle():
+            await self.registry.aclose()
         if not self.registry.connections.is_open and not self._blocking.users:
             if self._blocking.waiter.close_if_idle():
                 self._blocking.registry.close()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_int, checked_partitions
@@ -76,6 +75,7 @@ class ProcessRegistry:
         self.target = Target(names, Address(client, timeout_s), partitions is None, allow_unsafe_server)
         self.connections = AsyncConnections(self.target.address)
         self.sender = Sender(self.target, self.connections)
+        self.close_unused: Callable[[], Awaitable[None]] = self.aclose  # a ``Lash`` closes its waits and its server too
 
     @property
     def namespace(self) -> str:
@@ -123,18 +123,19 @@ class ProcessRegistry:
     async def aclose(self) -> None:
         """Close our own connections in the running event loop; the client that was handed to us is left as it is.
 
-        While somebody uses the registry there (``in_use``), it closes nothing. The next call opens it again.
+        While somebody uses the registry there (``join``), it closes nothing. The next call opens it again.
         """
         await self.sender.aclose()
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Be a user in the running event loop: until the block ends, nobody else closes anything there (rule 11.8)."""
+    def join(self) -> None:
+        """Be a user in the running event loop: until it parts, nobody else closes anything there (rule 11.8)."""
         self.connections.join()
-        try:
-            yield
-        finally:
-            self.connections.part()
+
+    async def part(self) -> None:
+        """Be no user there any more. The last one closes what was opened there."""
+        self.connections.part()
+        if not self.connections.is_used_here:
+            await self.close_unused()
 
     def find_anew(self) -> None:
         """Find the server and open the namespace anew at the next call: there may be another one."""

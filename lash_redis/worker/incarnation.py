@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from types import TracebackType
 
 from lash_redis.core.errors import LashError, RecordedDead, SettingsError
 from lash_redis.core.events import WorkerHasNoTasks, WorkerReady
@@ -109,8 +109,7 @@ class Incarnation:
         """Its event loop was closed while it acted, so that nothing of it has ended in order."""
         return self._acts > 0 and self._loop is not None and self._loop.is_closed()
 
-    @contextmanager
-    def acting(self) -> Iterator[None]:
+    async def __aenter__(self) -> None:
         """Act on the running event loop, and be a user of the registry there (rule 11.8).
 
         Raises:
@@ -126,12 +125,14 @@ class Incarnation:
             self._loop = loop
             self._in_flight.runner.take_over()
         self._acts += 1
-        try:
-            with self.registry.in_use():
-                yield
-        finally:
-            if not loop.is_closed():  # else what is left of its tasks is only being collected
-                self._acts -= 1
+        self.registry.join()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._loop is not None and not self._loop.is_closed():  # else its tasks are only being collected
+            self._acts -= 1
+            await self.registry.part()
 
     async def run(self) -> None:
         """Claim and run until ``drain`` is called.

@@ -79,8 +79,9 @@ class Worker:
             RecordedDead: others take this worker for dead; it has drained.
         """
         incarnation = self._here()
-        with _drained_by_signals(incarnation) if signals else nullcontext(), incarnation.acting():
-            await incarnation.run()
+        with _drained_by_signals(incarnation) if signals else nullcontext():
+            async with incarnation:
+                await incarnation.run()
 
     async def drive_pending(self, *, signals: bool = False) -> SweepReport:
         """Sweep every partition, then claim once from each; return when what was claimed has ended.
@@ -93,12 +94,13 @@ class Worker:
             LashError: no answer, or a refusal; what was claimed meanwhile has ended all the same.
         """
         incarnation = self._here()
-        with _drained_by_signals(incarnation) if signals else nullcontext(), incarnation.acting():
-            return await incarnation.drive_pending()
+        with _drained_by_signals(incarnation) if signals else nullcontext():
+            async with incarnation:
+                return await incarnation.drive_pending()
 
     async def drain(self) -> DrainReport:
         """Leave gracefully; a second call waits for the same drain. ``run`` returns once it is done."""
-        with (here := self._here()).acting():
+        async with (here := self._here()):
             return await here.drain()
 
     def hurry(self) -> None:

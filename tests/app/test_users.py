@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import fakeredis
@@ -15,6 +15,7 @@ from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
 from lash_redis.core.errors import LashError, RegistryUnavailable
 from lash_redis.core.model import ExternalOwner, Success
+from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.worker import Worker
 from tests.app.test_waiting import has_waiter
 from tests.support import block_until, wait_until
@@ -149,6 +150,42 @@ async def test_a_running_worker_is_a_user(lash: Lash) -> None:
     await worker.drain()
     await running
     assert lash.registry.connections.users == 0
+
+
+@pytest.mark.parametrize("last", ["worker", "block", "plain block"])
+async def test_whoever_leaves_last_closes(lash: Lash, last: str) -> None:
+    """In any order: nobody who leaves before closes anything of the others, and then nothing is open."""
+    worker = Worker(lash.registry, tasks=lash.tasks)
+    running = asyncio.create_task(worker.run())
+    await wait_until(lambda: worker.probe.is_at_rest, "it waits for work")
+
+    async def drain() -> None:
+        await worker.drain()
+        await running
+
+    async with AsyncExitStack() as plain, AsyncExitStack() as block:
+        await block.enter_async_context(lash)
+        await asyncio.to_thread(lash.blocking.__enter__)
+        plain.push_async_callback(asyncio.to_thread, lash.blocking.__exit__, None, None, None)
+        leaving = {"worker": drain, "block": block.aclose, "plain block": plain.aclose}
+        leave_last = leaving.pop(last)
+        for leave in leaving.values():
+            await leave()
+        assert lash._sessions._blocking.is_open if last == "plain block" else connections(lash) > 0
+        await leave_last()
+    assert not lash.registry.connections.is_open
+    assert not lash._sessions._blocking.is_open
+
+
+@pytest.mark.parametrize("of_a_lash", [True, False], ids=["lash", "registry"])
+async def test_a_worker_alone_leaves_nothing_open(client: Any, namespace: str, of_a_lash: bool) -> None:
+    """A program without a block has nothing to close once its worker has ended, whether there is a Lash or none."""
+    registry = Lash(client, namespace).registry if of_a_lash else ProcessRegistry(client, namespace)
+    worker = Worker(registry)
+    await worker.drive_pending()
+    assert not registry.connections.is_open
+    await worker.drain()
+    assert not registry.connections.is_open
 
 
 async def test_an_explicit_close_ends_waits_of_those_who_do_not_count(lash: Lash) -> None:

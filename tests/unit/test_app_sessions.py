@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.embedded import connect
 from lash_redis.registry.transport.urls import URL_VARIABLE
 from lash_redis.worker.worker import Worker
-from tests.support import no_project
+from tests.support import no_project, wait_until
 
 
 class FakeEmbedded:
@@ -211,6 +212,25 @@ def test_an_event_loop_that_has_ended_keeps_no_server(embedded: FakeEmbedded, an
 
     answering.blocking.close()
 
+    assert (len(embedded.opened_by), embedded.closed) == (1, 1)
+
+
+@pytest.mark.parametrize("worker_is_last", [True, False])
+async def test_whoever_leaves_last_releases_the_embedded_server(
+    embedded: FakeEmbedded, answering: Lash, worker_is_last: bool
+) -> None:
+    """A ``Worker`` of it is a user like any other, whenever it leaves."""
+    worker = Worker(answering.registry)
+    async with AsyncExitStack() as block:
+        await block.enter_async_context(answering)
+        running = asyncio.create_task(worker.run())
+        await wait_until(lambda: worker.probe.is_at_rest, "it waits for work")
+        if worker_is_last:
+            await block.aclose()
+        assert embedded.closed == 0
+        await worker.drain()
+        await running
+        assert embedded.closed == int(worker_is_last)
     assert (len(embedded.opened_by), embedded.closed) == (1, 1)
 
 
