@@ -68,22 +68,29 @@ class _Shared:
     def __init__(self) -> None:
         self._handlers: list[Handler] = []
         self._before: dict[signal.Signals, Any] = {}
-        let_go_in_children(self, _Shared.restore)
+        let_go_in_children(self, _Shared.begin_anew)
 
     def add(self, handler: Handler) -> None:
         """Call one more handler at each signal."""
-        if not self._handlers:
+        self._handlers.append(handler)  # first: a signal may come at once
+        if not self._before:
             self._before = {each: signal.getsignal(each) for each in _DRAINING}
             for each, before in self._before.items():
                 if before is not signal.SIG_IGN:
                     signal.signal(each, self._handle)
-        self._handlers.append(handler)
 
     def remove(self, handler: Handler) -> None:
-        """Call it no more."""
-        self._handlers.remove(handler)
-        if not self._handlers:
-            self.restore()
+        """Call it no more, if it was added."""
+        if self._handlers in ([], [handler]):
+            self.restore()  # first: a signal that comes meanwhile is handled by one of the two
+        if handler in self._handlers:
+            self._handlers.remove(handler)
+
+    def begin_anew(self) -> object:
+        """Install the handlers of before, and return those that were added: this OS process is a forked child."""
+        inherited, self._handlers = self._handlers, []
+        self.restore()
+        return inherited
 
     def restore(self) -> None:
         """Install the handlers of before, unless others were installed meanwhile."""
@@ -120,8 +127,8 @@ def signals_that_drain(on_step: Callable[[DrainStep], object]) -> Iterator[None]
             on_step(step)
 
     handler = on_loop(asyncio.get_running_loop(), count)
-    _shared.add(handler)
     try:
+        _shared.add(handler)
         yield
     finally:
         _shared.remove(handler)

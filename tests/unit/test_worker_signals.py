@@ -11,7 +11,7 @@ import pytest
 
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.worker.signals import DrainStep, signals_that_drain
+from lash_redis.worker.signals import DrainStep, _Shared, signals_that_drain
 from lash_redis.worker.worker import Worker
 
 
@@ -85,3 +85,63 @@ async def test_workers_share_the_handlers_in_any_order() -> None:
     second.__exit__(None, None, None)
     assert heard == [("second", DrainStep.BEGIN)]
     assert handlers() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_no_signal_is_lost_while_the_handlers_change(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """One that comes between two steps drains, or does what it did before: never nothing."""
+    heard: list[str] = []
+    windows = 0
+    install = signal.signal
+
+    def with_a_signal_around(each: int, handler: Any) -> Any:
+        nonlocal windows
+        windows += 1
+        signal.raise_signal(number)
+        before = install(each, handler)
+        signal.raise_signal(number)
+        return before
+
+    def own(_number: int, _frame: object) -> None:
+        heard.append("own")
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, own)
+    monkeypatch.setattr("lash_redis.worker.signals.on_loop", lambda *_: lambda *_: heard.append("drains"))
+    monkeypatch.setattr(signal, "signal", with_a_signal_around)
+    with signals_that_drain(lambda _: None):
+        monkeypatch.setattr(signal, "signal", install)
+        assert heard.count("drains") > 0
+        monkeypatch.setattr(signal, "signal", with_a_signal_around)
+
+    assert heard[-1] == "own"
+    assert len(heard) == 2 * windows
+
+
+async def test_what_stops_the_installation_leaves_no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come between two steps. The next worker installs its handlers all the same."""
+    before = handlers()
+    monkeypatch.setattr(signal, "signal", lambda *_: signal.default_int_handler(signal.SIGINT, None))
+    with pytest.raises(KeyboardInterrupt), signals_that_drain(lambda _: None):
+        pass
+    monkeypatch.undo()
+
+    with signals_that_drain(lambda _: None):
+        assert handlers()[0] != before[0]
+    assert handlers() == before
+
+
+async def test_a_forked_child_has_no_handler_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of its own that drains by signals installs its handlers, and takes them away again."""
+    before = handlers()
+    monkeypatch.setattr("lash_redis.worker.signals._shared", shared := _Shared())
+    parent = signals_that_drain(lambda _: None)
+    parent.__enter__()
+
+    shared.begin_anew()  # as in the child
+
+    assert handlers() == before
+    with signals_that_drain(lambda _: None):
+        assert handlers() != before
+    assert handlers() == before
+    parent.__exit__(None, None, None)
