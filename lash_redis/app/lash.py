@@ -14,6 +14,7 @@ from lash_redis.app.server_source import ServerSource
 from lash_redis.app.sessions import Replacement, Sessions
 from lash_redis.app.task import Task
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import (
     ExternalOwner,
@@ -232,4 +233,4 @@ def _bad_decorator_error(bare: Any) -> SettingsError:
             declare(bare, recovery=MISSING)
         except SettingsError as error:
             return error
-    return SettingsError(f'expected @lash.task(recovery="..."), got @lash.task({bare!r})')
+    return SettingsError(f'expected @lash.task(recovery="..."), got @lash.task({shown(bare)})')

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import PayloadError, RegistryUnavailable, SettingsError
 from lash_redis.core.model import ProcessRegistration
 
@@ -38,7 +39,7 @@ def arguments(item: object) -> tuple[Any, ...]:
         SettingsError: it is none.
     """
     if not isinstance(item, (tuple, list)):
-        shown = repr(item)
-        shown = shown if len(shown) <= 100 else shown[:100] + "…"
-        raise SettingsError(f"expected an item of submit_many to be a tuple of arguments, got {shown}: write (…,)")
+        raise SettingsError(
+            f"expected an item of submit_many to be a tuple of arguments, got {shown(item)}: write (…,)"
+        )
     return tuple(item)

@@ -8,6 +8,7 @@ from typing import Final, Generic, Literal
 from lash_redis.app.sessions import Sessions
 from lash_redis.app.unserved import Unserved
 from lash_redis.app.wait import Wait
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError, UnknownProcess, WorkAbandoned, WorkCancelled, WorkFailed
 from lash_redis.core.model import (
     Abandoned,
@@ -65,7 +66,7 @@ class _Handle(Generic[T_co]):
 
     def _wait(self, timeout: float | None, on_uncertain: OnUncertain) -> Wait:
         if on_uncertain not in _ON_UNCERTAIN:
-            raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {on_uncertain!r}")
+            raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {shown(on_uncertain)}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
 
     def _outcome(self, record: ProcessRecord) -> Outcome[T_co]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import (
     LashError,
     NamespaceMismatch,
@@ -113,5 +114,5 @@ def _checked_timeout(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise SettingsError(f"expected timeout to be a number of seconds, 0 or more, or None, got {value!r}")
+        raise SettingsError(f"expected timeout to be a number of seconds, 0 or more, or None, got {shown(value)}")
     return value

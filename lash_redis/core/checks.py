@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 
 MAX_PAYLOAD_BYTES = 1 << 20
@@ -91,6 +92,13 @@ def checked_iterable(what: str, of: str, value: object) -> Iterable[Any]:
     return value
 
 
+def checked_bool(what: str, value: object) -> bool:
+    """Return ``value`` if it is True or False."""
+    if not isinstance(value, bool):
+        raise refused(what, "True or False", value)
+    return value
+
+
 def checked_text(what: str, value: object, at_most: int, *, at_least: int = 1) -> str:
     """Return ``value`` if it is text of ``at_least`` to ``at_most`` bytes that UTF-8 can hold."""
     if not isinstance(value, str) or not at_least <= len(value.encode("utf-8", "surrogatepass")) <= at_most:
@@ -130,8 +138,5 @@ def checked_partitions(value: object) -> int:
 
 
 def refused(what: str, allowed: str, value: object, advice: str = "") -> SettingsError:
-    """Return the error for a value that is not allowed, with the value as far as 100 characters hold it."""
-    shown = repr(value)
-    if len(shown) > 100:
-        shown = shown[:100] + "…"
-    return SettingsError(f"expected {what} to be {allowed}, got {shown}{advice}")
+    """Return the error for a value that is not allowed, with the value as ``shown`` shows it."""
+    return SettingsError(f"expected {what} to be {allowed}, got {shown(value)}{advice}")

@@ -1,10 +1,11 @@
-"""What an exception says, bounded. Nothing here runs code of its class unguarded, so it never raises (rule 11.7)."""
+"""What an exception says, and what a value looks like, bounded. No code of its class runs unguarded (rule 11.7)."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 MAX_TEXT: Final = 16_384 // 4  # characters: at most 16 KiB of UTF-8
+MAX_SHOWN: Final = 100  # characters of a value
 _OUR_ERRORS: Final = "lash_redis.core.errors"
 
 # Read from the class itself: a metaclass may answer for its attributes, and raise.
@@ -18,6 +19,16 @@ def text_of(error: BaseException) -> str:
         return bounded(str(error))
     except BaseException as broken:  # noqa: BLE001 - an exception whose text cannot be made is still a failure
         return bounded(f"<no text: {name_of(type(broken))}>")
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: what ``repr`` says, at most 100 characters of it; never raises."""
+    try:
+        # Of a long text no more than is shown: its repr may be four times as long.
+        text = str.__str__(repr(value[: MAX_SHOWN + 1] if type(value) in (str, bytes) else value))  # type: ignore[index]
+    except BaseException as broken:  # noqa: BLE001 - it is refused all the same, and that is what its giver must know
+        return f"a {name_of(type(value))} that cannot be shown ({name_of(type(broken))})"
+    return bounded(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
 
 
 def name_of(kind: type) -> str:

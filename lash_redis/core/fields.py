@@ -13,6 +13,7 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args, get_ori
 import msgspec
 
 from lash_redis.core.checks import Check
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 
 
@@ -73,4 +74,4 @@ def check_names(what: str, given: Iterable[str], fields: Mapping[str, Field[Any]
     """
     for name in given:
         if name not in fields:
-            raise SettingsError(f"expected {what} to be one of {', '.join(fields)}, got {name!r}")
+            raise SettingsError(f"expected {what} to be one of {', '.join(fields)}, got {shown(name)}")

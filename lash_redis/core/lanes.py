@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 
 ALONE: Final = "|alone"
@@ -41,6 +42,6 @@ def lane_parts(lane: str) -> tuple[str, str, str]:
     """
     parts = plain_lane(lane).split("|")
     if len(parts) != 3 or not parts[0]:
-        raise SettingsError(f"expected a lane to be queue|task|digest, got {lane!r}")
+        raise SettingsError(f"expected a lane to be queue|task|digest, got {shown(lane)}")
     queue, task, digest = parts
     return queue, task, digest

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
-from lash_redis.core.checks import SIGNATURE, checked_id, checked_int, checked_task_name, checked_text
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.checks import SIGNATURE, checked_id, checked_int, checked_task_name, checked_text, refused
 from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import OPTIONS, ProcessOptions
@@ -219,7 +219,7 @@ class _Request(msgspec.Struct, frozen=True):
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        checked_text("requested_by", self.requested_by, 256)
+        checked_text("by (requested_by)", self.requested_by, 256)
         checked_int("requested_at_ms", self.requested_at_ms, at_least=0, at_most=2**53)
         if self.reason is not None:
             checked_text("reason", self.reason, 4096, at_least=0)
@@ -292,8 +292,8 @@ def disposition_named(value: object) -> RecoveryDisposition:
     Raises:
         SettingsError: there is none of that name.
     """
-    try:
-        return RecoveryDisposition(value)
-    except ValueError:
-        allowed = ", ".join(repr(each.value) for each in RecoveryDisposition)
-        raise SettingsError(f"expected recovery to be one of {allowed}, got {value!r}") from None
+    if isinstance(value, (str, RecoveryDisposition)):
+        with suppress(ValueError):
+            return RecoveryDisposition(value)
+    allowed = ", ".join(repr(each.value) for each in RecoveryDisposition)
+    raise refused("recovery", f"one of {allowed}", value)

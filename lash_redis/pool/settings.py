@@ -7,7 +7,8 @@ from typing import Annotated
 
 import msgspec
 
-from lash_redis.core.checks import Check, checked_task_name, integer, matching
+from lash_redis.core.checks import Check, checked_bool, checked_task_name, integer, matching
+from lash_redis.core.error_text import MAX_SHOWN, shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, fields_of
 from lash_redis.core.liveness import node_name
@@ -26,12 +27,12 @@ _NAME = matching(r"[A-Za-z0-9._:/@+-]{1,245}", "1 to 245 characters of [A-Za-z0-
 def _checked_target(_what: str, value: object) -> str:
     if isinstance(value, str) and _TARGET.fullmatch(value) and not _SOURCE.search(value):
         return value
-    raise SettingsError(f"expected what to run as MODULE:ATTR, like shop.tasks:lash, got {value!r}{_meant(value)}")
+    raise SettingsError(f"expected what to run as MODULE:ATTR, like shop.tasks:lash, got {shown(value)}{_meant(value)}")
 
 
 def _meant(value: object) -> str:
     """Return the target that somebody may have meant who gave the path of a file, or a relative module."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > MAX_SHOWN:
         return ""
     module, _, path = _SOURCE.sub("", value).partition(":")
     guess = f"{module.replace('/', '.').strip('.')}:{path or 'lash'}"
@@ -42,19 +43,12 @@ def _meant(value: object) -> str:
 def _checked_module(value: object) -> str:
     if isinstance(value, str) and _MODULE.fullmatch(value) and not _SOURCE.search(value):
         return value
-    raise SettingsError(
-        f"expected a module as Python imports it, like shop.tasks, got {value!r}{_meant(value).replace(':lash', '')}"
-    )
+    meant = _meant(value).replace(":lash", "")
+    raise SettingsError(f"expected a module as Python imports it, like shop.tasks, got {shown(value)}{meant}")
 
 
 def _checked_modules(what: str, value: object) -> tuple[str, ...]:
     return checked_names(what, value, _checked_module)
-
-
-def _checked_bool(what: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise SettingsError(f"expected {what} to be True or False, got {value!r}")
-    return value
 
 
 def _checked_url(_what: str, value: object) -> str | None:
@@ -134,7 +128,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Setting(
             "import the modules named tasks of the Lash's package; the flag says not to",
-            Check("True or False", _checked_bool),
+            Check("True or False", checked_bool),
             "--no-discovery",
         ),
     ] = True

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import PayloadError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -126,7 +127,7 @@ def _parts(value: ProcessInput) -> list[Any]:
             return [task, args, kwargs]
         case ExternalInput(metadata):
             return [metadata]
-    raise PayloadError(f"expected input to be a TaskInput or an ExternalInput, got {value!r}")
+    raise PayloadError(f"expected input to be a TaskInput or an ExternalInput, got {shown(value)}")
 
 
 def decode_input(data: bytes) -> ProcessInput:
@@ -177,7 +178,7 @@ def encode_outcome(outcome: Outcome, at_most: int = MAX_PAYLOAD_BYTES) -> tuple[
             detail = _shortened(evidence.detail, _MOST_OWN_BYTES)
             parts = [evidence.writer.value, evidence.owner, evidence.proof, detail]
             return STATUS_CODES[ProcessStatus.ABANDONED], _encoded("the evidence", parts, MAX_PAYLOAD_BYTES)
-    raise PayloadError(f"expected an outcome (Success, Failure, Cancelled or Abandoned), got {outcome!r}")
+    raise PayloadError(f"expected an outcome (Success, Failure, Cancelled or Abandoned), got {shown(outcome)}")
 
 
 def _encoded_failure(failure: Failure, at_most: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_int, checked_partitions
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_bool, checked_int, checked_partitions
 from lash_redis.core.model import Outcome
 from lash_redis.registry.calls import (
     batch_claims,
@@ -72,7 +72,8 @@ class ProcessRegistry:
         count = 1 if partitions is None else checked_partitions(partitions)
         checked_int("max_payload_bytes", max_payload_bytes, at_least=1, at_most=512 << 20)
         names = Namespace(namespace, count, max_payload_bytes)
-        self.target = Target(names, Address(client, timeout_s), partitions is None, allow_unsafe_server)
+        is_lenient = checked_bool("allow_unsafe_server", allow_unsafe_server)
+        self.target = Target(names, Address(client, timeout_s), partitions is None, is_lenient)
         self.connections = AsyncConnections(self.target.address)
         self.sender = Sender(self.target, self.connections)
         self.close_unused: Callable[[], Awaitable[None]] = self.aclose  # a ``Lash`` closes its waits and its server too

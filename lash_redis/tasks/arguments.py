@@ -13,6 +13,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import LashError, PayloadError
 from lash_redis.core.model import TaskInput
 from lash_redis.tasks.bare_parameters import BareParameters
@@ -24,8 +25,6 @@ from lash_redis.tasks.payload import InvalidValue
 from lash_redis.tasks.signature import Signature
 
 _Direction = Callable[[Conversion], Callable[[Any], Any]]
-
-_MOST_SHOWN: Final = 80  # characters of a result in an error
 
 _STORE: Final[_Direction] = attrgetter("to_stored")
 _RESTORE: Final[_Direction] = attrgetter("from_stored")
@@ -99,14 +98,9 @@ def decode_result(declaration: Declaration, stored: Any) -> Any:
         declared = annotation_text(declaration.signature.returns.annotation)
         raise PayloadError(
             f"task {declaration.name}: the function declares that it returns {declared}, and returned "
-            f"{_shown(stored)}: result{invalid.where}: {invalid.why}. The process is completed all the same; "
+            f"{shown(stored)}: result{invalid.where}: {invalid.why}. The process is completed all the same; "
             "(await process.record()).outcome has the result as it is stored"
         ) from invalid.__cause__
-
-
-def _shown(stored: Any) -> str:
-    shown = repr(stored)
-    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
 
 
 def _converted(

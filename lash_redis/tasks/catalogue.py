@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from lash_redis.core.checks import checked_iterable, checked_queue
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import RecoveryDisposition
@@ -72,5 +73,5 @@ class Catalogue:
 def _declaration_of(task: object) -> Declaration:
     declaration = task if isinstance(task, Declaration) else getattr(task, "declaration", None)
     if not isinstance(declaration, Declaration):
-        raise SettingsError(f"expected a task made by @lash.task, got {task!r}")
+        raise SettingsError(f"expected a task made by @lash.task, got {shown(task)}")
     return declaration

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
 from lash_redis.core.checks import checked_task_name
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
 from lash_redis.core.options import ChosenOptions, ProcessOptions, with_options
@@ -116,7 +117,7 @@ def two_tasks_error(known: Declaration, other: Declaration) -> SettingsError:
 def _check_is_function(function: object) -> None:
     if not inspect.isfunction(function):
         kind = "the class" if inspect.isclass(function) else f"a `{type(function).__qualname__}`:"
-        raise SettingsError(f"expected a task to be a function (def or async def), got {kind} {function!r}")
+        raise SettingsError(f"expected a task to be a function (def or async def), got {kind} {shown(function)}")
 
 
 def _disposition(recovery: object, function: Callable[..., Any]) -> RecoveryDisposition:
@@ -130,7 +131,7 @@ def _disposition(recovery: object, function: Callable[..., Any]) -> RecoveryDisp
         disposition = disposition_named(recovery)
     except SettingsError:
         raise SettingsError(
-            f"{described(function)}: expected recovery to be 'rerunnable' or 'owner_bound', got {recovery!r}"
+            f"{described(function)}: expected recovery to be 'rerunnable' or 'owner_bound', got {shown(recovery)}"
         ) from None
     if disposition is RecoveryDisposition.EXTERNALLY_OWNED:
         raise SettingsError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
+from lash_redis.core.error_text import shown
 from lash_redis.tasks.payload import InvalidValue, shown_key
 
 MOMENTS: Final = (dt.datetime, dt.time)
@@ -32,7 +33,7 @@ def _check_offset(moment: dt.datetime | dt.time, where: str) -> None:
     kind = type(moment).__name__
     if offset is None and moment.tzinfo is not None:
         raise InvalidValue(
-            f"expected a {kind} without a zone or with a fixed offset, got one in {moment.tzinfo!r}, whose offset "
+            f"expected a {kind} without a zone or with a fixed offset, got one in {shown(moment.tzinfo)}, whose offset "
             "depends on the date: carry a datetime",
             where,
         )

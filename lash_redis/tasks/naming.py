@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lash_redis.core.checks import TASK_NAME
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 
 _MAIN: Final = ("__main__", "__mp_main__")
@@ -32,7 +33,7 @@ def default_name(function: Callable[..., Any]) -> str:
     try:
         return TASK_NAME.checked("task name", name)
     except SettingsError:
-        raise _unnamed(function, f"a task's name has {TASK_NAME.allowed}, and this would be {name!r}") from None
+        raise _unnamed(function, f"a task's name has {TASK_NAME.allowed}, and this would be {shown(name)}") from None
 
 
 def location_of(function: Callable[..., Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.tasks.bare_parameters import BareParameter, encode_parameters
 from lash_redis.tasks.conversion import Conversion, annotation_text, conversion_of
@@ -151,7 +152,7 @@ def _resolved_annotations(function: Callable[..., Any], task: str) -> dict[str, 
     where = "its annotations"
     try:
         for name, annotation in source.__annotations__.items():
-            where = f"the annotation {annotation!r} of {name!r}"
+            where = f"the annotation {shown(annotation)} of {name!r}"
             # One at a time, so that the error can name it. Type parameters are `def task[T](...)` of Python 3.12.
             one = SimpleNamespace(__annotations__={name: annotation}, __type_params__=type_parameters)
             hints |= typing.get_type_hints(one, source.__globals__, include_extras=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 
 from lash_redis.core.checks import MAX_TTL_MS, Check, checked_queue, integer
+from lash_redis.core.error_text import bounded, shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, check_names, fields_of
 from lash_redis.core.settings import Setting
@@ -23,10 +24,10 @@ def checked_names(what: str, value: object, each: Callable[[object], str]) -> tu
         SettingsError: it is no sequence, a name is refused, or one comes twice.
     """
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise SettingsError(f"expected {what} to be a sequence of names, got {value!r}")
+        raise SettingsError(f"expected {what} to be a sequence of names, got {shown(value)}")
     names = tuple(map(each, value))
     if len(set(names)) != len(names):
-        raise SettingsError(f"expected {what} to be distinct, got {','.join(names)}")
+        raise SettingsError(f"expected {what} to be distinct, got {bounded(','.join(names))}")
     return names
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Unpack
 
+from lash_redis.core.checks import checked_bool, refused
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import DrainReport
@@ -54,10 +55,10 @@ class Worker:
         **settings: Unpack[ChosenSettings],
     ) -> None:
         if not isinstance(registry, ProcessRegistry):
-            raise SettingsError(f"expected registry to be a ProcessRegistry, got {registry!r}")
+            raise refused("registry", "a ProcessRegistry", registry)
         self.registry = registry
         if owner is not None and not isinstance(owner, LeaseOwner):
-            raise SettingsError(f"expected owner to be a LeaseOwner, got {owner!r}")
+            raise refused("owner", "a LeaseOwner", owner)
         self.settings = settings_from(settings)
         self._catalogue = Catalogue(tasks)
         self._given_owner = owner
@@ -74,12 +75,12 @@ class Worker:
                 on after the drain, whose report a call of ``drain`` returns. Then the handlers are those of before.
 
         Raises:
-            SettingsError: ``signals`` outside of the main thread.
+            SettingsError: ``signals`` is neither True nor False, or True outside of the main thread.
             LashError: the server or the namespace is not what it must be, at the start.
             RecordedDead: others take this worker for dead; it has drained.
         """
         incarnation = self._here()
-        with _drained_by_signals(incarnation) if signals else nullcontext():
+        with _drained_by(signals, incarnation):
             async with incarnation:
                 await incarnation.run()
 
@@ -90,11 +91,11 @@ class Worker:
             signals: as for ``run``; of a worker that has drained the next call claims nothing.
 
         Raises:
-            SettingsError: ``signals`` outside of the main thread.
+            SettingsError: ``signals`` is neither True nor False, or True outside of the main thread.
             LashError: no answer, or a refusal; what was claimed meanwhile has ended all the same.
         """
         incarnation = self._here()
-        with _drained_by_signals(incarnation) if signals else nullcontext():
+        with _drained_by(signals, incarnation):
             async with incarnation:
                 return await incarnation.drive_pending()
 
@@ -164,7 +165,10 @@ class Worker:
         return self._given_owner or default_owner()
 
 
-def _drained_by_signals(incarnation: Incarnation) -> AbstractContextManager[None]:
+def _drained_by(signals: object, incarnation: Incarnation) -> AbstractContextManager[None]:
+    if not checked_bool("signals", signals):
+        return nullcontext()
+
     def on_step(step: DrainStep) -> None:
         if step is DrainStep.BEGIN:
             incarnation.begin_drain()

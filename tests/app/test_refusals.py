@@ -34,6 +34,7 @@ def wrong(value: Any) -> Any:
         (lambda lash: lash.expect("a", metadata=wrong(5)), "expected metadata to be a dict, got 5"),
         (lambda lash: lash.expect("a", metadata=wrong([1])), "expected metadata to be a dict, got [1]"),
         (lambda lash: lash.expect("a", grantee=wrong(7)), "expected grantee to be text of 1 to 256 bytes, got 7"),
+        (lambda lash: lash.process("a").request_cancel(by=""), "expected by (requested_by) to be text of 1 to 256"),
         (lambda lash: lash.expect("a", grantee="\ud800"), "expected grantee to be text that UTF-8 can hold"),
         (lambda lash: lash.expect("a", metadata={"x": {1}}), "metadata['x']: expected a plain value (None, bool, int"),
         (lambda lash: lash.expect("é"), "expected process id to be 1 to 256 characters of [A-Za-z0-9._:/@+-], got 'é'"),

@@ -166,7 +166,7 @@ def test_every_public_struct_that_a_program_constructs_is_tried() -> None:
         (lambda: outside(granted_to=SURROGATE), "granted_to to be text that UTF-8 can hold"),
         (lambda: ExternalOwner(f"ab{SURROGATE}"), "a surrogate at character 2"),
         (lambda: CancelRequest("ops", 1, SURROGATE), "reason to be text that UTF-8 can hold"),
-        (lambda: AbandonRequest(SURROGATE, 1), "requested_by to be text that UTF-8 can hold"),
+        (lambda: AbandonRequest(SURROGATE, 1), r"by \(requested_by\) to be text that UTF-8 can hold"),
         (lambda: TaskInput("work", wrong("ab")), "args of TaskInput to be a tuple, got 'ab'"),
         (lambda: TaskInput("work", (), wrong({1: 2})), "the names in kwargs to be text, got 1"),
         (lambda: ExternalInput(wrong([1])), r"metadata of ExternalInput to be a dict, got \[1\]"),

@@ -145,3 +145,11 @@ async def test_a_forked_child_has_no_handler_of_its_parent(monkeypatch: pytest.M
         assert handlers() != before
     assert handlers() == before
     parent.__exit__(None, None, None)
+
+
+async def test_signals_is_true_or_false() -> None:
+    """A text is no answer: "no" would be taken for yes."""
+    worker = Worker(ProcessRegistry("unix:///nowhere/s"))
+    for act in (worker.run, worker.drive_pending):
+        with pytest.raises(SettingsError, match="expected signals to be True or False, got 'no'"):
+            await act(signals="no")  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from lash_redis.core.checks import MAX_BATCH, MAX_BATCH_BYTES, checked_int
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import ScriptError, SettingsError
 from lash_redis.registry.calls.call import Call, Namespace, Steps
 
@@ -99,4 +100,4 @@ def checked_batch(what: str, names: Sequence[Hashable], at_most: int = MAX_BATCH
     checked_int(f"{what} in a batch", len(names), at_least=1, at_most=at_most)
     if len(set(names)) != len(names):
         twice = next(name for position, name in enumerate(names) if name in names[:position])
-        raise SettingsError(f"expected the {what} of a batch to be distinct, got {twice!r} twice")
+        raise SettingsError(f"expected the {what} of a batch to be distinct, got {shown(twice)} twice")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_int
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessStatus
 from lash_redis.registry.calls.call import Call, Namespace, Steps
@@ -109,5 +110,5 @@ def _decoded(cursor: str, partitions: int) -> _Cursor:
     except (TypeError, ValueError):
         at = None
     if at is None or len(at.shown) != partitions:
-        raise SettingsError(f"expected cursor to be one that a page gave, got {cursor!r}")
+        raise SettingsError(f"expected cursor to be one that a page gave, got {shown(cursor)}")
     return at

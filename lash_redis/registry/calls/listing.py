@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_int
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase, ProcessRecord
 from lash_redis.core.places import PLACE_OF_PHASE, PLACES
@@ -157,4 +158,4 @@ def _decoded(cursor: str) -> _Cursor:
         data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         return msgspec.json.decode(data, type=_Cursor)
     except (TypeError, ValueError):
-        raise SettingsError(f"expected cursor to be one that a page gave, got {cursor!r}") from None
+        raise SettingsError(f"expected cursor to be one that a page gave, got {shown(cursor)}") from None

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_int
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.places import PARTITION_INDEXES
 from lash_redis.registry.answers import Counts, PruneReport
@@ -97,7 +98,7 @@ def prunable(
 
 def _checked_time(before_ms: int | None, older_than_ms: int | None) -> tuple[int, str]:
     if (before_ms is None) == (older_than_ms is None):
-        raise SettingsError(f"expected before_ms or older_than_ms, got {before_ms!r} and {older_than_ms!r}")
+        raise SettingsError(f"expected before_ms or older_than_ms, got {shown(before_ms)} and {shown(older_than_ms)}")
     if older_than_ms is None:
         return checked_int("before_ms", before_ms, at_least=0, at_most=2**53), ""
     return checked_int("older_than_ms", older_than_ms, at_least=0, at_most=2**53), "1"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from lash_redis.core.checks import refused
 from lash_redis.core.errors import SettingsError
 from lash_redis.registry.transport.finding import ServerFinder
 from lash_redis.registry.transport.urls import checked_url, shown_url
@@ -40,11 +41,11 @@ class Address:
         era: how often the server has to be found anew: what was known of it is asked again.
 
     Raises:
-        SettingsError: ``source`` is none of these, or decodes responses.
+        SettingsError: ``source`` is none of these, or decodes responses, or the time is no number above 0.
     """
 
     def __init__(self, source: Any, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._timeout_s = timeout_s
+        self._timeout_s = _checked_timeout(timeout_s)
         self._url: str | None = None
         self._is_fake = False
         self.generation = 0
@@ -228,3 +229,9 @@ class Address:
         given = self._connection_class
         is_of_its_kind = (".asyncio." in given.__module__) == (".asyncio." in wanted.__name__)
         return given if is_of_its_kind else getattr(wanted, given.__name__), dict(self._parameters)
+
+
+def _checked_timeout(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise refused("timeout_s", "a number of seconds above 0", value)
+    return value
