@@ -134,6 +134,14 @@ class WorkerLeftLane(Event, frozen=True, tag="worker.left_lane"):
     process_id: str | None = None
 
 
+class WorkerLanesFull(Event, frozen=True, tag="worker.lanes_full"):
+    """More lanes of other releases have rows than the worker serves at a time; the others follow. Told once."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    lanes: int
+
+
 class WorkerExitRefused(Event, frozen=True, tag="worker.exit_refused"):
     """User code (``sys.exit``, ``loop.stop``, a signal's handler) would end the worker process; it goes on."""
 

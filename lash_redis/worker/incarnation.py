@@ -191,7 +191,9 @@ class Incarnation:
                 for partition in range(self.registry.partitions):
                     while self._in_flight.room <= 0 and self._draining is None:
                         await self._changes.wait()
-                    await self._in_flight.claim(partition, once=self._claims is None)
+                    if is_alone := self._claims is None:  # nothing follows that would serve what changes meanwhile
+                        self._in_flight.lanes.renew(at_once=True)
+                    await self._in_flight.claim(partition, once=is_alone)
             except RecordedDead:
                 self.begin_drain()
                 raise

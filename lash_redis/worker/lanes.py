@@ -2,6 +2,9 @@
 
 Rows of another signature are run if their arguments can be bound by name and decoded here. The first one of a lane of
 which that is not true is given back, and this worker leaves the lane to other releases for as long as it lives.
+
+Each list of lanes that a claim names is stored whole. So this worker makes one at once if it has made none for
+``PAUSE_MS``, and else one after that time, for all that has changed until then.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.events import WorkerLeftLane
+from lash_redis.core.events import WorkerLanesFull, WorkerLeftLane
 from lash_redis.core.lanes import lane as lane_of
 from lash_redis.core.lanes import lane_parts, plain_lane
 from lash_redis.core.subscribers import emit
@@ -24,6 +27,8 @@ from lash_redis.tasks.other_signatures import cannot_bind
 
 MOST_ADOPTED: Final = 1000
 EMPTY_MS: Final = 600_000  # an adopted lane that is empty for so long is dropped; it is adopted anew if need be
+PAUSE_MS: Final = 2_000  # between two new lists of lanes, at least
+_MOST_KNOWN: Final = 10_000  # signatures, and lanes that were left: a worker may live through that many releases
 
 
 class Lanes:
@@ -35,6 +40,7 @@ class Lanes:
 
     Attributes:
         served: the lanes that the next claim names.
+        due_ms: when a new list of them is to be made (boot-time clock, ms); None if nothing has changed.
         beginnings: what the names of all lanes of its tasks begin with.
     """
 
@@ -42,16 +48,19 @@ class Lanes:
         self._catalogue = catalogue
         self._queues = tuple(queues)
         self._own = dict(zip(self._queues, catalogue.lanes(self._queues), strict=True))
-        self._adopted: dict[str, int] = {}  # by lane, when it was last seen with rows
-        self._left: set[str] = set()
+        self._adopted: dict[str, int] = {}  # by lane, when it was last seen with rows; in the order of that
+        self._left: dict[str, None] = {}
         self._signatures: dict[str, BareParameters] = {}
         self._named: dict[str, Mapping[str, bytes]] = {}
+        self._looked_ms = self._made_ms = boottime_ms() - PAUSE_MS
+        self._is_full = False
+        self.due_ms: int | None = None
         self.beginnings: list[str] = []
         for queue in self._queues:
             for each in catalogue.declarations:
                 self.beginnings.append(f"{queue}|{each.name}|")
                 self._named[lane_of(queue, each.name, each.signature.digest)] = each.signature.named
-        self._serve()
+        self._serve(())
 
     def serves(self, lane: str) -> bool:
         """Say whether claims are made from a lane."""
@@ -59,41 +68,46 @@ class Lanes:
 
     def is_of_another_release(self, lane: str) -> bool:
         """Say whether a lane that is not served holds rows of a task that is known here."""
-        try:
-            queue, task, _ = lane_parts(lane)
-        except SettingsError:  # a newer release names lanes in another way
-            return False
-        return not self.serves(lane) and queue in self._own and self._catalogue.find(task) is not None
+        return not self.serves(lane) and self._is_of_known_task(lane)
 
     def may_adopt(self, lane: str) -> bool:
-        """Say whether such a lane is one to look at: it was not left."""
-        return plain_lane(lane) not in self._left and self.is_of_another_release(lane)
+        """Say whether such a lane is one to look at: it was neither adopted nor left."""
+        plain = plain_lane(lane)
+        if plain in self._left or plain in self._adopted or not self._is_of_known_task(plain):
+            return False
+        return plain not in self._own[lane_parts(plain)[0]]
 
     def adopt(self, found: Mapping[str, bytes]) -> bool:
-        """Serve those lanes of other releases from which a row may run here; return whether one is new.
+        """Serve those lanes of other releases from which a row may run here; return whether a new list was made.
 
         Args:
             found: lanes that have rows, each with the parameters of its signature (empty: nobody has named them).
         """
-        now_ms, known = boottime_ms(), len(self._adopted)
-        for lane, parameters in found.items():
-            plain = plain_lane(lane)
-            if plain in self._adopted:
+        now_ms, has_new = boottime_ms(), False
+        for plain in map(plain_lane, found):
+            if self._adopted.pop(plain, None) is not None:
                 self._adopted[plain] = now_ms
-            elif parameters and self.may_adopt(lane) and len(self._adopted) < MOST_ADOPTED:
-                self._judge(plain, parameters, now_ms)
-        if len(self._adopted) == known:
-            return False
-        self._serve()
-        return True
+        for lane, parameters in found.items():
+            if parameters and self.may_adopt(lane):
+                has_new = self._judge(plain_lane(lane), parameters, now_ms) or has_new
+        return has_new and self._change()
 
-    def drop_empty(self) -> None:
-        """Serve no more what has been empty for long; to be called after every partition was looked at."""
+    def looked(self, since_ms: int) -> None:
+        """Note that every partition was looked at since a time; serve no more what has been empty for long."""
+        self._looked_ms = since_ms
         oldest_ms = boottime_ms() - EMPTY_MS
         if empty := [lane for lane, seen_ms in self._adopted.items() if seen_ms <= oldest_ms]:
             for lane in empty:
                 del self._adopted[lane]
-            self._serve()
+            self._change()
+
+    def renew(self, *, at_once: bool = False) -> bool:
+        """Make the new list of lanes if it is due, or something has changed and ``at_once``; return whether it did."""
+        if self.due_ms is None or (boottime_ms() < self.due_ms and not at_once):
+            return False
+        self.due_ms, self._made_ms = None, boottime_ms()
+        self._serve(self._adopted)
+        return True
 
     def unnamed(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return the signatures of this worker's tasks of which there are rows, and which nobody has named."""
@@ -114,28 +128,62 @@ class Lanes:
         self._adopted.pop(plain, None)
         if plain in self._left:
             return
-        self._left.add(plain)
-        self._serve()
+        if len(self._left) >= _MOST_KNOWN:  # it is adopted anew, and left again, if it still has rows
+            del self._left[next(iter(self._left))]
+        self._left[plain] = None
+        if plain in self._served:
+            self._serve(())  # this list is stored already: no others' lanes until the next one is made
+            self._change()
         queue, task, digest = lane_parts(lane)
         emit(WorkerLeftLane(task=task, queue=queue, signature=digest, reason=reason, process_id=process_id))
 
-    def _judge(self, lane: str, parameters: bytes, now_ms: int) -> None:
+    def _is_of_known_task(self, lane: str) -> bool:
+        try:
+            queue, task, _ = lane_parts(lane)
+        except SettingsError:  # a newer release names lanes in another way
+            return False
+        return queue in self._own and self._catalogue.find(task) is not None
+
+    def _judge(self, lane: str, parameters: bytes, now_ms: int) -> bool:
+        """Adopt a lane if a row of it may run here; return whether it was adopted."""
         _, task, digest = lane_parts(lane)
         theirs = readable("signature", digest, lambda: decode_parameters(parameters))
         declaration = self._catalogue.find(task)
         if theirs is None or declaration is None:
-            return
+            return False
         if reason := cannot_bind(declaration.signature, theirs):
             self.leave(lane, reason)
-        else:
-            self._signatures[digest] = theirs
-            self._adopted[lane] = now_ms
+            return False
+        if not self._has_room():
+            return False
+        self._adopted[lane] = now_ms
+        self._signatures[digest] = theirs
+        if len(self._signatures) > _MOST_KNOWN:
+            needed = {lane_parts(each)[2] for each in self._adopted}
+            self._signatures = {each: known for each, known in self._signatures.items() if each in needed}
+        return True
 
-    def _serve(self) -> None:
-        adopted = {queue: [lane for lane in self._adopted if lane_parts(lane)[0] == queue] for queue in self._queues}
-        lanes = {
-            queue: [lane for lane in (*own, *adopted[queue]) if lane not in self._left]
-            for queue, own in self._own.items()
-        }
+    def _has_room(self) -> bool:
+        """Make room for one more lane if need be: the one that has been empty for the longest goes."""
+        if len(self._adopted) < MOST_ADOPTED:
+            return True
+        longest, seen_ms = next(iter(self._adopted.items()))
+        if seen_ms < self._looked_ms:
+            del self._adopted[longest]
+            return True
+        if not self._is_full:
+            self._is_full = True
+            emit(WorkerLanesFull(lanes=MOST_ADOPTED))
+        return False
+
+    def _change(self) -> bool:
+        if self.due_ms is None:
+            self.due_ms = max(boottime_ms(), self._made_ms + PAUSE_MS)
+        return self.renew()
+
+    def _serve(self, others: Iterable[str]) -> None:
+        lanes = {queue: [lane for lane in own if lane not in self._left] for queue, own in self._own.items()}
+        for lane in others:
+            lanes[lane_parts(lane)[0]].append(lane)
         self._served = frozenset(lane for each in lanes.values() for lane in each)
         self.served = ServedLanes(list(lanes.items()))

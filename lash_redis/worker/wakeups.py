@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lash_redis.core.timing import jittered, sleep
+from lash_redis.core.timing import boottime_ms, jittered, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.listening import listen
 from lash_redis.registry.messages import LaneFilled, Requested, read_message
@@ -12,6 +12,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.claimer import ASK_AGAIN_S
 from lash_redis.worker.inflight import InFlight
+from lash_redis.worker.lanes import PAUSE_MS
 from lash_redis.worker.loops.claiming import Claiming
 from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.services import Service
@@ -47,6 +48,8 @@ class WakeUps:
         self._changes = changes
         self._start = start
         self._trouble = Trouble("wake")
+        self._look_at_ms: dict[int, int] = {}  # by partition: when the next look is due after a wake-up
+        self._will_look: set[int] = set()
         self.is_subscribed = False
 
     def subscribed(self) -> None:
@@ -99,9 +102,27 @@ class WakeUps:
         # little later, so that the worker is not woken for the same row again.
         await sleep(jittered(ASK_AGAIN_S, 0.5))
         if is_of_another_release:
-            await self._look(partition)  # what filled other such lanes meanwhile has woken nobody
+            await self._look_again(partition)  # what filled other such lanes meanwhile has woken nobody
         self._claimer.ask(partition)
         self._changes.notify()
+
+    async def _look_again(self, partition: int) -> None:
+        """Look now, or once that is due: one look finds what many wake-ups named."""
+        wait_ms = self._look_at_ms.get(partition, 0) - boottime_ms()
+        if wait_ms <= 0:
+            self._look_at_ms[partition] = boottime_ms() + PAUSE_MS
+            await self._look(partition)
+        elif partition not in self._will_look:
+            self._will_look.add(partition)
+            self._start(self._look_later(partition, wait_ms))
+
+    async def _look_later(self, partition: int, wait_ms: int) -> None:
+        try:
+            await sleep(wait_ms / 1000)
+        finally:
+            self._will_look.discard(partition)
+        self._look_at_ms[partition] = boottime_ms() + PAUSE_MS
+        await self._look(partition)
 
     async def _look(self, partition: int | None = None) -> None:
         try:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.events import Event, RowUnreadable, WorkerLeftLane
+from lash_redis.core.events import Event, RowUnreadable, WorkerLanesFull, WorkerLeftLane
 from lash_redis.core.lanes import lane
 from lash_redis.core.subscribers import subscribed
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import Declaration, declare
 from lash_redis.worker import lanes as lanes_module
-from lash_redis.worker.lanes import EMPTY_MS, Lanes
+from lash_redis.worker.lanes import EMPTY_MS, PAUSE_MS, Lanes
 
 
 def task(function: Any) -> Declaration:
@@ -121,28 +121,117 @@ def test_parameters_that_cannot_be_read_are_told_and_left_alone() -> None:
     assert [(event.what, event.id) for event in heard if isinstance(event, RowUnreadable)] == [("signature", "ab" * 8)]
 
 
-def test_a_lane_that_is_empty_for_long_is_dropped_and_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+class Clock:
+    """The boot-time clock of the module, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_000_000
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock by which lists of lanes are made."""
+    clock = Clock()
+    monkeypatch.setattr(lanes_module, "boottime_ms", lambda: clock.now_ms)
+    return clock
+
+
+def test_a_lane_that_is_empty_for_long_is_dropped_and_may_come_again(clock: Clock) -> None:
     """A worker that lives through many releases does not serve all of them for ever."""
-    now_ms = 1_000
-    monkeypatch.setattr(lanes_module, "boottime_ms", lambda: now_ms)
     lanes = serving()
     lanes.adopt(found(OTHER))
-    now_ms += EMPTY_MS - 1
-    lanes.drop_empty()
+    clock.now_ms += EMPTY_MS - 1
+    lanes.looked(clock.now_ms)
     assert lanes.serves(of(OTHER))
     lanes.adopt(found(OTHER))
-    now_ms += EMPTY_MS
-    lanes.drop_empty()
+    clock.now_ms += EMPTY_MS
+    lanes.looked(clock.now_ms)
     assert not lanes.serves(of(OTHER))
+    clock.now_ms += PAUSE_MS
     assert lanes.adopt(found(OTHER))
+    assert lanes.serves(of(OTHER))
 
 
-def test_no_more_than_so_many_lanes_are_adopted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A claim costs more the more lanes have rows."""
-    monkeypatch.setattr(lanes_module, "MOST_ADOPTED", 1)
+def test_what_is_adopted_soon_after_is_served_with_the_next_list(clock: Clock) -> None:
+    """And what is left is served no more at once."""
+    lanes, urgent = serving(), found(OTHER, queue="urgent")
+    assert lanes.adopt(found(OTHER))
+    clock.now_ms += 1
+    assert not lanes.adopt(urgent)
+    assert not lanes.may_adopt(of(OTHER, "urgent"))
+    assert lanes.due_ms == clock.now_ms - 1 + PAUSE_MS
+    assert not lanes.renew()
+    clock.now_ms = lanes.due_ms
+    assert lanes.renew()
+    assert lanes.serves(of(OTHER))
+    assert lanes.serves(of(OTHER, "urgent"))
+    assert lanes.due_ms is None
+    lanes.leave(of(OTHER), "it does not fit")
+    assert not lanes.serves(of(OTHER))
+    assert not lanes.renew()
+    assert lanes.renew(at_once=True)
+    assert lanes.serves(of(OTHER, "urgent"))
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_lists_of_lanes_are_as_many_as_time_allows_however_many_lanes_there_are(clock: Clock, leaves: bool) -> None:
+    """Each is stored whole. And each lane is served within the pause."""
+    lanes, names, began_ms, left = serving(), set[str](), clock.now_ms, 0
+    for number in range(300):
+        name, since_ms = lane("default", "mail", f"{number:016x}"), clock.now_ms
+        lanes.adopt({name: OTHER.signature.named[OTHER.signature.digest]})
+        names.add(lanes.served.name)
+        if leaves and lanes.serves(name):
+            lanes.leave(name, "it does not fit")
+            left += 1
+            names.add(lanes.served.name)
+        while not leaves and number % 50 == 0 and not lanes.serves(name):
+            clock.now_ms += 1
+            lanes.renew()
+            assert clock.now_ms <= since_ms + PAUSE_MS
+        clock.now_ms += 20
+        lanes.renew()
+        names.add(lanes.served.name)
+    clock.now_ms += PAUSE_MS
+    lanes.renew()
+    served = sum("0000000000" in each for each in lanes.served.lanes)
+    assert served == 300 - left
+    assert len(names) <= 2 + (clock.now_ms - began_ms) // PAUSE_MS
+
+
+def test_no_more_than_so_many_lanes_are_adopted(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """A claim costs more the more lanes have rows. Those that have been empty for the longest go; it is told once."""
+    monkeypatch.setattr(lanes_module, "MOST_ADOPTED", 2)
+    data, heard = OTHER.signature.named[OTHER.signature.digest], list[Event]()
+    a, b, c, d = (lane("default", "mail", f"{number:016x}") for number in range(4))
     lanes = serving()
-    lanes.adopt(found(OTHER) | found(OTHER, queue="urgent"))
-    assert [lanes.serves(of(OTHER)), lanes.serves(of(OTHER, "urgent"))].count(True) == 1
+    with subscribed(heard.append):
+        lanes.adopt({a: data, b: data, c: data, d: data})
+        assert [lanes.serves(each) for each in (a, b, c, d)] == [True, True, False, False]
+        clock.now_ms += PAUSE_MS
+        began_ms = clock.now_ms
+        lanes.adopt({b: data, c: data, d: data})  # a may have rows: not every partition was looked at
+        assert [lanes.serves(each) for each in (a, b, c, d)] == [True, True, False, False]
+        lanes.looked(began_ms)
+        lanes.adopt({d: data, c: data, b: data})
+        assert [lanes.serves(each) for each in (a, b, c, d)] == [False, True, False, True]
+    assert heard == [WorkerLanesFull(lanes=2)]
+
+
+def test_what_is_known_of_other_releases_is_bounded(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """The signatures of lanes that are served stay; what was left may be tried again."""
+    monkeypatch.setattr(lanes_module, "_MOST_KNOWN", 3)
+    data, lanes = OTHER.signature.named[OTHER.signature.digest], serving()
+    names = [lane("default", "mail", f"{number:016x}") for number in range(9)]
+    for name in names[:8]:
+        lanes.adopt({name: data})
+        lanes.leave(name, "it does not fit")
+    clock.now_ms += PAUSE_MS
+    lanes.adopt({names[8]: data})
+    assert lanes.written_for(OURS, f"{8:016x}") is not None
+    with pytest.raises(KeyError):
+        lanes.written_for(OURS, f"{0:016x}")
+    assert [lanes.may_adopt(each) for each in names[:8]] == [True] * 5 + [False] * 3
 
 
 def test_a_signature_of_ones_own_that_nobody_has_named_is_named() -> None:

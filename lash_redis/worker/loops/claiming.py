@@ -54,6 +54,8 @@ class Claiming:
             RecordedDead: others take this worker for dead.
             ForkedCopy: this OS process is a copy of the worker's.
         """
+        if self._in_flight.lanes.renew():
+            self._claimer.ask_all()
         partition = self._claimer.next_partition(self.may_claim_from, self._is_due)
         if partition is None:
             await self._changes.wait(self._until_due_s())
@@ -94,9 +96,11 @@ class Claiming:
     def _until_due_s(self) -> float | None:
         """Return how long until the next partition may be asked again, s; None if none waits.
 
-        One waits that failed, and one in which work was left to others.
+        One waits that failed, and one in which work was left to others; all wait for a new list of lanes.
         """
         left_ms = [at_ms - boottime_ms() for at_ms in (*self._due_at_ms.values(), *self._claimer.left_until_ms)]
+        if (due_ms := self._in_flight.lanes.due_ms) is not None:
+            left_ms.append(max(due_ms - boottime_ms(), 1))
         return min((each / 1000 for each in left_ms if each > 0), default=None)
 
     def _refused(self, partition: int | None, error: LashError) -> None:

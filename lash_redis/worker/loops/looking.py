@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lash_redis.core.first_error import FirstError
 from lash_redis.core.lanes import plain_lane
+from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
@@ -32,8 +33,9 @@ class Looking:
         Raises:
             LashError: no answer from a partition; the others were looked at.
         """
+        began_ms = boottime_ms()
         await self.look()
-        self._lanes.drop_empty()
+        self._lanes.looked(began_ms)
 
     async def look(self, partition: int | None = None) -> None:
         """Look at all lanes of this worker's tasks in one partition, or in every one (None).
@@ -61,4 +63,4 @@ class Looking:
             await self._registry.name_signatures(partition, unnamed)
         if self._lanes.adopt(found):
             self._claimer.ask_all()
-            self._changes.notify()
+        self._changes.notify()  # also where a new list of lanes is due only later
