@@ -7,6 +7,7 @@ attributes ``event`` and ``fields``, for those who want JSON; there the values a
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -16,8 +17,7 @@ from lash_redis.core.timing import boottime_ms
 
 _LOG: Final = logging.getLogger("lash_redis")
 _REPEATED_EVERY_MS: Final = 10_000
-_QUOTED: Final = frozenset('"\\')
-_NEEDS_QUOTES: Final = _QUOTED | frozenset(" =")
+_NEEDS_QUOTES: Final = frozenset('"\\ =')
 
 
 def shown(value: object) -> str:
@@ -25,7 +25,13 @@ def shown(value: object) -> str:
     text = _plain(value)
     if text and text.isprintable() and not _NEEDS_QUOTES.intersection(text):
         return text
-    return f'"{"".join(map(_escaped, text))}"'
+    inner = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped(inner)}"'
+
+
+def line(name: str, fields: Mapping[str, object]) -> str:
+    """Return the line of an event: its name and its fields, without those that are None."""
+    return " ".join([name, *(f"{each}={shown(value)}" for each, value in fields.items() if value is not None)])
 
 
 def _plain(value: object) -> str:
@@ -37,10 +43,13 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _escaped(character: str) -> str:
-    if character in _QUOTED:
-        return f"\\{character}"
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+def escaped(text: str) -> str:
+    """Return text with what is not printable escaped."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else _code(each) for each in text)
+
+
+def _code(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def is_logged(kind: type[Event]) -> bool:
@@ -69,8 +78,8 @@ class EventLog:
                 return
             if repeated := self._skipped.pop(what, 0):
                 fields["repeated"] = repeated
-        text = " ".join(f"{name}={shown(value)}" for name, value in fields.items())
-        _LOG.log(event.level, "%s %s", event.name, text, extra={"event": event.name, "fields": fields})
+        text = line(event.name, fields)
+        _LOG.log(event.level, "%s", text, extra={"event": event.name, "fields": fields})
 
     def _is_due(self, what: tuple[str, object]) -> bool:
         now_ms = boottime_ms()

@@ -216,11 +216,14 @@ class ProcessStopRequested(Event, frozen=True, tag="process.stop_requested"):
 
 
 class ProcessFailed(Event, frozen=True, tag="process.failed"):
-    """The work reported failure."""
+    """The work raised an error, or its result could not be carried."""
+
+    level: ClassVar[int] = logging.WARNING
 
     process_id: str
     code: str
     message: str
+    traceback: str = ""
 
 
 class ProcessCompleted(Event, frozen=True, tag="process.completed"):
@@ -277,6 +280,23 @@ class PoolServing(Event, frozen=True, tag="pool.serving"):
     queues: list[str]
     modules: list[str]
     unserved_queues: list[str]
+
+
+class PoolOtherLash(Event, frozen=True, tag="pool.other_lash"):
+    """Modules that the pool imported have tasks of another Lash; a pool of that one runs them, this one does not."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    lash: str
+    tasks: list[str]
+
+
+class PoolQueuesWithoutTasks(Event, frozen=True, tag="pool.queues_without_tasks"):
+    """No task of this pool is declared for these of its queues; work is in them only if a submit names the queue."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    queues: list[str]
 
 
 class PoolWaiting(Event, frozen=True, tag="pool.waiting"):

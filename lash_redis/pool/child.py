@@ -20,7 +20,6 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
 from lash_redis.core.events import WorkerCancelled, WorkerUnavailable
@@ -34,7 +33,7 @@ from lash_redis.pool.connection import check_url, location_of
 from lash_redis.pool.contained_loop import run_contained
 from lash_redis.pool.forked_children import ForkedChildren
 from lash_redis.pool.leaving import exit_within
-from lash_redis.pool.loading import load, serves, tasks_to_run
+from lash_redis.pool.loading import Loaded, load, serves, tasks_to_run
 from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.pipe import Pipe
 from lash_redis.pool.renewal import PipeRenewal
@@ -60,7 +59,7 @@ class Child:
 
     Args:
         start: which worker to be.
-        lash: of the user.
+        loaded: the ``Lash`` of the user, and where it was found.
         tasks: of the ``Lash``, those to run.
         end: of the pipe to the supervisor.
         children: the OS processes that tasks fork.
@@ -69,14 +68,15 @@ class Child:
     def __init__(
         self,
         start: messages.Start,
-        lash: Lash,
+        loaded: Loaded,
         tasks: Sequence[Task[..., Any]],
         end: socket.socket,
         children: ForkedChildren,
     ) -> None:
         self._start = start
         self._children = children
-        self._lash = lash
+        self._loaded = loaded
+        self._lash = loaded.lash
         self._tasks = tasks
         self._pipe: Pipe[messages.ToWorker] = Pipe(end, _decoder, self._on_message, self._on_supervisor_gone)
         self._signals = SignalCounter()
@@ -112,7 +112,8 @@ class Child:
             renewal=self._renewal,
             **msgspec.structs.asdict(start.settings),
         )
-        self._pipe.send(messages.Hello(owner, location, messages.VERSION, serves(self._tasks, start.settings.queues)))
+        told = serves(self._loaded, self._tasks, start.settings.queues)
+        self._pipe.send(messages.Hello(owner, location, messages.VERSION, told))
 
     async def _open(self) -> bool:
         """Open the registry as soon as its server answers; return False if it is to leave before."""
@@ -255,18 +256,17 @@ def _run(end: socket.socket, children: ForkedChildren) -> int:
         tell(fatal)
         return fatal.exit_code
     tell(messages.Importing())
-    lash = loaded.lash
     log_to_stderr(loaded.modules)
     code = messages.FAULT
 
     async def work() -> None:
         nonlocal code
         try:
-            code = await Child(start, lash, tasks, end, children).run()
+            code = await Child(start, loaded, tasks, end, children).run()
         finally:
             exit_within(_EXIT_WITHIN_S, code)  # before user code gets another turn: it may block the event loop
         with suppress(LashError):
-            await lash.aclose()
+            await loaded.lash.aclose()
 
     def ended(error: BaseException | None) -> None:
         if isinstance(error, asyncio.CancelledError):

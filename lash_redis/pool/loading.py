@@ -96,17 +96,34 @@ def tasks_to_run(loaded: Loaded, names: tuple[str, ...]) -> tuple[Task[..., Any]
     return chosen(loaded.lash.tasks, names)
 
 
-def serves(tasks: Sequence[Task[..., Any]], queues: Collection[str]) -> Serves:
+def serves(loaded: Loaded, tasks: Sequence[Task[..., Any]], queues: Collection[str]) -> Serves:
     """Return what people are told of the tasks that a worker process runs, which serves these queues."""
     declared = [task.declaration for task in tasks]
     modules = dict.fromkeys(each.function.__module__ for each in declared)
-    unserved = dict.fromkeys(each.options.queue for each in declared if each.options.queue not in queues)
+    own = dict.fromkeys(each.options.queue for each in declared)
+    unserved, bare = [each for each in own if each not in queues], [each for each in queues if each not in own]
     names = [each.name for each in declared]
-    return Serves(len(tasks), *(first_few(list(each)) for each in (names, modules, unserved)))
+    return Serves(
+        len(tasks),
+        tasks=first_few(names),
+        modules=first_few(list(modules)),
+        unserved_queues=first_few(unserved),
+        bare_queues=first_few(bare),
+        others=dict(_tasks_of_others(loaded)),
+    )
+
+
+def _tasks_of_others(loaded: Loaded) -> Iterator[tuple[str, list[str]]]:
+    """Yield the names of other ``Lash`` objects, each with the first few of its tasks in the modules imported here."""
+    for name, lash in _lashes_with_tasks(loaded.lash):
+        if here := [task.name for task in lash.tasks if task.declaration.function.__module__ in loaded.modules]:
+            yield name, first_few(here)
 
 
 def _nothing_to_run(loaded: Loaded) -> SettingsError:
-    others = "".join(f"; {name} is another Lash, and has {count}" for name, count in _lashes_with_tasks(loaded.lash))
+    others = "".join(
+        f"; {name} is another Lash, and has {len(lash.tasks)}" for name, lash in _lashes_with_tasks(loaded.lash)
+    )
     return SettingsError(
         f"{loaded.name} has no tasks, so there is nothing to run{others}. Imported: {', '.join(loaded.modules)}. "
         "Put @lash.task(recovery=...) on a function in one of them, or name the module that does: --import MODULE"
@@ -167,12 +184,12 @@ def _lashes_of(module: ModuleType) -> list[tuple[str, Lash]]:
     return [(name, value) for name, value in list(vars(module).items()) if issubclass(type(value), Lash)]
 
 
-def _lashes_with_tasks(besides: Lash) -> Iterator[tuple[str, int]]:
-    """Yield what other ``Lash`` objects with tasks are called, each once, and how many tasks they have."""
+def _lashes_with_tasks(besides: Lash) -> Iterator[tuple[str, Lash]]:
+    """Yield other ``Lash`` objects with tasks, each once, and what they are called."""
     seen = {id(besides)}
     for module in list(sys.modules.values()):
         with suppress(Exception):  # what stands in there may be anything
             for name, lash in _lashes_of(module):
                 if id(lash) not in seen and lash.tasks:
                     seen.add(id(lash))
-                    yield f"{module.__name__}:{name}", len(lash.tasks)
+                    yield f"{module.__name__}:{name}", lash

@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import Iterable
 
 from lash_redis.core.current import running
+from lash_redis.core.event_logging import escaped, line
 from lash_redis.pool.streams import background_stderr
 
 _LAST_LINES_S = 0.25
@@ -58,7 +59,8 @@ def _on_its_way(logger: logging.Logger | None, to: logging.Handler) -> tuple[boo
 class _Lines(logging.Formatter):
     """Formats an event as it is, and what others log with its logger and the process whose code it is.
 
-    Further lines of one record are indented, so that none of them looks like a record of its own.
+    Further lines of one record are indented, so that none of them looks like a record of its own. The traceback of an
+    event is shown so, and no field of its line.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -70,11 +72,19 @@ class _Lines(logging.Formatter):
         current = running()
         whose = f"process_id={current.id} " if current is not None else ""
         by = "" if record.name == _OURS else f"{whose}{record.name}: "
-        return f"{record.asctime} {record.process} {record.levelname} {by}{record.message}"
+        return f"{record.asctime} {record.process} {record.levelname} {by}{_text_of(record)}"
 
     def usesTime(self) -> bool:  # noqa: N802 - as above
         """Return True: every line has its time."""
         return True
+
+
+def _text_of(record: logging.LogRecord) -> str:
+    fields = getattr(record, "fields", None) if record.name == _OURS else None
+    if not (isinstance(fields, dict) and fields.get("traceback")):
+        return record.message
+    first = line(str(record.__dict__.get("event")), fields | {"traceback": None})
+    return "\n".join([first, *map(escaped, fields["traceback"].splitlines())])
 
 
 def log_to_stderr(own: Iterable[str] = ()) -> None:

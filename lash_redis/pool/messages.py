@@ -114,12 +114,16 @@ class Serves(msgspec.Struct, frozen=True):
         tasks: the names of the first few.
         modules: the first few of the modules in which they are.
         unserved_queues: the first few of their own queues that the worker process does not serve.
+        bare_queues: the first few of the queues that it serves for which none of its tasks is declared.
+        others: the first few tasks of the same modules that are another ``Lash``'s, by the name of that one.
     """
 
     task_count: int = 0
     tasks: list[str] = []
     modules: list[str] = []
     unserved_queues: list[str] = []
+    bare_queues: list[str] = []
+    others: dict[str, list[str]] = {}
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):

@@ -16,6 +16,8 @@ import msgspec
 from lash_redis.core.events import (
     PoolDrained,
     PoolFault,
+    PoolOtherLash,
+    PoolQueuesWithoutTasks,
     PoolServing,
     PoolSignal,
     PoolStarted,
@@ -155,10 +157,10 @@ class Supervisor:
         self._services.start(keep_running("renewal", renewer.run))
         server = registry.server
         self._announce(
-            f"pool {os.getpid()}: {self.settings.workers} worker processes for {','.join(worker.queues)} of namespace "
-            f"{registry.namespace} on {registry.address.shown} "
+            f"pool {os.getpid()}: {_counted(self.settings.workers, 'worker process', 'es')} "
+            f"for {','.join(worker.queues)} of namespace {registry.namespace} on {registry.address.shown} "
             f"({f'{server.version}, durability: {server.durability}' if server is not None else 'unknown'}); "
-            f"{self._serves.task_count} tasks: {', '.join(self._serves.tasks)}; "
+            f"{_counted(self._serves.task_count, 'task', 's')}: {', '.join(self._serves.tasks)}; "
             f"allow {worker.must_allow_s} s when you stop it"
         )
 
@@ -183,8 +185,7 @@ class Supervisor:
         self.first_words.begin()
         if serves != self._serves:
             self._serves = serves
-            queues = list(self.settings.worker.queues)
-            emit(PoolServing(queues=queues, **msgspec.structs.asdict(serves)))
+            _tell_what_is_served(serves, list(self.settings.worker.queues))
 
     def on_ready(self, version: str) -> None:
         """Take notice that a worker process claims."""
@@ -234,3 +235,23 @@ class Supervisor:
 
     def _reap_orphans(self) -> None:
         reap_orphans([life.pid for life in self._lives()])
+
+
+def _counted(number: int, what: str, plural: str) -> str:
+    return f"{number} {what}{plural if number != 1 else ''}"
+
+
+def _tell_what_is_served(serves: Serves, queues: list[str]) -> None:
+    emit(
+        PoolServing(
+            task_count=serves.task_count,
+            tasks=serves.tasks,
+            queues=queues,
+            modules=serves.modules,
+            unserved_queues=serves.unserved_queues,
+        )
+    )
+    if serves.bare_queues:
+        emit(PoolQueuesWithoutTasks(queues=serves.bare_queues))
+    for lash, tasks in serves.others.items():
+        emit(PoolOtherLash(lash=lash, tasks=tasks))

@@ -275,4 +275,6 @@ class InFlight:
 def _report_failure(attempt: Attempt, result: Outcome) -> None:
     if isinstance(result, Failure):
         message = result.message[:_SHOWN_MESSAGE]
-        emit(ProcessFailed(process_id=attempt.process_id, code=result.code, message=message))
+        emit(
+            ProcessFailed(process_id=attempt.process_id, code=result.code, message=message, traceback=result.traceback)
+        )

@@ -183,7 +183,9 @@ def test_a_refusal_names_the_field_the_value_and_what_is_allowed(make: Callable[
         make()
 
 
-@pytest.mark.parametrize("value", [msgspec.Raw(b"\xc1"), msgspec.Raw(b""), {Opaque(): 1}], ids=["no value", "nothing", "an owner as a key"])
+@pytest.mark.parametrize(
+    "value", [msgspec.Raw(b"\xc1"), msgspec.Raw(b""), {Opaque(): 1}], ids=["no value", "nothing", "an owner as a key"]
+)
 async def test_what_could_not_be_read_again_is_refused(value: Any) -> None:
     """Encoding it succeeds, or may; every worker that claims it would fail."""
     registry = ProcessRegistry(fakeredis.FakeAsyncRedis(), "raw")

@@ -59,4 +59,5 @@ async def test_each_line_is_shown_once_however_logging_is_set_up(
         assert len([line for line in lines if event in line]) == 1, event
     if set_up == "pass":
         assert re.search(r" INFO process_id=fail root: told by the task$", pool.log, re.MULTILINE)
+        assert '\n    Traceback (most recent call last):\n      File "' in pool.log
     assert not [line for line in lines if re.match(r"pool\.died", line)]

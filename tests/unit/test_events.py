@@ -11,7 +11,15 @@ import pytest
 
 from lash_redis.core import timing
 from lash_redis.core.event_logging import EventLog
-from lash_redis.core.events import EVENTS, Event, PoolDrained, ProcessFailed, ProcessSettled, WorkerUnavailable
+from lash_redis.core.events import (
+    EVENTS,
+    Event,
+    PoolDrained,
+    ProcessFailed,
+    ProcessSettled,
+    WorkerLeftLane,
+    WorkerUnavailable,
+)
 from lash_redis.core.model import Deferred
 from lash_redis.core.subscribers import emit, subscribed
 from tests.support import Steered
@@ -116,8 +124,15 @@ def test_a_value_forges_no_line_and_no_field(what: str, caplog: pytest.LogCaptur
     with caplog.at_level(logging.INFO, "lash_redis"):
         emit(ProcessFailed(process_id="p", code="E", message=message))
     (record,) = caplog.records
-    assert record.getMessage() == f"process.failed process_id=p code=E message={quoted}"
+    assert record.getMessage() == f'process.failed process_id=p code=E message={quoted} traceback=""'
     assert record.__dict__["fields"]["message"] == message
+
+
+def test_a_field_without_a_value_is_left_out_of_the_line(caplog: pytest.LogCaptureFixture) -> None:
+    """``process_id=None`` would name a process."""
+    emit(WorkerLeftLane(task="t", queue="q", signature="s", reason="r"))
+    (record,) = caplog.records
+    assert record.getMessage() == "worker.left_lane task=t queue=q signature=s reason=r"
 
 
 @pytest.fixture

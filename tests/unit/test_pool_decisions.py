@@ -11,7 +11,7 @@ import pytest
 
 from lash_redis.cli.main import VERBS, main
 from lash_redis.core import timing
-from lash_redis.core.events import Event, PoolServing, PoolVersionDiffers
+from lash_redis.core.events import Event, PoolOtherLash, PoolQueuesWithoutTasks, PoolServing, PoolVersionDiffers
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import subscribed
 from lash_redis.pool.deaths import merged, without_deferred
@@ -246,13 +246,16 @@ def test_a_pool_whose_server_has_answered_meanwhile_does_not_give_up() -> None:
 async def test_what_a_pool_runs_is_told_again_only_if_it_has_changed() -> None:
     """A worker process that is started after a deploy may have other tasks than the ones before."""
     supervisor, events = Supervisor(PoolSettings(target="a:b"), print), list[Event]()
-    one, two = Serves(1, ["send"], ["shop"]), Serves(2, ["send", "pay"], ["shop"])
+    one = Serves(1, ["send"], ["shop"])
+    two = Serves(2, ["send", "pay"], ["shop"], bare_queues=["monney"], others={"two.tasks:lash": ["two.tasks.fb"]})
 
     with subscribed(events.append):
         for serves in (one, one, two):
             supervisor.on_hello(serves)
 
     assert [each.task_count for each in events if isinstance(each, PoolServing)] == [1, 2]
+    warned = [PoolQueuesWithoutTasks(queues=["monney"]), PoolOtherLash(lash="two.tasks:lash", tasks=["two.tasks.fb"])]
+    assert events[2:] == warned
 
 
 def test_a_worker_process_of_another_version_is_told_of_once() -> None:

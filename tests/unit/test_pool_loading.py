@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_every_module_named_tasks_in_the_package_of_the_lash_is_imported(folder:
     names = ["shop.tasks", "shop.orders.tasks", "shop.orders.late.tasks"]
     assert loaded.modules == ["shop.app", *names]
     assert [each.name for each in loaded.lash.tasks] == [f"{name}.send" for name in names]
-    assert serves(loaded.lash.tasks, ["default"]).modules == names
+    assert serves(loaded, loaded.lash.tasks, ["default"]).modules == names
 
 
 def test_a_package_that_has_the_lash_itself_is_looked_through(folder: Path) -> None:
@@ -148,10 +149,8 @@ def test_an_unknown_task_is_refused_with_the_first_few_that_there_are(folder: Pa
 
     with pytest.raises(SettingsError, match=r"^expected tasks to be among t0, .*t7, and 12 more, got t99$"):
         tasks_to_run(loaded, ("t1", "t99"))
-    assert (serves(loaded.lash.tasks, ["default"]).task_count, serves(loaded.lash.tasks, ["default"]).tasks[-1]) == (
-        20,
-        "and 12 more",
-    )
+    told = serves(loaded, loaded.lash.tasks, ["default"])
+    assert (told.task_count, told.tasks[-1]) == (20, "and 12 more")
 
 
 def test_queues_of_its_tasks_that_a_pool_does_not_serve_are_told(folder: Path) -> None:
@@ -162,7 +161,21 @@ def test_queues_of_its_tasks_that_a_pool_does_not_serve_are_told(folder: Path) -
     ]
     write(folder, app="\n".join([APP, *made]))
 
-    assert serves(load("app:lash").lash.tasks, ["b"]).unserved_queues == ["c", "a"]
+    loaded = load("app:lash")
+    told = serves(loaded, loaded.lash.tasks, ["b", "monney"])
+
+    assert (told.unserved_queues, told.bare_queues) == (["c", "a"], ["monney"])
+
+
+def test_tasks_of_another_lash_in_the_modules_that_were_imported_are_told(folder: Path) -> None:
+    """Whoever wrote ``Lash()`` in two modules meant one; one in a module that the pool did not import is none of it."""
+    own = "{}@lash.task(recovery='rerunnable')\ndef {}(): ...\n"
+    write(folder, two__a=own.format(APP, "fa"), two__tasks=own.format(APP, "fb"), elsewhere=own.format(APP, "fc"))
+    importlib.import_module("elsewhere")
+
+    loaded = load("two.a:lash")
+
+    assert serves(loaded, loaded.lash.tasks, ["default"]).others == {"two.tasks:lash": ["two.tasks.fb"]}
 
 
 def test_nothing_is_looked_for_if_a_pool_is_told_not_to(folder: Path) -> None:

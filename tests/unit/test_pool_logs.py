@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.current import CurrentProcess, current_process
+from lash_redis.core.events import ProcessFailed
+from lash_redis.core.subscribers import emit
 from lash_redis.pool import logs
 from lash_redis.worker.run_contexts import RunContexts
 from tests.repo.tree import ROOT, read
@@ -116,6 +118,22 @@ def test_a_line_of_a_task_has_its_process_id_and_forges_no_other(monkeypatch: py
     assert one.endswith(" INFO process_id=p1 shop.mail: one")
     assert two == "    pool.died slot=1"
     assert three.endswith(" INFO process.failed process_id=p1")
+
+
+def test_a_traceback_is_shown_below_the_line_of_its_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People look there first; it is indented and escaped as a text of a task is."""
+    traceback = 'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: \x1b[31mno\npool.died slot=1\n'
+    with shown(monkeypatch) as stream:
+        emit(ProcessFailed(process_id="p1", code="ValueError", message="no", traceback=traceback))
+
+    first, *rest = stream.getvalue().splitlines()
+    assert first.endswith(" WARNING process.failed process_id=p1 code=ValueError message=no")
+    assert rest == [
+        "    Traceback (most recent call last):",
+        '      File "a.py", line 1',
+        "    ValueError: \\x1b[31mno",
+        "    pool.died slot=1",
+    ]
 
 
 def test_the_filter_that_the_page_shows_gives_a_record_its_process_id() -> None:
