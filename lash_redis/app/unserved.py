@@ -16,9 +16,8 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, within
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.service import LaneService
+from lash_redis.registry.service import LIVING_MS, LaneService
 
-_AGAIN_MS: Final = 60_000
 _MOST_MS: Final = 1_000  # for a server that hangs just now
 _MOST_LANES: Final = 1_000  # programs that make a queue for each customer are told of the first ones
 _NEVER: Final = 2**62
@@ -33,17 +32,12 @@ class Unserved:
     async def look(self, registry: ProcessRegistry, registration: ProcessRegistration) -> None:
         """Tell if no worker that lives declares the task of what was just registered."""
         if asked := self._due(registration):
-            with suppress(Exception):
-                partition = registry.partition_of(registration.id)
-                found = await within(_MOST_MS, registry.served(partition, [asked], attempts=1))
-                self._tell(found[asked])
+            self._tell(await _service_of(registry, registration.id, asked))
 
     def look_blocking(self, registry: BlockingRegistry, registration: ProcessRegistration) -> None:
         """Do what ``look`` does."""
         if asked := self._due(registration):
-            with suppress(Exception):
-                partition = registry.target.namespace.partition_of(registration.id)
-                self._tell(registry.served(partition, [asked], attempts=1)[asked])
+            self._tell(_service_of_blocking(registry, registration.id, asked))
 
     def _due(self, registration: ProcessRegistration) -> str:
         """Return the lane to look at; empty if it is not its time."""
@@ -52,34 +46,37 @@ class Unserved:
         due_ms = self._look_at_ms.get(key, 0 if len(self._look_at_ms) < _MOST_LANES else _NEVER)
         if now_ms < due_ms:
             return ""
-        self._look_at_ms[key] = now_ms + _AGAIN_MS
+        self._look_at_ms[key] = now_ms + LIVING_MS
         return lane(registration.queue, task, registration.signature)
 
-    def _tell(self, service: LaneService) -> None:
-        if service.is_known:
-            return  # with other signatures only: workers look at its lane from now on, and may serve it (rule 9.7)
-        queue, task, _ = lane_parts(service.lane)
-        self._look_at_ms[queue, task] = _NEVER
-        reason = f"{service.why_it_waits}; it waits until a worker declares it"
-        emit(WorkUnserved(task=task, queue=queue, reason=reason))
+    def _tell(self, service: LaneService | None) -> None:
+        # With other signatures only: workers look at its lane from now on, and may serve it (rule 9.7).
+        if service is not None and service.is_unserved:
+            queue, task, _ = lane_parts(service.lane)
+            self._look_at_ms[queue, task] = _NEVER
+            reason = f"{service.why_it_waits}; it waits until a worker declares it"
+            emit(WorkUnserved(task=task, queue=queue, reason=reason))
 
 
 async def why_it_waits(registry: ProcessRegistry, wait: Wait) -> str:
     """Return why a process waits that was queued when it was last read; empty if a worker serves it."""
-    if not wait.queued_in:
-        return ""
-    with suppress(Exception):
-        partition = registry.partition_of(wait.process_id)
-        found = await within(_MOST_MS, registry.served(partition, [wait.queued_in], attempts=1))
-        return found[wait.queued_in].why_it_waits
-    return ""
+    service = await _service_of(registry, wait.process_id, wait.queued_in) if wait.queued_in else None
+    return service.why_it_waits if service else ""
 
 
 def why_it_waits_blocking(registry: BlockingRegistry, wait: Wait) -> str:
     """Do what ``why_it_waits`` does."""
-    if not wait.queued_in:
-        return ""
+    service = _service_of_blocking(registry, wait.process_id, wait.queued_in) if wait.queued_in else None
+    return service.why_it_waits if service else ""
+
+
+async def _service_of(registry: ProcessRegistry, process_id: str, asked: str) -> LaneService | None:
     with suppress(Exception):
-        partition = registry.target.namespace.partition_of(wait.process_id)
-        return registry.served(partition, [wait.queued_in], attempts=1)[wait.queued_in].why_it_waits
-    return ""
+        return await within(_MOST_MS, registry.service_of(process_id, asked, attempts=1))
+    return None
+
+
+def _service_of_blocking(registry: BlockingRegistry, process_id: str, asked: str) -> LaneService | None:
+    with suppress(Exception):
+        return registry.service_of(process_id, asked, attempts=1)
+    return None

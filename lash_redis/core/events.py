@@ -161,7 +161,7 @@ class WorkerCancelled(Event, frozen=True, tag="worker.cancelled"):
 
 
 class WorkUnserved(Event, frozen=True, tag="work.unserved"):
-    """No worker that lives declares what was submitted; told once for each task and queue of a ``Lash``."""
+    """No worker that called within the last minute declares what was submitted; told once for each task and queue."""
 
     level: ClassVar[int] = logging.WARNING
 

@@ -16,7 +16,7 @@ from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
-from lash_redis.operate.serving import why_they_wait
+from lash_redis.operate.serving import why_it_waits
 from lash_redis.recovery.proofs_of_death import Proof, reaped
 from lash_redis.recovery.verdict_facts import NothingLocal, explained
 from lash_redis.registry.keys import owner_digest
@@ -57,7 +57,7 @@ class Explanation(msgspec.Struct, frozen=True):
         holder: the state of the owner that holds it or held it last, None likewise.
         facts: what the verdict looked at.
         verdict: the line of the verdict's table that the row meets.
-        waits: why the row waits, if it is queued and no worker that lives serves it; else empty.
+        waits: why the row waits, if it is queued and no worker is known that lives and serves it; else empty.
     """
 
     row: Row
@@ -95,7 +95,7 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
         return states[digest].proof if digest in states else None
 
     facts, verdict = explained(row, owner_digest(me), proof_of, NothingLocal())
-    waits = (await why_they_wait(registry, [row])).get(process_id, "")
+    waits = await why_it_waits(registry, row)
     return Explanation(row, states.get(row.starter_digest), states.get(row.holder_digest), facts, verdict, waits)
 
 

@@ -42,7 +42,7 @@ class RowView(ChosenOptions):
     lease_lapsed: bool
     losses: int
     runs_alone: bool  # a worker runs one such process at a time
-    waits: str | None  # why it waits, if it is queued and no worker that lives serves it
+    waits: str | None  # why it waits, if it is queued and no worker is known that lives and serves it
     cancel_request: Plain | None  # requested_by, requested_at_ms, reason
     abandon_request: Plain | None  # the same
 

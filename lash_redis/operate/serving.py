@@ -1,17 +1,18 @@
-"""Say why queued work waits, where no worker that lives serves its lane."""
+"""Say why queued work waits, where no worker is known that lives and serves its lane."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 
+from lash_redis.core.lanes import plain_lane
 from lash_redis.core.model import Phase
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
 
 async def why_they_wait(registry: ProcessRegistry, rows: Iterable[Row]) -> dict[str, str]:
-    """Return why queued rows wait, by process id: those for which a worker lives are left out."""
+    """Return why queued rows wait, by process id: those whose lane is served are left out."""
     queued = defaultdict[int, list[Row]](list)
     for row in rows:
         if row.phase is Phase.QUEUED:
@@ -20,7 +21,13 @@ async def why_they_wait(registry: ProcessRegistry, rows: Iterable[Row]) -> dict[
     for partition, waiting in queued.items():
         services = await registry.served(partition, [row.lane for row in waiting])
         for row in waiting:
-            service = services.get(row.lane)
-            if service is not None and service.why_it_waits:
-                reasons[row.process_id] = service.why_it_waits
+            if why := services[plain_lane(row.lane)].why_it_waits:
+                reasons[row.process_id] = why
     return reasons
+
+
+async def why_it_waits(registry: ProcessRegistry, row: Row) -> str:
+    """Return why a queued row waits, and which task like it is served; empty if its lane is served."""
+    if row.phase is not Phase.QUEUED:
+        return ""
+    return (await registry.service_of(row.process_id, row.lane)).why_it_waits

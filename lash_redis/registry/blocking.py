@@ -39,7 +39,7 @@ class BlockingRegistry:
     get = blocking_operation(reads.get)
     rows = blocking_operation(reads.rows)
     watch = blocking_operation(reads.watch)
-    served = blocking_operation(serving.served)
+    service_of = blocking_operation(serving.service_of)
 
     complete_unleased = blocking_operation(terminal_facts.complete_unleased)
     request_abandon = blocking_operation(requests.request_abandon)

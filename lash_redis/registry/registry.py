@@ -164,6 +164,7 @@ class ProcessRegistry:
     list_by_phase = operation(listing.list_by_phase)
     list_ended = operation(ended.list_ended)
     served = operation(serving.served)
+    service_of = operation(serving.service_of)
 
     claim = operation(leases.claim)
     reclaim = operation(leases.reclaim)

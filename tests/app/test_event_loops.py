@@ -161,7 +161,7 @@ LEAVES_NOTHING = """
 import asyncio, gc, logging, sys, threading, warnings
 from lash_redis import ExternalOwner, Lash, Success, Worker
 
-logging.getLogger("lash_redis").setLevel("ERROR")  # that no worker lives yet is none
+logging.getLogger("lash_redis").setLevel("ERROR")  # that no worker has called yet is none
 
 lash, desk = Lash(sys.argv[1], sys.argv[2]), ExternalOwner("desk")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 
+from lash_redis.app import unserved
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
 from lash_redis.app.task import Task
@@ -86,7 +87,8 @@ async def test_a_submit_that_nobody_serves_tells_of_it_once(lash: Lash, told: li
     for _ in range(3):
         await send(task, "one")
 
-    why = "no worker that lives declares it; some declare 'app.tasks.add'; it waits until a worker declares it"
+    why = "no worker that called within the last minute declares it; some declare 'app.tasks.add'"
+    why += "; it waits until a worker declares it"
     assert told == [WorkUnserved(task="tasks.add", queue="default", reason=why)]
 
 
@@ -94,7 +96,9 @@ async def test_a_submit_is_told_of_where_no_worker_lives(lash: Lash, told: list[
     """The pool is not started yet, or has gone."""
     await declared(lash).submit("one")
 
-    assert [each.reason for each in told] == ["no worker lives; it waits until a worker declares it"]
+    assert [each.reason for each in told] == [
+        "no worker called within the last minute; it waits until a worker declares it"
+    ]
 
 
 @EVERY_DOOR
@@ -115,18 +119,48 @@ async def test_one_look_a_minute_is_enough(
     await serve(lash, "default|tasks.add|")
     task = declared(lash)
     asked = 0
-    served = type(lash.registry).served
+    served = type(lash.registry).service_of
 
     async def counted(*args: Any, **options: Any) -> Any:
         nonlocal asked
         asked += 1
         return await served(*args, **options)
 
-    monkeypatch.setattr(type(lash.registry), "served", counted)
+    monkeypatch.setattr(type(lash.registry), "service_of", counted)
     for _ in range(20):
         await task.submit("one")
 
     assert asked == 1
+
+
+async def test_the_first_thousand_tasks_and_queues_are_looked_at(
+    lash: Lash, told: list[WorkUnserved], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that makes a queue for each customer does not remember them all."""
+    monkeypatch.setattr(unserved, "_MOST_LANES", 2)
+    task = declared(lash)
+
+    for queue in ("a", "b", "c", "a"):
+        await task.options(queue=queue).submit("one")
+
+    assert [each.queue for each in told] == ["a", "b"]
+
+
+async def test_a_look_lasts_a_second_at_most(lash: Lash, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a server that hangs: the work is registered, and the wait is over."""
+    budgets = []
+
+    async def over(budget_ms: int, work: Coroutine[Any, Any, Any]) -> Any:
+        budgets.append(budget_ms)
+        work.close()
+        raise TimeoutError
+
+    monkeypatch.setattr(unserved, "within", over)
+    process = await declared(lash).submit("one")
+    with pytest.raises(TimeoutError, match=r"it is queued\)"):
+        await process.outcome(timeout=0.01)
+
+    assert budgets == [1000, 1000]
 
 
 @EVERY_DOOR
@@ -138,8 +172,8 @@ async def test_a_look_that_fails_changes_nothing(
     def fails(*_: Any, **__: Any) -> Any:
         raise RegistryUnavailable("served", "a fault", maybe_applied=False)
 
-    monkeypatch.setattr(ProcessRegistry, "served", fails)
-    monkeypatch.setattr(BlockingRegistry, "served", fails)
+    monkeypatch.setattr(ProcessRegistry, "service_of", fails)
+    monkeypatch.setattr(BlockingRegistry, "service_of", fails)
     process = await send(declared(lash), "one")
 
     assert await lash.registry.get(process.id) is not None
@@ -151,7 +185,10 @@ async def test_a_wait_that_is_over_says_that_nobody_serves_it(lash: Lash) -> Non
     await serve(lash, "default|app.tasks.add|")
     process = await declared(lash).submit("one")
 
-    with pytest.raises(TimeoutError, match=r"it is queued: no worker that lives declares it; some declare 'app.tasks"):
+    with pytest.raises(
+        TimeoutError,
+        match=r"it is queued: no worker that called within the last minute declares it; some declare 'app.tasks",
+    ):
         await process.outcome(timeout=0.05)
 
 
@@ -159,7 +196,7 @@ async def test_a_wait_in_a_thread_that_is_over_says_so_too(lash: Lash) -> None:
     """The same words."""
     process = await declared(lash).submit("one")
 
-    with pytest.raises(TimeoutError, match="it is queued: no worker lives"):
+    with pytest.raises(TimeoutError, match="it is queued: no worker called within the last minute"):
         await asyncio.to_thread(lambda: process.blocking.outcome(timeout=0.05))
 
 

@@ -167,9 +167,13 @@ async def test_a_wait_ends_at_its_timeout(due_in: Task[..., date]) -> None:
     """The error has the phase of the process. The process goes on."""
     process = await due_in.submit(1)
 
-    with pytest.raises(TimeoutError, match=r"has not ended within 0\.2 s \(it is queued: no worker lives\)"):
+    with pytest.raises(
+        TimeoutError, match=r"has not ended within 0\.2 s \(it is queued: no worker called within the last minute\)"
+    ):
         await process.outcome(timeout=0.2)
-    with pytest.raises(TimeoutError, match=r"has not ended within 0\.2 s \(it is queued: no worker lives\)"):
+    with pytest.raises(
+        TimeoutError, match=r"has not ended within 0\.2 s \(it is queued: no worker called within the last minute\)"
+    ):
         await asyncio.to_thread(process.blocking.outcome, timeout=0.2)
 
 

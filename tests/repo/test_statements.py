@@ -108,9 +108,13 @@ def test_a_number_of_the_pages_is_that_of_the_code(page: str, statement: str) ->
 
 
 PRINTED = [
-    ("docs/operations.md", "*no worker that lives declares it*", "no worker that lives declares it"),
-    ("docs/operations.md", "*declare it only with other signatures*", "declare it only with other signatures"),
-    ("docs/operations.md", "*no worker lives*", "no worker lives"),
+    (
+        "docs/operations.md",
+        "*no worker that called within the last minute*",
+        "no worker that called within the last minute",
+    ),
+    ("docs/operations.md", "*declared it only with other signatures*", "declared it only with other signatures"),
+    ("docs/operations.md", "*no worker called within the last minute*", "no worker called within the last minute"),
     ("docs/operations.md", "*has no tasks*", "has no tasks"),
     ("docs/operations.md", "*runs alone*", "runs alone"),
     ("docs/operations.md", "`lease lapsed`", "lease lapsed"),

@@ -363,7 +363,7 @@ async def test_ps_says_which_namespace_on_which_server_it_shows(
 
 
 async def test_queued_work_that_nobody_serves_is_shown_as_such(cli: Cli, registry: ProcessRegistry) -> None:
-    """By ``show`` and by ``ps``, with what is near."""
+    """By ``ps``, and by ``show`` with what is near."""
     await registry.register(work("p", task="tasks.add"))
     nobody = output(cli("show", "p"))
     for partition in range(registry.partitions):
@@ -373,10 +373,10 @@ async def test_queued_work_that_nobody_serves_is_shown_as_such(cli: Cli, registr
     shown, listed = output(cli("show", "p")), output(cli("ps"))
     found = json.loads(output(cli("show", "p", "--json")))
 
-    why = "no worker that lives declares it; some declare 'app.tasks.add'"
-    assert "no worker lives" in nobody
+    why = "no worker that called within the last minute declares it; some declare 'app.tasks.add'"
+    assert "no worker called within the last minute" in nobody
     assert why in shown
-    assert why in listed
+    assert "no worker that called within the last minute declares it in queue 'default'" in listed
     assert found["process"]["waits"] == why
 
 

@@ -5,32 +5,62 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.lanes import plain_lane
-from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace
+from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.service import LIVING_MS, LaneService
 
 
 def served(
     _: Namespace, partition: int, lanes: Sequence[str], *, attempts: int = ATTEMPTS
-) -> Call[dict[str, LaneService]]:
-    """Return what the workers that live say of lanes in a partition, by lane; of 500 lanes at most.
+) -> Steps[dict[str, LaneService]]:
+    """Return what the workers that called within the last minute say of lanes in a partition, by lane.
 
     Args:
         partition: where the rows stand.
         lanes: the lanes, with the mark of rows that run alone or without it.
         attempts: how often to ask while no answer comes.
     """
-    asked = list(dict.fromkeys(map(plain_lane, lanes)))[:MAX_BATCH]
+    left = list(dict.fromkeys(map(plain_lane, lanes)))
+    found: dict[str, LaneService] = {}
+    while left:
+        asked = left[:MAX_BATCH]
+        reply = yield from Call("served", partition, [LIVING_MS, *asked], _said, attempts=attempts)
+        lists, answers = int(reply[1]), reply[2:]
+        for lane, how in zip(asked, answers, strict=False):  # with many lists it answers for a part of the lanes
+            known = how in (b"1", b"2")
+            found[lane] = LaneService(lane, lists, how == b"1", known, is_certain=how != b"?")
+        left = left[len(answers) :]
+    return found
 
-    def decode(reply: list[Any]) -> dict[str, LaneService]:
-        if reply[0] != b"SERVED":
-            raise refusal("", reply)
-        lists = int(reply[1])
-        return {
-            lane: LaneService(lane, lists, how == b"1", how in (b"1", b"2"), plain_lane(near.decode()))
-            for lane, how, near in zip(asked, reply[2::2], reply[3::2], strict=True)
-        }
 
-    return Call("served", partition, [LIVING_MS, *asked], decode, attempts=attempts)
+def service_of(namespace: Namespace, process_id: str, lane: str, *, attempts: int = ATTEMPTS) -> Steps[LaneService]:
+    """Return what they say of one process's lane, and what is near it if nobody declares its task.
+
+    Args:
+        namespace: where.
+        process_id: whose lane it is.
+        lane: with the mark of rows that run alone or without it.
+        attempts: how often to ask while no answer comes.
+    """
+    partition = namespace.partition_of(process_id)
+    (service,) = (yield from served(namespace, partition, [lane], attempts=attempts)).values()
+    if service.is_unserved and service.lists:
+        found = yield from near(namespace, partition, service.lane, attempts=attempts)
+        service = msgspec.structs.replace(service, near=found)
+    return service
+
+
+def near(_: Namespace, partition: int, lane: str, *, attempts: int = ATTEMPTS) -> Call[str]:
+    """Return a lane that is served, and like one that is not; empty if there is none."""
+    args: list[Argument] = [LIVING_MS, plain_lane(lane)]
+    return Call("near", partition, args, lambda reply: plain_lane(_said(reply)[1].decode()), attempts=attempts)
+
+
+def _said(reply: list[Any]) -> list[Any]:
+    if reply[0] not in (b"SERVED", b"NEAR"):
+        raise refusal("", reply)
+    return reply

@@ -1,72 +1,53 @@
--- served: say of each lane whether a worker that lives serves it, and what near it is served.
+-- served: say of each lane whether a worker serves it that called a short time ago.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
 -- connections calls
 -- KEYS 1  partition header
--- ARGV 1  how long ago a worker that lives made its last call, at most, ms   ARGV 2.. lanes
--- reply   SERVED lists (how, near) x lanes
---         lists: how many lists of lanes are served; how: '1' the lane is served, '2' its task is with other
---         signatures only, '0' by nobody; near: a lane of a task like it that is served, or ''
--- bound   lanes <= 500, the 64 lists of the latest calls; what is near: 500 lanes of 16 of them
+-- ARGV 1  how long ago such a worker made its last call, at most, ms   ARGV 2.. lanes
+-- reply   SERVED lists how x answered
+--         lists: how many lists of lanes are in use; answered: the first of the lanes, 8 at least; how: '1' served,
+--         '2' its task is, with other signatures only, '0' by nobody, '?' not by the lists that were looked at
+-- bound   lanes <= 500, the 256 lists of the latest calls, 2048 pairs of a list and a lane: about 3 ms
 --- @include "partition"
-local MAX_LISTS, MAX_LOOKED_THROUGH = 64, 16
-local age = tonumber(ARGV[1])
+local MAX_LISTS, MAX_LOOKS = 256, 2048
+local since, most = int(now - tonumber(ARGV[1])), int(MAX_LISTS)
 
-local since, most = int(now - age), int(MAX_LISTS)
+local in_use = redis.call('ZCOUNT', K .. 'lists', since, '+inf')
 local lists = redis.call('ZRANGE', K .. 'lists', '+inf', since, 'BYSCORE', 'REV', 'LIMIT', '0', most)
 
-local function parts(lane)
-  return string.match(lane, '^([^|]*)|([^|]*)|')
-end
-
-local function last_part(task)
-  return string.match(task, '[^.]*$')
+-- How each lane is served, and the numbers of those that no list so far has.
+local how, open = {}, {}
+for at = 2, #ARGV do
+  if #open == math.floor(MAX_LOOKS / math.max(1, #lists)) then
+    break
+  end
+  how[at - 1] = in_use > #lists and '?' or '0'
+  open[at - 1] = at - 1
 end
 
 -- A list has the lane of a task without a signature whenever it has another one of that task.
-local function how_served(lane)
-  local queue, task = parts(lane)
-  local how = '0'
-  for _, list in ipairs(lists) do
-    local scores = redis.call('ZMSCORE', K .. 'serves:' .. list, lane, queue .. '|' .. task .. '|')
-    if scores[1] then
-      return '1'
-    elseif scores[2] then
-      how = '2'
+local function without_signature(lane)
+  return string.match(lane, '^[^|]*|[^|]*|') or lane
+end
+
+for _, list in ipairs(lists) do
+  if #open == 0 then
+    break
+  end
+  local asked, still_open = {}, {}
+  for _, number in ipairs(open) do
+    asked[#asked + 1] = ARGV[number + 1]
+    asked[#asked + 1] = without_signature(ARGV[number + 1])
+  end
+  local scores = redis.call('ZMSCORE', K .. 'serves:' .. list, unpack(asked))
+  for at, number in ipairs(open) do
+    if scores[2 * at - 1] then
+      how[number] = '1'
+    else
+      still_open[#still_open + 1] = number
+      how[number] = scores[2 * at] and how[number] == '0' and '2' or how[number]
     end
   end
-  return how
+  open = still_open
 end
-
--- The same task in another queue comes first, then one whose last part is the same: in this queue, then in another.
-local function nearness(lane, queue, task)
-  local other_queue, other_task = parts(lane)
-  if other_task == task then
-    return 3
-  elseif other_task and other_task ~= '' and last_part(other_task) == last_part(task) then
-    return other_queue == queue and 2 or 1
-  end
-  return 0
-end
-
-local function near(lane)
-  local queue, task = parts(lane)
-  local best, nearest = 0, ''
-  for at = 1, task ~= '' and math.min(#lists, MAX_LOOKED_THROUGH) or 0 do
-    for _, other in ipairs(redis.call('ZRANGE', K .. 'serves:' .. lists[at], '0', int(MAX_BATCH - 1))) do
-      local found = nearness(other, queue, task)
-      if found > best then
-        best, nearest = found, other
-      end
-    end
-  end
-  return nearest
-end
-
-local reply = { 'SERVED', int(#lists) }
-for at = 2, #ARGV do
-  local how = how_served(ARGV[at])
-  reply[#reply + 1] = how
-  reply[#reply + 1] = how == '0' and near(ARGV[at]) or ''
-end
-return reply
+return { 'SERVED', int(in_use), unpack(how) }
