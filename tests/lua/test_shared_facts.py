@@ -14,7 +14,10 @@ from lash_redis.registry import keys
 from lash_redis.registry.answers import ClaimedRow, RenewedRow, SettleAction
 from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
 from lash_redis.registry.scripts import CONNECTIONS, load_all, names
+from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.transport.connections import WIDTHS
+from lash_redis.worker.loops.looking import Looking
+from lash_redis.worker.loops.polling import MOST_MS, Polling
 from tests.lua.test_places import constants
 
 LUA = files("lash_redis.registry") / "lua"
@@ -87,6 +90,13 @@ def test_a_row_has_the_fields_that_its_script_answers(name: str, row: type[Claim
     written = re.findall(r"reply\[n \+ (\d)\]", SOURCES[name])
 
     assert len(named.split(", ")) == len(written) == len(row.__struct_fields__)
+
+
+def test_a_worker_calls_before_it_counts_as_gone() -> None:
+    """Who waits for work and who lives is told by the same minute, also with the slowest poll."""
+    assert re.findall(r"IDLE_MS, .* = (\d+), ", SOURCES["claim_next"]) == [str(LIVING_MS)]
+    assert MOST_MS * (1 + Polling.spread) < LIVING_MS
+    assert MOST_MS * (1 + Looking.spread) < LIVING_MS
 
 
 def test_the_connections_of_the_headers_are_those_that_are_opened() -> None:

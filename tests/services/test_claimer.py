@@ -172,6 +172,16 @@ async def test_a_late_copy_of_a_claim_is_stale_once_its_partition_is_closed(
     assert claimer.open_partitions(registry.partitions) == [1]
 
 
+async def test_pending_work_is_claimed_by_one_that_hears_of_no_more(
+    registry: ProcessRegistry, crew: Crew, client: Any
+) -> None:
+    """It is not listed as idle: a wake-up that it got would be lost (rule 9.6)."""
+    await crew.worker(Bench().task()).drive_pending()
+
+    idle = [f"{{lash:{registry.namespace}:{each}}}:idle:default" for each in range(registry.partitions)]
+    assert await client.exists(*idle) == 0
+
+
 async def test_a_worker_claims_what_it_can_begin_now(registry: ProcessRegistry, crew: Crew) -> None:
     """Never more than it has slots: the rest stays queued for whoever has."""
     bench = Bench()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from lash_redis.registry.service import LIVING_MS
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.claimer import Claimer
 
-# A worker that has not claimed for a minute is no longer listed as idle, and is woken no more; 33 % more stay below it.
-MOST_MS = 40_000
+# Also with the spread a worker calls within the time after which it counts as gone (rules 9.4 and 9.8).
+MOST_MS = LIVING_MS * 2 // 3
 
 
 class Polling:
