@@ -21,13 +21,21 @@ def modules_in_package(module: ModuleType) -> list[str]:
 
     A folder without ``__init__.py`` is no package here, except the one in which the module itself lies.
     """
-    spec = module.__spec__
-    package = spec.parent if spec is not None else None
-    if not package:
-        return []
-    found = importlib.util.find_spec(package)
-    folders = [] if found is None else list(found.submodule_search_locations or ())
-    return [name for folder in folders for name in _below(Path(folder), package, set())]
+    return [name for package, folder in _package_of(module) for name in _below(folder, package, set())]
+
+
+def left_out_of_package(module: ModuleType) -> list[str]:
+    """Return each ``tasks`` below the package of a module that ``modules_in_package`` passes over, and why it does."""
+    left_out = []
+    for _, folder in _package_of(module):
+        with suppress(OSError):  # a folder that nobody may read
+            for file in sorted([*folder.rglob(f"{_TASKS}.py"), *folder.rglob(f"{_TASKS}/{_INIT}")]):
+                between = [folder / part for part in reversed(file.relative_to(folder).parents)][1:]
+                barred = next((each for each in between if not _is_package(each)), None)
+                if barred is not None:
+                    why = f"has no {_INIT}" if barred.name.isidentifier() else "has a name that Python cannot import"
+                    left_out.append(f"{file.relative_to(folder.parent)}, since {barred.relative_to(folder.parent)} {why}")
+    return left_out
 
 
 def module_beside(module: ModuleType) -> list[str]:
@@ -44,6 +52,19 @@ def module_beside(module: ModuleType) -> list[str]:
     return [_TASKS] if spec is not None and spec.origin is not None and Path(spec.origin).resolve() in there else []
 
 
+def _package_of(module: ModuleType) -> list[tuple[str, Path]]:
+    """Return the name of a module's package with each of its folders; nothing of a module in no package."""
+    spec = module.__spec__
+    package = spec.parent if spec is not None else None
+    found = importlib.util.find_spec(package) if package else None
+    folders = [] if found is None else list(found.submodule_search_locations or ())
+    return [(package or "", Path(folder)) for folder in folders]
+
+
+def _is_package(folder: Path) -> bool:
+    return folder.name.isidentifier() and (folder / _INIT).is_file()
+
+
 def _below(folder: Path, package: str, seen: set[Path]) -> Iterator[str]:
     real = folder.resolve()
     if real in seen:  # a link that leads back up
@@ -53,6 +74,6 @@ def _below(folder: Path, package: str, seen: set[Path]) -> Iterator[str]:
         yield f"{package}.{_TASKS}"
     packages: list[Path] = []
     with suppress(OSError):  # a folder that nobody may read
-        packages = sorted(each for each in folder.iterdir() if each.name.isidentifier() and (each / _INIT).is_file())
+        packages = sorted(filter(_is_package, folder.iterdir()))
     for each in packages:
         yield from _below(each, f"{package}.{each.name}", seen)

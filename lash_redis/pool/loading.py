@@ -15,7 +15,7 @@ from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
 from lash_redis.core.errors import SettingsError
 from lash_redis.pool.choosing import chosen, first_few
-from lash_redis.pool.discovery import module_beside, modules_in_package
+from lash_redis.pool.discovery import left_out_of_package, module_beside, modules_in_package
 from lash_redis.pool.messages import Serves
 
 _IMPORT_SYSTEM = ("<frozen importlib", str(Path(importlib.__file__).parent))
@@ -124,8 +124,10 @@ def _nothing_to_run(loaded: Loaded) -> SettingsError:
     others = "".join(
         f"; {name} is another Lash, and has {len(lash.tasks)}" for name, lash in _lashes_with_tasks(loaded.lash)
     )
+    passed_over = "; ".join(first_few(left_out_of_package(sys.modules[loaded.modules[0]])))
+    left_out = f"Left out: {passed_over}. " if passed_over else ""
     return SettingsError(
-        f"{loaded.name} has no tasks, so there is nothing to run{others}. Imported: {', '.join(loaded.modules)}. "
+        f"{loaded.name} has no tasks, so there is nothing to run{others}. Imported: {', '.join(loaded.modules)}. {left_out}"
         "Put @lash.task(recovery=...) on a function in one of them, or name the module that does: --import MODULE"
     )
 

@@ -227,6 +227,27 @@ def test_every_path_that_a_page_names_is_there(page: Path) -> None:
     assert [name for name in sorted(scripts) if not (ROOT / "scripts" / name).exists()] == []
 
 
+def test_every_name_of_a_recipe_is_in_a_file_that_its_step_names() -> None:
+    """Whoever follows a step opens its file and looks for the name."""
+    page = read(ROOT / "CONTRIBUTING.md")
+    recipes = page[page.index("## Adding a transition") : page.index("## Before you send it")]
+    steps = [found for step in re.split(r"\n(?=\d+\. )", recipes) if (found := re.findall(r"`([^`\n]+)`", step))]
+    missing = []
+    for quoted in steps:
+        found = {path for text in quoted if "/" in text for path in _named_by(text)}
+        code = "".join(map(read, found))
+        names = {name for text in quoted if "/" not in text for name in re.findall(r"\b\w*(?:_|[a-z][A-Z])\w+\b", text)}
+        missing += [name for name in sorted(names) if found and not re.search(rf"\b{name}\b", code)]
+
+    assert missing == []
+
+
+def _named_by(text: str) -> Iterator[Path]:
+    """Yield the files of code that a page calls so: one, or all of a folder."""
+    for place in (ROOT / text, ROOT / "lash_redis" / text):
+        yield from [place] if place.is_file() else place.rglob("*.py")
+
+
 def test_the_deployments_have_the_defaults_that_they_state() -> None:
     """Their commands give the grace and the concurrency that a pool has by itself."""
     for page in DEPLOYED:

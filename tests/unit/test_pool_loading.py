@@ -140,6 +140,23 @@ def test_a_lash_without_tasks_is_refused_with_what_was_looked_at(folder: Path, n
         tasks_to_run(load("shop.app:lash"), names)
 
 
+def test_tasks_that_were_left_out_are_named_if_there_are_none(folder: Path) -> None:
+    """A folder without ``__init__.py`` is no package here, and neither is one whose name Python cannot import."""
+    write(folder, shop__app=APP, shop__ns__tasks="1 / 0", shop__own__ns__tasks__mail="1 / 0")
+    for each in ("ns", "own/ns"):
+        (folder / "shop" / each / "__init__.py").unlink()
+    (folder / "shop" / "old-ones").mkdir()
+    (folder / "shop" / "old-ones" / "tasks.py").write_text("1 / 0")
+
+    with pytest.raises(
+        SettingsError,
+        match=r"Left out: shop/ns/tasks.py, since shop/ns has no __init__.py; "
+        r"shop/old-ones/tasks.py, since shop/old-ones has a name that Python cannot import; "
+        r"shop/own/ns/tasks/__init__.py, since shop/own/ns has no __init__.py\. Put ",
+    ):
+        tasks_to_run(load("shop.app:lash"), ())
+
+
 def test_an_unknown_task_is_refused_with_the_first_few_that_there_are(folder: Path) -> None:
     """A list of hundreds would hide the name that is wrong."""
     many = "".join(f"lash.task(recovery='rerunnable', name='t{each}')(lambda: None)\n" for each in range(20))
