@@ -140,8 +140,10 @@ class Lash:
         self._context.declarations[task.name] = declaration
         self._tasks[task.name] = task
 
-    def process(self, process_id: str) -> Process:
+    def process(self, process_id: str) -> Process[Any]:
         """Return the handle of a process that somebody registered; it is not looked up.
+
+        Type checkers do not know what it returns: ``charge: Process[str] = lash.process(...)`` says it.
 
         Raises:
             SettingsError: the id is outside what is allowed.

@@ -34,7 +34,9 @@ def left_out_of_package(module: ModuleType) -> list[str]:
                 barred = next((each for each in between if not _is_package(each)), None)
                 if barred is not None:
                     why = f"has no {_INIT}" if barred.name.isidentifier() else "has a name that Python cannot import"
-                    left_out.append(f"{file.relative_to(folder.parent)}, since {barred.relative_to(folder.parent)} {why}")
+                    left_out.append(
+                        f"{file.relative_to(folder.parent)}, since {barred.relative_to(folder.parent)} {why}"
+                    )
     return left_out
 
 

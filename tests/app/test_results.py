@@ -20,6 +20,7 @@ from lash_redis.core.model import (
     Outcome,
     Success,
 )
+from lash_redis.worker.worker import Worker
 from tests.app.working import finish
 
 EVIDENCE = AbandonEvidence(AbandonWriter.SWEEP, None, 1, "reaped", "exit status -9")
@@ -99,3 +100,28 @@ def test_every_end_without_a_result_is_exported() -> None:
 
     assert all(issubclass(kind, lash_redis.NoResult) for kind in kinds)
     assert issubclass(NoResult, LashError)
+
+
+async def test_work_that_awaits_failed_work_fails_with_both_reasons(lash: Lash) -> None:
+    """The code is the error as people import it, and the message leads to the work that failed first."""
+
+    @lash.task(recovery="rerunnable", name="reserve")
+    async def reserve() -> int:
+        raise ValueError("no stock")
+
+    @lash.task(recovery="rerunnable", name="order")
+    async def order() -> int:
+        return await (await reserve.options(process_id="reserve:1").submit()).result(timeout=60)
+
+    async with lash:
+        worker = Worker(lash.registry, tasks=lash.tasks)
+        running = asyncio.create_task(worker.run())
+        outcome = await (await order.submit()).outcome(timeout=60)
+        await worker.drain()
+        await running
+
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.message) == (
+        "lash_redis.WorkFailed",
+        "process 'reserve:1' failed: ValueError: no stock",
+    )
