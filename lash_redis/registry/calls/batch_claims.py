@@ -41,12 +41,7 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
 
 def name_lanes(_: Namespace, partition: int, name: str, lanes: Sequence[str]) -> Call[None]:
     """Store a part of a list of lanes, at most 500, under the name of the whole list (see ``ServedLanes``)."""
-
-    def decode(reply: list[Any]) -> None:
-        if reply[0] != b"NAMED":
-            raise refusal("", reply)
-
-    return Call("name_lanes", partition, [name, *lanes], decode)
+    return Call("name_lanes", partition, [name, *lanes], lambda _: None, word=b"NAMED")
 
 
 def close_claims(

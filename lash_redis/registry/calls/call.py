@@ -35,10 +35,11 @@ class Call(Generic[T]):
         partition: the partition's number.
         args: the script's arguments, in the order of its header; the sender adds the namespace's uuid (rule 8.2).
         decode: makes a value, or an error, of the script's reply.
+        word: the one status word of the replies that ``decode`` reads; None: it reads any.
         attempts: how often the call is sent in all while no answer comes.
     """
 
-    __slots__ = ("args", "attempts", "decode", "partition", "script")
+    __slots__ = ("args", "attempts", "decode", "partition", "script", "word")
 
     def __init__(
         self,
@@ -47,12 +48,14 @@ class Call(Generic[T]):
         args: Sequence[Argument],
         decode: Callable[[list[Any]], T],
         *,
+        word: bytes | None = None,
         attempts: int = ATTEMPTS,
     ) -> None:
         self.script = script
         self.partition = partition
         self.args = args
         self.decode = decode
+        self.word = word
         self.attempts = attempts
 
     def __iter__(self) -> Steps[T]:

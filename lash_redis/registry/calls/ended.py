@@ -16,7 +16,6 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessStatus
 from lash_redis.registry.calls.call import Call, Namespace, Steps
 from lash_redis.registry.calls.listing import ListedRows
-from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.codec import STATUS_CODES
 from lash_redis.registry.rows import Row
 from lash_redis.registry.unreadable import readable
@@ -75,15 +74,13 @@ def _page(partition: int, status: ProcessStatus, latest: str, skip: int, limit: 
     """Read one page of one partition; the answer is what it found, and whether there is more."""
 
     def decode(reply: list[Any]) -> tuple[list[_Found], bool]:
-        if reply[0] != b"ENDED":
-            raise refusal("", reply)
         entries = [
             _Found(int(float(when)), partition, _row(values))
             for when, values in zip(reply[2::2], reply[3::2], strict=True)
         ]
         return entries, reply[1] == b"1"
 
-    return Call("ended", partition, [STATUS_CODES[status], latest, skip, limit], decode)
+    return Call("ended", partition, [STATUS_CODES[status], latest, skip, limit], decode, word=b"ENDED")
 
 
 def _row(values: Any) -> Row | None:

@@ -121,15 +121,13 @@ def _renew_owned_page(
     """
 
     def decode(reply: list[Any]) -> tuple[list[RenewedRow], OwnedStart | None]:
-        if reply[0] != b"RENEWED":
-            raise refusal("", reply)
         width = len(RenewedRow.__struct_fields__)
         rows = [RenewedRow.read(reply[i : i + width]) for i in range(4, len(reply), width)]
         following = (reply[1].decode(), reply[2].decode(), reply[3].decode()) if reply[1] else None
         return rows, following
 
     args: list[Argument] = [checked_ttl(ttl_ms), *start, *owners]
-    return Call("renew_owned", partition, args, decode, attempts=1)
+    return Call("renew_owned", partition, args, decode, word=b"RENEWED", attempts=1)
 
 
 def release(namespace: Namespace, lease: ProcessLease) -> Steps[None]:

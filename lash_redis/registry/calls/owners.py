@@ -11,7 +11,6 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
-from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.codec import decode_owner, decode_values, encode_owner, encode_values
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.unreadable import readable
@@ -49,13 +48,7 @@ def record_death(namespace: Namespace, owner: LeaseOwner, death: Death) -> Steps
 def _death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
     """Record a death in one partition; the answer is the death that stands there."""
     args: list[Argument] = [*owner_args(owner), encode_values(death.status, death.by)]
-
-    def decode(reply: list[Any]) -> Death:
-        if reply[0] != b"DONE":
-            raise refusal("", reply)
-        return Death(*decode_values(reply[1]))
-
-    return Call("record_death", partition, args, decode)
+    return Call("record_death", partition, args, lambda reply: Death(*decode_values(reply[1])), word=b"DONE")
 
 
 def holders(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH) -> Call[list[Holder]]:

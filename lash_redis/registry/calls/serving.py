@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.lanes import plain_lane
 from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps
-from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.service import LIVING_MS, LaneService
 
 
@@ -28,7 +26,7 @@ def served(
     found: dict[str, LaneService] = {}
     while left:
         asked = left[:MAX_BATCH]
-        reply = yield from Call("served", partition, [LIVING_MS, *asked], _said, attempts=attempts)
+        reply = yield from Call("served", partition, [LIVING_MS, *asked], list[bytes], word=b"SERVED", attempts=attempts)
         lists, answers = int(reply[1]), reply[2:]
         for lane, how in zip(asked, answers, strict=False):  # with many lists it answers for a part of the lanes
             known = how in (b"1", b"2")
@@ -57,10 +55,6 @@ def service_of(namespace: Namespace, process_id: str, lane: str, *, attempts: in
 def near(_: Namespace, partition: int, lane: str, *, attempts: int = ATTEMPTS) -> Call[str]:
     """Return a lane that is served, and like one that is not; empty if there is none."""
     args: list[Argument] = [LIVING_MS, plain_lane(lane)]
-    return Call("near", partition, args, lambda reply: plain_lane(_said(reply)[1].decode()), attempts=attempts)
-
-
-def _said(reply: list[Any]) -> list[Any]:
-    if reply[0] not in (b"SERVED", b"NEAR"):
-        raise refusal("", reply)
-    return reply
+    return Call(
+        "near", partition, args, lambda reply: plain_lane(reply[1].decode()), word=b"NEAR", attempts=attempts
+    )

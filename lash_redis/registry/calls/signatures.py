@@ -10,7 +10,6 @@ import msgspec
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.registry.calls.batch_claims import name_lanes
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
-from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.served_lanes import ServedLanes
 
 
@@ -24,13 +23,8 @@ class _LanesPage(msgspec.Struct, frozen=True):
 
 def name_signatures(_: Namespace, partition: int, signatures: Mapping[str, bytes]) -> Call[None]:
     """Store the parameters of some signatures, at most 500, under their digests in one partition."""
-
-    def decode(reply: list[Any]) -> None:
-        if reply[0] != b"NAMED":
-            raise refusal("", reply)
-
     args: list[Argument] = [each for digest, parameters in signatures.items() for each in (digest, parameters)]
-    return Call("name_signatures", partition, args, decode)
+    return Call("name_signatures", partition, args, lambda _: None, word=b"NAMED")
 
 
 def signatures_named(namespace: Namespace, partitions: Iterable[int], signatures: Mapping[str, bytes]) -> Steps[None]:
@@ -60,7 +54,7 @@ def filled_lanes(
     left, after, is_list_known = list(beginnings), "", False
     while True:
         asked = left[:MAX_BATCH]
-        call = Call("other_lanes", partition, [served.name, after, MAX_BATCH, *asked], _page)
+        call = Call("other_lanes", partition, [served.name, after, MAX_BATCH, *asked], _page, word=b"LANES")
         page = yield from call
         found |= page.lanes
         is_list_known = is_list_known or page.is_list_known
@@ -75,7 +69,5 @@ def filled_lanes(
 
 
 def _page(reply: list[Any]) -> _LanesPage:
-    if reply[0] != b"LANES":
-        raise refusal("", reply)
     lanes = {lane.decode(): parameters for lane, parameters in zip(reply[3::2], reply[4::2], strict=True)}
     return _LanesPage(reply[1] == b"1", int(reply[2]), lanes)

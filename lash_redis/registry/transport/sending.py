@@ -165,7 +165,7 @@ class Sender:
 
 def _decoded(call: Call[T], reply: list[Any]) -> T:
     """Return what a reply says. Any script may find that the partition is another namespace's (rule 8.2)."""
-    if reply[0] == b"MISMATCH":
+    if reply[0] == b"MISMATCH" or call.word not in (None, reply[0]):
         raise refusal("", reply)
     return call.decode(reply)
 
