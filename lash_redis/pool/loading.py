@@ -127,8 +127,9 @@ def _nothing_to_run(loaded: Loaded) -> SettingsError:
     passed_over = "; ".join(first_few(left_out_of_package(sys.modules[loaded.modules[0]])))
     left_out = f"Left out: {passed_over}. " if passed_over else ""
     return SettingsError(
-        f"{loaded.name} has no tasks, so there is nothing to run{others}. Imported: {', '.join(loaded.modules)}. {left_out}"
-        "Put @lash.task(recovery=...) on a function in one of them, or name the module that does: --import MODULE"
+        f"{loaded.name} has no tasks, so there is nothing to run{others}. Imported: {', '.join(loaded.modules)}. "
+        f"{left_out}Put @lash.task(recovery=...) on a function in one of them, or name the module that does: "
+        "--import MODULE"
     )
 
 

@@ -231,13 +231,13 @@ def test_every_name_of_a_recipe_is_in_a_file_that_its_step_names() -> None:
     """Whoever follows a step opens its file and looks for the name."""
     page = read(ROOT / "CONTRIBUTING.md")
     recipes = page[page.index("## Adding a transition") : page.index("## Before you send it")]
-    steps = [found for step in re.split(r"\n(?=\d+\. )", recipes) if (found := re.findall(r"`([^`\n]+)`", step))]
     missing = []
-    for quoted in steps:
-        found = {path for text in quoted if "/" in text for path in _named_by(text)}
-        code = "".join(map(read, found))
+    for step in re.split(r"\n(?=\d+\. )", recipes):
+        quoted = re.findall(r"`([^`\n]+)`", step)
+        paths = {path for text in quoted if "/" in text for path in _named_by(text)}
+        code = "".join(map(read, paths))
         names = {name for text in quoted if "/" not in text for name in re.findall(r"\b\w*(?:_|[a-z][A-Z])\w+\b", text)}
-        missing += [name for name in sorted(names) if found and not re.search(rf"\b{name}\b", code)]
+        missing += [name for name in sorted(names) if paths and not re.search(rf"\b{name}\b", code)]
 
     assert missing == []
 
