@@ -26,7 +26,9 @@ def served(
     found: dict[str, LaneService] = {}
     while left:
         asked = left[:MAX_BATCH]
-        reply = yield from Call("served", partition, [LIVING_MS, *asked], list[bytes], word=b"SERVED", attempts=attempts)
+        reply = yield from Call(
+            "served", partition, [LIVING_MS, *asked], list[bytes], word=b"SERVED", attempts=attempts
+        )
         lists, answers = int(reply[1]), reply[2:]
         for lane, how in zip(asked, answers, strict=False):  # with many lists it answers for a part of the lanes
             known = how in (b"1", b"2")
@@ -55,6 +57,4 @@ def service_of(namespace: Namespace, process_id: str, lane: str, *, attempts: in
 def near(_: Namespace, partition: int, lane: str, *, attempts: int = ATTEMPTS) -> Call[str]:
     """Return a lane that is served, and like one that is not; empty if there is none."""
     args: list[Argument] = [LIVING_MS, plain_lane(lane)]
-    return Call(
-        "near", partition, args, lambda reply: plain_lane(reply[1].decode()), word=b"NEAR", attempts=attempts
-    )
+    return Call("near", partition, args, lambda reply: plain_lane(reply[1].decode()), word=b"NEAR", attempts=attempts)
