@@ -90,5 +90,4 @@ def _checked_variable(url: str) -> str:
     try:
         return checked_url(url)
     except SettingsError as error:
-        error.add_note(f"it comes from ${URL_VARIABLE}")
-        raise
+        raise SettingsError(f"${URL_VARIABLE}: {error}") from None

@@ -16,6 +16,13 @@ from typing import Any
 VERBS = ("worker", "ps", "show", "cancel", "abandon", "prune")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes the names of options whole: an abbreviation would change its meaning with the next option."""
+
+    def __init__(self, **about: Any) -> None:
+        super().__init__(**about, allow_abbrev=False)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code; a command line that cannot be understood exits with 2."""
     given = sys.argv[1:] if argv is None else list(argv)
@@ -25,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(named: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lash-redis", description="A worker pool on Redis in which every piece of work declares its recovery."
     )
     parser.add_argument("--version", action="version", version=f"lash-redis {_version()}")

@@ -57,6 +57,8 @@ def _expect_embedded_data() -> None:
 
     data = find_data_folder()
     if data is None:
-        raise NoServer(no_project())
+        raise NoServer(
+            f"{no_project()}: run this in the folder of a project (`mkdir .lash-redis` makes any folder one)"
+        )
     if not is_prepared(data):
         raise NoServer(f"no embedded server has left data in {data}")

@@ -158,10 +158,18 @@ def _import(name: str, why: str = "") -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             missing = f"no module named {error.name!r}" + (f" (of {name!r})" if error.name != name else "") + because
-            raise SettingsError(f"{missing}: it was looked for in {Path.cwd()} and where Python looks") from None
+            looked = f"it was looked for in {Path.cwd()} and where Python looks"
+            raise SettingsError(f"{missing}: {looked}{_lash_of_that_name(name)}") from None
         raise SettingsError(_import_error_text(name, because, error)) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - its author has to read whatever the module raises
         raise SettingsError(_import_error_text(name, because, error)) from None
+
+
+def _lash_of_that_name(name: str) -> str:
+    """Return the target that was meant by ``shop.tasks.lash``, as other pools write it."""
+    parent, _, attribute = name.rpartition(".")
+    found = attribute in dict(_lashes_of(sys.modules[parent])) if parent in sys.modules else False
+    return f"; did you mean {parent}:{attribute}?" if found else ""
 
 
 def _import_error_text(name: str, because: str, error: BaseException) -> str:

@@ -89,12 +89,13 @@ def declare(
     _check_is_function(function)
     disposition = _disposition(recovery, function)
     _check_can_be_called(function)
+    chosen = with_options(ProcessOptions(), options)
     task = checked_task_name(default_name(function) if name is None else name)
     return Declaration(
         name=task,
         function=function,
         disposition=disposition,
-        options=with_options(ProcessOptions(), options),
+        options=chosen,
         signature=signature_of(function, task),
         is_async=inspect.iscoroutinefunction(function),
     )

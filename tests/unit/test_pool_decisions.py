@@ -298,7 +298,9 @@ def test_the_command_lists_its_verbs(capsys: pytest.CaptureFixture[str]) -> None
     assert all(verb in shown for verb in VERBS)
 
 
-@pytest.mark.parametrize("argv", [[], ["nonsense"], ["worker"], ["worker", "a:b", "--workers", "many"]])
+@pytest.mark.parametrize(
+    "argv", [[], ["nonsense"], ["worker"], ["worker", "a:b", "--workers", "many"], ["ps", "--name", "a"]]
+)
 def test_a_bad_command_line_exits_with_2(argv: list[str]) -> None:
     """This is the exit code of most commands."""
     with pytest.raises(SystemExit) as end:

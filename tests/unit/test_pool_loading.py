@@ -127,6 +127,16 @@ def test_a_module_alone_is_enough_if_it_has_one_lash(folder: Path) -> None:
         load("none")
 
 
+def test_a_lash_that_is_named_like_a_module_is_suggested(folder: Path) -> None:
+    """Celery's pools name their application so."""
+    write(folder, shop__tasks=APP)
+
+    with pytest.raises(SettingsError, match=r"no module named 'shop.tasks.lash'.*; did you mean shop.tasks:lash\?$"):
+        load("shop.tasks.lash")
+    with pytest.raises(SettingsError, match=r"no module named 'shop.tasks.other'.* where Python looks$"):
+        load("shop.tasks.other")
+
+
 @pytest.mark.parametrize("names", [(), ("send",)])
 def test_a_lash_without_tasks_is_refused_with_what_was_looked_at(folder: Path, names: tuple[str, ...]) -> None:
     """Another ``Lash`` that has tasks is probably the one that was meant."""

@@ -38,6 +38,7 @@ EXPECTED = [
     ("DENIED Redis is running in protected mode", REFUSED, False, True),
     ("NOPROTO unsupported protocol version", REFUSED, False, True),
     ("ERR DB index is out of range", REFUSED, False, True),
+    ("ERR unknown command 'evalsha', with args beginning with: ", REFUSED, True, True),
     ("ERR unknown command 'EVALSHA', with args beginning with: ", REFUSED, True, True),
     ("NOPERM User ada has no permissions to access a channel used in the script", REFUSED, True, False),
     (
@@ -152,3 +153,11 @@ def test_an_error_of_redis_py_that_is_no_reply_is_not_understood() -> None:
 
     assert reply_of(error) is NOT_UNDERSTOOD
     assert isinstance(translated("claim", error, opening=True), LashError)
+
+
+def test_a_fakeredis_without_scripts_is_told_what_it_lacks() -> None:
+    """It names commands in small letters, where a server repeats what was sent."""
+    assert (
+        "pip install 'fakeredis[lua]'" in meaning_of("ERR unknown command 'evalsha', with args beginning with: ").text
+    )
+    assert "fakeredis" not in meaning_of("ERR unknown command 'EVALSHA', with args beginning with: ").text

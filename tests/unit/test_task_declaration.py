@@ -185,6 +185,8 @@ def test_what_no_pool_can_import_is_refused_with_the_way_out(space: dict[str, An
     """Its work would wait for a worker that cannot exist. With a name it may be the task of a worker in the program."""
     with pytest.raises(SettingsError, match=r'task charge .*no pool can import.*name="\.\.\."'):
         exec(SCRIPT, dict(space))  # noqa: S102 - as an interpreter does
+    with pytest.raises(SettingsError, match="max_retries"):  # first: a name would not mend that
+        exec(SCRIPT.replace('"rerunnable"', '"rerunnable", max_retries=3'), dict(space))  # noqa: S102 - as above
     exec(SCRIPT.replace('"rerunnable"', '"rerunnable", name="charge"'), space)  # noqa: S102 - as above
     assert space["name"] == "charge"
 

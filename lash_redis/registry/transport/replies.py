@@ -83,6 +83,12 @@ TABLE: Final = (
     _refused("DENIED", "the server is in protected mode: it wants a password, or a local client"),
     _refused("NOPROTO", "the server does not speak version 3 of the protocol"),
     _refused("ERR DB index", "the server has no database of this number"),
+    # As fakeredis words it; a server repeats the name as it was sent, EVALSHA.
+    _refused(
+        "ERR unknown command 'evalsha', with args",
+        "this fakeredis runs no scripts: pip install 'fakeredis[lua]'",
+        maybe_applied=True,
+    ),
     _refused("ERR unknown command", "the server, or what stands before it, lacks a command", maybe_applied=True),
     # A script meets these in its middle too: then what it wrote before stands.
     _no_right("NOPERM"),
