@@ -18,6 +18,7 @@ import msgspec.inspect as inspected
 
 from lash_redis.tasks.conversion_errors import invalid_value
 from lash_redis.tasks.moments import MOMENTS, check_moments
+from lash_redis.tasks.own_defaults import may_lack_defaults, write_defaults
 from lash_redis.tasks.payload import MAX_NESTING, InvalidValue, UnsupportedType, plain_scalar, plain_value
 from lash_redis.tasks.type_text import ANY_TEXT, type_text
 
@@ -118,16 +119,19 @@ class ScalarConversion(PlainConversion):
 class TypedConversion(Conversion):
     """The conversion of types that msgspec rebuilds: structs, dates, sets, enums and so on."""
 
-    def __init__(self, annotation: Any, *, has_sets: bool, has_moments: bool) -> None:
+    def __init__(self, annotation: Any, parts: list[inspected.Type]) -> None:
         super().__init__(annotation)
-        self._has_sets = has_sets
-        self._has_moments = has_moments
+        self._has_sets = any(isinstance(part, _SETS) for part in parts)
+        self._has_moments = any(isinstance(part, _MAY_HOLD_MOMENTS) and not _is_path(part) for part in parts)
+        self._may_lack_defaults = may_lack_defaults(parts)
 
     def to_stored(self, value: Any) -> Any:
         """Return the plain value of the object that the task will get."""
         if self._has_moments:
             check_moments(to_builtins(value, keep=MOMENTS))
         rebuilt = self.from_stored(to_builtins(value))
+        if self._may_lack_defaults:
+            write_defaults(rebuilt)
         # Of the rebuilt object: a field left out and the same field with its default are the same content.
         return plain_value(to_builtins(rebuilt, in_order=self._has_sets))
 
@@ -159,11 +163,7 @@ def conversion_of(annotation: Any) -> Conversion:
             raise TypeError("the key of a dict would arrive as text, not as a path")
     conversion: Conversion
     if not all(isinstance(part, _PLAIN) and not _is_path(part) for part in parts):
-        conversion = TypedConversion(
-            annotation,
-            has_sets=any(isinstance(part, _SETS) for part in parts),
-            has_moments=any(isinstance(part, _MAY_HOLD_MOMENTS) and not _is_path(part) for part in parts),
-        )
+        conversion = TypedConversion(annotation, parts)
     elif kinds := _scalar_kinds(whole):
         conversion = ScalarConversion(annotation, kinds)
     else:

@@ -70,7 +70,8 @@ class _Texts:
         if isinstance(part, inspected.Metadata):
             return self.of(part.type)
         if isinstance(part, inspected.CustomType):
-            return _custom_text(part.cls)
+            # A path: the module of its class is another one in each Python. Or ``object``: the others were refused.
+            return "path" if issubclass(part.cls, PurePath) else ANY_TEXT
         if isinstance(part, inspected.EnumType):
             finds: Any = part.cls._missing_
             more = ", or what its _missing_ finds" if finds.__func__ is not _FINDS_NOTHING.__func__ else ""
@@ -96,12 +97,6 @@ class _Texts:
         if getattr(part, "forbid_unknown_fields", False):
             texts.append("nothing else")
         return f"{'namedtuple' if is_tuple else 'array' if is_array else 'object'}{{{', '.join(texts)}}}"
-
-
-def _custom_text(kind: type) -> str:
-    if issubclass(kind, PurePath):
-        return "path"  # the module of this class is another one in each Python
-    return ANY_TEXT if kind is object else f"class {kind.__module__}.{kind.__qualname__}"
 
 
 def _limits(part: Any) -> str:
