@@ -15,7 +15,8 @@ key                       type        content
 ``K:lanes``               zset        the lanes that are not empty, by name
 ``K:serves:<list>``       zset        the lanes of a list that workers serve, each with and without ``|alone``
 ``K:signatures``          hash        digest of a signature to its parameters, as its release has encoded them
-``K:q:<lane>``            zset        queued ids by sequence; those of two losses and more under ``<lane>|alone``
+``K:q:<lane>``            zset        queued ids by sequence, and by 2**52 + ms those that a claim could not read then;
+                                      those of two losses and more under ``<lane>|alone``
 ``K:leases``              zset        leased ids by expiry, lapsed ones included
 ``K:held``                zset        leased ids under whose lease user code has not begun
 ``K:uncertain``           zset        ids by since when

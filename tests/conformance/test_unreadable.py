@@ -35,6 +35,7 @@ from tests.conformance.actors import (
     ids_of,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 
 STRANGE = msgspec.msgpack.encode({"of": "a newer release"})
@@ -197,7 +198,50 @@ async def test_a_claim_passes_over_what_it_cannot_read(
     assert ([each.process_id for each in batch.rows], again.rows) == ([plain], [])
     assert sorted(event.id for event in told) == sorted([strange, other])
     batch = await registry.claim_next(batch_claim(registry, ADA, count=9))
-    assert [each.process_id for each in batch.rows] == [strange, other]
+    assert {each.process_id for each in batch.rows} == {strange, other}
+
+
+async def strangers(registry: ProcessRegistry, client: Any, prefix: str, number: int) -> list[str]:
+    """Register rows that no release of today can run, and one behind them that it can; return their ids."""
+    ids = ids_of(number + 1, 0, registry.partitions)
+    await registry.register_many([work(each) for each in ids])
+    for each in ids[:-1]:
+        await client.hset(f"{prefix}:p:{each}", "d", b"y")
+    return ids
+
+
+async def test_rows_that_cannot_be_read_starve_nothing(registry: ProcessRegistry, client: Any, prefix: str) -> None:
+    """However many stand at a lane's head: each claim passes over some, and the next ones meet them no more."""
+    *strange, plain = await strangers(registry, client, prefix, 250)
+    rows = [(await client.hgetall(f"{prefix}:p:{each}")) for each in strange]
+    claims = [await registry.claim_next(batch_claim(registry, ADA, count=5)) for _ in range(4)]
+
+    assert [[each.process_id for each in batch.rows] for batch in claims] == [[], [], [plain], []]
+    assert [batch.may_have_more for batch in claims] == [True, True, False, False]
+    assert rows == [(await client.hgetall(f"{prefix}:p:{each}")) for each in strange], "they are left as they are"
+    assert (await registry.counts(0)).lanes == {"default|work|": 250}
+    for each in strange:
+        await client.hset(f"{prefix}:p:{each}", "d", b"r")
+
+
+async def test_a_row_that_can_be_read_again_is_handed_out(
+    registry: ProcessRegistry, client: Any, prefix: str, server: ServerTime
+) -> None:
+    """By a claim of its release: each looks at sixteen of those that were set back, the longest unseen first."""
+    *strange, _ = await strangers(registry, client, prefix, 40)
+    await registry.claim_next(batch_claim(registry, ADA, count=5))
+    last = strange[-1]
+    await client.hset(f"{prefix}:p:{last}", "d", b"r")
+    found: list[str] = []
+    for _ in range(3):
+        await server.pass_until(await server.now_ms() + 1)
+        found += [each.process_id for each in (await registry.claim_next(batch_claim(registry, BOB, count=5))).rows]
+
+    assert found == [last]
+    for each in strange:
+        await client.hset(f"{prefix}:p:{each}", "d", b"r")
+    batch = await registry.claim_next(batch_claim(registry, BOB, count=500))
+    assert {each.process_id for each in batch.rows} == {*strange} - {last}
 
 
 @pytest.mark.parametrize("field", ["d", "ph", "ln", "sq"])

@@ -11,8 +11,9 @@
 -- reply   CLAIMED now expires more passed {unreadable} (id, token, fence, lane, disposition, input) x rows
 --         · UNNAMED (the list is not known, and nothing was done) · STALE
 --         more: '1' if there may be more rows, '2' if they were left for others that wait;
---         passed: '1' if rows wait that run alone; unreadable: ids of rows that stay where they are
--- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list, 16 lanes woken for
+--         passed: '1' if rows wait that run alone; unreadable: ids of rows that were left as they are
+-- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list, 16 lanes woken for,
+--         100 entries passed over
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
@@ -29,6 +30,11 @@ local wanted, ttl = tonumber(count_wanted), tonumber(claim_ttl)
 -- alone is not handed out beside owner-bound rows (rule 4.6).
 local may_take_alone, may_take_bound, has_passed_alone = alone == '1', bound == '1', false
 local expires = int(now + ttl)
+-- Scores above this one are of rows that some claim could not read; a sequence is far below it.
+local SET_BACK = 2 ^ 52
+-- How many entries a claim passes over that it cannot hand out, and how many of those that were set back before.
+local MAX_PASSED_OVER, MAX_LOOKED_AGAIN = 100, 16
+local passed_over, looked_again = 0, 0
 local IDLE_MS, MAX_SHARERS, MAX_COUNTED, MAX_WAKES = 60000, 17, 16, 16
 local queues = { unpack(ARGV, 11) }
 
@@ -89,6 +95,15 @@ local function hand_out_again()
   is_full = true
 end
 
+-- Of a newer release, or damaged: the row is left as it is (rule 8.15). Its entry is set back, behind all that can be
+-- read, and in the order in which it was looked at. A release that can read it hands it out.
+local function set_back(id, lane)
+  unreadable[#unreadable + 1] = id
+  passed_over = passed_over + 1
+  index_add(lane_set(lane), int(SET_BACK + now), id)
+  return true
+end
+
 -- Lease and start a row of this lane. Return false if it may not be handed out now: its input is too long for what this
 -- answer carries already, or it is owner-bound beside a row that runs alone.
 local function lease_and_start(id, lane)
@@ -97,13 +112,13 @@ local function lease_and_start(id, lane)
     id = id, place = f[1], lane = f[2], sequence = f[8],
     disposition = f[3], fence = f[4], starter = f[5], losses = f[7],
   }
-  -- Of a newer release, or damaged: it is left where it stands (rule 8.15). One that is not there is a stale entry.
+  -- One that is not there is a stale entry.
   local is_there = row.place or redis.call('EXISTS', row_key(id)) == 1
   if is_there and not is_readable(row) then
-    unreadable[#unreadable + 1] = id
-    return true
+    return set_back(id, lane)
   end
   if row.place ~= QUEUED or lane_of(row) ~= lane then
+    passed_over = passed_over + 1
     index_remove(lane_set(lane), id)
     if row.place == QUEUED then
       index_add(lane_set(lane_of(row)), row.sequence, id)
@@ -111,8 +126,7 @@ local function lease_and_start(id, lane)
     return true
   end
   if row.disposition ~= RERUNNABLE and (row.disposition ~= OWNER_BOUND or row.starter) then
-    unreadable[#unreadable + 1] = id
-    return true
+    return set_back(id, lane)
   end
   if row.disposition == OWNER_BOUND and not may_take_bound then
     return false
@@ -129,22 +143,28 @@ local function lease_and_start(id, lane)
   return true
 end
 
--- Hand out up to `most` rows of a lane, and return whether it has more. What cannot be handed out is passed over.
+-- Hand out up to `most` rows of a lane, and return whether it has more. What was set back comes last. While some of
+-- it can be read, there may be more.
 local function hand_out_lane(lane, most)
-  local goal, at = handed + most, 0
-  while at < 2 * MAX_BATCH do
-    local asked = goal - handed + 1
-    local ids = redis.call('ZRANGE', K .. 'q:' .. lane, int(at), int(at + asked - 1))
-    for _, id in ipairs(ids) do
-      if handed == goal or not lease_and_start(id, lane) then
+  local goal, at, asked, found_again = handed + most, 0, 0, false
+  repeat
+    at, asked = at + asked, goal - handed + 1
+    local found = redis.call('ZRANGE', K .. 'q:' .. lane, int(at), int(at + asked - 1), 'WITHSCORES')
+    for i = 1, #found, 2 do
+      local was_set_back, before = tonumber(found[i + 1]) >= SET_BACK, handed
+      if was_set_back and (handed == goal or looked_again == MAX_LOOKED_AGAIN) then
+        is_full = is_full or found_again
+        return found_again
+      elseif handed == goal or not lease_and_start(found[i], lane) then
+        return true
+      elseif passed_over >= MAX_PASSED_OVER then
+        is_full = true
         return true
       end
+      looked_again = looked_again + (was_set_back and handed == before and 1 or 0)
+      found_again = found_again or was_set_back and handed > before
     end
-    if #ids < asked then
-      return false
-    end
-    at = at + #ids
-  end
+  until #found < 2 * asked
   return false
 end
 
