@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import json_text
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.operate.pruning import prune, prune_view
 from lash_redis.registry.registry import ProcessRegistry
@@ -52,7 +53,9 @@ async def _prune(registry: ProcessRegistry, args: argparse.Namespace) -> str:
 def _age_ms(value: str) -> int:
     found = re.fullmatch(r"(\d{1,9}) ?(s|min|h|d|w)", value)
     if found is None:
-        raise SettingsError(f"expected --older-than to be a number and s, min, h, d or w, such as 30d, got {value!r}")
+        raise SettingsError(
+            f"expected --older-than to be a number and s, min, h, d or w, such as 30d, got {shown(value)}"
+        )
     return int(found[1]) * _SECONDS[found[2]] * 1000
 
 
@@ -63,5 +66,5 @@ def _moment_ms(value: str) -> int:
     except (ValueError, OverflowError):
         ms = -1
     if ms < 0:
-        raise SettingsError(f"expected --before to be a day or a moment such as 2026-01-31T12:00, got {value!r}")
+        raise SettingsError(f"expected --before to be a day or a moment such as 2026-01-31T12:00, got {shown(value)}")
     return ms

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from lash_redis.core.error_text import shown
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.fields import Field
 from lash_redis.core.settings import Setting
@@ -189,7 +190,7 @@ def _int(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected an integer, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected an integer, got {shown(text)}") from None
 
 
 def _ms(text: str) -> int:
@@ -197,7 +198,7 @@ def _ms(text: str) -> int:
     try:
         return round(float(text) * 1000)
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, got {shown(text)}") from None
 
 
 def _seconds(ms: int) -> str:
