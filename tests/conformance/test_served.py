@@ -209,13 +209,14 @@ async def test_what_is_near_is_the_same_task_before_one_that_is_called_alike(reg
 
 
 STRANGE_LANE = "default;t"
+STRANGE_LANES = (STRANGE_LANE, "a|add|x|y", "|add|")
 
 
 async def test_a_lane_of_a_newer_release_hides_nothing(
     registry: ProcessRegistry, client: Any, prefix: str, server: ServerTime
 ) -> None:
     """In a list that is served, or asked for (rule 8.15)."""
-    await store_lists(client, prefix, await server.now_ms(), listed(STRANGE_LANE, lane("default", "app.add")))
+    await store_lists(client, prefix, await server.now_ms(), listed(*STRANGE_LANES, lane("default", "app.add")))
 
     assert (await service_of(registry, lane("default", "add"))).near == lane("default", "app.add")
     assert (await service_of(registry, STRANGE_LANE)).is_served

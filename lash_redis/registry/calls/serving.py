@@ -57,4 +57,6 @@ def service_of(namespace: Namespace, process_id: str, lane: str, *, attempts: in
 def near(_: Namespace, partition: int, lane: str, *, attempts: int = ATTEMPTS) -> Call[str]:
     """Return a lane that is served, and like one that is not; empty if there is none."""
     args: list[Argument] = [LIVING_MS, plain_lane(lane)]
-    return Call("near", partition, args, lambda reply: plain_lane(reply[1].decode()), word=b"NEAR", attempts=attempts)
+    return Call(
+        "near", partition, args, lambda reply: reply[1].decode(errors="replace"), word=b"NEAR", attempts=attempts
+    )

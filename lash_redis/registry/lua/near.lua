@@ -11,9 +11,9 @@ local age, lane = unpack(ARGV)
 local MAX_LISTS, MAX_NAMES = 16, 2000
 local since, most = int(now - tonumber(age)), int(MAX_LISTS)
 
--- Nil twice for what is no lane, or one of a newer release.
+-- Nil twice for a lane of a newer release, and for one of rows that run alone, which stands there without that too.
 local function parts(text)
-  return string.match(text, '^([^|]*)|([^|]*)|')
+  return string.match(text, '^([^|]+)|([^|]*)|[^|]*$')
 end
 
 local function last_part(task)
