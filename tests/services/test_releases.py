@@ -356,34 +356,6 @@ async def test_what_filled_another_lane_while_one_was_looked_at_is_found(registr
         assert (await ended(registry, "a::p")).outcome == Success(["a", "b"])
 
 
-async def test_many_other_signatures_make_few_lists_of_lanes(
-    registry: ProcessRegistry, crew: Crew, client: Any, namespace: str
-) -> None:
-    """Submitted one after the other, each is run without waiting for a poll. Two workers name a list or two each."""
-    new = Release(back, RERUNNABLE)
-    olds = [declare(_with_default(number), recovery=RERUNNABLE, name="mail") for number in range(20)]
-    workers = [crew.worker(new.task) for _ in range(2)]
-    async with crew.running(workers[0]), crew.running(workers[1]):
-        await crew.at_rest(*workers)
-        for number, old in enumerate(olds):
-            row = ProcessRegistration(
-                f"p{number}", bind(old, ["a", "b"], {}), old.disposition, signature=old.signature.digest
-            )
-            await registry.register_many([row], old.signature.named)
-        found = await outcomes(registry, *(f"p{number}" for number in range(20)))
-    assert found == [Success(["a", "b"])] * 20
-    lists = [await client.zcard(f"{{lash:{namespace}:{each}}}:lists") for each in range(registry.partitions)]
-    assert max(lists) < 10
-
-
-def _with_default(number: int) -> Callable[..., Any]:
-    """Return a function with another signature for each number."""
-    named: dict[str, Any] = {}
-    exec(f"def mail(source, target, extra{number}=0): ...", named)  # noqa: S102 - a parameter of that name
-    function: Callable[..., Any] = named["mail"]
-    return function
-
-
 @pytest.mark.parametrize("ours", [back, text])
 async def test_work_that_runs_alone_is_read_by_other_releases_too(
     registry: ProcessRegistry, crew: Crew, ours: Callable[..., Any]
