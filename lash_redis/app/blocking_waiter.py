@@ -59,7 +59,7 @@ class BlockingWaiter:
                     left_s = (deadline_ms - boottime_ms()) / 1000
                     if left_s <= 0:
                         waits = "" if outages else why_it_waits_blocking(self._registry, wait)
-                        raise wait.timeout_error(outages, waits)
+                        raise wait.timeout_error(outages, self._registry.target.address.shown, waits)
                     pause_s = min(pause_s, left_s)
                 read_again.wait(pause_s)
                 if closing.is_set():
@@ -68,14 +68,9 @@ class BlockingWaiter:
                     raise self._refusal
 
     def _read_once(self, wait: Wait) -> ProcessRecord:
-        try:
-            row = self._registry.rows([wait.process_id])[0]
-        except Exception as error:
-            if not is_not_now(error, self._registry.target.namespace):
-                raise
-            raise wait.timeout_error([error]) from error
-        if (record := wait.record_if_ended(row)) is None:
-            raise wait.timeout_error([])
+        record = wait.record_if_ended(self._registry.rows([wait.process_id])[0])
+        if record is None:
+            raise wait.timeout_error([], self._registry.target.address.shown)
         return record
 
     @property

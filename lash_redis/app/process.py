@@ -115,12 +115,14 @@ class Process(_Handle[T_co], Generic[T_co]):
 
         Args:
             timeout: seconds; None waits for ever, and 0 reads once. During an outage, and where the namespace is not
-                the one that was opened (flushed, or another server at its address), the wait goes on; the error at its
-                end names that.
+                the one that was opened (flushed, or another server at its address), the wait goes on, and the error at
+                its end names that.
             on_uncertain: ``"wait"`` until an operator has settled it, or ``"raise"`` an error (within 10 s).
 
         Raises:
-            TimeoutError: it has not ended within the timeout.
+            TimeoutError: it was read, and has not ended within the timeout.
+            RegistryUnavailable: no read was answered within the timeout, so that nothing is known of it.
+            NamespaceMismatch: no read was answered since the namespace is not the one that was opened.
             UnknownProcess: no process has this id.
             OutcomePruned: the process was pruned.
             OutcomeUncertain: its owner is silent, and ``on_uncertain`` is ``"raise"``.

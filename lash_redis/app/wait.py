@@ -71,14 +71,27 @@ class Wait:
             raise OutcomeUncertain(self.process_id, row.record())
         return None
 
-    def timeout_error(self, outages: Sequence[Exception], waits: str = "") -> TimeoutError:
-        """Return the error for a wait beyond its timeout, with what the last reads showed; ``waits``: why it waits."""
+    def timeout_error(self, outages: Sequence[Exception], server: str, waits: str = "") -> Exception:
+        """Return the error for a wait beyond its timeout.
+
+        A ``TimeoutError`` says that the process had not ended when it was last read. Where no read was answered
+        nothing is known of it, and the error is that of the last read.
+
+        Args:
+            outages: the errors of the reads since the last answered one.
+            server: the server, for people.
+            waits: why a queued process waits, if that is known.
+        """
         within = f" within {self.timeout} s" if self.timeout else ""
-        end = "has not ended" if self._was_read else "was not read"
+        if not self._was_read:
+            why = f"no answer from {server}{within}: process {self.process_id!r} was not read"
+            error = outages[-1] if outages else RegistryUnavailable("watch", why, maybe_applied=False)
+            if isinstance(error, RegistryUnavailable):
+                error.reads = True  # for the caller, whom it does not concern whether a read noted the wait
+            return error
         where = "stands where this release knows no place" if self._phase is None else f"is {self._phase.value}"
-        known = [f"it {where}{f': {waits}' if waits else ''}"] if self._was_read else []
-        known += [str(each) for each in outages[-1:]]
-        return TimeoutError(f"process {self.process_id!r} {end}{within}" + (f" ({'; '.join(known)})" if known else ""))
+        known = [f"it {where}{f': {waits}' if waits else ''}", *map(str, outages[-1:])]
+        return TimeoutError(f"process {self.process_id!r} has not ended{within} ({'; '.join(known)})")
 
 
 def is_not_now(error: Exception, namespace: Namespace) -> bool:

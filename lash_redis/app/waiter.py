@@ -39,7 +39,8 @@ class Waiter:
         """Wait until the process has ended, and return its record. It goes on during an outage (``is_not_now``).
 
         Raises:
-            TimeoutError: it has not ended within the timeout of the wait.
+            TimeoutError: it was read, and has not ended within the timeout of the wait.
+            RegistryUnavailable: no read was answered within the timeout.
             LashError: an error of ``Wait.record_if_ended``, or the registry refused the read.
         """
         if wait.timeout == 0:
@@ -54,19 +55,14 @@ class Waiter:
                 return await ended
         except TimeoutError:
             waits = "" if self._outages else await why_it_waits(self._registry, wait)
-            raise wait.timeout_error(self._outages, waits) from None
+            raise wait.timeout_error(self._outages, self._registry.address.shown, waits) from None
         finally:
             self._forget(wait.process_id, ended)
 
     async def _read_once(self, wait: Wait) -> ProcessRecord:
-        try:
-            row = (await self._registry.rows([wait.process_id]))[0]
-        except Exception as error:
-            if not is_not_now(error, self._registry.target.namespace):
-                raise
-            raise wait.timeout_error([error]) from error
-        if (record := wait.record_if_ended(row)) is None:
-            raise wait.timeout_error([])
+        record = wait.record_if_ended((await self._registry.rows([wait.process_id]))[0])
+        if record is None:
+            raise wait.timeout_error([], self._registry.address.shown)
         return record
 
     @property

@@ -13,6 +13,8 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from lash_redis.app import blocking_waiter
+from lash_redis.app import waiter as waiter_module
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import ExternalOwner, Success
@@ -92,15 +94,47 @@ def test_a_blocking_wait_survives_a_restart(lash: Lash, server: Server) -> None:
 
 
 async def test_a_wait_for_an_unreachable_server_ends_at_its_timeout() -> None:
-    """The error says that nothing was read, and why."""
+    """Nothing was read: its error is that of the reads, and none that says that the process has not ended."""
     lash = Lash("unix:///nowhere/s")
     step = lash.process("approval:1")
 
-    with pytest.raises(TimeoutError, match=r"was not read within 0\.5 s \(cannot reach unix:.*nowhere"):
-        await step.outcome(timeout=0.5)
-    with pytest.raises(TimeoutError, match=r"was not read within 0\.5 s \(cannot reach unix:.*nowhere"):
-        await asyncio.to_thread(step.blocking.outcome, timeout=0.5)
+    for wait in (step.outcome, step.result):
+        with pytest.raises(RegistryUnavailable, match=r"^cannot reach unix:.*nowhere[^;]*$"):
+            await wait(timeout=0.5)
+    for blocking_wait in (step.blocking.outcome, step.blocking.result):
+        with pytest.raises(RegistryUnavailable, match=r"^cannot reach unix:.*nowhere[^;]*$"):
+            await asyncio.to_thread(blocking_wait, timeout=0.5)
     await lash.aclose()
+
+
+async def test_a_wait_for_a_server_that_says_nothing_ends_at_its_timeout(lash: Lash, server: Server) -> None:
+    """No read was answered, and none has failed yet."""
+    step = await lash.expect("approval:1")
+    server.pause()
+    try:
+        with pytest.raises(RegistryUnavailable, match=r"no answer from unix:.* within 0\.1 s: process 'approval:1'"):
+            await step.outcome(timeout=0.1)
+    finally:
+        server.resume()
+
+
+async def test_a_wait_that_was_read_before_an_outage_names_it_at_its_timeout(
+    lash: Lash, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process had not ended when it was read."""
+    for module in (waiter_module, blocking_waiter):
+        monkeypatch.setattr(module, "reread_delay_s", lambda: 0.05)
+    step = await lash.expect("approval:1")
+    with ThreadPoolExecutor() as threads:
+        waiter = waiting_for(step, timeout=2)
+        await wait_until(lambda: has_waiter(lash, step), "the row notes the wait")
+        blocking = threads.submit(step.blocking.outcome, timeout=2)
+        await wait_until(lambda: lash._sessions._blocking.waiter._listener is not None, "it was read")
+        server.kill()
+
+        for wait in (waiter, asyncio.wrap_future(blocking)):
+            with pytest.raises(TimeoutError, match=r"has not ended within 2 s \(it is outside; cannot reach unix:"):
+                await wait
 
 
 async def test_opening_an_unreachable_server_is_an_error() -> None:

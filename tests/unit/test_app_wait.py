@@ -10,8 +10,6 @@ from lash_redis.app.lash import Lash
 from lash_redis.app.wait import Wait, ended_id, reread_delay_s, retry_delay_s
 from lash_redis.core.errors import OutcomePruned, RegistryUnavailable, SettingsError, UnknownProcess
 
-OUTAGE = RegistryUnavailable("watch", "no route", maybe_applied=False)
-
 
 def wait(**options: Any) -> Wait:
     """Return a wait for ``p``."""
@@ -39,10 +37,14 @@ def test_a_missing_row_was_pruned_only_if_it_is_known_to_be_registered() -> None
         wait(known=True).record_if_ended(None)
 
 
-def test_the_timeout_of_a_wait_that_read_nothing_says_so() -> None:
-    """The error has the last outage, if there was one."""
-    assert str(wait().timeout_error([])) == "process 'p' was not read within 0.5 s"
-    assert str(wait().timeout_error([OUTAGE])) == f"process 'p' was not read within 0.5 s ({OUTAGE})"
+def test_a_wait_that_read_nothing_does_not_say_that_the_process_has_not_ended() -> None:
+    """Its error is the last outage, or says that no answer came, and says nothing of what was changed."""
+    unanswered = wait().timeout_error([], "redis://h/0")
+    assert isinstance(unanswered, RegistryUnavailable)
+    assert str(unanswered) == "no answer from redis://h/0 within 0.5 s: process 'p' was not read"
+    outage = RegistryUnavailable("watch", "no route", maybe_applied=True)
+    assert wait().timeout_error([outage], "redis://h/0") is outage
+    assert str(outage) == "no route"
 
 
 def test_only_the_message_of_an_end_names_a_process() -> None:
