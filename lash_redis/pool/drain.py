@@ -11,11 +11,12 @@ from lash_redis.worker.settings import WorkerSettings
 
 T = TypeVar("T")
 
-# The margin of ``must_allow_s``, 3 s, covers all of these.
-_WORKER_EXTRA_MS = 1_250  # a worker process may exceed its phases by this: its last calls may begin at their very end
-FINISH_MS = 1_250  # the supervisor may take this long after that
-_LEAVE_MS = 300  # of ``must_allow_s``, for the end of the supervisor's own OS process
-_LEAST_TELLING_S = 0.1
+# The margin of ``must_allow_s``, 3 s, covers all of these, one after the other.
+_WORKER_EXTRA_MS = 600  # a worker process may exceed its phases by this: to report, and for last calls without a phase
+FINISH_MS = 500  # the supervisor may take this long after that
+_LEAST_TELLING_S = 0.1  # the connection is closed before, in as much
+_LEAVE_MS = 400  # for the end of the supervisor's own OS process
+_SPARE_MS = 1_000  # nobody's: a busy machine is late with everything
 _MOST_TELLING_S = 2.0
 
 _POLL_S = 0.25
@@ -41,7 +42,7 @@ class PoolDrain:
         if not self.has_begun:
             now_ms = boottime_ms()
             self._workers_end_at_ms = now_ms + self._settings.grace_ms + self._after_grace_ms()
-            self._must_end_at_ms = now_ms + self._settings.must_allow_s * 1000 - _LEAVE_MS
+            self._must_end_at_ms = now_ms + self._settings.must_allow_s * 1000 - _LEAVE_MS - _SPARE_MS
             self.begun.set()
 
     def hurry(self) -> None:

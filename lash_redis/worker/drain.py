@@ -85,10 +85,12 @@ class Drain:
         self._identity.check()
         self._in_flight.stop_all()
         await self._until(lambda: not roster.running, boottime_ms() + self._settings.interrupt_ms)
-        write_until = boottime_ms() + self._settings.last_writes_ms
+        last_writes_ms = self._settings.last_writes_ms
+        ends_at = boottime_ms() + last_writes_ms  # of which the two rounds after the results have their share
         self._in_flight.outbox.try_now()
+        write_until = ends_at - min(2 * _LEAST_MS, last_writes_ms // 2)
         await self._until(lambda: self._in_flight.outbox.is_empty, write_until, every_s=0.05)
-        await self._close_claims(max(write_until - boottime_ms(), _LEAST_MS), again=True)
+        await self._close_claims(max(ends_at - _LEAST_MS - boottime_ms(), _LEAST_MS), again=True)
         self._identity.check()
         kept = {each.process_id: _why_kept(each) for each in roster}
         leftovers = Leftovers(
@@ -98,7 +100,7 @@ class Drain:
             expected=self._in_flight.stopped_by_drain,
             never_begun=self._in_flight.claimer.give_up(),
         )
-        settled = await leftovers.settle(max(write_until - boottime_ms(), _LEAST_MS))
+        settled = await leftovers.settle(max(ends_at - boottime_ms(), _LEAST_MS))
         return self._report(settled, leftovers.released | released_first)
 
     def _report(self, settled: DrainReport, released: set[str]) -> DrainReport:

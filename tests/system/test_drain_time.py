@@ -1,4 +1,4 @@
-"""A pool ends within the time that it prints, whatever hangs: its server, the way to it, the look for a name."""
+"""A pool ends a second before the time that it prints, whatever hangs: its server, the way to it, or a name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHORT = ("--lease-ttl", "1", "--grace", "0.5", "--interrupt", "0.5", "--last-wri
 
 
 def ends_in_time(pool: RunningPool, record: Callable[[str, object], None]) -> int:
-    """Stop a pool and see it end within the time that it prints; return its exit code."""
+    """Stop a pool and see it end a second before the time that it prints; return its exit code."""
     began = boottime_ms()
     pool.signal()
     code = pool.exit_code_in_time()

@@ -10,10 +10,12 @@ import sys
 import pytest
 
 from lash_redis.cli.main import VERBS, main
+from lash_redis.cli.worker import _LAST_LINES_S
 from lash_redis.core import timing
 from lash_redis.core.events import Event, PoolOtherLash, PoolQueuesWithoutTasks, PoolServing, PoolVersionDiffers
 from lash_redis.core.model import Deferred, DrainReport
 from lash_redis.core.subscribers import subscribed
+from lash_redis.pool.connection import _CLOSE_MS
 from lash_redis.pool.deaths import merged, without_deferred
 from lash_redis.pool.drain import PoolDrain
 from lash_redis.pool.messages import VERSION, Fatal, Serves
@@ -103,17 +105,33 @@ def test_the_time_of_a_drain_is_its_three_phases_and_fits_what_the_pool_announce
     settings, clock = WorkerSettings(), StandingClock()
     with timing.use(clock):
         drain = PoolDrain(settings)
-        assert (drain.workers_left_s, drain.pool_left_s, drain.finish_ms) == (float("inf"), float("inf"), 1250)
+        assert (drain.workers_left_s, drain.pool_left_s, drain.finish_ms) == (float("inf"), float("inf"), 500)
 
         drain.begin()
-        assert (drain.workers_left_s, drain.pool_left_s, drain.finish_ms) == (28.25, 29.5, 1250)
+        assert (drain.workers_left_s, drain.pool_left_s, drain.finish_ms) == (27.6, 28.1, 500)
         clock.now_ms += 10_000
         drain.begin()
-        assert (drain.workers_left_s, drain.pool_left_s, drain.finish_ms) == (18.25, 19.5, 1250)
-        clock.now_ms += 18_500
-        assert (drain.workers_left_s, drain.pool_left_s, drain.finish_ms) == (0, 1, 1000)
+        assert (drain.workers_left_s, drain.pool_left_s, drain.finish_ms) == (17.6, 18.1, 500)
+        clock.now_ms += 18_000
+        assert (drain.workers_left_s, drain.pool_left_s, drain.finish_ms) == (0, 0.1, 100)
 
-    assert settings.must_allow_s >= 29.5 + 0.5
+
+@pytest.mark.parametrize(
+    "settings",
+    [WorkerSettings(), WorkerSettings(grace_ms=500, interrupt_ms=500, last_writes_ms=1), WorkerSettings(grace_ms=0)],
+)
+def test_a_pool_that_reaches_no_server_ends_a_second_before_the_time_that_it_prints(settings: WorkerSettings) -> None:
+    """All shares are used up, one after the other, down to the end of its OS process."""
+    clock = StandingClock()
+    with timing.use(clock):
+        drain = PoolDrain(settings)
+        drain.begin()
+        began_ms = clock.now_ms
+
+        clock.now_ms += int(1000 * drain.pool_left_s) + _CLOSE_MS
+        clock.now_ms += int(1000 * drain.telling_s) + int(1000 * 2 * _LAST_LINES_S)
+
+    assert clock.now_ms - began_ms <= (settings.must_allow_s - 1) * 1000
 
 
 def test_hurrying_ends_the_grace_and_nothing_else() -> None:
@@ -125,10 +143,10 @@ def test_hurrying_ends_the_grace_and_nothing_else() -> None:
         clock.now_ms += 2_000
 
         drain.hurry()
-        assert drain.workers_left_s == 8.25
+        assert drain.workers_left_s == 7.6
         clock.now_ms += 5_000
         drain.hurry()
-        assert drain.workers_left_s == 3.25
+        assert drain.workers_left_s == 2.6
 
 
 @pytest.mark.parametrize(
