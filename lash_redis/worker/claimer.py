@@ -219,17 +219,29 @@ class Claimer:
         """Return the partitions in which a late copy of a claim could still lease something."""
         return [partition for partition in range(partitions) if partition not in self._closed]
 
-    async def close(self, partition: int) -> None:
+    async def close(self, partition: int, *, lives_on_ms: int | None = None) -> None:
         """Close the claims under the next number, which makes any late copy stale (rules 7.2 and 8.5).
 
         An answer that is missing is waited for no more.
+
+        Args:
+            partition: where it claimed.
+            lives_on_ms: for how long its list of lanes counts as served from now on, unless another worker that serves
+                it calls; None leaves that as it is.
 
         Raises:
             LashError: no answer; to be asked again.
         """
         self._identity.check()
         number = self._next_number(partition)
-        await self._registry.close_claims(partition, self._identity.owner, number, self.served.queues)
+        await self._registry.close_claims(
+            partition,
+            self._identity.owner,
+            number,
+            self.served.queues,
+            list_name="" if lives_on_ms is None else self.served.name,
+            lives_on_ms=lives_on_ms or 0,
+        )
         self._closed.add(partition)
         if (sent := self._unanswered.pop(partition, None)) is not None:
             self._let_go.append(sent.claim.token_stem)

@@ -30,7 +30,9 @@ from lash_redis.worker.identity import Identity
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.settings import WorkerSettings
 
-_LEAST_MS = 250  # for one round of calls, where the time for them is over already
+_LEAST_MS = 250  # for one round of calls, also where the time for them is over already
+# Whether others serve what a worker leaves shows when each of them has polled: 1.33 of their intervals (rule 9.8).
+_POLLS_AFTER = 1.5
 
 
 def _why_kept(attempt: Attempt) -> str:
@@ -147,11 +149,12 @@ class Drain:
         """
         claimer, trouble = self._in_flight.claimer, Trouble("close claims", 0.05, 0.5)
         until, given_up = boottime_ms() + budget_ms, set[int]()
+        lives_on_ms = int(_POLLS_AFTER * self._settings.poll_ms)
         while left := [each for each in claimer.open_partitions(self._registry.partitions) if each not in given_up]:
             pause_s = 0.0
             for partition in left:
                 try:
-                    await within(until - boottime_ms(), claimer.close(partition))
+                    await within(until - boottime_ms(), claimer.close(partition, lives_on_ms=lives_on_ms))
                 except NamespaceMismatch:
                     given_up.add(partition)  # no claim hands out anything there
                 except SURVIVED as error:  # the drain goes on, whatever the server says

@@ -15,7 +15,7 @@ from lash_redis.operate.serving import why_they_wait
 from lash_redis.registry.calls import serving
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
-from lash_redis.registry.service import LaneService
+from lash_redis.registry.service import LIVING_MS, LaneService
 from tests.conformance.actors import ADA, BOB, batch_claim, ids_of, work
 from tests.conftest import ServerTime
 
@@ -105,6 +105,48 @@ async def test_a_worker_that_has_not_called_for_a_minute_does_not_live(
 
     await registry.claim_next(batch_claim(registry, BOB, count=0, served=[("default", [lane("default", "work")])]))
     assert (await service_of(registry, lane("default", "work"))).is_served
+
+
+async def last_call_ms(client: Any, registry: ProcessRegistry) -> int:
+    """Return when a worker last called that serves the list of lanes, as it counts."""
+    ((_, at),) = await client.zrange(f"{{lash:{registry.namespace}:0}}:lists", 0, -1, withscores=True)
+    return int(at)
+
+
+async def test_what_a_worker_that_leaves_served_counts_as_served_for_a_short_while(
+    registry: ProcessRegistry, client: Any, server: ServerTime
+) -> None:
+    """It is shortened, never lengthened, also if it is sent again; the next call by that list ends it."""
+    served = ServedLanes([("default", [lane("default", "work")])])
+    await serve(registry, *served.lanes)
+    leaving, last = {"list_name": served.name, "lives_on_ms": 9_000}, 10**9  # above the number of every claim here
+
+    await registry.close_claims(0, ADA, last, served.queues, **leaving)  # type: ignore[arg-type]
+
+    at = await last_call_ms(client, registry)
+    assert 0 <= await server.now_ms() - at - (LIVING_MS + 1 - 9_000) < 5_000
+    for _ in range(2):
+        await registry.close_claims(0, ADA, last + 1, served.queues, list_name=served.name, lives_on_ms=LIVING_MS)
+        assert await last_call_ms(client, registry) == at
+    await registry.close_claims(0, ADA, last, served.queues, list_name=served.name, lives_on_ms=0)
+    assert await last_call_ms(client, registry) == at  # a late copy
+    assert (await service_of(registry, lane("default", "work"))).is_served
+    await registry.close_claims(0, ADA, last + 2, served.queues, list_name=served.name, lives_on_ms=0)
+    assert (await service_of(registry, lane("default", "work"))).lists == 0
+
+    await registry.claim_next(batch_claim(registry, BOB, count=0, served=[("default", [lane("default", "work")])]))
+    assert (await service_of(registry, lane("default", "work"))).is_served
+
+
+async def test_a_list_that_is_not_known_any_more_is_not_listed_by_a_worker_that_leaves(
+    registry: ProcessRegistry, client: Any
+) -> None:
+    """A sweep forgot it, or nobody ever named it there."""
+    served = ServedLanes([("default", [lane("default", "work")])])
+
+    await registry.close_claims(0, ADA, 5, served.queues, list_name=served.name, lives_on_ms=0)
+
+    assert await client.zcard(f"{{lash:{registry.namespace}:0}}:lists") == 0
 
 
 async def store_lists(client: Any, prefix: str, now_ms: int, lists: Mapping[str, Sequence[str]]) -> None:

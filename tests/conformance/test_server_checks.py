@@ -301,7 +301,7 @@ async def test_at_maxmemory_a_worker_leaves_as_ever(mine: ProcessRegistry, raw: 
     late = batch_claim(mine, ADA, number=1)
     await filled(raw)
 
-    await mine.close_claims(0, ADA, 2, ["default"])
+    await mine.close_claims(0, ADA, 2, ["default"], list_name=late.served.name, lives_on_ms=0)
     assert await mine.unstart_many([leases[0]]) == ["DONE"]
     assert await mine.release_many([leases[1]]) == [True]
     evidence = abandoned(AbandonWriter.OWNER_DRAIN, ADA, "ended_here")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     AbandonWriter,
@@ -85,6 +86,25 @@ async def test_a_drain_gives_back_what_it_holds_and_has_not_started(registry: Pr
     assert await worker.drain() == DrainReport(released=2)
     assert {(await record_of(registry, each)).phase for each in ("bound", "again")} == {Phase.QUEUED}
     await begun(registry, "bound", ADA)
+
+
+async def test_what_a_worker_served_that_drained_is_soon_served_by_nobody(
+    registry: ProcessRegistry, crew: Crew, server: ServerTime
+) -> None:
+    """Not only after a minute: whoever submits then is told. While it drains, it does not look at its lanes."""
+    worker = crew.worker(Bench().task(), poll_ms=100)
+
+    async def is_served(*, everywhere: bool) -> bool:
+        found = [await registry.served(each, [lane("default", "work")]) for each in range(registry.partitions)]
+        return {service.is_served for by_lane in found for service in by_lane.values()} == {everywhere}
+
+    async with crew.running(worker):
+        await wait_until(lambda: is_served(everywhere=True), "it serves its lane")
+        await worker.drain()
+        await worker.probe.looking.step()
+
+    await server.pass_until(await server.now_ms() + 150)
+    await wait_until(lambda: is_served(everywhere=False), "its list lives no more")
 
 
 async def test_what_is_not_started_is_given_back_before_the_grace(registry: ProcessRegistry, crew: Crew) -> None:

@@ -12,6 +12,7 @@ from lash_redis.registry.answers import BatchClaim, ClaimedBatch, ClaimedRow
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.owners import owner_args
 from lash_redis.registry.calls.refusals import refusal
+from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.unreadable import tell_unreadable
 
 
@@ -45,7 +46,14 @@ def name_lanes(_: Namespace, partition: int, name: str, lanes: Sequence[str]) ->
 
 
 def close_claims(
-    _: Namespace, partition: int, owner: LeaseOwner, number: int, queues: Sequence[str] = ()
+    _: Namespace,
+    partition: int,
+    owner: LeaseOwner,
+    number: int,
+    queues: Sequence[str] = (),
+    *,
+    list_name: str = "",
+    lives_on_ms: int = LIVING_MS,
 ) -> Call[None]:
     """Make every batch claim of an owner with a lower number stale (rule 8.5), and list it as idle no more.
 
@@ -54,13 +62,16 @@ def close_claims(
         owner: whose claims they are.
         number: higher than that of every claim that it sent.
         queues: those that it served.
+        list_name: of the lanes that it served, if it leaves; else empty.
+        lives_on_ms: for how long that list still counts as one of a worker that lives, at most, unless another worker
+            with this list calls.
     """
 
     def decode(reply: list[Any]) -> None:
         if reply[0] not in (b"CLOSED", b"STALE"):
             raise refusal("", reply)
 
-    args: list[Argument] = [*owner_args(owner), number, *queues]
+    args: list[Argument] = [*owner_args(owner), number, list_name, max(LIVING_MS + 1 - lives_on_ms, 0), *queues]
     return Call("close_claims", partition, args, decode)
 
 

@@ -1,22 +1,28 @@
--- close_claims: make every batch claim with a lower number stale; its owner claims no more and is no longer idle.
+-- close_claims: make every batch claim with a lower number stale; its owner waits no more, its list soon dies.
 -- needs:  the namespace's header  twice: the same number is answered as closed
 -- flags   allow-oom
 -- connections claim
 -- KEYS 1  partition header
--- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 number   ARGV 4.. queues
+-- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 number
+-- ARGV 4  name of its list of lanes ('' if it does not leave, or is not known)
+-- ARGV 5  how long ago the last call by that list counts as made, at least, ms   ARGV 6.. queues
 -- reply   CLOSED · STALE
 -- bound   the queues named
 --- @include "partition"
 --- @include "planned_writes"
 --- @include "claims_are_stale"
 --- @include "remember_owner"
-local me, owner, number = unpack(ARGV, 1, 3)
+local me, owner, number, list = unpack(ARGV, 1, 4)
 
 if claims_are_stale(me, number) then
   return { 'STALE' }
 end
-for at = 4, #ARGV do
+for at = 6, #ARGV do
   index_remove(K .. 'idle:' .. ARGV[at], me)
+end
+local last_call, latest = list ~= '' and redis.call('ZMSCORE', K .. 'lists', list)[1], now - tonumber(ARGV[5])
+if last_call and tonumber(last_call) > latest then
+  index_add(K .. 'lists', int(latest), list)
 end
 write_hash('claims', me, number)
 remember_owner(me, owner)

@@ -14,7 +14,7 @@ from lash_redis.worker.loops.polling import MOST_MS
 class Looking:
     """Looks at the lanes that have rows of this worker's tasks; also while it has no room to claim.
 
-    With each look the partitions note that a worker lives which serves these lanes.
+    With each look the partitions note that a worker lives which serves these lanes. So one that leaves does not look.
     """
 
     operation = "look"
@@ -58,6 +58,8 @@ class Looking:
         await self._look_at(partition, [plain_lane(lane)])
 
     async def _look_at(self, partition: int, beginnings: list[str]) -> None:
+        if self._claimer.is_leaving:
+            return
         found = await self._registry.filled_lanes(partition, self._lanes.served, beginnings)
         if unnamed := self._lanes.unnamed(found):
             await self._registry.name_signatures(partition, unnamed)
