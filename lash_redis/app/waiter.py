@@ -21,6 +21,8 @@ from lash_redis.registry.listening import listen
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
+_END_TIMEOUT_S = 1.0  # a server that hangs may keep a connection open for longer
+
 
 class Waiter:
     """All waits of one event loop. They share one subscription, and the waits that are due share one read."""
@@ -58,6 +60,8 @@ class Waiter:
             raise wait.timeout_error(self._outages, self._registry.address.shown, waits) from None
         finally:
             self._forget(wait.process_id, ended)
+            if not self._registry.connections.is_used_here:
+                await self.aclose_if_idle()  # its event loop may never run again, and nobody would end them
 
     async def _read_once(self, wait: Wait) -> ProcessRecord:
         record = wait.record_if_ended((await self._registry.rows([wait.process_id]))[0])
@@ -88,7 +92,8 @@ class Waiter:
         self._reader = self._listener = None
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_END_TIMEOUT_S)
 
     def _forget(self, process_id: str, ended: asyncio.Future[ProcessRecord]) -> None:
         waits = self._waits[process_id]

@@ -222,6 +222,34 @@ def test_nothing_leaks_whatever_ends_an_event_loop(servers: Servers, namespace: 
     assert ran.stdout.split() == ["1"]
 
 
+BARE_LOOP = """
+import asyncio, gc, sys
+from lash_redis import ExternalOwner, Lash, Success
+
+lash, desk = Lash(sys.argv[1], sys.argv[2]), ExternalOwner("desk")
+
+async def wait(name):
+    step = await lash.expect(name)
+    waiting = asyncio.create_task(step.outcome(timeout=60))
+    while lash._sessions.current().waiter._listener is None:
+        await asyncio.sleep(0.01)
+    await lash.complete_external(name, Success(name), desk)
+    return (await waiting).value
+
+loop = asyncio.new_event_loop()
+print(loop.run_until_complete(wait("a")), loop.run_until_complete(wait("b")))
+loop.close()
+gc.collect()
+"""
+
+
+def test_a_loop_that_only_runs_until_a_wait_is_over_leaves_no_task(servers: Servers, namespace: str) -> None:
+    """Without ``async with``: what read and listened for the wait ends with it. Nothing is told on standard error."""
+    command = [sys.executable, "-c", BARE_LOOP, servers["valkey"].url, namespace]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    assert (ran.stdout.split(), ran.stderr) == (["a", "b"], "")
+
+
 def test_a_listening_thread_ends_with_the_last_user(open_lash: Lash) -> None:
     """The one that hears for blocking waits."""
     before = set(threading.enumerate())
