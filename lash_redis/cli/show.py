@@ -59,7 +59,14 @@ def _title(row: Row) -> str:
 
 
 def _waits(explanation: Explanation) -> Pairs:
-    return [("queued", loud(printable(explanation.waits)))] if explanation.waits else []
+    if not explanation.waits:
+        return []
+    cancel = f"lash-redis cancel {explanation.row.process_id} --by … --reason …"
+    return [
+        ("queued", loud(printable(explanation.waits))),
+        ("", "run workers of the release that submitted it, or of one that can read it"),
+        ("", f"or give it up: {cancel}"),
+    ]
 
 
 def _record(row: Row) -> Pairs:

@@ -205,7 +205,7 @@ TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
     ),
     (
         lambda row: row.waiting,
-        _leave(13, "it waits in its lane, where any worker that knows its task may claim it"),
+        _leave(13, "it waits in its lane, where any worker that can read it may claim it"),
     ),
     (
         lambda _: True,
