@@ -73,6 +73,8 @@ class Worker:
         Args:
             signals: SIGTERM and SIGINT (Ctrl-C) drain, and one more, a second or more later, hurries. The program goes
                 on after the drain, whose report a call of ``drain`` returns. Then the handlers are those of before.
+                A signal that the program ignores stays ignored: a script that starts it with ``&`` lets it ignore
+                SIGINT, so that Ctrl-C is for the script alone. SIGTERM drains it there too.
 
         Raises:
             SettingsError: ``signals`` is neither True nor False, or True outside of the main thread.
