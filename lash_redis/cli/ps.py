@@ -63,7 +63,7 @@ async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     view = namespace_view(registry, totals, page, waits)
     if args.json:
         return json_text(view)
-    return "\n".join([_namespace(view), "", *_counted(totals), *_listed(page, args, waits)])
+    return "\n".join([_namespace(view), _workers(totals), "", *_counted(totals), *_listed(page, args, waits)])
 
 
 def _counted(totals: Totals) -> list[str]:
@@ -114,6 +114,11 @@ def _namespace(view: NamespaceView) -> str:
         policy = printable(server["maxmemory_policy"])
         line += "\n" + loud(f"maxmemory-policy: {policy}: the server deletes leases and rows in silence")
     return line
+
+
+def _workers(totals: Totals) -> str:
+    queues = f" (queues {', '.join(totals.queues)})" if totals.queues else ""
+    return printable(f"workers: {totals.workers or 'none'} called within the last minute{queues}")
 
 
 def _line(row: Row, waits: str) -> list[str]:

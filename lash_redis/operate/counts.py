@@ -24,19 +24,24 @@ class Totals(msgspec.Struct, frozen=True):
         statuses: terminal rows by status.
         abandon_requested: rows with an abandon request that no sweep has carried out.
         lapsed: rows with a lapsed lease that no sweep has seen, 500 at most of each partition.
+        workers: those that called within the last minute.
+        queues: that these served, by name; those of 16 kinds of workers at most.
     """
 
     phases: dict[Phase, int]
     statuses: dict[ProcessStatus, int]
     abandon_requested: int
     lapsed: int
+    workers: int
+    queues: list[str]
 
 
 async def count(registry: ProcessRegistry) -> Totals:
     """Count the rows of all partitions."""
     phases: Counter[Phase] = Counter()
     statuses: Counter[str] = Counter()
-    abandon_requested = lapsed = 0
+    abandon_requested = lapsed = workers = 0
+    queues = set[str]()
     for partition in range(registry.partitions):
         counts = await registry.counts(partition)
         phases.update(counts.phases())
@@ -44,11 +49,16 @@ async def count(registry: ProcessRegistry) -> Totals:
             statuses[status] += number
         abandon_requested += counts.asked
         lapsed += len((await registry.page(partition, LEASED.index, upto="now")).rows)
+        living = await registry.living(partition)
+        workers = max(workers, living.owners)  # each calls every partition
+        queues.update(living.queues)
     return Totals(
         {phase: phases[phase] for phase in BY_URGENCY},
         {status: statuses[status.value] for status in ProcessStatus if status is not ProcessStatus.RUNNING},
         abandon_requested,
         lapsed,
+        workers,
+        sorted(queues),
     )
 
 
@@ -65,6 +75,8 @@ class NamespaceView(TypedDict):
     processes: list[RowView]
     cursor: str | None  # of the next page
     lapsed: int
+    workers: int  # that called within the last minute
+    queues: list[str]  # that these served
 
 
 def namespace_view(
@@ -83,6 +95,8 @@ def namespace_view(
         "processes": [row_view(row, waits.get(row.process_id, "")) for row in page.rows],
         "cursor": page.cursor,
         "lapsed": totals.lapsed,
+        "workers": totals.workers,
+        "queues": totals.queues,
     }
 
 

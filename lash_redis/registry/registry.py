@@ -165,6 +165,7 @@ class ProcessRegistry:
     list_ended = operation(ended.list_ended)
     served = operation(serving.served)
     service_of = operation(serving.service_of)
+    living = operation(serving.living)
 
     claim = operation(leases.claim)
     reclaim = operation(leases.reclaim)

@@ -13,6 +13,18 @@ from lash_redis.core.lanes import lane_parts
 LIVING_MS: Final = 60_000
 
 
+class Living(msgspec.Struct, frozen=True):
+    """Who called a partition within the last minute.
+
+    Attributes:
+        owners: how many owners of leases, which are workers.
+        queues: those that workers served, by name.
+    """
+
+    owners: int
+    queues: tuple[str, ...]
+
+
 class LaneService(msgspec.Struct, frozen=True):
     """What the workers that called within the last minute say of one lane.
 

@@ -209,6 +209,12 @@ async def _near(world: World) -> Call[Any]:
 
 
 @case
+async def _living(world: World) -> Call[Any]:
+    await world.registry.claim_next(batch_claim(world.registry, ADA, count=0))
+    return world.call(serving.living, 0)
+
+
+@case
 async def _ended(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await world.registry.request_cancel(world.one, cancel())

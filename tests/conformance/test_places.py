@@ -59,7 +59,8 @@ OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned
 
 # Scripts that move no row: they read, renew for owners, or keep house.
 MOVES_NO_ROW = {
-    "close_claims", "counts", "ended", "forget_owners", "get", "header", "holder", "holders", "lanes", "name_lanes",
+    "close_claims", "counts", "ended", "forget_owners", "get", "header", "holder", "holders", "lanes", "living",
+    "name_lanes",
     "name_signatures", "near", "open", "other_lanes", "page", "prunable", "prune", "record_death", "renew_owned",
     "served", "wake", "watch",
 }  # fmt: skip

@@ -15,7 +15,7 @@ from lash_redis.operate.serving import why_they_wait
 from lash_redis.registry.calls import serving
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
-from lash_redis.registry.service import LIVING_MS, LaneService
+from lash_redis.registry.service import LIVING_MS, LaneService, Living
 from tests.conformance.actors import ADA, BOB, batch_claim, ids_of, work
 from tests.conftest import ServerTime
 
@@ -248,6 +248,24 @@ async def test_what_is_near_is_the_same_task_before_one_that_is_called_alike(reg
     assert (await service_of(registry, asked)).near == here
     await serve(registry, there, here, lane("mails", "tasks.add"))
     assert (await service_of(registry, asked)).near == lane("mails", "tasks.add")
+
+
+async def test_who_called_lately_is_counted_and_its_queues_are_named(
+    registry: ProcessRegistry, client: Any, prefix: str, server: ServerTime
+) -> None:
+    """Each queue once, however many lanes it has; one whose minute is over is left out."""
+    assert await registry.living(0) == Living(0, ())
+
+    await serve(registry, lane("a", "work"), lane("a.b", "work"), lane("a", "other"), lane("b", "work", SIGNED))
+    await registry.claim_next(batch_claim(registry, BOB, count=0))
+    await client.zadd(f"{prefix}:seen", {"of long ago": 1})
+    now = await server.now_ms()
+    await store_lists(client, prefix, now, listed(STRANGE_LANE, lane("late", "work")))
+    assert await registry.living(0) == Living(2, ("a", "a.b", "b", "default", "late"))
+
+    for key in (f"{prefix}:seen", f"{prefix}:lists"):
+        await client.zadd(key, dict.fromkeys(await client.zrange(key, 0, -1), now - 2 * LIVING_MS))
+    assert await registry.living(0) == Living(0, ())
 
 
 STRANGE_LANE = "default;t"

@@ -25,7 +25,7 @@ WRITE_COMMANDS = {"DEL", "HDEL", "HINCRBY", "HSET", "PEXPIRE", "SET", "ZADD", "Z
 ANSWERS = {
     "ACQUIRED", "BUSY", "CLAIMED", "CLOSED", "STALE", "COUNTS", "LANES", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT",
     "ROWS", "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
-    "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "NEAR", "ENDED", "PRUNABLE",
+    "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "NEAR", "LIVING", "ENDED", "PRUNABLE",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = ("include/partition", "include/planned_writes", "include/row")

@@ -97,7 +97,8 @@ async def test_ps_counts_and_lists(cli: Cli, registry: ProcessRegistry) -> None:
     found = json.loads(output(cli("ps", "--json", "--limit", "500")))
 
     assert "2 partitions" in lines[0]
-    assert lines[2].startswith("3 uncertain")
+    assert lines[1] == "workers: 2 called within the last minute (queues default)"
+    assert lines[3].startswith("3 uncertain")
     listed = lines[next(at for at, line in enumerate(lines) if line.startswith("ID ")) + 1 :]
     assert {line.split()[0] for line in listed[:3]} == {"u1", "u2", "u3"}
     assert "--cursor" in lines[-1]

@@ -9,8 +9,9 @@ import fakeredis
 import pytest
 
 from lash_redis.cli import ps, show
+from lash_redis.operate.counts import count
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, begun, held, outside, settled, work
+from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, batch_claim, begun, held, outside, settled, work
 from tests.look import row_of
 
 OWNER = ps._HEADER.index("OWNER")
@@ -91,3 +92,13 @@ async def test_only_owner_bound_work_has_a_starter(registry: ProcessRegistry) ->
     assert "starter" not in again
     assert "the starter" in bound
     assert "first run by" not in bound
+
+
+async def test_a_count_of_workers_names_their_queues(registry: ProcessRegistry) -> None:
+    """Whoever sees work wait sees first whether anybody works."""
+    assert ps._workers(await count(registry)) == "workers: none called within the last minute"
+
+    await registry.claim_next(batch_claim(registry, ADA, count=0))
+    await registry.claim_next(batch_claim(registry, BOB, count=0, served=[("money", ["money|pay|"])]))
+
+    assert ps._workers(await count(registry)) == "workers: 2 called within the last minute (queues default, money)"

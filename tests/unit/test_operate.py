@@ -108,6 +108,7 @@ async def test_counts_are_summed_over_partitions(registry: ProcessRegistry) -> N
     assert totals.statuses[ProcessStatus.COMPLETED] == 1
     assert totals.statuses[ProcessStatus.FAILED] == 0
     assert (totals.abandon_requested, totals.lapsed) == (1, 0)
+    assert (totals.workers, totals.queues) == (2, [])
 
 
 async def test_views_are_plain_data(registry: ProcessRegistry) -> None:

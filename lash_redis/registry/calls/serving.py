@@ -9,7 +9,7 @@ import msgspec
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.lanes import plain_lane
 from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps
-from lash_redis.registry.service import LIVING_MS, LaneService
+from lash_redis.registry.service import LIVING_MS, LaneService, Living
 
 
 def served(
@@ -60,3 +60,13 @@ def near(_: Namespace, partition: int, lane: str, *, attempts: int = ATTEMPTS) -
     return Call(
         "near", partition, args, lambda reply: reply[1].decode(errors="replace"), word=b"NEAR", attempts=attempts
     )
+
+
+def living(_: Namespace, partition: int) -> Call[Living]:
+    """Return how many owners called a partition within the last minute, and the queues that workers served."""
+    return Call("living", partition, [LIVING_MS], _living, word=b"LIVING")
+
+
+def _living(reply: list[bytes]) -> Living:
+    _, owners, *queues = reply
+    return Living(int(owners), tuple(sorted({queue.decode(errors="replace") for queue in queues})))
