@@ -123,7 +123,7 @@ class WorkerCannotBegin(Event, frozen=True, tag="worker.cannot_begin"):
 
 
 class WorkerLeftLane(Event, frozen=True, tag="worker.left_lane"):
-    """Work of another release's signature does not fit here; it stays queued, and its lane is left to others."""
+    """Work of another release's signature does not fit here; it stays queued, and its lane is left for some minutes."""
 
     level: ClassVar[int] = logging.WARNING
 

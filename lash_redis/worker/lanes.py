@@ -1,7 +1,8 @@
 """The lanes that one worker serves: its own, and those of other releases of its tasks, as far as it can (rule 9.7).
 
 Rows of another signature are run if their arguments can be bound by name and decoded here. The first one of a lane of
-which that is not true is given back, and this worker leaves the lane to other releases for as long as it lives.
+which that is not true is given back, and this worker leaves the lane to other releases for a while. Then it looks
+again: what is behind that row may be readable, and somebody may have cancelled it.
 
 Each list of lanes that a claim names is stored whole. So this worker makes one at once if it has made none for
 ``PAUSE_MS``, and else one after that time, for all that has changed until then.
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+import msgspec
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.events import WorkerLanesFull, WorkerLeftLane
@@ -28,7 +31,16 @@ from lash_redis.tasks.other_signatures import cannot_bind
 MOST_ADOPTED: Final = 1000
 EMPTY_MS: Final = 600_000  # an adopted lane that is empty for so long is dropped; it is adopted anew if need be
 PAUSE_MS: Final = 2_000  # between two new lists of lanes, at least
+LEFT_MS: Final = 60_000  # for how long a lane is left; each time twice as long
+LEFT_AT_MOST_MS: Final = 600_000
 _MOST_KNOWN: Final = 10_000  # signatures, and lanes that were left: a worker may live through that many releases
+
+
+class _Left(msgspec.Struct, frozen=True):
+    """A lane that was left: until when (None: for ever, no row of it can be bound), and for how long."""
+
+    until_ms: int | None
+    for_ms: int
 
 
 class Lanes:
@@ -49,7 +61,7 @@ class Lanes:
         self._queues = tuple(queues)
         self._own = dict(zip(self._queues, catalogue.lanes(self._queues), strict=True))
         self._adopted: dict[str, int] = {}  # by lane, when it was last seen with rows; in the order of that
-        self._left: dict[str, None] = {}
+        self._left: dict[str, _Left] = {}
         self._signatures: dict[str, BareParameters] = {}
         self._named: dict[str, Mapping[str, bytes]] = {}
         self._looked_ms = self._made_ms = boottime_ms() - PAUSE_MS
@@ -71,11 +83,11 @@ class Lanes:
         return not self.serves(lane) and self._is_of_known_task(lane)
 
     def may_adopt(self, lane: str) -> bool:
-        """Say whether such a lane is one to look at: it was neither adopted nor left."""
+        """Say whether such a lane is one to look at: it is neither adopted nor left."""
         plain = plain_lane(lane)
-        if plain in self._left or plain in self._adopted or not self._is_of_known_task(plain):
+        if self._is_left(plain) or plain in self._adopted or not self._is_of_known_task(plain):
             return False
-        return plain not in self._own[lane_parts(plain)[0]]
+        return not self._is_own(plain)
 
     def adopt(self, found: Mapping[str, bytes]) -> bool:
         """Serve those lanes of other releases from which a row may run here; return whether a new list was made.
@@ -93,12 +105,18 @@ class Lanes:
         return has_new and self._change()
 
     def looked(self, since_ms: int) -> None:
-        """Note that every partition was looked at since a time; serve no more what has been empty for long."""
+        """Note that every partition was looked at since a time.
+
+        What has been empty for long is served no more, and what is no longer left of the worker's own lanes is again.
+        """
         self._looked_ms = since_ms
         oldest_ms = boottime_ms() - EMPTY_MS
-        if empty := [lane for lane, seen_ms in self._adopted.items() if seen_ms <= oldest_ms]:
-            for lane in empty:
-                del self._adopted[lane]
+        empty = [lane for lane, seen_ms in self._adopted.items() if seen_ms <= oldest_ms]
+        for lane in empty:
+            del self._adopted[lane]
+        if empty or any(
+            self._is_own(lane) and not self._is_left(lane) and not self.serves(lane) for lane in self._left
+        ):
             self._change()
 
     def renew(self, *, at_once: bool = False) -> bool:
@@ -123,19 +141,28 @@ class Lanes:
         return None if digest in declaration.signature.served else self._signatures[digest]
 
     def leave(self, lane: str, reason: str, process_id: str | None = None) -> None:
-        """Leave a lane to other releases from now on, and report it."""
+        """Leave a lane to other releases for a while, because of one row, or for ever (None); report it."""
         plain = plain_lane(lane)
         self._adopted.pop(plain, None)
-        if plain in self._left:
+        if self._is_left(plain):
             return
+        before = self._left.pop(plain, None)
         if len(self._left) >= _MOST_KNOWN:  # it is adopted anew, and left again, if it still has rows
             del self._left[next(iter(self._left))]
-        self._left[plain] = None
+        for_ms = LEFT_MS if before is None else min(2 * before.for_ms, LEFT_AT_MOST_MS)
+        self._left[plain] = _Left(None if process_id is None else boottime_ms() + for_ms, for_ms)
         if plain in self._served:
             self._serve(())  # this list is stored already: no others' lanes until the next one is made
             self._change()
         queue, task, digest = lane_parts(lane)
         emit(WorkerLeftLane(task=task, queue=queue, signature=digest, reason=reason, process_id=process_id))
+
+    def _is_left(self, lane: str) -> bool:
+        left = self._left.get(lane)
+        return left is not None and (left.until_ms is None or boottime_ms() < left.until_ms)
+
+    def _is_own(self, lane: str) -> bool:
+        return lane in self._own[lane_parts(lane)[0]]
 
     def _is_of_known_task(self, lane: str) -> bool:
         try:
@@ -182,7 +209,7 @@ class Lanes:
         return self.renew()
 
     def _serve(self, others: Iterable[str]) -> None:
-        lanes = {queue: [lane for lane in own if lane not in self._left] for queue, own in self._own.items()}
+        lanes = {queue: [lane for lane in own if not self._is_left(lane)] for queue, own in self._own.items()}
         for lane in others:
             lanes[lane_parts(lane)[0]].append(lane)
         self._served = frozenset(lane for each in lanes.values() for lane in each)

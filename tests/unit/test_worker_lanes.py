@@ -12,7 +12,7 @@ from lash_redis.core.subscribers import subscribed
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import Declaration, declare
 from lash_redis.worker import lanes as lanes_module
-from lash_redis.worker.lanes import EMPTY_MS, PAUSE_MS, Lanes
+from lash_redis.worker.lanes import EMPTY_MS, LEFT_AT_MOST_MS, LEFT_MS, PAUSE_MS, Lanes
 
 
 def task(function: Any) -> Declaration:
@@ -24,6 +24,21 @@ OURS = task(lambda to, subject="": 0)
 OLDER = OURS.signature.served[1]
 OTHER = task(lambda subject, to: 0)
 UNFIT = task(lambda recipient: 0)
+
+
+class Clock:
+    """The boot-time clock of the module, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_000_000
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock by which lists of lanes are made."""
+    clock = Clock()
+    monkeypatch.setattr(lanes_module, "boottime_ms", lambda: clock.now_ms)
+    return clock
 
 
 def found(*declarations: Declaration, queue: str = "default", named: bool = True) -> dict[str, bytes]:
@@ -43,6 +58,14 @@ def serving() -> Lanes:
 def of(declaration: Declaration, queue: str = "default") -> str:
     """Return the lane of a release."""
     return lane(queue, "mail", declaration.signature.digest)
+
+
+def look(lanes: Lanes, clock: Clock, release: Declaration = OTHER) -> None:
+    """Look as a worker does, with a new list of lanes if something has changed."""
+    clock.now_ms += PAUSE_MS
+    lanes.adopt(found(release))
+    lanes.looked(clock.now_ms)
+    lanes.renew(at_once=True)
 
 
 def test_a_lane_whose_rows_may_be_bound_is_adopted_in_its_queue() -> None:
@@ -89,16 +112,27 @@ def test_lanes_that_are_no_other_signatures_are_not_looked_at(name: str) -> None
 
 
 @pytest.mark.parametrize("digest", [OTHER.signature.digest, OLDER])
-def test_a_lane_that_is_left_stays_left(digest: str) -> None:
-    """Also one of the digests without trailing defaults, which is another release's."""
+def test_a_lane_that_is_left_is_looked_at_again_after_a_while(digest: str, clock: Clock) -> None:
+    """Each time it is left for twice as long. A digest without trailing defaults is an older release's."""
     lanes, name = serving(), lane("default", "mail", digest)
-    lanes.adopt(found(OTHER))
-    assert lanes.serves(name)
-    lanes.leave(f"{name}|alone", "it does not fit", "p")
-    lanes.adopt(found(OTHER))
-    assert not lanes.serves(name)
-    assert name not in lanes.served.lanes
-    assert lanes.serves(of(OURS))
+    for for_ms in (LEFT_MS, 2 * LEFT_MS, 4 * LEFT_MS, 8 * LEFT_MS, LEFT_AT_MOST_MS, LEFT_AT_MOST_MS):
+        look(lanes, clock)
+        assert lanes.serves(name)
+        lanes.leave(f"{name}|alone", "it does not fit", "p")
+        clock.now_ms += for_ms - PAUSE_MS - 1
+        look(lanes, clock)
+        assert not lanes.serves(name)
+        assert name not in lanes.served.lanes
+        assert lanes.serves(of(OURS))
+        clock.now_ms += PAUSE_MS + 1
+
+
+def test_a_lane_of_which_no_row_can_be_bound_is_left_for_ever(clock: Clock) -> None:
+    """Nothing can change that, so that nothing is looked at again."""
+    lanes = serving()
+    look(lanes, clock, UNFIT)
+    clock.now_ms += 10 * LEFT_AT_MOST_MS
+    assert not lanes.may_adopt(of(UNFIT))
 
 
 def test_rows_of_a_lane_that_was_left_are_still_bound_by_name() -> None:
@@ -119,21 +153,6 @@ def test_parameters_that_cannot_be_read_are_told_and_left_alone() -> None:
     with subscribed(heard.append):
         assert not lanes.adopt({lane("default", "mail", "ab" * 8): b"\xc1"} | found(OTHER, queue="other"))
     assert [(event.what, event.id) for event in heard if isinstance(event, RowUnreadable)] == [("signature", "ab" * 8)]
-
-
-class Clock:
-    """The boot-time clock of the module, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now_ms = 1_000_000
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return the clock by which lists of lanes are made."""
-    clock = Clock()
-    monkeypatch.setattr(lanes_module, "boottime_ms", lambda: clock.now_ms)
-    return clock
 
 
 def test_a_lane_that_is_empty_for_long_is_dropped_and_may_come_again(clock: Clock) -> None:
