@@ -151,5 +151,8 @@ def is_cancelled() -> bool:
 
     Any code can raise ``CancelledError``, and the ``wait_for`` of Python 3.11 can swallow it.
     """
-    task = asyncio.current_task()
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs: a task that a closed loop left behind is taken apart
+        return False
     return task is not None and task.cancelling() > 0

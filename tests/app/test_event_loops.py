@@ -274,8 +274,8 @@ lash = Lash(fakeredis.FakeAsyncRedis())
 async def work(number: int) -> int:
     return number
 
-given = Worker(lash.registry, tasks=lash.tasks, owner=LeaseOwner.local_process("me", "one-life"))
-minted = Worker(lash.registry, tasks=lash.tasks)
+given = Worker(lash.registry, tasks=lash.tasks, owner=LeaseOwner.local_process("me", "one-life"), poll_ms=200)
+minted = Worker(lash.registry, tasks=lash.tasks, poll_ms=200)
 for worker in (given, minted):
     loop = asyncio.new_event_loop()
     loop.create_task(worker.run())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, Protocol
 
 from lash_redis.core.errors import RecordedDead
+from lash_redis.core.loops import running_loop
 from lash_redis.core.timing import jittered, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
 
@@ -35,6 +36,7 @@ async def repeat(loop: Loop) -> NoReturn:
             await sleep(jittered(loop.every_s, loop.spread))
             await loop.step()
         except SURVIVED as error:  # no error ends a loop
+            _leave_if_left_behind(error)
             trouble.met(error)
         else:
             trouble.over()
@@ -55,6 +57,16 @@ async def lasting(operation: str, service: Callable[[], Coroutine[Any, Any, None
         except RecordedDead:
             raise
         except SURVIVED as error:  # no error ends what holds leases or results
+            _leave_if_left_behind(error)
             pause_s = trouble.met(error)
         else:
             return
+
+
+def _leave_if_left_behind(error: BaseException) -> None:
+    """Raise the error where no event loop runs: it was closed, and Python takes apart what it left behind.
+
+    Nothing can be waited for there, so that a loop that went on would never end.
+    """
+    if running_loop() is None:
+        raise error
