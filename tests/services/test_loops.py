@@ -160,6 +160,38 @@ async def test_claims_that_are_refused_come_ever_more_slowly(
         assert Counter(asked) == dict.fromkeys(range(registry.partitions), 2)
 
 
+class TickingClock(StillClock):
+    """A clock that goes on by 1 ms whenever it is read."""
+
+    def boottime_ms(self) -> int:
+        """Return the time, which is another each time."""
+        self.now_ms += 1
+        return self.now_ms
+
+
+async def test_a_partition_that_falls_due_while_it_is_looked_for_is_asked(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not due when the partitions were asked, and it is once the wait is worked out: that wait is short."""
+    waits: list[float | None] = []
+
+    async def noted(seconds: float | None) -> None:
+        waits.append(seconds)
+
+    clock = TickingClock()
+    with timing.use(clock):
+        worker = crew.worker(registry=registry)
+        claiming = worker.probe.claiming
+        monkeypatch.setattr(worker.probe.changes, "wait", noted)
+        monkeypatch.setattr(
+            worker.probe.in_flight.claimer, "next_partition", lambda _, is_due: [None, is_due(0)][0]
+        )
+        claiming._due_at_ms[0] = clock.now_ms + 2  # noqa: SLF001 - as a failed claim sets it
+        await claiming.step()
+        await claiming.step()
+    assert waits == [0.001, None]
+
+
 async def test_a_message_that_cannot_be_handled_costs_no_other(
     registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,9 +56,10 @@ class Claiming:
         """
         if self._in_flight.lanes.renew():
             self._claimer.ask_all()
+        asked_at_ms = boottime_ms()
         partition = self._claimer.next_partition(self.may_claim_from, self._is_due)
         if partition is None:
-            await self._changes.wait(self._until_due_s())
+            await self._changes.wait(self._until_due_s(asked_at_ms))
             return
         trouble = self._troubles.setdefault(partition, Trouble("claim"))
         try:
@@ -93,15 +94,16 @@ class Claiming:
     def _is_due(self, partition: int) -> bool:
         return self._due_at_ms.get(partition, 0) <= boottime_ms()
 
-    def _until_due_s(self) -> float | None:
-        """Return how long until the next partition may be asked again, s; None if none waits.
+    def _until_due_s(self, asked_at_ms: int) -> float | None:
+        """Return how long until the next partition may be asked again that was not due when all were asked, s.
 
-        One waits that failed, and one in which work was left to others; all wait for a new list of lanes.
+        One waits that failed, and one in which work was left to others; all wait for a new list of lanes. None if none
+        waits.
         """
-        left_ms = [at_ms - boottime_ms() for at_ms in (*self._due_at_ms.values(), *self._claimer.left_until_ms)]
+        waiting = [at_ms for at_ms in (*self._due_at_ms.values(), *self._claimer.left_until_ms) if at_ms > asked_at_ms]
         if (due_ms := self._in_flight.lanes.due_ms) is not None:
-            left_ms.append(max(due_ms - boottime_ms(), 1))
-        return min((each / 1000 for each in left_ms if each > 0), default=None)
+            waiting.append(due_ms)
+        return max(min(waiting) - boottime_ms(), 1) / 1000 if waiting else None
 
     def _refused(self, partition: int | None, error: LashError) -> None:
         """Report once that a partition or the server is not what it was; the slow poll looks again."""
