@@ -153,6 +153,7 @@ async def test_a_pool_whose_terminal_is_closed_drains(start_pool: StartPool, wor
     ours, theirs = pty.openpty()
 
     def take_terminal() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, which a pool heeds, the tests ignore it
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     pool = start_pool(*SETTINGS, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=take_terminal)
