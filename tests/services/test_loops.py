@@ -183,9 +183,7 @@ async def test_a_partition_that_falls_due_while_it_is_looked_for_is_asked(
         worker = crew.worker(registry=registry)
         claiming = worker.probe.claiming
         monkeypatch.setattr(worker.probe.changes, "wait", noted)
-        monkeypatch.setattr(
-            worker.probe.in_flight.claimer, "next_partition", lambda _, is_due: [None, is_due(0)][0]
-        )
+        monkeypatch.setattr(worker.probe.in_flight.claimer, "next_partition", lambda _, is_due: [None, is_due(0)][0])
         claiming._due_at_ms[0] = clock.now_ms + 2  # noqa: SLF001 - as a failed claim sets it
         await claiming.step()
         await claiming.step()
