@@ -276,10 +276,14 @@ async def work(number: int) -> int:
 
 given = Worker(lash.registry, tasks=lash.tasks, owner=LeaseOwner.local_process("me", "one-life"), poll_ms=200)
 minted = Worker(lash.registry, tasks=lash.tasks, poll_ms=200)
+async def until_subscribed(worker):
+    while not worker.probe.wake_ups.is_subscribed:
+        await asyncio.sleep(0.01)
+
 for worker in (given, minted):
     loop = asyncio.new_event_loop()
     loop.create_task(worker.run())
-    loop.run_until_complete(asyncio.wait_for(asyncio.sleep(0.2), 5))
+    loop.run_until_complete(asyncio.wait_for(until_subscribed(worker), 60))
     loop.close()
 
 async def run_on(worker):
