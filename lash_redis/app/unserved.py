@@ -30,7 +30,7 @@ class Unserved:
         self._look_at_ms: dict[tuple[str, str], int] = {}
 
     async def look(self, registry: ProcessRegistry, registration: ProcessRegistration) -> None:
-        """Tell if no worker that lives declares the task of what was just registered."""
+        """Tell if no worker that called within the last minute declares the task of what was just registered."""
         if asked := self._due(registration):
             self._tell(await _service_of(registry, registration.id, asked))
 

@@ -9,7 +9,8 @@ import msgspec
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import lane_parts
 
-# A worker lives if it called since; whatever a worker does again and again, it does more often (rules 9.4 and 9.8).
+# For so long a worker counts as living after its last call. What it does again and again, it does more often (rules 9.4
+# and 9.8).
 LIVING_MS: Final = 60_000
 
 
@@ -55,7 +56,7 @@ class LaneService(msgspec.Struct, frozen=True):
         if self.is_served:
             return ""
         if not self.lists:
-            return "no worker called within the last minute"
+            return "no worker seems to run: none has called Redis within the last minute"
         if not self.is_certain:
             return f"unknown whether a worker serves it: workers have {self.lists} lists of lanes, too many to look at"
         if self.is_known:

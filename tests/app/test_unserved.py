@@ -97,7 +97,7 @@ async def test_a_submit_is_told_of_where_no_worker_lives(lash: Lash, told: list[
     await declared(lash).submit("one")
 
     assert [each.reason for each in told] == [
-        "no worker called within the last minute; it waits until a worker declares it"
+        "no worker seems to run: none has called Redis within the last minute; it waits until a worker declares it"
     ]
 
 
@@ -196,7 +196,9 @@ async def test_a_wait_in_a_thread_that_is_over_says_so_too(lash: Lash) -> None:
     """The same words."""
     process = await declared(lash).submit("one")
 
-    with pytest.raises(TimeoutError, match="it is queued: no worker called within the last minute"):
+    with pytest.raises(
+        TimeoutError, match="it is queued: no worker seems to run: none has called Redis within the last minute"
+    ):
         await asyncio.to_thread(lambda: process.blocking.outcome(timeout=0.05))
 
 

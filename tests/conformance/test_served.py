@@ -51,7 +51,10 @@ async def test_nobody_lives_in_a_new_namespace(registry: ProcessRegistry) -> Non
     """No list of lanes was ever served."""
     service = await service_of(registry, lane("default", "work"))
 
-    assert (service.lists, service.why_it_waits) == (0, "no worker called within the last minute")
+    assert (service.lists, service.why_it_waits) == (
+        0,
+        "no worker seems to run: none has called Redis within the last minute",
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ async def test_a_worker_that_has_not_called_for_a_minute_does_not_live(
 
     assert (
         await service_of(registry, lane("default", "work"))
-    ).why_it_waits == "no worker called within the last minute"
+    ).why_it_waits == "no worker seems to run: none has called Redis within the last minute"
 
     await registry.claim_next(batch_claim(registry, BOB, count=0, served=[("default", [lane("default", "work")])]))
     assert (await service_of(registry, lane("default", "work"))).is_served

@@ -114,7 +114,11 @@ PRINTED = [
         "no worker that called within the last minute",
     ),
     ("docs/operations.md", "*declared it only with other signatures*", "declared it only with other signatures"),
-    ("docs/operations.md", "*no worker called within the last minute*", "no worker called within the last minute"),
+    (
+        "docs/operations.md",
+        "*no worker seems to run: none has called Redis within the last minute*",
+        "no worker seems to run: none has called Redis within the last minute",
+    ),
     ("docs/operations.md", "*has no tasks*", "has no tasks"),
     ("docs/operations.md", "*runs alone*", "runs alone"),
     ("docs/operations.md", "`lease lapsed`", "lease lapsed"),

@@ -375,7 +375,7 @@ async def test_queued_work_that_nobody_serves_is_shown_as_such(cli: Cli, registr
     found = json.loads(output(cli("show", "p", "--json")))
 
     why = "no worker that called within the last minute declares it; some declare 'app.tasks.add'"
-    assert "no worker called within the last minute" in nobody
+    assert "no worker seems to run: none has called Redis within the last minute" in nobody
     assert why in shown
     assert "run workers of the release that submitted it" in shown
     assert "or give it up: lash-redis cancel p --by … --reason …" in shown
