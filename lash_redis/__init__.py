@@ -22,6 +22,7 @@ from lash_redis.core.errors import (
     NamespaceMismatch,
     NoResult,
     NothingToAbandon,
+    NotItsTurn,
     OutcomePruned,
     OutcomeUncertain,
     PayloadError,
@@ -41,20 +42,14 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.liveness import LeaseOwner, LocalProcess, Opaque
 from lash_redis.core.model import (
-    Abandoned,
-    AbandonEvidence,
     AbandonRequest,
-    AbandonWriter,
     Acquired,
     Busy,
-    Cancelled,
     CancelRequest,
     Deferred,
     DrainReport,
     ExternalInput,
     ExternalOwner,
-    Failure,
-    Outcome,
     Phase,
     ProcessInput,
     ProcessLease,
@@ -63,10 +58,10 @@ from lash_redis.core.model import (
     ProcessStarted,
     ProcessStatus,
     RecoveryDisposition,
-    Success,
     TaskInput,
 )
-from lash_redis.core.options import ChosenOptions, ProcessOptions
+from lash_redis.core.options import ChosenOptions, ChosenSubmitOptions, ProcessOptions, SubmitOptions
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Failure, Outcome, Success
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.answers import PruneReport
 from lash_redis.registry.calls.listing import RecordPage
@@ -94,6 +89,7 @@ __all__ = [
     "Cancelled",
     "ChosenOptions",
     "ChosenSettings",
+    "ChosenSubmitOptions",
     "CurrentProcess",
     "Declaration",
     "Deferred",
@@ -111,6 +107,7 @@ __all__ = [
     "LocalProcess",
     "NamespaceMismatch",
     "NoResult",
+    "NotItsTurn",
     "NothingToAbandon",
     "OnUncertain",
     "Opaque",
@@ -139,6 +136,7 @@ __all__ = [
     "ServerInfo",
     "SettingsError",
     "StopRequested",
+    "SubmitOptions",
     "Success",
     "SweepReport",
     "Task",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lash_redis.core.model import Abandoned, AbandonEvidence, Phase, ProcessLease, ProcessRecord
+from lash_redis.core.model import Phase, ProcessLease, ProcessRecord
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from tests.support import PATIENCE_S, wait_until

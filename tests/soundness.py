@@ -83,6 +83,31 @@ def _text(row: dict[str, bytes], field: str) -> str:
     return row.get(field, b"").decode("utf-8", "replace")
 
 
+def _listed_in(row: dict[str, bytes]) -> Iterator[tuple[str, float | None]]:
+    """Yield the indexes that list a row that has not ended, each with its score there (None: any)."""
+    match row.get("ph"):
+        case b"q":
+            alone = "|alone" if int(row.get("lo", 0)) >= 2 else ""
+            yield f"q:{_text(row, 'ln')}{alone}", float(row["sq"]) - int(row.get("pr", 0)) * 2**44
+        case b"d":
+            yield "delayed", float(row.get("du", -1))
+        case b"b":
+            yield "blocked", None
+        case b"l":
+            yield "leases", float(row.get("ex", -1))
+            yield f"of:{_text(row, 'ho')}", None
+            if row.get("tk") not in (row.get("ft"), row.get("st")):
+                yield "held", None
+        case b"u":
+            yield "uncertain", None
+        case b"x":
+            yield "outside", None
+    if row.get("d") == b"o" and "fs" in row:
+        yield f"of:{_text(row, 'fs')}", None
+    if "ar" in row:
+        yield "asked", None
+
+
 class _Partition:
     def __init__(self, number: int, keys: dict[str, Key], headers: dict[int, Any]) -> None:
         self.number, self.keys, self.headers = number, keys, headers
@@ -104,6 +129,7 @@ class _Partition:
         yield from self.bad_header()
         for id_, row in self.rows.items():
             yield from (f"row {id_}: {problem}" for problem in self.bad_row(id_, row))
+        yield from self.bad_due_times()
         yield from self.bad_places()
         yield from self.bad_owners()
         yield from self.bad_leases()
@@ -124,21 +150,29 @@ class _Partition:
         header = self.headers.get(self.number)
         if header is None:
             yield "it has keys, but no header"
-        elif header.keys() != {"uuid", "partitions", "schema", "sequence", "whole"}:
+        elif header.keys() - {"due", "watcher"} != {"uuid", "partitions", "schema", "sequence", "whole"}:
             yield f"its header has the fields {sorted(header)}"
         elif len({each["uuid"] for each in self.headers.values()}) != 1:
             yield "its header's uuid is not that of the others"
         elif not self.number < int(header["partitions"]):
             yield f"it is beyond the header's {header['partitions']!r} partitions"
 
+    def bad_due_times(self) -> Iterator[str]:
+        times = [*self.index("delayed").values(), *self.index("alarms").values()]
+        due = float(self.headers.get(self.number, {}).get("due", "inf"))
+        if times and not due <= min(times):
+            yield f"its header says that the next is due at {due:.0f}, and one is due at {min(times):.0f}"
+
     def bad_row(self, id_: str, row: dict[str, bytes]) -> Iterator[str]:
         if unknown := row.keys() - ROW_FIELDS.keys():
             yield f"unknown fields {unknown}"
-        if missing := {"d", "ph", "ln", "sq", "in", "cd", "at"} - row.keys():
+        if missing := {"d", "ph", "ln", "in", "cd", "at"} - row.keys():
             yield f"missing fields {missing}"
             return
+        if "sq" not in row and row["ph"] not in (b"d", b"b", b""):
+            yield "it has no sequence, although it has entered its lane"
         header = self.headers.get(self.number, {})
-        if int(row["sq"]) > int(header.get("sequence", 0)):
+        if int(row.get("sq", 0)) > int(header.get("sequence", 0)):
             yield f"sequence {row['sq']!r} is above the header's"
         if (
             zlib.crc32(id_.partition("::")[0].encode() or id_.encode()) % int(header.get("partitions", 1))
@@ -153,8 +187,10 @@ class _Partition:
 
     def bad_phase(self, row: dict[str, bytes]) -> Iterator[str]:
         disposition, place, held = row["d"], row["ph"], {"ho", "tk", "ex", "ca"} & row.keys()
-        if place not in (b"q", b"l", b"u", b"x"):
+        if place not in (b"q", b"d", b"b", b"l", b"u", b"x"):
             yield f"place {place!r}"
+        if place == b"d" and "du" not in row:
+            yield "delayed, and it does not say until when"
         if (disposition == b"e") != (place == b"x"):
             yield f"disposition {disposition!r} in place {place!r}"
         if place == b"u" and not (disposition == b"o" and "fs" in row):
@@ -181,29 +217,13 @@ class _Partition:
     def bad_places(self) -> Iterator[str]:
         expected: dict[str, dict[str, float | None]] = defaultdict(dict)
         for id_, row in self.live.items():
-            begun = "tk" in row and row["tk"] in (row.get("ft"), row.get("st"))
-            match row.get("ph"):
-                case b"q":
-                    alone = "|alone" if int(row.get("lo", 0)) >= 2 else ""
-                    expected[f"q:{_text(row, 'ln')}{alone}"][id_] = float(row["sq"])
-                case b"l":
-                    expected["leases"][id_] = float(row.get("ex", -1))
-                    expected[f"of:{_text(row, 'ho')}"][id_] = None
-                    if not begun:
-                        expected["held"][id_] = None
-                case b"u":
-                    expected["uncertain"][id_] = None
-                case b"x":
-                    expected["outside"][id_] = None
-            if row.get("d") == b"o" and "fs" in row:
-                expected[f"of:{_text(row, 'fs')}"][id_] = None
-            if "ar" in row:
-                expected["asked"][id_] = None
+            for name, score in _listed_in(row):
+                expected[name][id_] = score
         for id_, row in self.ended.items():
             expected[f"done:{_text(row, 'ts')}"][id_] = float(row.get("ta", -1))
         expected["lanes"] = {name[2:]: 0 for name in expected if name.startswith("q:")}
         expected["holders"] = {name[3:]: 0 for name in expected if name.startswith("of:")}
-        known = {"leases", "held", "uncertain", "outside", "asked", "lanes", "holders"}
+        known = {"delayed", "blocked", "leases", "held", "uncertain", "outside", "asked", "lanes", "holders"}
         actual = known | {name for name in self.keys if name.startswith(("q:", "of:", "done:"))}
         for name in sorted(expected.keys() | actual):
             yield from self.differences(name, expected[name], self.index(name))

@@ -9,14 +9,8 @@ from typing import Any, Self
 from lash_redis.app.process import AppContext, BlockingProcess
 from lash_redis.core.checks import checked_id, checked_text
 from lash_redis.core.errors import PayloadError
-from lash_redis.core.model import (
-    ExternalInput,
-    ExternalOwner,
-    Outcome,
-    ProcessRecord,
-    ProcessRegistration,
-    RecoveryDisposition,
-)
+from lash_redis.core.model import ExternalInput, ExternalOwner, ProcessRecord, ProcessRegistration, RecoveryDisposition
+from lash_redis.core.outcomes import Outcome
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.tasks.payload import InvalidValue, plain_value
 

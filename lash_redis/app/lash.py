@@ -8,6 +8,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
+import msgspec
+
 from lash_redis.app.blocking_lash import BlockingLash, external_registration
 from lash_redis.app.process import AppContext, Process
 from lash_redis.app.server_source import ServerSource
@@ -16,13 +18,9 @@ from lash_redis.app.task import Task
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import (
-    ExternalOwner,
-    Outcome,
-    ProcessRecord,
-    RecoveryDisposition,
-)
-from lash_redis.core.options import ChosenOptions
+from lash_redis.core.model import ExternalOwner, ProcessRecord, RecoveryDisposition
+from lash_redis.core.options import ChosenOptions, SubmitOptions
+from lash_redis.core.outcomes import Outcome
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.address import Address
 from lash_redis.tasks.declaration import MISSING, Declaration, declare, two_tasks_error
@@ -126,7 +124,8 @@ class Lash:
 
         def decorate(function: Callable[P, R]) -> Task[P, R]:
             declaration = declaring(function)
-            task = Task(self._context, declaration, function, declaration.options)
+            options = SubmitOptions(**msgspec.structs.asdict(declaration.options))
+            task = Task(self._context, declaration, function, options)
             self._add(task, declaration)
             return task
 

@@ -10,18 +10,8 @@ from lash_redis.app.unserved import Unserved
 from lash_redis.app.wait import Wait
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError, UnknownProcess, WorkAbandoned, WorkCancelled, WorkFailed
-from lash_redis.core.model import (
-    Abandoned,
-    AbandonRequest,
-    Cancelled,
-    CancelRequest,
-    Failure,
-    Outcome,
-    ProcessRecord,
-    Success,
-    T_co,
-    TaskInput,
-)
+from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, TaskInput
+from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Success, T_co
 from lash_redis.core.timing import wall_ms
 from lash_redis.tasks.arguments import decode_result
 from lash_redis.tasks.declaration import Declaration

@@ -12,9 +12,8 @@ from lash_redis.app.many_calls import arguments, located, place
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.core.checks import MAX_BATCH, checked_id, checked_iterable
 from lash_redis.core.errors import PayloadError, SettingsError
-from lash_redis.core.fields import check_names
 from lash_redis.core.model import ProcessRegistration
-from lash_redis.core.options import OPTIONS, ChosenOptions, ProcessOptions, with_options
+from lash_redis.core.options import ChosenSubmitOptions, SubmitOptions, with_options
 from lash_redis.core.timing import random_token
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration
@@ -45,7 +44,7 @@ class Task(Generic[P, R_co]):
         context: AppContext,
         declaration: Declaration,
         function: Callable[P, R_co],
-        options: ProcessOptions,
+        options: SubmitOptions,
         process_id: str | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
@@ -72,18 +71,18 @@ class Task(Generic[P, R_co]):
         """The same task for code without an event loop."""
         return BlockingTask(self, self._context)
 
-    def options(self, *, process_id: str | None = None, **options: Unpack[ChosenOptions]) -> Task[P, R_co]:
+    def options(self, *, process_id: str | None = None, **options: Unpack[ChosenSubmitOptions]) -> Task[P, R_co]:
         """Return the task with other options for what is submitted through it.
 
         Args:
             process_id: makes the submit idempotent: a submit with the same id and content gives the same process.
                 None: each submit makes a process with a random id.
-            **options: those of ``ProcessOptions``. An option that is not given, or is None, stays as it was.
+            **options: those of ``SubmitOptions``. An option that is not given, or is None, stays as it was. ``delay``
+                is in seconds or a timedelta, and ``at`` a datetime with a zone.
 
         Raises:
             SettingsError: an option is unknown or outside what is allowed.
         """
-        check_names("an option", options, OPTIONS)
         given = {name: value for name, value in options.items() if value is not None}
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
         return Task(self._context, self.declaration, self._function, with_options(self._options, given), chosen_id)

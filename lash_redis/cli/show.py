@@ -8,19 +8,15 @@ from typing import Any
 from lash_redis.cli.connect import add_options, add_process_id, answer
 from lash_redis.cli.render import ago, fields, json_text, loud, moment, named, printable, shortened, value_text
 from lash_redis.core.model import (
-    Abandoned,
     AbandonRequest,
-    Cancelled,
     CancelRequest,
     ExternalInput,
-    Failure,
-    Outcome,
     Phase,
     ProcessRecord,
     RecoveryDisposition,
-    Success,
     TaskInput,
 )
+from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Success
 from lash_redis.core.verdict import Action
 from lash_redis.operate.explain import Explanation, OwnerState, explain, explanation_view
 from lash_redis.registry.registry import ProcessRegistry

@@ -58,6 +58,15 @@ def integer(at_least: int, at_most: int) -> Check[int]:
     return Check(f"an integer from {at_least} to {at_most}", checked, (at_least, at_most))
 
 
+def or_none(check: Check[T]) -> Check[T | None]:
+    """Return a check that also lets None pass."""
+
+    def checked(what: str, value: object) -> T | None:
+        return None if value is None else check.checked(what, value)
+
+    return Check(f"{check.allowed}, or None", checked)
+
+
 ID = matching(r"[A-Za-z0-9._:/@+-]{1,256}", "1 to 256 characters of [A-Za-z0-9._:/@+-]")
 NAMESPACE = matching(r"[a-z0-9-]{1,64}", "1 to 64 characters of [a-z0-9-]")
 QUEUE = matching(r"[A-Za-z0-9._:/@+-]{1,64}", "1 to 64 characters of [A-Za-z0-9._:/@+-]")

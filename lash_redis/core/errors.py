@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lash_redis.core.liveness import LeaseOwner
-    from lash_redis.core.model import Abandoned, Cancelled, Failure, ProcessLease, ProcessRecord
+    from lash_redis.core.model import ProcessLease, ProcessRecord
+    from lash_redis.core.outcomes import Abandoned, Cancelled, Failure
 
 
 class LashError(Exception):
@@ -179,6 +180,14 @@ class NothingToAbandon(RegistryError):
             process_id,
             f"process {process_id!r} has nothing to abandon (rerunnable, or never started): cancel it instead",
         )
+
+
+class NotItsTurn(RegistryError):
+    """The process may not run yet; the message says what it waits for."""
+
+    def __init__(self, process_id: str, waits_for: str) -> None:
+        self.waits_for = waits_for
+        super().__init__(process_id, f"process {process_id!r} may not run yet: {waits_for}")
 
 
 class AuthorityRejected(RegistryError):

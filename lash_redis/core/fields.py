@@ -66,7 +66,7 @@ def check_fields(struct: msgspec.Struct, fields: Mapping[str, Field[Any]]) -> No
             msgspec.structs.force_setattr(struct, name, checked)
 
 
-def check_names(what: str, given: Iterable[str], fields: Mapping[str, Field[Any]]) -> None:
+def check_names(what: str, given: Iterable[str], fields: Mapping[str, Any]) -> None:
     """Check that every given name is that of a field.
 
     Raises:

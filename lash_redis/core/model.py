@@ -9,24 +9,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any
 
 import msgspec
 
 from lash_redis.core.checks import SIGNATURE, checked_id, checked_int, checked_task_name, checked_text, refused
 from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.options import OPTIONS, ProcessOptions
+from lash_redis.core.options import SUBMIT_OPTIONS, ProcessOptions, SubmitOptions, refuse_asks
+from lash_redis.core.outcomes import Outcome
 from lash_redis.core.struct_checks import CheckedStruct, check_names_are_text, check_types
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar  # checkers bring it: a result of any type need not be written
-
-    T_co = TypeVar("T_co", covariant=True, default=Any)
-else:
-    from typing import TypeVar
-
-    T_co = TypeVar("T_co", covariant=True)
 
 
 class RecoveryDisposition(enum.Enum):
@@ -51,19 +43,12 @@ class Phase(enum.StrEnum):
     """The place of a non-terminal process in one word. Each phase compares equal to its text."""
 
     QUEUED = "queued"
+    DELAYED = "delayed"
+    BLOCKED = "blocked"
     HELD = "held"
     STARTED = "started"
     UNCERTAIN = "uncertain"
     OUTSIDE = "outside"
-
-
-class AbandonWriter(enum.Enum):
-    """Who wrote an ``abandoned`` fact."""
-
-    OWNER_DRAIN = "owner_drain"
-    SWEEP = "sweep"
-    RECONCILED_REQUEST = "reconciled_request"
-    LOSS_LIMIT = "loss_limit"
 
 
 class TaskInput(msgspec.Struct, frozen=True, tag="task"):
@@ -91,14 +76,14 @@ class ExternalInput(CheckedStruct, frozen=True, tag="external"):
 ProcessInput = TaskInput | ExternalInput
 
 
-class _Registration(ProcessOptions, frozen=True):
+class _Registration(SubmitOptions, frozen=True):
     id: str
     input: ProcessInput
     disposition: RecoveryDisposition
 
 
 class ProcessRegistration(_Registration, frozen=True, kw_only=True):
-    """What a caller registers: one process. It has the options of ``ProcessOptions`` too.
+    """What a caller registers: one process. It has the options of ``SubmitOptions`` too.
 
     Attributes:
         id: the process id, 1 to 256 bytes of ``[A-Za-z0-9._:/@+-]``.
@@ -118,69 +103,14 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         checked_id("process id", self.id)
         if not isinstance(self.disposition, RecoveryDisposition):
             msgspec.structs.force_setattr(self, "disposition", disposition_named(self.disposition))
-        check_fields(self, OPTIONS)
+        check_fields(self, SUBMIT_OPTIONS)
+        if self.disposition is RecoveryDisposition.EXTERNALLY_OWNED:
+            refuse_asks(self, "externally owned work runs outside the pool")
         if self.granted_to is not None:
             checked_text("granted_to", self.granted_to, 256)
         SIGNATURE.checked("signature", self.signature)
         if not isinstance(self.input, ProcessInput):
             check_types(self)
-
-
-class Success(msgspec.Struct, Generic[T_co], frozen=True):
-    """The work returned ``value``; ``Success[str]`` says of which type. ``Success`` alone is one of any type."""
-
-    value: T_co = None  # type: ignore[assignment]  # of a function that returns nothing
-
-
-class Failure(CheckedStruct, frozen=True):
-    """The work reported failure.
-
-    Attributes:
-        code: the exception's qualified name, or ``no_input`` or ``undecodable``.
-        message: what it said.
-        traceback: bounded text, empty if there is none.
-    """
-
-    code: str
-    message: str = ""
-    traceback: str = ""
-
-
-class Cancelled(CheckedStruct, frozen=True):
-    """Someone asked for a stop, and the work stopped or never ran."""
-
-    reason: str | None = None
-
-
-class AbandonEvidence(CheckedStruct, frozen=True):
-    """What licensed an ``abandoned`` fact.
-
-    Attributes:
-        writer: who wrote it.
-        owner: the owner it names (None for externally owned work).
-        epoch_ms: when, server time.
-        proof: gone, replaced, reaped, requested, ended_here or loss_limit.
-        detail: the proof in words (an exit status, who asked, how many losses).
-    """
-
-    writer: AbandonWriter
-    owner: LeaseOwner | None
-    epoch_ms: int
-    proof: str | None = None
-    detail: str | None = None
-
-    def __str__(self) -> str:
-        named = f"; owner {self.owner.owner_id}, incarnation {self.owner.incarnation_id}" if self.owner else ""
-        return f"{self.writer.value}: {self.proof} ({self.detail}){named}"
-
-
-class Abandoned(CheckedStruct, frozen=True):
-    """The owner was lost and the true result is unknowable."""
-
-    evidence: AbandonEvidence
-
-
-Outcome = Success[T_co] | Failure | Cancelled | Abandoned
 
 
 class ProcessLease(msgspec.Struct, frozen=True):
@@ -246,7 +176,8 @@ class ProcessRecord(ProcessOptions, frozen=True):
     """One process as the registry knows it. It has the options of ``ProcessOptions`` too.
 
     ``input`` is None in a listing, if it is longer than 64 bytes: ``get`` reads it. ``phase`` is None once terminal.
-    ``lease_lapsed`` says that the last lease ran out and no sweep has seen that yet.
+    ``lease_lapsed`` says that the last lease ran out and no sweep has seen that yet. ``due_at_ms`` says when a delayed
+    process enters its lane, by the server's clock; None for any other.
     """
 
     id: str
@@ -262,6 +193,7 @@ class ProcessRecord(ProcessOptions, frozen=True):
     granted_to: str | None = None
     losses: int = 0
     registered_at_ms: int = 0
+    due_at_ms: int | None = None
     ended_at_ms: int | None = None
 
     @property

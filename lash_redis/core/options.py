@@ -1,19 +1,23 @@
-"""The options of a task, which travel from ``@lash.task`` to the row. A new option is added here.
+"""The options of a task, which travel from ``@lash.task`` to the row, and those of one submit. A new one is added here.
 
-Beside its type each option says how it is checked and where the row keeps it. Declaration, registration, row and
-record carry the options whole and name none of them.
+Beside its type each option says how it is checked, and where the row keeps it or what it asks of the registration.
+Declaration, registration, row and record carry the options whole and name none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Final, TypedDict, TypeVar
 
 import msgspec
 
-from lash_redis.core.checks import QUEUE, Check, integer
-from lash_redis.core.fields import check_names, fields_of
+from lash_redis.core.checks import QUEUE, Check, integer, or_none
+from lash_redis.core.durations import MAX_MS, Duration, instant_ms, milliseconds
+from lash_redis.core.error_text import shown
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.fields import Field, check_names, fields_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,14 @@ class Option:
     Attributes:
         meaning: for the reference, docs/settings.md.
         check: what its values may be.
-        row_field: the field of the row that holds a value other than the default; empty: the lane holds it.
+        row_field: the field of the row that holds a value other than the default; empty: no field does.
+        ask: what a value other than the default asks of the script that registers (see its header); empty: nothing.
     """
 
     meaning: str
     check: Check[Any]
     row_field: str = ""
+    ask: str = ""
 
 
 class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,38 +51,107 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
             "losses at which rerunnable work is abandoned instead of run again", integer(1, 1_000_000), row_field="ll"
         ),
     ] = 5
+    priority: Annotated[
+        int,
+        Option("within a queue and partition, what has a higher one runs earlier", integer(-100, 100), row_field="pr"),
+    ] = 0
+
+
+class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
+    """The options of one submit: those of its task, and when it runs.
+
+    A delay counts by the server's clock. What asks for a moment that has passed runs at once.
+    """
+
+    delay_ms: Annotated[
+        int, Option("milliseconds after which it may run, by the server's clock", integer(0, MAX_MS), ask="in")
+    ] = 0
+    at_ms: Annotated[
+        int | None, Option("when it may run, ms since the epoch", or_none(integer(0, 2**53)), ask="at")
+    ] = None
 
 
 class ChosenOptions(TypedDict, total=False):
-    """The options that a caller gives by name: the same names and types, for type checkers."""
+    """The options that a declaration gives by name: the same names and types, for type checkers."""
 
     queue: str
     loss_limit: int
+    priority: int
 
+
+class ChosenSubmitOptions(ChosenOptions, total=False):
+    """The options that a submit gives by name: those of a declaration, and lengths of time and moments."""
+
+    delay: Duration
+    at: dt.datetime
+
+
+AnyOptions = TypeVar("AnyOptions", bound=ProcessOptions)
 
 OPTIONS = fields_of(ProcessOptions, Option)
-_STORED = [(field.about.row_field.encode(), field) for field in OPTIONS.values() if field.about.row_field]
+SUBMIT_OPTIONS = fields_of(SubmitOptions, Option)
+_STORED = [(field.about.row_field.encode(), field) for field in SUBMIT_OPTIONS.values() if field.about.row_field]
+_ASKED = [(f"+{field.about.ask}".encode(), field) for field in SUBMIT_OPTIONS.values() if field.about.ask]
+
+# Options that people give in words of their own: the option that each stands for, and how it is read.
+_WORDS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
+    "delay": ("delay_ms", milliseconds),
+    "at": ("at_ms", instant_ms),
+}
 
 
-def with_options(options: ProcessOptions, chosen: Mapping[str, object]) -> ProcessOptions:
+def with_options(options: AnyOptions, chosen: Mapping[str, object]) -> AnyOptions:
     """Return the options with what was chosen in their place.
 
     Raises:
         SettingsError: there is no option of that name, or a value is outside what is allowed.
     """
-    check_names("an option", chosen, OPTIONS)
-    checked = {name: OPTIONS[name].checked(name, value) for name, value in chosen.items()}
+    fields = SUBMIT_OPTIONS if isinstance(options, SubmitOptions) else OPTIONS
+    words = {word: option for word, (option, _) in _WORDS.items() if option in fields}
+    check_names("an option", chosen, dict.fromkeys([*(name for name in fields if name not in words.values()), *words]))
+    checked: dict[str, object] = {}
+    if when := [name for name in ("delay", "at") if name in chosen and name in words]:
+        if len(when) == 2:
+            raise SettingsError(f"expected delay or at, got both: {shown(chosen['delay'])} and {shown(chosen['at'])}")
+        checked = {words[name]: fields[words[name]].default for name in ("delay", "at")}
+    for name, value in chosen.items():
+        if name in words:
+            option, read = _WORDS[name]
+            checked[option] = read(name, value)
+        else:
+            checked[name] = fields[name].checked(name, value)
     return msgspec.structs.replace(options, **checked)
 
 
 def row_fields(options: ProcessOptions) -> list[bytes | str | int]:
     """Return what a row needs for these options: field and value by turns, none for a default."""
-    fields: list[bytes | str | int] = []
-    for key, field in _STORED:
-        value = getattr(options, field.name)
+    return _by_turns(_STORED, options)
+
+
+def asks(options: SubmitOptions) -> list[bytes | str | int]:
+    """Return what these options ask of the script that registers: name and value by turns, none for a default."""
+    return _by_turns(_ASKED, options)
+
+
+def refuse_asks(options: SubmitOptions, reason: str) -> None:
+    """Refuse what asks something of the registration.
+
+    Raises:
+        SettingsError: an option does.
+    """
+    for name, field in SUBMIT_OPTIONS.items():
+        value = getattr(options, name)
+        if field.about.ask and value != field.default:
+            raise SettingsError(f"expected {name} to be left out, got {shown(value)}: {reason}")
+
+
+def _by_turns(fields: list[tuple[bytes, Field[Option]]], options: ProcessOptions) -> list[bytes | str | int]:
+    listed: list[bytes | str | int] = []
+    for key, field in fields:
+        value = getattr(options, field.name, field.default)
         if value != field.default:
-            fields += (key, value)
-    return fields
+            listed += (key, value)
+    return listed
 
 
 def options_in_row(queue: str, fields: Mapping[bytes, bytes]) -> ProcessOptions:

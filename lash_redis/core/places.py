@@ -44,11 +44,13 @@ class Place(msgspec.Struct, frozen=True):
 
 
 QUEUED: Final = Place("queued", "q", "q:", (Phase.QUEUED,))
+DELAYED: Final = Place("delayed", "d", "delayed", (Phase.DELAYED,))
+BLOCKED: Final = Place("blocked", "b", "blocked", (Phase.BLOCKED,))
 LEASED: Final = Place("leased", "l", "leases", (Phase.HELD, Phase.STARTED), "held")
 UNCERTAIN: Final = Place("uncertain", "u", "uncertain", (Phase.UNCERTAIN,))
 OUTSIDE: Final = Place("outside", "x", "outside", (Phase.OUTSIDE,))
 
-PLACES: Final = (QUEUED, LEASED, UNCERTAIN, OUTSIDE)  # in the order of ``list_non_terminal``
+PLACES: Final = (QUEUED, DELAYED, BLOCKED, LEASED, UNCERTAIN, OUTSIDE)  # in the order of ``list_non_terminal``
 PLACE_OF_CODE: Final = {place.code.encode(): place for place in PLACES}
 PLACE_OF_PHASE: Final = {phase: place for place in PLACES for phase in place.phases}
 
@@ -57,7 +59,15 @@ INDEXES: Final = tuple(index for place in PLACES for index in (place.index, plac
 PARTITION_INDEXES: Final = tuple(index for index in INDEXES if not index.endswith(":"))
 
 # The order of ``ps``: what needs somebody's decision comes first, what only waits for a worker comes last.
-BY_URGENCY: Final = (Phase.UNCERTAIN, Phase.STARTED, Phase.HELD, Phase.OUTSIDE, Phase.QUEUED)
+BY_URGENCY: Final = (
+    Phase.UNCERTAIN,
+    Phase.STARTED,
+    Phase.HELD,
+    Phase.OUTSIDE,
+    Phase.QUEUED,
+    Phase.BLOCKED,
+    Phase.DELAYED,
+)
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -86,6 +96,11 @@ _EXTERNAL = (RecoveryDisposition.EXTERNALLY_OWNED,)
 MOVES: Final = (
     Move(None, Phase.QUEUED, _POOL, ("register",)),
     Move(None, Phase.OUTSIDE, _EXTERNAL, ("register",)),
+    Move(None, Phase.DELAYED, _POOL, ("register",)),
+    Move(Phase.DELAYED, Phase.QUEUED, _POOL, ("bring_due", "claim_next")),
+    Move(Phase.DELAYED, Phase.STARTED, _POOL, ("claim_next",)),  # it brings what is due, and then claims
+    Move(Phase.DELAYED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),
+    Move(Phase.DELAYED, ProcessStatus.CANCELLED, _POOL, ("request_cancel",)),
     Move(Phase.QUEUED, Phase.STARTED, _POOL, ("claim_next",)),
     Move(Phase.QUEUED, Phase.HELD, _POOL, ("claim", "reclaim")),
     Move(Phase.QUEUED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),

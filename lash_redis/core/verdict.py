@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from lash_redis.core.model import AbandonWriter, RecoveryDisposition
+from lash_redis.core.model import RecoveryDisposition
+from lash_redis.core.outcomes import AbandonWriter
 
 
 class Action(enum.Enum):
@@ -57,7 +58,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         ended_here: this incarnation started it, and saw its work end without a result.
         losses_at_limit: the losses have reached the row's limit, with the loss that this verdict would count.
         expired: the row's expiry has passed. Nothing writes an expiry yet.
-        waiting: its place is *queued*.
+        waiting: its place is *queued*, *delayed* or *blocked*.
     """
 
     terminal: bool
@@ -205,7 +206,9 @@ TABLE: tuple[tuple[Callable[[Facts], bool], Verdict], ...] = (
     ),
     (
         lambda row: row.waiting,
-        _leave(13, "it waits in its lane, where any worker that can read it may claim it"),
+        _leave(
+            13, "it waits in its lane, where a worker that can read it may claim it, or for its time, or for others"
+        ),
     ),
     (
         lambda _: True,

@@ -7,8 +7,9 @@ from typing import Any, TypedDict, cast
 import msgspec
 
 from lash_redis.core.lanes import lane_parts
-from lash_redis.core.model import Abandoned, Cancelled, ExternalInput, Failure, Outcome, Success, TaskInput
+from lash_redis.core.model import ExternalInput, TaskInput
 from lash_redis.core.options import OPTIONS, ChosenOptions
+from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Success
 from lash_redis.registry.rows import Row
 
 Plain = dict[str, Any]

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from lash_redis.core.events import ProcessAbandoned, ProcessSettled, ProcessUncertain
-from lash_redis.core.model import Abandoned, AbandonEvidence, Phase
+from lash_redis.core.model import Phase
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence
 from lash_redis.core.subscribers import emit
 from lash_redis.core.verdict import Action, EvidenceOwner, EvidenceProof, Facts, Verdict
 from lash_redis.recovery.proofs_of_death import Proof, ProofOf

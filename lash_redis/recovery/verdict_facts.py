@@ -59,7 +59,7 @@ def facts_of(row: Row, me: str, proof_of: ProofOf, local: LocalKnowledge) -> Fac
         ended_here=starter == me and ended,
         losses_at_limit=row.losses + row.counts_a_loss >= row.options.loss_limit,
         expired=False,  # no row carries an expiry yet
-        waiting=row.phase is Phase.QUEUED,
+        waiting=row.phase in (Phase.QUEUED, Phase.DELAYED, Phase.BLOCKED),
     )
 
 

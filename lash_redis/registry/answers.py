@@ -9,14 +9,8 @@ import msgspec
 from lash_redis.core.checks import MAX_BATCH, checked_int, checked_ttl
 from lash_redis.core.lanes import runs_alone
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import (
-    AbandonRequest,
-    CancelRequest,
-    Outcome,
-    Phase,
-    ProcessLease,
-    RecoveryDisposition,
-)
+from lash_redis.core.model import AbandonRequest, CancelRequest, Phase, ProcessLease, RecoveryDisposition
+from lash_redis.core.outcomes import Outcome
 from lash_redis.core.places import PLACES
 from lash_redis.core.timing import random_token
 from lash_redis.registry.codec import DISPOSITIONS, decode_abandon_request, decode_cancel_request
@@ -103,6 +97,7 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
         expires_at_ms: when the leases end.
         may_have_more: not all that there was for this owner was handed out, or that is not known.
         is_shared: what was not handed out was left for others that wait.
+        due_at_ms: when to claim again, since something becomes due, by the server's clock; None: nothing does.
         passed_alone: a row that runs alone was passed over; it may be claimed once no owner-bound work runs here.
         stale: a higher number was sent, or the owner is recorded dead.
     """
@@ -114,6 +109,7 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
     passed_alone: bool = False
     stale: bool = False
     is_shared: bool = False
+    due_at_ms: int | None = None
 
 
 class RenewedRow(msgspec.Struct, frozen=True):

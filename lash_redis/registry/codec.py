@@ -17,22 +17,16 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import PayloadError
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
-    Abandoned,
-    AbandonEvidence,
     AbandonRequest,
-    AbandonWriter,
-    Cancelled,
     CancelRequest,
     ExternalInput,
-    Failure,
-    Outcome,
     ProcessInput,
     ProcessRegistration,
     ProcessStatus,
     RecoveryDisposition,
-    Success,
     TaskInput,
 )
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Failure, Outcome, Success
 from lash_redis.registry.unreadable import readable
 
 # The least room for a failure, and the most for what the pool itself writes about an end.

@@ -7,7 +7,8 @@ in one slot (rule 8.1). Lease keys have a TTL, and the sets of idle workers, whi
 key                       type        content
 ========================  ==========  ==================================================================================
 ``K:hdr``                 hash        uuid, partitions, schema, sequence (the last one given to a queued row),
-                                      whole (1 once every partition has its header)
+                                      whole (1 once every partition has its header), due (when the next row or alarm
+                                      becomes due, or earlier), watcher (the owner digest of the worker that was told)
 ``K:p:<id>``              hash        the row; its fields are listed in ``ROW_FIELDS``
 ``K:i:<id>``              string      the input, if over 64 bytes (a longer value ends the row's compact encoding)
 ``K:o:<id>``              string      the outcome, if over 64 bytes
@@ -17,6 +18,9 @@ key                       type        content
 ``K:signatures``          hash        digest of a signature to its parameters, as its release has encoded them
 ``K:q:<lane>``            zset        queued ids by sequence, and by 2**52 + ms those that a claim could not read then;
                                       those of two losses and more under ``<lane>|alone``
+``K:delayed``             zset        delayed ids by when they become due
+``K:alarms``              zset        what a script is to do, ``kind name``, by when
+``K:blocked``             zset        ids that wait for other processes, by since when
 ``K:leases``              zset        leased ids by expiry, lapsed ones included
 ``K:held``                zset        leased ids under whose lease user code has not begun
 ``K:uncertain``           zset        ids by since when
@@ -52,7 +56,7 @@ from lash_redis.core.options import OPTIONS
 from lash_redis.core.places import INDEXES, LEASED, PLACES
 from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Indexes by which a page of rows is read; ``owned_index`` names one more.
 LEASES: Final = LEASED.index
@@ -71,6 +75,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "serves:": ("zset", False),
     "signatures": ("hash", False),
     **dict.fromkeys(INDEXES, ("zset", False)),
+    "alarms": ("zset", False),
     ASKED: ("zset", False),
     _OWNED: ("zset", False),
     "holders": ("zset", False),
@@ -93,7 +98,8 @@ ROW_FIELDS: dict[str, str] = {
     "d": f"disposition: {_listed(DISPOSITION_CODES)}",
     "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
     "ln": "lane: queue|task|digest, without |alone",
-    "sq": "sequence, its place in the lane",
+    "sq": "sequence, its place in the lane; none before it first enters one",
+    "du": "due at, ms: when a delayed row enters its lane, or last did",
     "in": "input; empty if it stands in K:i:",
     "cd": "content digest",
     "at": "registered at, ms",

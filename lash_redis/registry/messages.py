@@ -28,12 +28,19 @@ class LaneFilled(msgspec.Struct, frozen=True):
     lane: str
 
 
-Message: TypeAlias = Ended | Requested | LaneFilled
+class DueEarlier(msgspec.Struct, frozen=True):
+    """``due MS``, to the worker that watches for it or an idle one: something becomes due before all else."""
+
+    at_ms: str
+
+
+Message: TypeAlias = Ended | Requested | LaneFilled | DueEarlier
 
 ENDED: Final = "ended"
 REQUEST: Final = "request"
 LANE: Final = "lane"
-_KINDS: Final[dict[str, type[Message]]] = {ENDED: Ended, REQUEST: Requested, LANE: LaneFilled}
+DUE: Final = "due"
+_KINDS: Final[dict[str, type[Message]]] = {ENDED: Ended, REQUEST: Requested, LANE: LaneFilled, DUE: DueEarlier}
 
 
 def read_message(text: str) -> Message | None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_bool, checked_int, checked_partitions
-from lash_redis.core.model import Outcome
+from lash_redis.core.outcomes import Outcome
 from lash_redis.registry.calls import (
     batch_claims,
     ended,
@@ -197,5 +197,6 @@ class ProcessRegistry:
 
     counts = operation(upkeep.counts)
     wake = operation(upkeep.wake)
+    bring_due = operation(upkeep.bring_due)
     prune = operation(upkeep.prune)
     prunable = operation(upkeep.prunable)

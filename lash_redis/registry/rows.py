@@ -176,7 +176,9 @@ class Row:
         try:
             _ = self.disposition, self.status, self.phase, self.holder, self.starter, self.lease(), self.losses
             _ = self.options, self.abandon_request, self.cancel_request, self._number(b"fa"), self._number(b"at")
-            _ = int(self.fields[b"sq"])
+            _ = self._number(b"du")
+            if b"sq" in self.fields or self.phase not in (None, Phase.DELAYED, Phase.BLOCKED):
+                _ = int(self.fields[b"sq"])
         except Exception as error:
             raise UnreadableRow(self.process_id, f"{type(error).__name__}: {error}") from error
 
@@ -215,6 +217,7 @@ class Row:
             granted_to=grantee.decode() if grantee else None,
             losses=self.losses,
             registered_at_ms=self._number(b"at"),
+            due_at_ms=self._number(b"du") if phase is Phase.DELAYED else None,
             ended_at_ms=int(ended_at) if ended_at else None,
             **msgspec.structs.asdict(self.options),
         )

@@ -22,6 +22,7 @@ from lash_redis.core.timing import boottime_ms, jittered
 from lash_redis.registry.answers import BatchClaim, ClaimedRow, Takes
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
+from lash_redis.worker.due_times import DueTimes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.neighbours import Neighbours
 
@@ -59,6 +60,7 @@ class Claimer:
     Attributes:
         has_given_up: a missing answer is not waited for any more; what it handed out is the drain's.
         may_have_more: the partitions that may have more than they handed out last.
+        due: when something becomes due.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Claimer:
         self._turn = PerLoop(asyncio.Lock)  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
         self._left_until_ms: dict[int, int] = {}  # by partition: what was left there is for others until then
+        self.due = DueTimes(registry)
         self._closed: set[int] = set()
         self.is_leaving = False
         self.has_given_up = False
@@ -141,6 +144,13 @@ class Claimer:
         """Say whether a partition may be asked now: nothing was left there to others, or they have had their time."""
         return self._left_until_ms.get(partition, 0) <= boottime_ms()
 
+    async def ask_due(self, may_claim: Callable[[int], bool]) -> None:
+        """Ask the partitions in which something has become due; where this worker may not claim, others are woken."""
+        for partition in self.due.passed():
+            self.ask(partition)
+            if not may_claim(partition):
+                await self.due.bring(partition)
+
     @property
     def left_until_ms(self) -> Iterable[int]:
         """When the partitions may be asked again in which work was left to others (boot-time clock, ms)."""
@@ -182,6 +192,7 @@ class Claimer:
                 self.may_have_more.add(partition)
             if batch.is_shared:
                 self._left_until_ms[partition] = boottime_ms() + int(1000 * jittered(ASK_AGAIN_S, 0.5))
+            self.due.told(partition, None if batch.due_at_ms is None else batch.due_at_ms - batch.claimed_at_ms)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
 
     async def _failed(self, partition: int, sent: _Sent, error: Exception, *, was_sent: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from lash_redis.core.error_text import bounded, name_of, text_of
 from lash_redis.core.errors import PayloadError
-from lash_redis.core.model import Failure
+from lash_redis.core.outcomes import Failure
 
 _FRAMES: Final = 50
 _UNFIT_RESULT: Final = "lash_redis.PayloadError"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.events import ProcessFailed
 from lash_redis.core.lanes import lane_parts, runs_alone
-from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessLease
+from lash_redis.core.model import ProcessLease
+from lash_redis.core.outcomes import Cancelled, Failure, Outcome
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.core.trouble import SURVIVED, Trouble

@@ -18,7 +18,8 @@ from lash_redis.core.errors import (
     UnknownProcess,
 )
 from lash_redis.core.events import ProcessCompleted, ProcessResultRefused
-from lash_redis.core.model import Acquired, Outcome, ProcessLease, ProcessStatus
+from lash_redis.core.model import Acquired, ProcessLease, ProcessStatus
+from lash_redis.core.outcomes import Outcome
 from lash_redis.core.subscribers import emit, wants
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.last_writes import LastWrites

@@ -14,7 +14,7 @@ from lash_redis.core.current import CurrentProcess
 from lash_redis.core.error_text import bounded, text_of
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import WorkerCannotBegin
-from lash_redis.core.model import Failure, Success
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import call_later
 from lash_redis.core.trouble import EXITS, SURVIVED, Trouble

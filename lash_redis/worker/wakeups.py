@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lash_redis.core.timing import boottime_ms, jittered, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.listening import listen
-from lash_redis.registry.messages import LaneFilled, Requested, read_message
+from lash_redis.registry.messages import DueEarlier, LaneFilled, Requested, read_message
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.claimer import ASK_AGAIN_S
@@ -76,6 +76,9 @@ class WakeUps:
                     self._in_flight.look_at_request(process_id)
                 case LaneFilled(lane):
                     self._lane_filled(partition, lane)
+                case DueEarlier():
+                    self._claimer.ask(partition)  # its answer says when to claim again
+                    self._changes.notify()
         except SURVIVED as error:  # one message that cannot be handled costs no other
             self._trouble.met(error)
 

@@ -15,7 +15,8 @@ import pytest
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.loops import PerLoop
-from lash_redis.core.model import ExternalOwner, Success
+from lash_redis.core.model import ExternalOwner
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.worker import Worker
 from tests.conftest import Backend

@@ -12,7 +12,8 @@ import pytest
 from lash_redis.app import lash as lash_module
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
-from lash_redis.core.model import AbandonRequest, ExternalOwner, Success
+from lash_redis.core.model import AbandonRequest, ExternalOwner
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.app.test_waiting import has_waiter
 from tests.conftest import Backend

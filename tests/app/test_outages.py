@@ -17,7 +17,8 @@ from lash_redis.app import blocking_waiter
 from lash_redis.app import waiter as waiter_module
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.model import ExternalOwner, Success
+from lash_redis.core.model import ExternalOwner
+from lash_redis.core.outcomes import Success
 from lash_redis.registry import listening
 from lash_redis.registry.listening import listen
 from lash_redis.registry.registry import ProcessRegistry

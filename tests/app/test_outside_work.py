@@ -14,7 +14,8 @@ from lash_redis.core.errors import (
     SettingsError,
     UnknownProcess,
 )
-from lash_redis.core.model import ExternalInput, ExternalOwner, Failure, Phase, RecoveryDisposition, Success
+from lash_redis.core.model import ExternalInput, ExternalOwner, Phase, RecoveryDisposition
+from lash_redis.core.outcomes import Failure, Success
 
 DESK, SOMEBODY_ELSE = ExternalOwner("desk"), ExternalOwner("somebody else")
 

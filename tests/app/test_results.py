@@ -10,16 +10,8 @@ import lash_redis
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
 from lash_redis.core.errors import LashError, NoResult, WorkAbandoned, WorkCancelled, WorkFailed
-from lash_redis.core.model import (
-    Abandoned,
-    AbandonEvidence,
-    AbandonWriter,
-    Cancelled,
-    ExternalOwner,
-    Failure,
-    Outcome,
-    Success,
-)
+from lash_redis.core.model import ExternalOwner
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Failure, Outcome, Success
 from lash_redis.worker.worker import Worker
 from tests.app.working import finish
 

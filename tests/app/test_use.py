@@ -10,7 +10,7 @@ import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import Success
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.transport.urls import URL_VARIABLE
 from lash_redis.worker.worker import Worker
 from tests.servers import Servers

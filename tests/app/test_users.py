@@ -14,7 +14,8 @@ import pytest
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
 from lash_redis.core.errors import LashError, RegistryUnavailable
-from lash_redis.core.model import ExternalOwner, Success
+from lash_redis.core.model import ExternalOwner
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.worker import Worker
 from tests.app.test_waiting import has_waiter

@@ -17,7 +17,8 @@ from lash_redis.app.process import BlockingProcess, Process
 from lash_redis.app.task import Task
 from lash_redis.core.errors import LashError, OutcomePruned, OutcomeUncertain, PayloadError, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Cancelled, Failure, Outcome, ProcessStarted, Success
+from lash_redis.core.model import ProcessStarted
+from lash_redis.core.outcomes import Cancelled, Failure, Outcome, Success
 from tests.app.working import SOMEBODY, begin, finish, until_subscribed
 from tests.conftest import ServerTime
 from tests.support import block_until, wait_until

@@ -7,7 +7,8 @@ from typing import Any
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import BlockingProcess, Process
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Acquired, Outcome, ProcessLease
+from lash_redis.core.model import Acquired, ProcessLease
+from lash_redis.core.outcomes import Outcome
 from tests.support import wait_until
 
 SOMEBODY = LeaseOwner.opaque("somebody", "one-life")

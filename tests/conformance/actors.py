@@ -12,22 +12,19 @@ import pytest
 
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import (
-    Abandoned,
-    AbandonEvidence,
     AbandonRequest,
-    AbandonWriter,
     Acquired,
     CancelRequest,
     ExternalInput,
-    Outcome,
     ProcessLease,
     ProcessRegistration,
     RecoveryDisposition,
     TaskInput,
 )
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Outcome
 from lash_redis.registry.answers import BatchClaim, ClaimedRow, SettleAction, Settlement
 from lash_redis.registry.calls.call import Call, Operation
-from lash_redis.registry.keys import partition_of
+from lash_redis.registry.keys import partition_of, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from tests.conftest import ServerTime
@@ -171,3 +168,12 @@ def ids_of(count: int, partition: int, partitions: int, stem: str = "p") -> list
     """Return ids that all belong to one partition."""
     found = (f"{stem}{number}" for number in itertools.count())
     return list(itertools.islice((each for each in found if partition_of(each, partitions) == partition), count))
+
+
+async def make_due(registry: ProcessRegistry, process_id: str) -> None:
+    """Let the time of a delayed row have come, whatever the clock says."""
+    partition = registry.partition_of(process_id)
+    k = partition_prefix(registry.namespace, partition)
+    await registry.connections.execute("calls", "HSET", f"{k}:p:{process_id}", "du", "1")
+    await registry.connections.execute("calls", "ZADD", f"{k}:delayed", "1", process_id)
+    await registry.connections.execute("calls", "HSET", f"{k}:hdr", "due", "1")

@@ -19,9 +19,9 @@ from lash_redis.core.model import (
     ProcessLease,
     ProcessRegistration,
     ProcessStarted,
-    Success,
     TaskInput,
 )
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes

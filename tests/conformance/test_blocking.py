@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import AuthorityRejected, RegistryUnavailable, UnknownProcess
-from lash_redis.core.model import ExternalOwner, Phase, ProcessStatus, Success
+from lash_redis.core.model import ExternalOwner, Phase, ProcessStatus
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.checks import MAX_BATCH_BYTES
-from lash_redis.core.model import Abandoned, Cancelled, Failure, Phase, ProcessStatus, Success, TaskInput
+from lash_redis.core.model import Phase, ProcessStatus, TaskInput
+from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Success
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death, TerminalFact
 from lash_redis.registry.keys import LEASES, owner_digest

@@ -9,8 +9,9 @@ import pytest
 
 from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, LeaseLost, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
-from lash_redis.core.model import Acquired, Busy, Phase, ProcessStarted, Success
+from lash_redis.core.model import Acquired, Busy, Phase, ProcessStarted
 from lash_redis.core.options import ProcessOptions
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (

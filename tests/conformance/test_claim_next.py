@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.lanes import lane
-from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition, Success
+from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.answers import BatchClaim, ClaimedBatch, Death
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry

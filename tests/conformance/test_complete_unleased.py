@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import AlreadyTerminal, AuthorityRejected, UnknownProcess
-from lash_redis.core.model import (
-    AbandonWriter,
-    Cancelled,
-    ExternalOwner,
-    Failure,
-    Outcome,
-    Phase,
-    ProcessStatus,
-    RecoveryDisposition,
-    Success,
-)
+from lash_redis.core.model import ExternalOwner, Phase, ProcessStatus, RecoveryDisposition
+from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import AbandonWriter, Failure, ProcessStatus, Success
+from lash_redis.core.model import ProcessStatus
+from lash_redis.core.outcomes import AbandonWriter, Failure, Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,

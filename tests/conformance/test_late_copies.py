@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import RegistryError
-from lash_redis.core.model import AbandonWriter, ProcessLease, ProcessStarted, Success
+from lash_redis.core.model import ProcessLease, ProcessStarted
+from lash_redis.core.outcomes import AbandonWriter, Success
 from lash_redis.registry.answers import Settlement, TerminalFact
 from lash_redis.registry.calls import leases, registration, settle, starts, terminal_facts
 from lash_redis.registry.calls.call import Call

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lash_redis.core.model import AbandonWriter, Phase, Success
+from lash_redis.core.model import Phase
+from lash_redis.core.outcomes import AbandonWriter, Success
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import BatchClaim, ClaimedBatch, ClaimedRow, Death
 from lash_redis.registry.keys import owned_index, owner_digest

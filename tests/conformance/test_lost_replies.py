@@ -12,16 +12,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.model import (
-    AbandonWriter,
-    Acquired,
-    Busy,
-    ExternalOwner,
-    Phase,
-    ProcessStarted,
-    ProcessStatus,
-    Success,
-)
+from lash_redis.core.model import Acquired, Busy, ExternalOwner, Phase, ProcessStarted, ProcessStatus
+from lash_redis.core.outcomes import AbandonWriter, Success
 from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death, Settlement, TerminalFact
 from lash_redis.registry.calls import (
@@ -61,6 +53,7 @@ from tests.conformance.actors import (
     held,
     ids_of,
     local_owner,
+    make_due,
     outside,
     work,
 )
@@ -226,6 +219,13 @@ async def _prunable(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await world.registry.request_cancel(world.one, cancel())
     return world.call(upkeep.prunable, 2**52)
+
+
+@case
+async def _bring_due(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one, delay_ms=LONG_MS))
+    await make_due(world.registry, world.one)
+    return world.call(upkeep.bring_due, 0)
 
 
 @case

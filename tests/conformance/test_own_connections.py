@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.model import Success
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, begun, work

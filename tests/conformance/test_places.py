@@ -16,19 +16,8 @@ import pytest
 
 from lash_redis.core.errors import LashError
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import (
-    AbandonWriter,
-    Cancelled,
-    ExternalOwner,
-    Failure,
-    Outcome,
-    Phase,
-    ProcessLease,
-    ProcessStarted,
-    ProcessStatus,
-    RecoveryDisposition,
-    Success,
-)
+from lash_redis.core.model import ExternalOwner, Phase, ProcessLease, ProcessStarted, ProcessStatus, RecoveryDisposition
+from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Success
 from lash_redis.core.places import LEASED, MOVES
 from lash_redis.recovery.proofs_of_death import Proof
 from lash_redis.recovery.settling import Judge, carry_out
@@ -49,6 +38,7 @@ from tests.conformance.actors import (
     abandoned,
     batch_claim,
     cancel,
+    make_due,
     outside,
     work,
 )
@@ -87,6 +77,16 @@ def reclaim(owner: LeaseOwner) -> Step:
 def take(owner: LeaseOwner) -> Step:
     """Claim and start by a batch claim of the row's lane."""
     return lambda registry, row: registry.claim_next(batch_claim(registry, owner, served=(("default", (row.lane,)),)))
+
+
+async def take_nothing(registry: ProcessRegistry, row: Row) -> None:
+    """Claim from another lane than the row's."""
+    await registry.claim_next(batch_claim(registry, ADA, served=(("default", (f"{row.lane}0",)),)))
+
+
+async def bring_due(registry: ProcessRegistry, row: Row) -> None:
+    """Bring what has become due."""
+    await registry.bring_due(registry.partition_of(row.process_id))
 
 
 def record(owner: LeaseOwner) -> Step:
@@ -157,6 +157,8 @@ TRANSITIONS: tuple[tuple[str, Step], ...] = (
     *(("claim", claim(owner)) for owner in (ADA, BOB)),
     *(("reclaim", reclaim(owner)) for owner in (ADA, BOB)),
     *(("claim_next", take(owner)) for owner in (ADA, BOB)),
+    ("claim_next", take_nothing),
+    ("bring_due", bring_due),
     *(("record_first_started", record(owner)) for owner in (ADA, BOB)),
     ("start", start),
     ("renew", renew),
@@ -179,12 +181,16 @@ class Situation(msgspec.Struct, frozen=True):
     phase: Phase
     steps: tuple[Step, ...] = ()
     loss_limit: int = 5
+    delay_ms: int = 0
+    is_due: bool = False
 
 
 SITUATIONS = (
     Situation(RERUNNABLE, Phase.QUEUED),
     Situation(RERUNNABLE, Phase.QUEUED, (take(ADA), release)),
     Situation(RERUNNABLE, Phase.QUEUED, (record(ADA),)),
+    Situation(RERUNNABLE, Phase.DELAYED, delay_ms=LONG_MS),
+    Situation(RERUNNABLE, Phase.DELAYED, delay_ms=LONG_MS, is_due=True),
     Situation(RERUNNABLE, Phase.HELD, (claim(ADA),)),
     Situation(RERUNNABLE, Phase.HELD, (claim(DEAD),)),
     Situation(RERUNNABLE, Phase.HELD, (take(ADA), release, claim(BOB))),
@@ -193,6 +199,8 @@ SITUATIONS = (
     Situation(RERUNNABLE, Phase.STARTED, (take(ADA), release, take(BOB))),
     Situation(RERUNNABLE, Phase.STARTED, (claim(DEAD), start)),
     Situation(OWNER_BOUND, Phase.QUEUED),
+    Situation(OWNER_BOUND, Phase.DELAYED, delay_ms=LONG_MS),
+    Situation(OWNER_BOUND, Phase.DELAYED, delay_ms=LONG_MS, is_due=True),
     Situation(OWNER_BOUND, Phase.HELD, (claim(ADA),)),
     Situation(OWNER_BOUND, Phase.HELD, (claim(DEAD),)),
     Situation(OWNER_BOUND, Phase.HELD, (record(ADA), claim(ADA))),
@@ -238,12 +246,20 @@ class Stage:
     async def _situated(self, situation: Situation, request: Step | None, *, lapsed: bool) -> Row | None:
         """Return a new row in a situation, or None if there is none: the request is refused there, or ends the row."""
         process_id = f"p{next(self._numbers)}"
-        registration = work(process_id, situation.disposition, task=process_id, loss_limit=situation.loss_limit)
+        registration = work(
+            process_id,
+            situation.disposition,
+            task=process_id,
+            loss_limit=situation.loss_limit,
+            delay_ms=situation.delay_ms,
+        )
         if situation.disposition is EXTERNALLY_OWNED:
             registration = outside(process_id)
         await self._registry.register_many([registration])
         row = await row_of(self._registry, process_id)
         self._note(row, None, "register")
+        if situation.is_due:
+            await make_due(self._registry, process_id)  # nobody has brought it yet
         for step in situation.steps:
             if step in (start, release):
                 row = await row_of(self._registry, process_id)  # which names the lease now

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import ExternalOwner, ProcessStatus, Success
+from lash_redis.core.model import ExternalOwner, ProcessStatus
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, abandon, begun, cancel, held, ids_of, outside, work
 from tests.conftest import ServerTime

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import Phase, ProcessRecord, Success
+from lash_redis.core.model import Phase, ProcessRecord
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.answers import PageStart
 from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry

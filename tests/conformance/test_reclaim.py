@@ -7,7 +7,8 @@ import pytest
 
 from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, LeaseLost, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
-from lash_redis.core.model import Acquired, Busy, Phase, ProcessLease, Success
+from lash_redis.core.model import Acquired, Busy, Phase, ProcessLease
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lash_redis.core.model import ProcessStarted, Success
+from lash_redis.core.model import ProcessStarted
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.calls import owners
 from lash_redis.registry.keys import owner_digest

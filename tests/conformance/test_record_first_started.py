@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import AlreadyTerminal, AuthorityRejected, LeaseHeld, UnknownProcess
-from lash_redis.core.model import Phase, ProcessStarted, RecoveryDisposition, Success
+from lash_redis.core.model import Phase, ProcessStarted, RecoveryDisposition
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import RegistrationConflict, SettingsError
-from lash_redis.core.model import ExternalInput, Phase, ProcessRegistration, ProcessStatus, Success, TaskInput
+from lash_redis.core.model import ExternalInput, Phase, ProcessRegistration, ProcessStatus, TaskInput
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import LeaseLost, SettingsError
-from lash_redis.core.model import Cancelled, Phase, ProcessStarted, ProcessStatus, RecoveryDisposition, Success
+from lash_redis.core.model import Phase, ProcessStarted, ProcessStatus, RecoveryDisposition
+from lash_redis.core.outcomes import Cancelled, Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import LeaseLost
-from lash_redis.core.model import ProcessStarted, Success
+from lash_redis.core.model import ProcessStarted
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.calls import leases
 from lash_redis.registry.keys import owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry

@@ -15,7 +15,7 @@ import redis.asyncio
 
 from lash_redis.core.errors import RegistryUnavailable, SettingsError
 from lash_redis.core.events import RegistryBadAnswer
-from lash_redis.core.model import Success
+from lash_redis.core.outcomes import Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls import proving

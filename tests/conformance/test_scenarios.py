@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, AuthorityRejected, LeaseLost
-from lash_redis.core.model import Abandoned, AbandonWriter, Busy, Phase, ProcessStatus, Success
+from lash_redis.core.model import Busy, Phase, ProcessStatus
+from lash_redis.core.outcomes import Abandoned, AbandonWriter, Success
 from lash_redis.registry.keys import owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (

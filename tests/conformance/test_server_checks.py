@@ -9,7 +9,8 @@ import pytest
 import redis.asyncio
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, UnsafeServerError
-from lash_redis.core.model import AbandonWriter, Acquired, ExternalOwner, ProcessStarted, ProcessStatus, Success
+from lash_redis.core.model import Acquired, ExternalOwner, ProcessStarted, ProcessStatus
+from lash_redis.core.outcomes import AbandonWriter, Success
 from lash_redis.core.timing import boottime_ms
 from lash_redis.operate.connect import open_registry
 from lash_redis.registry.answers import Death

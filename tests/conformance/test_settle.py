@@ -9,17 +9,8 @@ import pytest
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import (
-    Abandoned,
-    AbandonEvidence,
-    AbandonWriter,
-    Cancelled,
-    Phase,
-    ProcessStarted,
-    ProcessStatus,
-    RecoveryDisposition,
-    Success,
-)
+from lash_redis.core.model import Phase, ProcessStarted, ProcessStatus, RecoveryDisposition
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Success
 from lash_redis.registry.answers import SettleAction, Settlement
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import AlreadyStarted, AlreadyTerminal, LeaseLost, UnknownProcess
-from lash_redis.core.model import Phase, ProcessStarted, RecoveryDisposition, Success
+from lash_redis.core.model import Phase, ProcessStarted, RecoveryDisposition
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,

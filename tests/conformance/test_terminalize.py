@@ -8,17 +8,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import AlreadyTerminal, AuthorityRejected, LeaseLost, SettingsError, UnknownProcess
-from lash_redis.core.model import (
-    AbandonWriter,
-    Cancelled,
-    Failure,
-    Outcome,
-    ProcessLease,
-    ProcessStarted,
-    ProcessStatus,
-    RecoveryDisposition,
-    Success,
-)
+from lash_redis.core.model import ProcessLease, ProcessStarted, ProcessStatus, RecoveryDisposition
+from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Success
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (

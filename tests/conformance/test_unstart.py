@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import LeaseLost
-from lash_redis.core.model import Acquired, Cancelled, Phase, ProcessLease, RecoveryDisposition, Success
+from lash_redis.core.model import Acquired, Phase, ProcessLease, RecoveryDisposition
+from lash_redis.core.outcomes import Cancelled, Success
 from lash_redis.registry.calls import starts
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry

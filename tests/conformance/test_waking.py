@@ -9,7 +9,8 @@ import pytest
 
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import AbandonWriter, ExternalOwner, Success
+from lash_redis.core.model import ExternalOwner
+from lash_redis.core.outcomes import AbandonWriter, Success
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (

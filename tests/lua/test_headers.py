@@ -25,7 +25,7 @@ WRITE_COMMANDS = {"DEL", "HDEL", "HINCRBY", "HSET", "PEXPIRE", "SET", "ZADD", "Z
 ANSWERS = {
     "ACQUIRED", "BUSY", "CLAIMED", "CLOSED", "STALE", "COUNTS", "LANES", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT",
     "ROWS", "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
-    "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "NEAR", "LIVING", "ENDED", "PRUNABLE",
+    "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "NEAR", "LIVING", "ENDED", "PRUNABLE", "BROUGHT",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = ("include/partition", "include/planned_writes", "include/row")
@@ -35,6 +35,7 @@ REFUSALS: dict[str, list[Any]] = {
     "TERMINAL": [b"TERMINAL", b"c"],
     "AUTHORITY": [b"AUTHORITY"],
     "UNREADABLE": [b"UNREADABLE"],
+    "WAITS": [b"WAITS", b"d", b"1"],
     "STARTED_BY": [b"STARTED_BY", b"digest", b""],
     "LOST": [b"LOST"],
     "HELD": [b"HELD", b"digest", b"", b"token", b"1", b"1", b"1"],

@@ -7,7 +7,18 @@ from importlib.resources import files
 
 import pytest
 
-from lash_redis.registry.messages import ENDED, LANE, REQUEST, Ended, LaneFilled, Message, Requested, read_message
+from lash_redis.registry.messages import (
+    DUE,
+    ENDED,
+    LANE,
+    REQUEST,
+    DueEarlier,
+    Ended,
+    LaneFilled,
+    Message,
+    Requested,
+    read_message,
+)
 from lash_redis.registry.scripts import load_all
 
 LUA = files("lash_redis.registry") / "lua"
@@ -17,14 +28,18 @@ def published() -> list[tuple[str, str]]:
     """Return the word and what follows it, of every message in the Lua."""
     folders = (LUA, LUA / "include")
     sources = [each.read_text("utf-8") for folder in folders for each in folder.iterdir() if each.name.endswith(".lua")]
-    calls = [each for source in sources for each in re.findall(r"\bpublish\(\w[^\n]*|'PUBLISH', [^\n]*", source)]
+    calls = [
+        each
+        for source in sources
+        for each in re.findall(r"\bpublish\(\w[^\n]*|'PUBLISH', [^\n]*|wake_one\(\w[^\n]*", source)
+    ]
     messages = [re.search(r", '(\w+) ' \.\. ([\w.]+)\)", call) for call in calls]
     return [(found[1], found[2]) for found in messages if found is not None]
 
 
 def test_the_lua_publishes_these_words() -> None:
-    """Each once, followed by the id of the row or the name of the lane."""
-    assert sorted(published()) == [(ENDED, "row.id"), (LANE, "lane"), (REQUEST, "row.id")]
+    """Each followed by the id of the row, the name of the lane or the time."""
+    assert set(published()) == {(ENDED, "row.id"), (LANE, "lane"), (REQUEST, "row.id"), (DUE, "earlier")}
 
 
 def test_no_message_is_built_in_another_way() -> None:
@@ -42,6 +57,7 @@ def test_no_message_is_built_in_another_way() -> None:
         ("ended order::17", Ended("order::17")),
         ("request p", Requested("p")),
         ("lane default|pay|", LaneFilled("default|pay|")),
+        ("due 17", DueEarlier("17")),
         ("news p", None),
         ("", None),
     ],

@@ -48,7 +48,7 @@ def test_a_place_has_the_same_code_in_lua() -> None:
 
 def indexes() -> dict[str, str]:
     """Return the table of the fragments that names each place's index."""
-    found = re.search(r"^local INDEX = \{ (.*) \}$", FRAGMENTS, re.MULTILINE)
+    found = re.search(r"^local INDEX = \{(.*?)^\}$", FRAGMENTS, re.MULTILINE | re.DOTALL)
     assert found is not None
     return dict(re.findall(r"\[(\w+)\] = '(\w+)'", found[1]))
 
@@ -75,7 +75,7 @@ def test_the_lua_names_the_index_of_a_place_once() -> None:
 
 def test_the_script_that_counts_counts_the_indexes_of_all_places() -> None:
     """In the order of the table; the abandon requests follow."""
-    counted = re.search(r"ipairs\(\{ (.*?) \}\)", (LUA / "counts.lua").read_text("utf-8"))
+    counted = re.search(r"local indexes = \{\s+(.*?),\s+\}", (LUA / "counts.lua").read_text("utf-8"))
     in_lua = {index: f"INDEX[{name}]" for name, index in indexes().items()} | {LEASED.unbegun_index: "UNBEGUN_INDEX"}
 
     assert counted is not None

@@ -19,6 +19,7 @@ FIXED = """
     CurrentProcess current_process
     ForkedCopy RegistryError ScriptError
     BlockingLash OnUncertain Phase ProcessInput ProcessOptions ChosenOptions ChosenSettings WorkerSettings
+    SubmitOptions ChosenSubmitOptions NotItsTurn
     Declaration HasDeclaration Deferred PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one
 

@@ -17,8 +17,8 @@ from lash_redis.cli import connect
 from lash_redis.cli import worker as worker_verb
 from lash_redis.cli.main import VERBS, _parser
 from lash_redis.core.checks import MAX_BATCH, MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES
-from lash_redis.core.model import Failure
 from lash_redis.core.options import ProcessOptions
+from lash_redis.core.outcomes import Failure
 from lash_redis.pool import life, messages, slot, streams
 from lash_redis.pool.settings import POOL_SETTINGS
 from lash_redis.recovery import sweep

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.model import Failure, ProcessLease, Success
+from lash_redis.core.model import ProcessLease
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Attempt

@@ -11,7 +11,8 @@ import redis.asyncio
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import NamespaceMismatch
 from lash_redis.core.events import Event, ProcessResultRefused, WorkerUnavailable
-from lash_redis.core.model import AbandonWriter, ExternalOwner, Phase, Success
+from lash_redis.core.model import ExternalOwner, Phase
+from lash_redis.core.outcomes import AbandonWriter, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.leftovers import NOT_WRITTEN
 from lash_redis.registry.registry import ProcessRegistry

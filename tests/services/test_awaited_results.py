@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.model import Failure, Success
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.ending import How

@@ -10,16 +10,8 @@ import pytest
 
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import (
-    AbandonWriter,
-    Cancelled,
-    Deferred,
-    DrainReport,
-    Phase,
-    ProcessStarted,
-    ProcessStatus,
-    Success,
-)
+from lash_redis.core.model import Deferred, DrainReport, Phase, ProcessStarted, ProcessStatus
+from lash_redis.core.outcomes import AbandonWriter, Cancelled, Success
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.recovery.sweep import Sweep

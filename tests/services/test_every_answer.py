@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 
-from lash_redis.core.model import DrainReport, Failure, ProcessStatus, Success
+from lash_redis.core.model import DrainReport, ProcessStatus
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.ending import How

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import ProcessStarted, Success
+from lash_redis.core.model import ProcessStarted
+from lash_redis.core.outcomes import Success
 from lash_redis.core.verdict import Action, Facts
 from lash_redis.recovery.proofs_of_death import Proof
 from lash_redis.recovery.settling import Judge

@@ -6,15 +6,14 @@ import pytest
 
 from lash_redis.core.model import (
     ExternalInput,
-    Failure,
     Phase,
     ProcessRegistration,
     ProcessStarted,
     ProcessStatus,
     RecoveryDisposition,
-    Success,
     TaskInput,
 )
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
 from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, begun, held, work

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.model import Failure
+from lash_redis.core.outcomes import Failure
 from lash_redis.worker.ending import How
 from tests.services.runs import BOTH, Runs
 

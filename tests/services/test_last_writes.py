@@ -8,7 +8,8 @@ import pytest
 
 from lash_redis.core.errors import NamespaceMismatch, RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Phase, ProcessLease, Success
+from lash_redis.core.model import Phase, ProcessLease
+from lash_redis.core.outcomes import Success
 from lash_redis.recovery.last_writes import LastWriter, LastWrites
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import TerminalFact

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.model import ProcessRegistration, Success
+from lash_redis.core.model import ProcessRegistration
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import declare

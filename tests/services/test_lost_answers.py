@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.model import DrainReport, Phase, ProcessStatus, Success
+from lash_redis.core.model import DrainReport, Phase, ProcessStatus
+from lash_redis.core.outcomes import Success
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import BatchClaim, ClaimedBatch, RenewedRow
 from lash_redis.registry.keys import owner_digest, partition_of

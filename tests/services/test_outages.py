@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from lash_redis.core.errors import AlreadyStarted, LeaseLost
-from lash_redis.core.model import Acquired, DrainReport, Phase, ProcessStatus, Success
+from lash_redis.core.model import Acquired, DrainReport, Phase, ProcessStatus
+from lash_redis.core.outcomes import Success
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.leftovers import NOT_GIVEN_BACK, NOT_WRITTEN
 from lash_redis.recovery.sweep import Sweep, SweepReport

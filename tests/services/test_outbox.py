@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import LashError, PayloadError
-from lash_redis.core.model import Deferred, Failure, Phase, ProcessLease, ProcessStatus, Success
+from lash_redis.core.model import Deferred, Phase, ProcessLease, ProcessStatus
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.recovery.leftovers import NOT_WRITTEN
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry

@@ -8,15 +8,8 @@ import pytest
 
 from lash_redis.core.errors import AlreadyTerminal, LeaseLost, NamespaceMismatch
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import (
-    Abandoned,
-    AbandonWriter,
-    Cancelled,
-    Phase,
-    ProcessStarted,
-    ProcessStatus,
-    Success,
-)
+from lash_redis.core.model import Phase, ProcessStarted, ProcessStatus
+from lash_redis.core.outcomes import Abandoned, AbandonWriter, Cancelled, Success
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry

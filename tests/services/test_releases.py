@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from lash_redis.core.events import Event, WorkerLeftLane
-from lash_redis.core.model import Failure, Phase, ProcessRegistration, RecoveryDisposition, Success
+from lash_redis.core.model import Phase, ProcessRegistration, RecoveryDisposition
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.arguments import bind

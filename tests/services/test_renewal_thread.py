@@ -12,7 +12,7 @@ import redis
 
 from lash_redis.core.errors import NamespaceMismatch
 from lash_redis.core.events import Event, WorkerFaulted, WorkerUnavailable
-from lash_redis.core.model import Success
+from lash_redis.core.outcomes import Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.registry.answers import RenewedRow
 from lash_redis.registry.keys import partition_of, partition_prefix

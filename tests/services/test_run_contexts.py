@@ -12,7 +12,8 @@ import pytest
 
 from lash_redis.core.current import CurrentProcess, current_process, running
 from lash_redis.core.errors import LashError
-from lash_redis.core.model import RecoveryDisposition, Success
+from lash_redis.core.model import RecoveryDisposition
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
 from tests.conformance.actors import begun, dead_owner, work

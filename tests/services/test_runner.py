@@ -13,7 +13,7 @@ import pytest
 from lash_redis.core.error_text import MAX_TEXT
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import Event, WorkerCannotBegin
-from lash_redis.core.model import Failure, Success
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.ending import How

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from lash_redis.core.events import Event, ProcessCompleted
-from lash_redis.core.model import Success
+from lash_redis.core.outcomes import Success
 from lash_redis.core.subscribers import subscribed, wants
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lash_redis.core.events import Event, WorkerCannotBegin
-from lash_redis.core.model import Failure, Phase, RecoveryDisposition, Success
+from lash_redis.core.model import Phase, RecoveryDisposition
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Attempt, Stop

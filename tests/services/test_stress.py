@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from lash_redis.core.model import AbandonRequest, ExternalOwner, Phase, ProcessStatus, Success
+from lash_redis.core.model import AbandonRequest, ExternalOwner, Phase, ProcessStatus
+from lash_redis.core.outcomes import Success
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import Declaration, declare

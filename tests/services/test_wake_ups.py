@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.model import Success
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import LANE, RERUNNABLE, ids_of, work
 from tests.conftest import Backend

@@ -12,7 +12,8 @@ import pytest
 from lash_redis.core import timing
 from lash_redis.core.errors import LashError, NamespaceMismatch, RecordedDead, RegistryUnavailable, ScriptError
 from lash_redis.core.events import Event, WorkerFaulted, WorkerHasNoTasks, WorkerReady, WorkerRecordedDead
-from lash_redis.core.model import DrainReport, Phase, Success
+from lash_redis.core.model import DrainReport, Phase
+from lash_redis.core.outcomes import Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.answers import BatchClaim, ClaimedBatch, Death

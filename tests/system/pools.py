@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from lash_redis.core.model import AbandonEvidence, ProcessRecord, ProcessRegistration, RecoveryDisposition, TaskInput
+from lash_redis.core.model import ProcessRecord, ProcessRegistration, RecoveryDisposition, TaskInput
+from lash_redis.core.outcomes import AbandonEvidence
 from lash_redis.registry.registry import ProcessRegistry
 from tests.look import ended, record_of
 from tests.repo.tree import ROOT

@@ -15,7 +15,8 @@ import pytest
 import redis.asyncio
 
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import CancelRequest, Failure, Success
+from lash_redis.core.model import CancelRequest
+from lash_redis.core.outcomes import Failure, Success
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry

@@ -21,7 +21,7 @@ import redis
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.model import Success
+from lash_redis.core.outcomes import Success
 from lash_redis.embedded.connect import EmbeddedServer, open_embedded
 from lash_redis.embedded.folders import prepare, socket_path
 from lash_redis.embedded.launch import start_guardian

@@ -13,14 +13,8 @@ from pathlib import Path
 import pytest
 
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
-from lash_redis.core.model import (
-    AbandonWriter,
-    Phase,
-    ProcessRegistration,
-    RecoveryDisposition,
-    Success,
-    TaskInput,
-)
+from lash_redis.core.model import Phase, ProcessRegistration, RecoveryDisposition, TaskInput
+from lash_redis.core.outcomes import AbandonWriter, Success
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from tests.conformance.actors import local_owner
 from tests.look import evidence, record_of

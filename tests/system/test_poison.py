@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from lash_redis.core.model import AbandonWriter, ProcessStatus
+from lash_redis.core.model import ProcessStatus
+from lash_redis.core.outcomes import AbandonWriter
 from tests.look import evidence
 from tests.system.conftest import StartPool
 from tests.system.pools import Work

@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lash_redis.core.model import AbandonEvidence, AbandonWriter, Phase, ProcessStatus
+from lash_redis.core.model import Phase, ProcessStatus
+from lash_redis.core.outcomes import AbandonEvidence, AbandonWriter
 from lash_redis.registry.registry import ProcessRegistry
 from tests.look import evidence
 from tests.servers import Server

@@ -9,7 +9,8 @@ from typing import Final
 import psutil
 import pytest
 
-from lash_redis.core.model import Abandoned, ProcessStatus
+from lash_redis.core.model import ProcessStatus
+from lash_redis.core.outcomes import Abandoned
 from tests.fault_kinds import FAULT_KINDS
 from tests.proxy import Proxy
 from tests.servers import Servers

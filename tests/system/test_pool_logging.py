@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lash_redis.core.model import Failure
+from lash_redis.core.outcomes import Failure
 from tests.system.conftest import StartPool
 from tests.system.pools import TASKS, Work
 

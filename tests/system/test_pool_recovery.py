@@ -15,7 +15,8 @@ import psutil
 import pytest
 import redis.asyncio
 
-from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from lash_redis.core.model import Phase, ProcessStatus
+from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.registry.answers import Death
 from tests.look import evidence
 from tests.proxy import Proxy

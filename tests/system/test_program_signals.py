@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lash_redis.core.model import AbandonWriter, ProcessRegistration, RecoveryDisposition, Success, TaskInput
+from lash_redis.core.model import ProcessRegistration, RecoveryDisposition, TaskInput
+from lash_redis.core.outcomes import AbandonWriter, Success
 from tests.look import evidence
 from tests.repo.tree import ROOT
 from tests.support import block_until, wait_until

@@ -13,13 +13,8 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from lash_redis.core.model import (
-    AbandonWriter,
-    ProcessRegistration,
-    ProcessStatus,
-    RecoveryDisposition,
-    TaskInput,
-)
+from lash_redis.core.model import ProcessRegistration, ProcessStatus, RecoveryDisposition, TaskInput
+from lash_redis.core.outcomes import AbandonWriter
 from tests.look import evidence
 from tests.soundness import assert_sound
 from tests.support import wait_until

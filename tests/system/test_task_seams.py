@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from lash_redis.core.model import Failure, ProcessRegistration, ProcessStatus, RecoveryDisposition, Success, TaskInput
+from lash_redis.core.model import ProcessRegistration, ProcessStatus, RecoveryDisposition, TaskInput
+from lash_redis.core.outcomes import Failure, Success
 from tests.look import lease_of
 from tests.support import block_until, wait_until
 from tests.system.conftest import StartPool

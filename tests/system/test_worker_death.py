@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
-from lash_redis.core.model import AbandonWriter, Phase, ProcessStatus
+from lash_redis.core.model import Phase, ProcessStatus
+from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work

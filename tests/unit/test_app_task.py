@@ -11,7 +11,8 @@ import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import PayloadError, SettingsError
-from lash_redis.core.model import RecoveryDisposition, Success
+from lash_redis.core.model import RecoveryDisposition
+from lash_redis.core.outcomes import Success
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.worker.worker import Worker
 

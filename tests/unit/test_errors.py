@@ -10,7 +10,8 @@ import pytest
 
 from lash_redis.core import errors
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Failure, ProcessLease
+from lash_redis.core.model import ProcessLease
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Failure
 
 OWNER = LeaseOwner.opaque("pod-1", "life-1")
 LEASE = ProcessLease("p", OWNER, "token", 7, 1, 2)
@@ -29,6 +30,7 @@ MADE: list[errors.LashError] = [
     errors.AlreadyTerminal("p", "completed"),
     errors.AlreadyStarted("p", OWNER),
     errors.NothingToAbandon("p"),
+    errors.NotItsTurn("p", "it is delayed"),
     errors.AuthorityRejected("p", "not yours"),
     errors.LeaseLost("p", LEASE),
     errors.LeaseHeld("p", LEASE),

@@ -12,8 +12,9 @@ import pytest
 
 from lash_redis.core.errors import NothingToAbandon, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Phase, ProcessStatus, Success
+from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.options import OPTIONS
+from lash_redis.core.outcomes import Success
 from lash_redis.core.places import BY_URGENCY
 from lash_redis.operate.counts import count, namespace_view
 from lash_redis.operate.explain import OwnerLife, explain, explanation_view
@@ -104,6 +105,7 @@ async def test_counts_are_summed_over_partitions(registry: ProcessRegistry) -> N
 
     assert list(totals.phases.items()) == [
         (Phase.UNCERTAIN, 1), (Phase.STARTED, 2), (Phase.HELD, 0), (Phase.OUTSIDE, 1), (Phase.QUEUED, 1),
+        (Phase.BLOCKED, 0), (Phase.DELAYED, 0),
     ]  # fmt: skip
     assert totals.statuses[ProcessStatus.COMPLETED] == 1
     assert totals.statuses[ProcessStatus.FAILED] == 0

@@ -15,7 +15,6 @@ from lash_redis.core.errors import LashError, NamespaceMismatch, SettingsError
 from lash_redis.core.events import Event, PoolFault
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
-    AbandonWriter,
     Acquired,
     Deferred,
     DrainReport,
@@ -24,6 +23,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
+from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.core.subscribers import subscribed
 from lash_redis.pool.connection import PoolConnection, location_of
 from lash_redis.pool.drain import PoolDrain

@@ -21,10 +21,10 @@ from lash_redis.core.model import (
     Phase,
     ProcessRegistration,
     ProcessStatus,
-    Success,
     TaskInput,
     disposition_named,
 )
+from lash_redis.core.outcomes import Success
 from lash_redis.pool.settings import PoolSettings
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.worker import Worker

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.model import AbandonWriter, RecoveryDisposition
+from lash_redis.core.model import RecoveryDisposition
+from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.core.verdict import TABLE, Action, EvidenceOwner, Facts, Verdict, verdict
 
 RERUNNABLE = RecoveryDisposition.RERUNNABLE

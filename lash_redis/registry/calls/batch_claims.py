@@ -84,10 +84,27 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
             return None
         case b"CLAIMED":
             width = len(ClaimedRow.__struct_fields__)
-            for process_id in reply[5]:
-                tell_unreadable("row", process_id.decode(), "it stands in a lane, and does not say how to run it")
+            due_at_ms = _read_notes(reply[5])
             rows = [ClaimedRow.read(reply[i : i + width]) for i in range(6, len(reply), width)]
             return ClaimedBatch(
-                rows, int(reply[1]), int(reply[2]), reply[3] != b"0", reply[4] == b"1", is_shared=reply[3] == b"2"
+                rows,
+                int(reply[1]),
+                int(reply[2]),
+                reply[3] != b"0",
+                reply[4] == b"1",
+                is_shared=reply[3] == b"2",
+                due_at_ms=due_at_ms,
             )
     raise refusal("", reply)
+
+
+def _read_notes(notes: list[bytes]) -> int | None:
+    """Tell of each row that was left as it is; return when to claim again."""
+    due_at_ms = None
+    for note in notes:
+        word, is_about, detail = note.decode().partition(" ")  # no id has a space
+        if not is_about:
+            tell_unreadable("row", word, "it stands in a lane, and does not say how to run it")
+        elif word == "due":
+            due_at_ms = int(detail)
+    return due_at_ms

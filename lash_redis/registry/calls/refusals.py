@@ -12,11 +12,13 @@ from lash_redis.core.errors import (
     LeaseLost,
     NamespaceMismatch,
     NothingToAbandon,
+    NotItsTurn,
     ScriptError,
     UnknownProcess,
     UnreadableRow,
 )
 from lash_redis.core.model import ProcessLease
+from lash_redis.core.places import DELAYED, PLACE_OF_CODE, Place
 from lash_redis.registry.codec import STATUSES, decode_owner
 
 _EXTERNAL: Final = (
@@ -37,6 +39,8 @@ def refusal(  # noqa: PLR0911 - a word, an error
             return AuthorityRejected(process_id, authority)
         case b"UNREADABLE":
             return UnreadableRow(process_id, "what a claim goes by is not what this release writes")
+        case b"WAITS":
+            return NotItsTurn(process_id, waits_for(PLACE_OF_CODE[reply[1]], reply[2].decode()))
         case b"STARTED_BY":
             return AlreadyStarted(process_id, decode_owner(reply[1], reply[2]))
         case b"LOST":
@@ -51,6 +55,13 @@ def refusal(  # noqa: PLR0911 - a word, an error
                 "address?)"
             )
     return ScriptError(f"unexpected reply {reply[0]!r}")
+
+
+def waits_for(place: Place, detail: str) -> str:
+    """Say in words what a row in this place waits for; ``detail`` is what the reply says of it."""
+    if place is DELAYED:
+        return f"it is delayed until {detail} ms since the epoch, by the server's clock"
+    return "it waits for other processes"
 
 
 def lease_in(process_id: str, reply: list[Any]) -> ProcessLease:

@@ -13,7 +13,7 @@ from lash_redis.core.checks import checked_iterable
 from lash_redis.core.errors import LashError, RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
-from lash_redis.core.options import row_fields
+from lash_redis.core.options import asks, row_fields
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
@@ -113,7 +113,7 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Enco
     checked_kind("registration", registration, ProcessRegistration)
     data = encode_input(registration, max_payload_bytes)
     task = registration.input.task if isinstance(registration.input, TaskInput) else ""
-    further = row_fields(registration)
+    further = row_fields(registration) + asks(registration)
     if registration.granted_to is not None:
         further += (b"gr", registration.granted_to)
     return _Encoded(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lash_redis.core.checks import MAX_SETTLE_BATCH
-from lash_redis.core.model import Abandoned, ProcessStatus
+from lash_redis.core.model import ProcessStatus
+from lash_redis.core.outcomes import Abandoned
 from lash_redis.registry.answers import Settlement
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps

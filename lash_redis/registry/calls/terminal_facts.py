@@ -9,15 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lash_redis.core.errors import AlreadyTerminal, AuthorityRejected
-from lash_redis.core.model import (
-    Abandoned,
-    Cancelled,
-    ExternalOwner,
-    Outcome,
-    ProcessLease,
-    ProcessRecord,
-    RecoveryDisposition,
-)
+from lash_redis.core.model import ExternalOwner, ProcessLease, ProcessRecord, RecoveryDisposition
+from lash_redis.core.outcomes import Abandoned, Cancelled, Outcome
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.calls.batches import batched, checked_batch

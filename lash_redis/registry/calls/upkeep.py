@@ -59,6 +59,11 @@ def wake(_: Namespace, partition: int, lane: str) -> Call[None]:
     return Call("wake", partition, [lane], lambda _reply: None)
 
 
+def bring_due(_: Namespace, partition: int, most: int = MAX_BATCH) -> Call[int | None]:
+    """Move up to so many due rows into their lanes; return in how many ms the next becomes due."""
+    return Call("bring_due", partition, [most], lambda reply: int(reply[1]) if reply[1] else None, word=b"BROUGHT")
+
+
 def prune(
     namespace: Namespace, before_ms: int | None = None, *, older_than_ms: int | None = None
 ) -> Steps[PruneReport]:

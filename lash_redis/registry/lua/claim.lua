@@ -6,6 +6,7 @@
 -- ARGV 1  id   ARGV 2 owner digest   ARGV 3 owner   ARGV 4 token   ARGV 5 ttl, ms
 -- ARGV 6  losses at which a claim is refused, unless the row names its own limit
 -- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · UNREADABLE
+--         · WAITS place due
 -- bound   1 row
 --- @include "row"
 --- @include "claim_unless_held"

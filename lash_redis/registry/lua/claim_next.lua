@@ -8,12 +8,14 @@
 -- ARGV 7  '1' if one row that runs alone may be among them   ARGV 8 '1' if owner-bound rows may
 -- ARGV 9  how much is taken: 'share' while others wait, 'all', or 'once' (all, by one that hears of no more)
 -- ARGV 10 name of the list of lanes (see name_lanes)   ARGV 11.. queues, in their order
--- reply   CLAIMED now expires more passed {unreadable} (id, token, fence, lane, disposition, input) x rows
+-- reply   CLAIMED now expires more passed {notes} (id, token, fence, lane, disposition, input) x rows
 --         · UNNAMED (the list is not known, and nothing was done) · STALE
 --         more: '1' if there may be more rows, '2' if they were left for others that wait;
---         passed: '1' if rows wait that run alone; unreadable: ids of rows that were left as they are
+--         passed: '1' if rows wait that run alone;
+--         notes: 'due ms' (when to claim again), and the ids of rows that were left as they are
 -- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list, 16 lanes woken for,
---         100 entries passed over
+--         100 entries passed over, 200 due rows, 200 alarms
+-- What has become due is brought first: a transition of its own, committed before the claim looks at the lanes.
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
@@ -24,6 +26,9 @@
 --- @include "take_lease"
 --- @include "mark_started"
 --- @include "remember_owner"
+--- @include "score_of"
+--- @include "bring_due"
+--- @include "watch_due"
 local me, owner, number, count_wanted, claim_ttl, stem, alone, bound, takes, list = unpack(ARGV, 1, 10)
 local wanted, ttl = tonumber(count_wanted), tonumber(claim_ttl)
 -- What lost two owners may end its worker process, and owner-bound work beside it would be abandoned. So one that runs
@@ -48,8 +53,14 @@ if not is_sent_again and redis.call('ZCARD', K .. 'serves:' .. list) ~= 2 * lane
   return { 'UNNAMED' }
 end
 
-local unreadable = {}
-local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0', '0', unreadable }, 0, 0
+local MAX_DUE = 200
+local has_brought = bring_due(MAX_DUE)
+if has_brought then
+  commit()
+end
+
+local notes = {}
+local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0', '0', notes }, 0, 0
 -- Nothing more is handed out, although there may be more: as much as was wanted, or this owner's share.
 local is_full, is_shared = wanted == 0, false
 
@@ -98,7 +109,7 @@ end
 -- Of a newer release, or damaged: the row is left as it is (rule 8.15). Its entry is set back, behind all that can be
 -- read, and in the order in which it was looked at. A release that can read it hands it out.
 local function set_back(id, lane)
-  unreadable[#unreadable + 1] = id
+  notes[#notes + 1] = id
   passed_over = passed_over + 1
   index_add(lane_set(lane), int(SET_BACK + now), id)
   return true
@@ -107,10 +118,11 @@ end
 -- Lease and start a row of this lane. Return false if it may not be handed out now: its input is too long for what this
 -- answer carries already, or it is owner-bound beside a row that runs alone.
 local function lease_and_start(id, lane)
-  local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq'))
+  local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr'))
   local row = {
     id = id, place = f[1], lane = f[2], sequence = f[8],
     disposition = f[3], fence = f[4], starter = f[5], losses = f[7],
+    priority = f[9],
   }
   -- One that is not there is a stale entry.
   local is_there = row.place or redis.call('EXISTS', row_key(id)) == 1
@@ -121,7 +133,7 @@ local function lease_and_start(id, lane)
     passed_over = passed_over + 1
     index_remove(lane_set(lane), id)
     if row.place == QUEUED then
-      index_add(lane_set(lane_of(row)), row.sequence, id)
+      index_add(lane_set(lane_of(row)), score_of(row), id)
     end
     return true
   end
@@ -274,6 +286,9 @@ for _, queue in ipairs(takes ~= 'once' and queues or {}) do
 end
 if lanes_named > 0 then
   index_add(K .. 'lists', now_text, list)
+end
+if header[2] and takes ~= 'once' then
+  notes[#notes + 1] = 'due ' .. watch_due(me, has_brought)
 end
 reply[4], reply[5] = is_full and '1' or is_shared and '2' or '0', has_passed_alone and '1' or '0'
 write_hash('claims', me, number)

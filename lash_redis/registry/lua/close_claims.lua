@@ -24,6 +24,9 @@ local last_call, latest = list ~= '' and redis.call('ZMSCORE', K .. 'lists', lis
 if last_call and tonumber(last_call) > latest then
   index_add(K .. 'lists', int(latest), list)
 end
+if header[3] == me then
+  clear_header('watcher')
+end
 write_hash('claims', me, number)
 remember_owner(me, owner)
 commit()

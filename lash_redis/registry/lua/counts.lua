@@ -4,7 +4,7 @@
 -- connections calls
 -- KEYS 1  partition header
 -- ARGV 1  lane after which the page of lanes begins ('' at first)   ARGV 2 limit
--- reply   COUNTS leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
+-- reply   COUNTS delayed blocked leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
 -- bound   lanes <= 500
 --- @include "partition"
 --- @include "row"
@@ -17,7 +17,10 @@ for _, lane in ipairs(page_of_names(K .. 'lanes', after, limit)) do
   lanes[#lanes + 1] = int(redis.call('ZCARD', K .. 'q:' .. lane))
 end
 local reply = { 'COUNTS' }
-for _, index in ipairs({ INDEX[LEASED], UNBEGUN_INDEX, INDEX[UNCERTAIN], INDEX[OUTSIDE], 'asked' }) do
+local indexes = {
+  INDEX[DELAYED], INDEX[BLOCKED], INDEX[LEASED], UNBEGUN_INDEX, INDEX[UNCERTAIN], INDEX[OUTSIDE], 'asked',
+}
+for _, index in ipairs(indexes) do
   reply[#reply + 1] = int(redis.call('ZCARD', K .. index))
 end
 reply[#reply + 1] = redis.call('HGETALL', K .. 'counts')

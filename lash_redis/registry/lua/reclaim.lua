@@ -8,6 +8,7 @@
 -- ARGV 7  observed owner digest   ARGV 8 observed owner   ARGV 9 observed token   ARGV 10 observed fence
 -- ARGV 11 '1' if the caller proved the observed owner dead ('0': only a recorded death counts)
 -- reply   ACQUIRED lease · BUSY lease · STARTED_BY owner · UNKNOWN · TERMINAL state · AUTHORITY · UNREADABLE
+--         · WAITS place due
 -- bound   1 row
 --- @include "partition"
 --- @include "row"

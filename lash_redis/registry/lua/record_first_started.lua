@@ -12,6 +12,7 @@
 --- @include "holder_reply"
 --- @include "mark_started"
 --- @include "make_uncertain"
+--- @include "next_sequence"
 --- @include "list_as_owned"
 --- @include "remember_owner"
 local id, me, owner, started = unpack(ARGV)
@@ -39,6 +40,10 @@ if live and not has_begun(row) and not (row.disposition == OWNER_BOUND and row.s
   mark_started(row, me)
 elseif not row.starter then
   row.starter = me
+  if not row.sequence then
+    row.sequence = next_sequence()
+    write_row(id, 'sq', row.sequence)
+  end
   if row.disposition == OWNER_BOUND then
     make_uncertain(row)
     list_as_owned(me, row)

@@ -29,7 +29,7 @@
 --- @include "finish"
 --- @include "next_fence"
 --- @include "count_loss"
---- @include "queue_again"
+--- @include "enter_lane"
 --- @include "make_uncertain"
 local OBSERVED = {
   'holder',
@@ -71,9 +71,9 @@ local function settle(at)
   end
   if action == 'fact' then
     finish(row, state, outcome, next_fence(row))
-  elseif action == 'queue' and row.place ~= QUEUED then
+  elseif action == 'queue' and row.place == LEASED then
     count_loss(row)
-    queue_again(row)
+    enter_lane(row)
   elseif action == 'uncertain' and row.place ~= UNCERTAIN then
     make_uncertain(row)
   end

@@ -57,6 +57,7 @@ class Claiming:
         if self._in_flight.lanes.renew():
             self._claimer.ask_all()
         asked_at_ms = boottime_ms()
+        await self._claimer.ask_due(self.may_claim_from)
         partition = self._claimer.next_partition(self.may_claim_from, self._is_due)
         if partition is None:
             await self._changes.wait(self._until_due_s(asked_at_ms))
@@ -101,6 +102,7 @@ class Claiming:
         waits.
         """
         waiting = [at_ms for at_ms in (*self._due_at_ms.values(), *self._claimer.left_until_ms) if at_ms > asked_at_ms]
+        waiting += self._claimer.due.at_ms
         if (due_ms := self._in_flight.lanes.due_ms) is not None:
             waiting.append(due_ms)
         return max(min(waiting) - boottime_ms(), 1) / 1000 if waiting else None

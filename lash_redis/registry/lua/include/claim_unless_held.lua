@@ -4,6 +4,7 @@
 --- @include "grant"
 --- @include "extend_lease"
 --- @include "holder_reply"
+--- @include "waits_reply"
 -- What claim and reclaim share: refuse, grant a free or lapsed row, or extend the claimant's own live lease. Return the
 -- reply, or nil if another owner holds a live lease.
 local function claim_unless_held(row, claimant)
@@ -15,6 +16,8 @@ local function claim_unless_held(row, claimant)
     return { 'UNREADABLE' }
   elseif row.disposition == EXTERNALLY_OWNED then
     return { 'AUTHORITY' }
+  elseif row.place == DELAYED or row.place == BLOCKED then
+    return waits_reply(row)
   elseif not is_live(row) then
     return grant(row, claimant)
   elseif row.holder == claimant.digest then

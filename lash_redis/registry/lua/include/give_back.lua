@@ -4,7 +4,7 @@
 --- @include "cancel_settles"
 --- @include "finish"
 --- @include "next_fence"
---- @include "queue_again"
+--- @include "enter_lane"
 -- End a lease at its holder's word. Started owner-bound work becomes uncertain, and what is to be cancelled ends.
 -- Anything else goes back into its lane. What its starter gave up itself is no longer listed as of a batch claim, so
 -- that a late copy of that claim does not hand it out again.
@@ -17,6 +17,6 @@ local function give_back(row)
   elseif row.cancel_request and cancel_settles(row) then
     finish(row, CANCELLED, '', next_fence(row))
   else
-    queue_again(row)
+    enter_lane(row)
   end
 end

@@ -2,7 +2,9 @@
 -- Whether a claim understands all of a row that it goes by. If not, a newer release wrote it or it is damaged, and it
 -- stays as it is (rule 8.15).
 local function is_readable(row)
-  for _, text in ipairs({ row.sequence or '', row.fence or '0', row.losses or '0', row.loss_limit or '0' }) do
+  local entered = row.place ~= DELAYED and row.place ~= BLOCKED
+  local sequence = row.sequence or (entered and '' or '0')
+  for _, text in ipairs({ sequence, row.fence or '0', row.losses or '0', row.loss_limit or '0' }) do
     if not string.find(text, '^%d+$') then
       return false
     end

@@ -8,5 +8,7 @@ local function move_to(row, place, score)
   disown_holder(row)
   index_add(place_index(row, place), score, row.id)
   write_row(row.id, 'ph', place)
-  clear_fields(row.id, 'ho', 'tk', 'ex', 'ca')
+  if row.token then
+    clear_fields(row.id, 'ho', 'tk', 'ex', 'ca')
+  end
 end

@@ -1,16 +1,36 @@
 --- @include "partition"
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
--- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3).
-local added, removed, trimmed, expiring = {}, {}, {}, {}
-local directory_of, members = {}, {}
-local stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
-local idle_workers = {}
+-- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
+-- that makes two transitions, one after the other, commits after each.
+local added, removed, trimmed, expiring
+local directory_of, members
+local stored, written, cleared, dropped, counted, published, woken
+local idle_workers
+local header_set, header_cleared, due_known, due_least, due_queue
+
+local function plan_nothing()
+  added, removed, trimmed, expiring = {}, {}, {}, {}
+  directory_of, members = {}, {}
+  stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
+  idle_workers = {}
+  header_set, header_cleared, due_known, due_least, due_queue = {}, {}, header[2], nil, nil
+end
+plan_nothing()
 
 local function list_for(lists, key)
   local list = lists[key]
   if not list then
     list = {}
     lists[key] = list
+  end
+  return list
+end
+
+-- The keys and values of a table by turns.
+local function by_turns(map)
+  local list = {}
+  for key, value in pairs(map) do
+    list[#list + 1], list[#list + 2] = key, value
   end
   return list
 end
@@ -82,6 +102,27 @@ local function clear_fields(id, ...)
   cleared[#cleared + 1] = { K .. 'p:' .. id, ... }
 end
 
+local function set_header(field, value)
+  header_set[field] = value
+end
+
+local function clear_header(field)
+  header_cleared[#header_cleared + 1] = field
+end
+
+-- Something becomes due then. An idle worker of the queue is told, if nothing else becomes due before.
+local function plan_due(at, queue)
+  if not due_least or at < due_least then
+    due_least, due_queue = at, queue
+  end
+end
+
+-- List an alarm: what a script is to do when that time has come (see bring_due).
+local function alarm_at(at, queue, alarm)
+  index_add(K .. 'alarms', int(at), alarm)
+  plan_due(at, queue)
+end
+
 local function drop(key)
   dropped[#dropped + 1] = key
 end
@@ -94,13 +135,17 @@ local function publish(name, message)
   published[#published + 1] = { name, message }
 end
 
-local function idle_set(lane)
-  return K .. 'idle:' .. string.match(lane, '^[^|]*')
+local function idle_set(queue)
+  return K .. 'idle:' .. queue
+end
+
+local function queue_of(lane)
+  return string.match(lane, '^[^|]*')
 end
 
 -- Tell one idle worker of the lane's queue that the lane has rows. Whether there is one is read now, and returned.
 local function wake(lane)
-  local key = idle_set(lane)
+  local key = idle_set(queue_of(lane))
   if not idle_workers[key] then
     idle_workers[key] = redis.call('ZCARD', key)
   end
@@ -108,17 +153,36 @@ local function wake(lane)
   return woken[lane]
 end
 
--- A worker that nobody hears is passed over (rule 9.4).
-local function wake_one(lane)
+-- Tell one idle worker of a queue. One that nobody hears is passed over (rule 9.4).
+local function wake_one(queue, message)
   for _ = 1, 16 do
-    local worker = redis.call('ZPOPMIN', idle_set(lane))[1]
-    if not worker or redis.call('PUBLISH', K .. 'to:' .. worker, 'lane ' .. lane) > 0 then
+    local worker = redis.call('ZPOPMIN', idle_set(queue))[1]
+    if not worker or redis.call('PUBLISH', K .. 'to:' .. worker, message) > 0 then
       return
     end
   end
 end
 
+-- The header says when the next thing becomes due: never later than it does. `due_known` is what stands there, or what
+-- bring_due found. Return it if a worker should know of it.
+local function plan_header()
+  local next_due = tonumber(due_known)
+  local is_earlier = due_least and (not next_due or due_least < next_due)
+  if is_earlier then
+    next_due = due_least
+  end
+  local due_text = next_due and int(next_due) or false
+  if due_text and due_text ~= header[2] then
+    set_header('due', due_text)
+  elseif header[2] and not due_text then
+    clear_header('due')
+  end
+  header[2] = due_text
+  return is_earlier and due_text
+end
+
 local function commit()
+  local earlier = plan_header()
   for key, list in pairs(added) do
     local grown = redis.call('ZADD', key, unpack(list))
     local directory = directory_of[key]
@@ -142,6 +206,9 @@ local function commit()
   for _, fields in ipairs(written) do
     redis.call('HSET', unpack(fields))
   end
+  if next(header_set) then
+    redis.call('HSET', K .. 'hdr', unpack(by_turns(header_set)))
+  end
   for field, by in pairs(counted) do
     if redis.call('HINCRBY', K .. 'counts', field, by) == 0 then
       redis.call('HDEL', K .. 'counts', field)
@@ -149,6 +216,9 @@ local function commit()
   end
   for _, fields in ipairs(cleared) do
     redis.call('HDEL', unpack(fields))
+  end
+  if #header_cleared > 0 then
+    redis.call('HDEL', K .. 'hdr', unpack(header_cleared))
   end
   if #dropped > 0 then
     redis.call('DEL', unpack(dropped))
@@ -168,7 +238,12 @@ local function commit()
   end
   for lane, somebody_waits in pairs(woken) do
     if somebody_waits then
-      wake_one(lane)
+      wake_one(queue_of(lane), 'lane ' .. lane)
     end
   end
+  local watches = earlier and header[3] and redis.call('PUBLISH', K .. 'to:' .. header[3], 'due ' .. earlier) > 0
+  if earlier and not watches and due_queue then
+    wake_one(due_queue, 'due ' .. earlier)
+  end
+  plan_nothing()
 end

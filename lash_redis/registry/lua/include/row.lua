@@ -1,9 +1,11 @@
 --- @include "partition"
 -- One process as the transitions see it: its row, and the words for what stands in it.
 local RERUNNABLE, OWNER_BOUND, EXTERNALLY_OWNED = 'r', 'o', 'e'
-local QUEUED, LEASED, UNCERTAIN, OUTSIDE = 'q', 'l', 'u', 'x'
+local QUEUED, DELAYED, BLOCKED, LEASED, UNCERTAIN, OUTSIDE = 'q', 'd', 'b', 'l', 'u', 'x'
 -- The index that lists a place's rows. A queued row is listed in the set of its lane (see place_index).
-local INDEX = { [LEASED] = 'leases', [UNCERTAIN] = 'uncertain', [OUTSIDE] = 'outside' }
+local INDEX = {
+  [DELAYED] = 'delayed', [BLOCKED] = 'blocked', [LEASED] = 'leases', [UNCERTAIN] = 'uncertain', [OUTSIDE] = 'outside',
+}
 -- The index that also lists a leased row until code begins under its lease.
 local UNBEGUN_INDEX = 'held'
 -- From so many losses on a row has a lane in which a worker takes one row at a time (rule 4.6).
@@ -37,7 +39,7 @@ end
 -- A field that the row does not have is false.
 local function read_row(id)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
-    'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts'))
+    'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts', 'pr', 'du'))
   if not f[1] then
     return nil
   end
@@ -47,6 +49,7 @@ local function read_row(id)
     starter = f[10], started = f[11], start_token = f[12], attempt_token = f[13],
     losses = f[14], lost_token = f[15], loss_limit = f[16],
     abandon_request = f[17], cancel_request = f[18], waiters = f[19], state = f[20],
+    priority = f[21], due = f[22],
   }
 end
 

@@ -3,6 +3,7 @@
 --- @include "planned_writes"
 --- @include "lane_of"
 --- @include "place_index"
+--- @include "score_of"
 -- Take back the loss that was counted for a token: its holder has returned and gives the work up (rule 3.6). A queued
 -- row may have another lane then (rule 4.6).
 local function take_back_loss(row, token)
@@ -15,7 +16,7 @@ local function take_back_loss(row, token)
   clear_fields(row.id, 'lt')
   local after = place_index(row, row.place)
   if after ~= before then
-    index_add(after, int(number_in(row.sequence)), row.id)
+    index_add(after, score_of(row), row.id)
     index_remove(before, row.id)
     wake(lane_of(row))
   end

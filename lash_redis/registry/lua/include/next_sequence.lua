@@ -1,0 +1,9 @@
+--- @include "partition"
+--- @include "planned_writes"
+-- The number of a row that enters its lane for the first time. It keeps that number for ever.
+local last_sequence
+local function next_sequence()
+  last_sequence = (last_sequence or tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')) + 1
+  set_header('sequence', int(last_sequence))
+  return int(last_sequence)
+end

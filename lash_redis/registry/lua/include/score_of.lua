@@ -1,0 +1,6 @@
+--- @include "partition"
+--- @include "row"
+-- Where a row stands in its lane: by its priority, and within one by its sequence. A higher priority runs earlier.
+local function score_of(row)
+  return int(number_in(row.sequence) - (tonumber(row.priority or '0') or 0) * 2 ^ 44)
+end
