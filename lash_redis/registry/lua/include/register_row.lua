@@ -1,0 +1,68 @@
+--- @include "partition"
+--- @include "row"
+--- @include "planned_writes"
+--- @include "place_index"
+--- @include "next_sequence"
+--- @include "score_of"
+--- @include "store_payload"
+-- Part what the row stores from what the caller asks for; the row takes what the transition looks at.
+local function part_further_fields(row, further)
+  local stored_fields, asked = {}, {}
+  for at = 1, #further, 2 do
+    local name, value = further[at], further[at + 1]
+    if string.sub(name, 1, 1) == '+' then
+      asked[string.sub(name, 2)] = value
+    else
+      stored_fields[#stored_fields + 1], stored_fields[#stored_fields + 2] = name, value
+      row.priority = name == 'pr' and value or row.priority
+    end
+  end
+  return stored_fields, asked
+end
+
+-- When the row may enter its lane, if that is later than now.
+local function due_of(asked)
+  local due = asked['in'] and now + tonumber(asked['in']) or tonumber(asked.at)
+  return due and due > now and int(due) or nil
+end
+
+-- The place of a new row, and where it stands there.
+local function place_of(row, asked)
+  if row.disposition == EXTERNALLY_OWNED then
+    row.sequence = next_sequence()
+    return OUTSIDE, now_text
+  end
+  row.due = due_of(asked)
+  if row.due then
+    plan_due(tonumber(row.due), queue_of(row.lane))
+    return DELAYED, row.due
+  end
+  row.sequence = next_sequence()
+  wake(row.lane)
+  return QUEUED, score_of(row)
+end
+
+-- Plan the row of a new process; `further` has fields and asks by turns (see register). Return what it is: 'new',
+-- 'known' (the same content is registered, and nothing is planned), or a 'conflict' (other content is).
+local function register_row(id, disposition, lane, input, content, further)
+  local known = redis.call('HGET', row_key(id), 'cd')
+  if known then
+    return known == content and 'known' or 'conflict'
+  end
+  local row = { id = id, disposition = disposition, lane = lane }
+  local fields, asked = part_further_fields(row, further)
+  local place, score = place_of(row, asked)
+  index_add(place_index(row, place), score, id)
+  write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'in', store_payload(K .. 'i:' .. id, input),
+    'cd', content, 'at', now_text)
+  if row.sequence then
+    write_row(id, 'sq', row.sequence)
+  end
+  if row.due then
+    write_row(id, 'du', row.due)
+  end
+  if #fields > 0 then
+    write_row(id, unpack(fields))
+  end
+  return 'new'
+end
