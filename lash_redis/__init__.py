@@ -22,6 +22,7 @@ from lash_redis.core.errors import (
     NamespaceMismatch,
     NoResult,
     NothingToAbandon,
+    NothingToResolve,
     NotItsTurn,
     OutcomePruned,
     OutcomeUncertain,
@@ -61,7 +62,17 @@ from lash_redis.core.model import (
     TaskInput,
 )
 from lash_redis.core.options import ChosenOptions, ChosenSubmitOptions, ProcessOptions, SubmitOptions
-from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Failure, Outcome, Success
+from lash_redis.core.outcomes import (
+    Abandoned,
+    AbandonEvidence,
+    AbandonWriter,
+    Cancelled,
+    Failure,
+    Outcome,
+    Resolution,
+    ResolutionKind,
+    Success,
+)
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.answers import PruneReport
 from lash_redis.registry.calls.listing import RecordPage
@@ -109,6 +120,7 @@ __all__ = [
     "NoResult",
     "NotItsTurn",
     "NothingToAbandon",
+    "NothingToResolve",
     "OnUncertain",
     "Opaque",
     "Outcome",
@@ -132,6 +144,8 @@ __all__ = [
     "RegistrationConflict",
     "RegistryError",
     "RegistryUnavailable",
+    "Resolution",
+    "ResolutionKind",
     "ScriptError",
     "ServerInfo",
     "SettingsError",

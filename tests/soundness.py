@@ -199,7 +199,7 @@ class _Partition:
             yield f"in place {place!r} with the lease's fields {sorted(held)}"
         if place == b"q" and disposition == b"o" and "fs" in row:
             yield "started owner-bound work stands in a lane"
-        if left := {"ts", "ta", "oc", "by"} & row.keys():
+        if left := {"ts", "ta", "oc", "by", "rs"} & row.keys():
             yield f"not terminal, and has {left}"
 
     def bad_terminal(self, row: dict[str, bytes]) -> Iterator[str]:
@@ -211,6 +211,8 @@ class _Partition:
             yield "externally owned work was held, or ended without an authority"
         if row["d"] != b"e" and row["ts"] == b"k" and not {"cr", "ar"} & row.keys():
             yield "cancelled, and nobody asked"
+        if "rs" in row and row["ts"] != b"a":
+            yield "resolved, and it was never abandoned"
         if row["ts"] == b"a" and row["d"] == b"o" and "fs" not in row:
             yield "owner-bound work was abandoned that nobody started"
 
@@ -220,10 +222,15 @@ class _Partition:
             for name, score in _listed_in(row):
                 expected[name][id_] = score
         for id_, row in self.ended.items():
-            expected[f"done:{_text(row, 'ts')}"][id_] = float(row.get("ta", -1))
+            is_unresolved = row["ts"] == b"a" and "rs" not in row
+            index = "unresolved" if is_unresolved else f"done:{_text(row, 'ts')}"
+            expected[index][id_] = float(row.get("ta", -1))
         expected["lanes"] = {name[2:]: 0 for name in expected if name.startswith("q:")}
         expected["holders"] = {name[3:]: 0 for name in expected if name.startswith("of:")}
-        known = {"delayed", "blocked", "leases", "held", "uncertain", "outside", "asked", "lanes", "holders"}
+        known = {"delayed", "blocked", "leases", "held", "uncertain", "outside", "asked", "unresolved"} | {
+            "lanes",
+            "holders",
+        }
         actual = known | {name for name in self.keys if name.startswith(("q:", "of:", "done:"))}
         for name in sorted(expected.keys() | actual):
             yield from self.differences(name, expected[name], self.index(name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Generic, Literal
+from typing import Any, Final, Generic, Literal, cast
 
 from lash_redis.app.sessions import Sessions
 from lash_redis.app.unserved import Unserved
@@ -11,7 +11,7 @@ from lash_redis.app.wait import Wait
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError, UnknownProcess, WorkAbandoned, WorkCancelled, WorkFailed
 from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, TaskInput
-from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Success, T_co
+from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success, T_co
 from lash_redis.core.timing import wall_ms
 from lash_redis.tasks.arguments import decode_result
 from lash_redis.tasks.declaration import Declaration
@@ -166,6 +166,28 @@ class Process(_Handle[T_co], Generic[T_co]):
         session = self._context.sessions.current()
         return await session.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
 
+    async def resolve(
+        self, kind: ResolutionKind | str, *, by: str, reason: str | None = None, value: Any = None
+    ) -> ProcessRecord:
+        """Say what was found out about the process after it was abandoned. The fact stays; this stands beside it.
+
+        The first resolution stands for ever: ``resolution`` of the record that is returned says which one it is.
+
+        Args:
+            kind: ``"happened"``, ``"did_not_happen"``, or ``"accepted"``: it stays unknown, and nobody will look.
+            by: who says so, 1 to 256 bytes.
+            reason: how they know, at most 4096 bytes.
+            value: what the work brought, if it happened and that is known (plain builtins, at most 4096 bytes encoded).
+
+        Raises:
+            UnknownProcess: no process has this id.
+            NothingToResolve: the process has not ended, or ended otherwise.
+            SettingsError: an argument is outside what is allowed.
+            PayloadError: the value cannot be carried.
+        """
+        session = self._context.sessions.current()
+        return await session.registry.resolve(self.id, _resolution(kind, by, reason, value))
+
 
 class BlockingProcess(_Handle[T_co], Generic[T_co]):
     """The handle for code without an event loop: the same names, and each call blocks its thread.
@@ -202,3 +224,14 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
         """Do what ``Process.request_abandon`` does."""
         registry = self._context.sessions.blocking().registry
         return registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
+
+    def resolve(
+        self, kind: ResolutionKind | str, *, by: str, reason: str | None = None, value: Any = None
+    ) -> ProcessRecord:
+        """Do what ``Process.resolve`` does."""
+        registry = self._context.sessions.blocking().registry
+        return registry.resolve(self.id, _resolution(kind, by, reason, value))
+
+
+def _resolution(kind: ResolutionKind | str, by: str, reason: str | None, value: Any) -> Resolution:
+    return Resolution(cast("ResolutionKind", kind), by, wall_ms(), reason, value)

@@ -45,11 +45,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="answer with one JSON object")
 
 
-def add_process_id(parser: argparse.ArgumentParser) -> None:
-    """Add the id of the process that a verb is about."""
-    parser.add_argument(
-        "id", metavar="ID", type=checked_by(lambda value: checked_id("ID", value)), help="the process id"
-    )
+def add_process_id(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """Add the id of the process that a verb is about; with ``nargs`` there may be several."""
+    what = "the process id" if nargs is None else "the process ids"
+    check = checked_by(lambda value: checked_id("ID", value))
+    parser.add_argument("id", metavar="ID", type=check, nargs=nargs, help=what)
 
 
 def checked_by(check: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -21,7 +21,10 @@ from lash_redis.registry.transport.server import NO_EVICTION
 
 _HEADER = ("ID", "PHASE", "DISPOSITION", "TASK", "QUEUE", "REGISTERED", "STARTED", "OWNER", "NOTE")
 _HEADER_OF_ENDED = ("ID", "STATE", "DISPOSITION", "TASK", "QUEUE", "REGISTERED", "ENDED", "OWNER", "NOTE")
-_STATES = {status.value: status for status in ProcessStatus if status is not ProcessStatus.RUNNING}
+_UNRESOLVED = "unresolved"
+_STATES = {status.value: status for status in ProcessStatus if status is not ProcessStatus.RUNNING} | {
+    _UNRESOLVED: ProcessStatus.ABANDONED
+}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -55,7 +58,8 @@ def _limit(value: str) -> int:
 async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     totals = await count(registry)
     if args.state:
-        page = await registry.list_ended(_STATES[args.state], args.limit, args.cursor)
+        unresolved = args.state == _UNRESOLVED
+        page = await registry.list_ended(_STATES[args.state], args.limit, args.cursor, unresolved=unresolved)
     else:
         only = Phase(args.phase) if args.phase else None
         page = await registry.list_by_phase(BY_URGENCY, args.limit, args.cursor, only=only)
@@ -72,12 +76,13 @@ def _counted(totals: Totals) -> list[str]:
     if uncertain:
         words = f"{uncertain} uncertain: started, the owner silent, no proof of death. No time settles them; you do:"
         lines += [loud(words), "  lash-redis ps --phase uncertain, then lash-redis abandon ID --by … --reason …", ""]
-    lines += table(
-        [
-            ["running", *(f"{phase.value} {number}" for phase, number in totals.phases.items())],
-            ["ended", *(f"{status.value} {number}" for status, number in totals.statuses.items()), ""],
-        ]
-    )
+    if totals.unresolved:
+        words = f"{totals.unresolved} abandoned and unresolved: nobody has said what became of them. You do:"
+        resolve = "lash-redis resolve ID --as happened|did_not_happen|accepted --by … --reason …"
+        lines += [loud(words), f"  lash-redis ps --state {_UNRESOLVED}, then {resolve}", ""]
+    running = ["running", *(f"{phase.value} {number}" for phase, number in totals.phases.items())]
+    ended = ["ended", *(f"{status.value} {number}" for status, number in totals.statuses.items())]
+    lines += table([running, ended + [""] * (len(running) - len(ended))])
     if totals.abandon_requested:
         waiting = f"{totals.abandon_requested} with an abandon request"
         lines.append(f"{waiting} that waits for a sweep or for the end of a lease")
@@ -157,6 +162,9 @@ def _note(row: Row, waits: str) -> str:
         notes.append(f"abandon requested by {printable(row.abandon_request.requested_by)}")
     if row.cancel_request is not None:
         notes.append(f"cancel requested by {printable(row.cancel_request.requested_by)}")
+    if row.status is ProcessStatus.ABANDONED:
+        resolution = row.record().resolution
+        notes.append(f"resolved: {resolution.kind.value}" if resolution else _UNRESOLVED)
     if row.losses:
         notes.append(f"{row.losses} of {row.options.loss_limit} losses{', runs alone' if row.runs_alone else ''}")
     return ", ".join(notes)

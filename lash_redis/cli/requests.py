@@ -23,13 +23,14 @@ def add_request_verb(subparsers: Any, verb: str, ask: Ask, *, help_text: str, de
     """Add a verb to the command line that makes a request of one process; ``ask`` makes it."""
     parser: argparse.ArgumentParser = subparsers.add_parser(verb, help=help_text, description=description)
     add_process_id(parser)
-    parser.add_argument("--by", required=True, type=_text("--by", 256), help="who asks, up to 256 bytes")
-    parser.add_argument("--reason", required=True, type=_text("--reason", 4096), help="why, up to 4096 bytes")
+    parser.add_argument("--by", required=True, type=text("--by", 256), help="who asks, up to 256 bytes")
+    parser.add_argument("--reason", required=True, type=text("--reason", 4096), help="why, up to 4096 bytes")
     add_options(parser)
     parser.set_defaults(run=functools.partial(answer, verb=functools.partial(_asked, ask)))
 
 
-def _text(name: str, at_most: int) -> Callable[[str], str]:
+def text(name: str, at_most: int) -> Callable[[str], str]:
+    """Return an argparse type for text of at most so many bytes."""
     return checked_by(lambda value: checked_text(name, value.strip(), at_most))
 
 

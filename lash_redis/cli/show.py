@@ -13,10 +13,11 @@ from lash_redis.core.model import (
     ExternalInput,
     Phase,
     ProcessRecord,
+    ProcessStatus,
     RecoveryDisposition,
     TaskInput,
 )
-from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Success
+from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, ResolutionKind, Success
 from lash_redis.core.verdict import Action
 from lash_redis.operate.explain import Explanation, OwnerState, explain, explanation_view
 from lash_redis.registry.registry import ProcessRegistry
@@ -45,7 +46,14 @@ async def _show(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     if args.json:
         return json_text(explanation_view(explanation))
     row = explanation.row
-    pairs = [*_waits(explanation), *_record(row), *_owners(explanation), *_end(row), *_verdict(explanation)]
+    pairs = [
+        *_waits(explanation),
+        *_record(row),
+        *_owners(explanation),
+        *_end(row),
+        *_resolution(row),
+        *_verdict(explanation),
+    ]
     return "\n".join([_title(row), "", *fields(pairs)])
 
 
@@ -131,6 +139,20 @@ def _end(row: Row) -> Pairs:
     if record.outcome is None or record.ended_at_ms is None:
         return []
     return [("ended", moment(record.ended_at_ms, row.now_ms)), *_outcome(record.outcome)]
+
+
+def _resolution(row: Row) -> Pairs:
+    if row.status is not ProcessStatus.ABANDONED:
+        return []
+    found = row.record().resolution
+    if found is None:
+        command = f"lash-redis resolve {row.process_id} --as {'|'.join(ResolutionKind)} --by … --reason …"
+        return [("resolution", loud("none: nobody has said what became of it")), ("", f"to say it: {command}")]
+    why = f": {shortened(found.reason)}" if found.reason else ""
+    pairs = [("resolution", f"{found.kind.value}, says {printable(found.by)}{why}")]
+    if found.value is not None:
+        pairs.append(("", f"value {value_text(found.value)}"))
+    return [*pairs, ("", f"{moment(found.at_ms, row.now_ms)}, by the clock of whoever said so")]
 
 
 def _outcome(outcome: Outcome) -> Pairs:

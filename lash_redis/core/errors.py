@@ -14,7 +14,7 @@
     │  └─ WorkFailed · WorkCancelled · WorkAbandoned
     └─ RegistryError                       the registry's own refusal; .process_id
        ├─ UnknownProcess · UnreadableRow · RegistrationConflict · NamespaceMismatch
-       ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · AuthorityRejected
+       ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · NothingToResolve · AuthorityRejected
        ├─ LeaseLost · LeaseHeld
        └─ OutcomePruned · OutcomeUncertain
     StopRequested (BaseException)          raised into user code, so that ``except Exception`` lets it pass
@@ -180,6 +180,14 @@ class NothingToAbandon(RegistryError):
             process_id,
             f"process {process_id!r} has nothing to abandon (rerunnable, or never started): cancel it instead",
         )
+
+
+class NothingToResolve(RegistryError):
+    """Only an abandoned process is resolved: what became of any other is known, or will be."""
+
+    def __init__(self, process_id: str, status: str) -> None:
+        self.status = status
+        super().__init__(process_id, f"process {process_id!r} is {status}: only an abandoned one is resolved")
 
 
 class NotItsTurn(RegistryError):

@@ -17,7 +17,7 @@ from lash_redis.core.checks import SIGNATURE, checked_id, checked_int, checked_t
 from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import SUBMIT_OPTIONS, ProcessOptions, SubmitOptions, refuse_asks
-from lash_redis.core.outcomes import Outcome
+from lash_redis.core.outcomes import Outcome, Resolution
 from lash_redis.core.struct_checks import CheckedStruct, check_names_are_text, check_types
 
 
@@ -177,7 +177,8 @@ class ProcessRecord(ProcessOptions, frozen=True):
 
     ``input`` is None in a listing, if it is longer than 64 bytes: ``get`` reads it. ``phase`` is None once terminal.
     ``lease_lapsed`` says that the last lease ran out and no sweep has seen that yet. ``due_at_ms`` says when a delayed
-    process enters its lane, by the server's clock; None for any other.
+    process enters its lane, by the server's clock; None for any other. ``resolution`` is what was found out after the
+    process was abandoned; None while nobody has said so.
     """
 
     id: str
@@ -195,6 +196,7 @@ class ProcessRecord(ProcessOptions, frozen=True):
     registered_at_ms: int = 0
     due_at_ms: int | None = None
     ended_at_ms: int | None = None
+    resolution: Resolution | None = None
 
     @property
     def is_terminal(self) -> bool:

@@ -26,6 +26,7 @@ class Totals(msgspec.Struct, frozen=True):
         lapsed: rows with a lapsed lease that no sweep has seen, 500 at most of each partition.
         workers: those that called within the last minute.
         queues: that these served, by name; those of 16 kinds of workers at most.
+        unresolved: abandoned rows without a resolution.
     """
 
     phases: dict[Phase, int]
@@ -34,13 +35,14 @@ class Totals(msgspec.Struct, frozen=True):
     lapsed: int
     workers: int
     queues: list[str]
+    unresolved: int = 0
 
 
 async def count(registry: ProcessRegistry) -> Totals:
     """Count the rows of all partitions."""
     phases: Counter[Phase] = Counter()
     statuses: Counter[str] = Counter()
-    abandon_requested = lapsed = workers = 0
+    abandon_requested = lapsed = workers = unresolved = 0
     queues = set[str]()
     for partition in range(registry.partitions):
         counts = await registry.counts(partition)
@@ -48,6 +50,7 @@ async def count(registry: ProcessRegistry) -> Totals:
         for (_task, status), number in counts.terminal.items():
             statuses[status] += number
         abandon_requested += counts.asked
+        unresolved += counts.unresolved
         lapsed += len((await registry.page(partition, LEASED.index, upto="now")).rows)
         living = await registry.living(partition)
         workers = max(workers, living.owners)  # each calls every partition
@@ -59,6 +62,7 @@ async def count(registry: ProcessRegistry) -> Totals:
         lapsed,
         workers,
         sorted(queues),
+        unresolved,
     )
 
 
@@ -77,6 +81,7 @@ class NamespaceView(TypedDict):
     lapsed: int
     workers: int  # that called within the last minute
     queues: list[str]  # that these served
+    unresolved: int  # abandoned, and nobody has said what became of it
 
 
 def namespace_view(
@@ -97,6 +102,7 @@ def namespace_view(
         "lapsed": totals.lapsed,
         "workers": totals.workers,
         "queues": totals.queues,
+        "unresolved": totals.unresolved,
     }
 
 

@@ -46,6 +46,7 @@ class RowView(ChosenOptions):
     waits: str | None  # why it waits, if it is queued and no worker is known that lives and serves it
     cancel_request: Plain | None  # requested_by, requested_at_ms, reason
     abandon_request: Plain | None  # the same
+    resolution: Plain | None  # kind, by, at_ms, reason, value: what was found out after it was abandoned
 
 
 class ProcessView(RowView):
@@ -80,6 +81,7 @@ def row_view(row: Row, waits: str = "") -> RowView:
         "waits": waits or None,
         "cancel_request": msgspec.to_builtins(record.cancel_request),
         "abandon_request": msgspec.to_builtins(record.abandon_request),
+        "resolution": msgspec.to_builtins(record.resolution),
     }
 
 

@@ -175,12 +175,14 @@ class Counts(msgspec.Struct, frozen=True):
         asked: rows with an abandon request.
         terminal: ended rows by task and terminal status.
         lanes: queued rows by lane.
+        unresolved: abandoned rows without a resolution.
     """
 
     sizes: dict[str, int]
     asked: int
     terminal: dict[tuple[str, str], int]
     lanes: dict[str, int]
+    unresolved: int = 0
 
     def phases(self) -> dict[Phase, int]:
         """Return how many rows are in each phase."""

@@ -44,4 +44,5 @@ class BlockingRegistry:
     complete_unleased = blocking_operation(terminal_facts.complete_unleased)
     request_abandon = blocking_operation(requests.request_abandon)
     request_cancel = blocking_operation(requests.request_cancel)
+    resolve = blocking_operation(requests.resolve)
     renew_owned = blocking_operation(leases.renew_owned)

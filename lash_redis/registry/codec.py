@@ -26,13 +26,23 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
-from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Failure, Outcome, Success
+from lash_redis.core.outcomes import (
+    Abandoned,
+    AbandonEvidence,
+    AbandonWriter,
+    Cancelled,
+    Failure,
+    Outcome,
+    Resolution,
+    Success,
+)
 from lash_redis.registry.unreadable import readable
 
 # The least room for a failure, and the most for what the pool itself writes about an end.
 _LEAST_FAILURE_BYTES = 1024
 _MOST_OWN_BYTES = 16_384
 _WORTH_NAMING_BYTES = 1024
+_MOST_RESOLVED_BYTES = 4096
 _FAILURE_OVERHEAD_BYTES = 16  # of three texts in one array
 _CUT = "…"
 
@@ -246,6 +256,26 @@ def decode_abandon_request(data: bytes | None) -> AbandonRequest | None:
 def decode_cancel_request(data: bytes | None) -> CancelRequest | None:
     """Return the cancel request that ``data`` holds, None if it is empty."""
     return CancelRequest(*decode_values(data)[:3]) if data else None
+
+
+def encode_resolution(resolution: Resolution) -> bytes:
+    """Return a resolution as bytes.
+
+    Raises:
+        PayloadError: its value cannot be encoded, or is longer than 4096 bytes.
+    """
+    parts: list[Any] = [resolution.kind.value, resolution.by, resolution.at_ms, resolution.reason]
+    if resolution.value is not None:
+        parts.append(_encoded("the value of a resolution", resolution.value, _MOST_RESOLVED_BYTES))
+    return _encoder.encode(parts)
+
+
+def decode_resolution(data: bytes | None) -> Resolution | None:
+    """Return the resolution that ``data`` holds, None if it is empty."""
+    if not data:
+        return None
+    parts = decode_values(data)[:5]
+    return Resolution(*parts[:4], *map(_decode, parts[4:]))
 
 
 def decode_values(data: bytes) -> list[Any]:

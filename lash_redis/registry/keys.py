@@ -26,6 +26,7 @@ key                       type        content
 ``K:uncertain``           zset        ids by since when
 ``K:outside``             zset        externally owned ids by since when
 ``K:asked``               zset        ids with an abandon request, by when it came
+``K:unresolved``          zset        abandoned ids without a resolution, by when they ended
 ``K:of:<owner>``          zset        ids that this owner holds, and owner-bound ids that it started and that have not
                                       ended. Score: claim number x 1000 + number in the batch, else minus the sequence
 ``K:holders``             zset        owners whose ``K:of:`` is not empty, by digest
@@ -34,7 +35,8 @@ key                       type        content
 ``K:dead``                hash        owner digest to its recorded death
 ``K:seen``                zset        owner digests by their last call
 ``K:lists``               zset        lists of lanes by the last call of a worker that serves them
-``K:done:<state>``        zset        terminal ids of this state by when they ended
+``K:done:<state>``        zset        terminal ids of this state by when they ended; of abandoned ones those with a
+                                      resolution
 ``K:counts``              hash        terminal rows by ``task|state``
 ``K:idle:<queue>``        zset        workers that wait for wake-ups, by since when
 ========================  ==========  ==================================================================================
@@ -58,11 +60,12 @@ from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
 
 SCHEMA_VERSION = 3
 
-# Indexes by which a page of rows is read; ``owned_index`` names one more.
+# Indexes by which a page of rows is read; ``owned_index`` names one more. After ``ENDED`` follows a state's code.
 LEASES: Final = LEASED.index
 ASKED: Final = "asked"
 _OWNED: Final = "of:"
-_ENDED: Final = "done:"
+ENDED: Final = "done:"
+UNRESOLVED: Final = "unresolved"
 
 # What follows "K:" up to a name, the Redis type, and whether the key must have a TTL.
 DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
@@ -77,6 +80,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     **dict.fromkeys(INDEXES, ("zset", False)),
     "alarms": ("zset", False),
     ASKED: ("zset", False),
+    UNRESOLVED: ("zset", False),
     _OWNED: ("zset", False),
     "holders": ("zset", False),
     "owners": ("hash", False),
@@ -84,7 +88,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "dead": ("hash", False),
     "seen": ("zset", False),
     "lists": ("zset", False),
-    _ENDED: ("zset", False),
+    ENDED: ("zset", False),
     "counts": ("hash", False),
     "idle:": ("zset", True),
 }
@@ -121,6 +125,7 @@ ROW_FIELDS: dict[str, str] = {
     "ts": f"terminal state: {_listed(STATUS_CODES)}",
     "ta": "ended at, ms",
     "oc": "outcome; empty if it stands in K:o:, or is a cancel for the reason that the request gives",
+    "rs": "resolution of an abandoned process",
     "by": "the authority that completed externally owned work",
 } | {
     option.about.row_field: f"option {name}, if not the default"

@@ -42,8 +42,8 @@ class ProcessRegistry:
 
     Programs call ``register``, ``register_many``, ``get``, ``lease``, ``list_non_terminal``, ``claim``, ``reclaim``,
     ``start``, ``record_first_started``, ``renew``, ``release``, ``complete``, ``complete_unleased``,
-    ``request_abandon``, ``request_cancel`` and ``prune``. Workers and the command line are made of the others,
-    which may change with any release.
+    ``request_abandon``, ``request_cancel``, ``resolve`` and ``prune``. Workers and the command line are made of the
+    others, which may change with any release.
 
     Args:
         client: a ``redis.asyncio.Redis`` (or a fakeredis one), whose connection parameters are used, or a URL, or what
@@ -189,6 +189,7 @@ class ProcessRegistry:
 
     request_abandon = operation(requests.request_abandon)
     request_cancel = operation(requests.request_cancel)
+    resolve = operation(requests.resolve)
 
     record_death = operation(owners.record_death)
     holders = operation(owners.holders)

@@ -30,6 +30,7 @@ from lash_redis.registry.codec import (
     decode_input,
     decode_outcome,
     decode_owner,
+    decode_resolution,
 )
 
 # What a settle compares, in the order of its header.
@@ -219,5 +220,6 @@ class Row:
             registered_at_ms=self._number(b"at"),
             due_at_ms=self._number(b"du") if phase is Phase.DELAYED else None,
             ended_at_ms=int(ended_at) if ended_at else None,
+            resolution=decode_resolution(self.fields.get(b"rs")),
             **msgspec.structs.asdict(self.options),
         )

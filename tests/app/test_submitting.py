@@ -11,6 +11,7 @@ import pytest
 from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
 from lash_redis.core.errors import (
+    NothingToResolve,
     PayloadError,
     RegistrationConflict,
     RegistryUnavailable,
@@ -19,9 +20,11 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import Phase, RecoveryDisposition, TaskInput
+from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.tasks.bare_parameters import decode_parameters
+from tests.conformance.actors import abandoned, settled
 from tests.look import row_of
 
 
@@ -234,6 +237,24 @@ async def test_outside_work_can_be_abandoned_by_request(lash: Lash) -> None:
     ]
 
     assert [record.abandon_request is not None and not record.is_terminal for record in requested] == [True, True]
+
+
+async def test_abandoned_work_is_resolved_by_its_handle(lash: Lash) -> None:
+    """By both handles alike; what has not been abandoned is refused."""
+    first, second = await lash.expect("approval:1"), await lash.expect("approval:2")
+    with pytest.raises(NothingToResolve):
+        await first.resolve("accepted", by="ops")
+    for each in (first, second):
+        await each.request_abandon(by="ops")
+        assert await settled(lash.registry, each.id, "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, None))
+
+    resolved = [
+        await first.resolve("happened", by="ada", reason="on the statement", value=7),
+        await asyncio.to_thread(second.blocking.resolve, "accepted", by="ada"),
+    ]
+
+    assert [record.resolution and record.resolution.kind for record in resolved] == ["happened", "accepted"]
+    assert [record.resolution and record.resolution.value for record in resolved] == [7, None]
 
 
 async def test_a_handle_shows_its_id(lash: Lash) -> None:

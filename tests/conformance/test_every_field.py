@@ -28,12 +28,14 @@ from lash_redis import (
     ProcessRegistration,
     ProcessRegistry,
     ProcessStarted,
+    Resolution,
+    ResolutionKind,
     SettingsError,
     Success,
     TaskInput,
 )
 from lash_redis.core.errors import RegistryError
-from tests.conformance.actors import ADA, LONG_MS, RERUNNABLE, outside, work
+from tests.conformance.actors import ADA, LONG_MS, RERUNNABLE, outside, settled, work
 
 REFUSALS: Final = (SettingsError, PayloadError, RegistryError)
 SURROGATE: Final = "\ud800"
@@ -66,6 +68,7 @@ WHOLE: Final[list[msgspec.Struct]] = [
     AbandonRequest("ops", 1),
     CancelRequest("ops", 1),
     DESK,
+    Resolution(ResolutionKind.HAPPENED, "ops", 1),
 ]
 
 
@@ -111,6 +114,7 @@ def calls_with(kind: type, value: Any, to: ProcessRegistry) -> Calls:
         ProcessStarted: [lambda: to.record_first_started("p", value)],
         AbandonRequest: [lambda: to.request_abandon("p", value)],
         CancelRequest: [lambda: to.request_cancel("p", value)],
+        Resolution: [lambda: to.resolve("lost", value)],
         ExternalOwner: [lambda: to.complete_unleased("e", Success(), value)],
     }
     return calls[kind]
@@ -131,7 +135,9 @@ async def test_no_field_holds_what_nobody_can_read(whole: msgspec.Struct, partit
     """Neither the constructor nor a call raises anything else, and afterwards every row can be read."""
     client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer())
     registry = ProcessRegistry(client, "fields", partitions)
-    await registry.register_many([work("p"), outside("e")])
+    await registry.register_many([work("p"), outside("e"), outside("lost")])
+    await registry.request_abandon("lost", AbandonRequest("ops", 1))
+    assert await settled(registry, "lost", "fact", Abandoned(EVIDENCE))
     kind = type(whole)
     for field in (*whole.__struct_fields__, None):
         for value in VALUES:
@@ -142,7 +148,7 @@ async def test_no_field_holds_what_nobody_can_read(whole: msgspec.Struct, partit
                 continue
             for call in calls_with(kind, made, registry):
                 await told(call)
-            for id_ in ("p", "e", "q"):
+            for id_ in ("p", "e", "q", "lost"):
                 await registry.get(id_)
     await registry.aclose()
     await client.aclose()

@@ -13,7 +13,7 @@ import pytest
 
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import Acquired, Busy, ExternalOwner, Phase, ProcessStarted, ProcessStatus
-from lash_redis.core.outcomes import AbandonWriter, Success
+from lash_redis.core.outcomes import AbandonWriter, Resolution, ResolutionKind, Success
 from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death, Settlement, TerminalFact
 from lash_redis.registry.calls import (
@@ -55,6 +55,7 @@ from tests.conformance.actors import (
     local_owner,
     make_due,
     outside,
+    settled,
     work,
 )
 from tests.look import row_of
@@ -277,6 +278,14 @@ async def _renew_owned(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await held(world.registry, world.one, ADA)
     return world.call(leases.renew_owned, 0, [owner_digest(ADA)], 2 * LONG_MS)
+
+
+@case
+async def _resolve(world: World) -> Call[Any]:
+    await world.registry.register(outside(world.one))
+    await world.registry.request_abandon(world.one, abandon())
+    assert await settled(world.registry, world.one, "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, None))
+    return world.call(requests.resolve, world.one, Resolution(ResolutionKind.HAPPENED, "ops", 1, "seen", 7))
 
 
 @case

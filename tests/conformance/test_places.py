@@ -52,7 +52,7 @@ MOVES_NO_ROW = {
     "close_claims", "counts", "ended", "forget_owners", "get", "header", "holder", "holders", "lanes", "living",
     "name_lanes",
     "name_signatures", "near", "open", "other_lanes", "page", "prunable", "prune", "record_death", "renew_owned",
-    "served", "wake", "watch",
+    "resolve", "served", "wake", "watch",
 }  # fmt: skip
 
 Moved = tuple[RecoveryDisposition, Phase | None, Phase | ProcessStatus, str]

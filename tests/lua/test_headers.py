@@ -40,6 +40,7 @@ REFUSALS: dict[str, list[Any]] = {
     "LOST": [b"LOST"],
     "HELD": [b"HELD", b"digest", b"", b"token", b"1", b"1", b"1"],
     "NOTHING": [b"NOTHING"],
+    "UNRESOLVABLE": [b"UNRESOLVABLE", b"c"],
     "MISMATCH": [b"MISMATCH"],
 }
 

@@ -20,6 +20,7 @@ FIXED = """
     ForkedCopy RegistryError ScriptError
     BlockingLash OnUncertain Phase ProcessInput ProcessOptions ChosenOptions ChosenSettings WorkerSettings
     SubmitOptions ChosenSubmitOptions NotItsTurn
+    Resolution ResolutionKind NothingToResolve
     Declaration HasDeclaration Deferred PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one
 

@@ -103,7 +103,9 @@ async def test_ps_counts_and_lists(cli: Cli, registry: ProcessRegistry) -> None:
     listed = lines[next(at for at, line in enumerate(lines) if line.startswith("ID ")) + 1 :]
     assert {line.split()[0] for line in listed[:3]} == {"u1", "u2", "u3"}
     assert "--cursor" in lines[-1]
-    assert found["phases"] == {"uncertain": 3, "started": 1, "held": 1, "outside": 1, "queued": 20}
+    assert {phase: number for phase, number in found["phases"].items() if number} == {
+        "uncertain": 3, "started": 1, "held": 1, "outside": 1, "queued": 20,
+    }  # fmt: skip
     assert found["states"] == {"completed": 0, "failed": 1, "cancelled": 0, "abandoned": 0}
     assert {each["phase"] for each in found["processes"][:3]} == {"uncertain"}
     assert len(found["processes"]) == 26

@@ -30,6 +30,7 @@ MADE: list[errors.LashError] = [
     errors.AlreadyTerminal("p", "completed"),
     errors.AlreadyStarted("p", OWNER),
     errors.NothingToAbandon("p"),
+    errors.NothingToResolve("p", "completed"),
     errors.NotItsTurn("p", "it is delayed"),
     errors.AuthorityRejected("p", "not yours"),
     errors.LeaseLost("p", LEASE),

@@ -12,6 +12,7 @@ from lash_redis.core.errors import (
     LeaseLost,
     NamespaceMismatch,
     NothingToAbandon,
+    NothingToResolve,
     NotItsTurn,
     ScriptError,
     UnknownProcess,
@@ -49,6 +50,8 @@ def refusal(  # noqa: PLR0911 - a word, an error
             return LeaseHeld(process_id, lease_in(process_id, reply))
         case b"NOTHING":
             return NothingToAbandon(process_id)
+        case b"UNRESOLVABLE":
+            return NothingToResolve(process_id, STATUSES[reply[1]].value if reply[1] else "running")
         case b"MISMATCH":
             return NamespaceMismatch(
                 "the namespace's header is gone or changed (flushed, restored from a backup, or another server at its "

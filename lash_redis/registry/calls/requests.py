@@ -1,11 +1,12 @@
-"""Requests of operators: abandon, and cancel. Pure."""
+"""What operators say: abandon this, cancel this, and what became of what was abandoned. Pure."""
 
 from __future__ import annotations
 
 from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord
+from lash_redis.core.outcomes import Resolution
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.call import Call, Namespace, about
-from lash_redis.registry.codec import encode_values
+from lash_redis.registry.codec import encode_resolution, encode_values
 
 
 def request_abandon(namespace: Namespace, process_id: str, request: AbandonRequest) -> Call[ProcessRecord]:
@@ -20,6 +21,18 @@ def request_abandon(namespace: Namespace, process_id: str, request: AbandonReque
 def request_cancel(namespace: Namespace, process_id: str, request: CancelRequest) -> Call[ProcessRecord]:
     """Record a wish that the work stop; what nobody holds and nobody started is cancelled at once."""
     return about(namespace, "request_cancel", process_id, _encoded(request, CancelRequest))
+
+
+def resolve(namespace: Namespace, process_id: str, resolution: Resolution) -> Call[ProcessRecord]:
+    """Record what was found out about an abandoned process, beside its fact; the first resolution stands for ever.
+
+    Raises:
+        UnknownProcess: no process has this id.
+        NothingToResolve: it has not ended, or ended otherwise.
+        PayloadError: the value cannot be encoded, or is too long.
+    """
+    checked_kind("resolution", resolution, Resolution)
+    return about(namespace, "resolve", process_id, encode_resolution(resolution))
 
 
 def _encoded(request: AbandonRequest | CancelRequest, kind: type) -> bytes:

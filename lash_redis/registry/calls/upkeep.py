@@ -42,7 +42,7 @@ def _name(found: bytes) -> str:
 
 
 def _counted(reply: list[Any]) -> Counts:
-    *sizes, asked, ended, lanes = reply[1:]
+    *sizes, asked, unresolved, ended, lanes = reply[1:]
     terminal = {}
     for field, number in zip(ended[::2], ended[1::2], strict=True):
         task, _, state = _name(field).rpartition("|")
@@ -51,7 +51,7 @@ def _counted(reply: list[Any]) -> Counts:
             terminal[task, status] = int(number)
     queued = {_name(name): int(size) for name, size in zip(lanes[::2], lanes[1::2], strict=True)}
     by_index = dict(zip(PARTITION_INDEXES, map(int, sizes), strict=True))
-    return Counts(by_index, int(asked), terminal, queued)
+    return Counts(by_index, int(asked), terminal, queued, int(unresolved))
 
 
 def wake(_: Namespace, partition: int, lane: str) -> Call[None]:
@@ -68,6 +68,8 @@ def prune(
     namespace: Namespace, before_ms: int | None = None, *, older_than_ms: int | None = None
 ) -> Steps[PruneReport]:
     """Forget terminal processes that ended before a time, by the server's clock; return how many.
+
+    An abandoned process is forgotten only once it is resolved.
 
     Args:
         namespace: whose.

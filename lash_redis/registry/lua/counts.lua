@@ -4,7 +4,8 @@
 -- connections calls
 -- KEYS 1  partition header
 -- ARGV 1  lane after which the page of lanes begins ('' at first)   ARGV 2 limit
--- reply   COUNTS delayed blocked leased held uncertain outside asked (task|state, number, ..) (lane, number, ..)
+-- reply   COUNTS delayed blocked leased held uncertain outside asked unresolved (task|state, number, ..)
+--         (lane, number, ..)
 -- bound   lanes <= 500
 --- @include "partition"
 --- @include "row"
@@ -23,6 +24,7 @@ local indexes = {
 for _, index in ipairs(indexes) do
   reply[#reply + 1] = int(redis.call('ZCARD', K .. index))
 end
+reply[#reply + 1] = int(redis.call('ZCARD', K .. UNRESOLVED_INDEX))
 reply[#reply + 1] = redis.call('HGETALL', K .. 'counts')
 reply[#reply + 1] = lanes
 return reply

@@ -1,4 +1,4 @@
--- prune: forget terminal processes that ended before a time.
+-- prune: forget terminal processes that ended before a time, abandoned ones only if they are resolved.
 -- needs:  nothing                 twice: nothing is left to forget
 -- flags   allow-oom
 -- connections calls

@@ -17,7 +17,7 @@ local function finish(row, state, outcome, fence)
   if row.abandon_request then
     index_remove(K .. 'asked', row.id)
   end
-  index_add(ended_index(state), now_text, row.id)
+  index_add(state == ABANDONED and K .. UNRESOLVED_INDEX or ended_index(state), now_text, row.id)
   count_ended(row, state, 1)
   write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload(K .. 'o:' .. row.id, outcome),
     'fe', fence)

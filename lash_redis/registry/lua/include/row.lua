@@ -8,6 +8,8 @@ local INDEX = {
 }
 -- The index that also lists a leased row until code begins under its lease.
 local UNBEGUN_INDEX = 'held'
+-- The index of abandoned rows that nobody has resolved. Nothing forgets them (rule 5.8).
+local UNRESOLVED_INDEX = 'unresolved'
 -- From so many losses on a row has a lane in which a worker takes one row at a time (rule 4.6).
 local ALONE_LOSSES = 2
 local ALONE = '|alone'

@@ -1,0 +1,60 @@
+"""Say what became of abandoned processes: record a resolution for each, and report which one stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import msgspec
+
+from lash_redis.core.errors import RegistryError
+from lash_redis.core.outcomes import Resolution
+from lash_redis.operate.row_views import Plain
+from lash_redis.registry.registry import ProcessRegistry
+
+
+class ResolveReport(msgspec.Struct, frozen=True):
+    """What became of one resolution.
+
+    Attributes:
+        process_id: of the process.
+        recorded: the resolution was recorded now (False: an earlier one stands, or it was refused).
+        resolution: the one that stands: the first one that was made; None if it was refused.
+        refused: why it was refused; empty if it was not.
+    """
+
+    process_id: str
+    recorded: bool
+    resolution: Resolution | None = None
+    refused: str = ""
+
+
+async def resolve(registry: ProcessRegistry, process_ids: Sequence[str], resolution: Resolution) -> list[ResolveReport]:
+    """Record the same resolution for each process. One that is refused (it is not abandoned) stops no other."""
+    reports = []
+    for process_id in process_ids:
+        try:
+            stands = (await registry.resolve(process_id, resolution)).resolution
+            reports.append(ResolveReport(process_id, stands == resolution, stands))
+        except RegistryError as error:
+            reports.append(ResolveReport(process_id, recorded=False, refused=str(error)))
+    return reports
+
+
+class ResolveView(TypedDict):
+    """What became of one resolution."""
+
+    id: str
+    recorded: bool
+    resolution: Plain | None  # kind, by, at_ms, reason, value
+    refused: str | None
+
+
+def resolve_view(report: ResolveReport) -> ResolveView:
+    """Return what became of one resolution."""
+    return {
+        "id": report.process_id,
+        "recorded": report.recorded,
+        "resolution": msgspec.to_builtins(report.resolution),
+        "refused": report.refused or None,
+    }

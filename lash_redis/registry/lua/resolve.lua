@@ -1,0 +1,30 @@
+-- resolve: record what was found out about an abandoned process, beside its fact, which it does not change.
+-- needs:  an abandoned fact       twice: the first resolution stands
+-- flags   allow-oom
+-- connections calls
+-- KEYS 1  partition header
+-- ARGV 1  id   ARGV 2 resolution
+-- reply   DONE row · UNKNOWN · UNRESOLVABLE state ('' before the end)
+-- bound   1 row
+--- @include "partition"
+--- @include "row"
+--- @include "planned_writes"
+--- @include "row_reply"
+--- @include "ended_index"
+local id, resolution = ARGV[1], ARGV[2]
+
+local row = read_row(id)
+if not row then
+  return { 'UNKNOWN' }
+end
+if row.state ~= ABANDONED then
+  return { 'UNRESOLVABLE', row.state or '' }
+end
+local ended, stands = unpack(redis.call('HMGET', row_key(id), 'ta', 'rs'))
+if not stands then
+  write_row(id, 'rs', resolution)
+  index_remove(K .. UNRESOLVED_INDEX, id)
+  index_add(ended_index(ABANDONED), ended, id)
+  commit()
+end
+return { 'DONE', row_reply(id) }
