@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lash_redis.core.model import Phase, ProcessLease, ProcessRecord
@@ -34,12 +35,7 @@ async def lease_of(registry: ProcessRegistry, process_id: str) -> ProcessLease:
 
 async def ended(registry: ProcessRegistry, process_id: str, at_most_s: float = PATIENCE_S) -> ProcessRecord:
     """Wait for the terminal fact and return the record."""
-
-    async def is_terminal() -> bool:
-        return (await record_of(registry, process_id)).is_terminal
-
-    await wait_until(is_terminal, f"{process_id} has ended", at_most_s)
-    return await record_of(registry, process_id)
+    return await _record_once(registry, process_id, lambda record: record.is_terminal, "has ended", at_most_s)
 
 
 async def outcomes(registry: ProcessRegistry, *process_ids: str) -> list[Any]:
@@ -47,13 +43,26 @@ async def outcomes(registry: ProcessRegistry, *process_ids: str) -> list[Any]:
     return [(await ended(registry, process_id)).outcome for process_id in process_ids]
 
 
-async def is_in(registry: ProcessRegistry, process_id: str, phase: Phase) -> None:
-    """Wait until a process stands in a place."""
+async def is_in(registry: ProcessRegistry, process_id: str, phase: Phase) -> ProcessRecord:
+    """Wait until a process stands in a place, and return the record that said so: a second look may find another."""
+    return await _record_once(registry, process_id, lambda record: record.phase is phase, f"is {phase.value}")
 
-    async def stands() -> bool:
-        return (await record_of(registry, process_id)).phase is phase
 
-    await wait_until(stands, f"{process_id} is {phase.value}")
+async def _record_once(
+    registry: ProcessRegistry,
+    process_id: str,
+    is_so: Callable[[ProcessRecord], bool],
+    what: str,
+    at_most_s: float = PATIENCE_S,
+) -> ProcessRecord:
+    seen: list[ProcessRecord] = []
+
+    async def look() -> bool:
+        seen[:] = [await record_of(registry, process_id)]
+        return is_so(seen[0])
+
+    await wait_until(look, f"{process_id} {what}", at_most_s)
+    return seen[0]
 
 
 def evidence(record: ProcessRecord) -> AbandonEvidence:

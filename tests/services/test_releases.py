@@ -246,8 +246,7 @@ def _built(argument: Any) -> Any:
 
 async def is_as_new(registry: ProcessRegistry, process_id: str) -> None:
     """Wait until a row is queued, and assert that nothing tells that it ever was claimed."""
-    await is_in(registry, process_id, Phase.QUEUED)
-    record = await record_of(registry, process_id)
+    record = await is_in(registry, process_id, Phase.QUEUED)
     assert (record.first_started, record.losses, record.outcome) == (None, 0, None)
 
 
@@ -286,11 +285,15 @@ async def test_a_rolling_deploy_loses_and_fails_nothing(registry: ProcessRegistr
     old, new = Release(text, recovery), Release(text_or_texts, recovery)
     readers = [f"old-{number}" for number in range(6)]
     others = [f"new-{number}" for number in range(4)]
+    given_back: list[str] = []
+    leaving = crew.worker(old.task)
+    _note_unstarts(leaving.registry, given_back)
     await old.submit(registry, readers[0], "a")
-    async with crew.running(crew.worker(old.task)) as leaving:
+    async with crew.running(leaving):
         await new.submit(registry, others[0], ["b"])
         await old.submit(registry, readers[1], "a")
         await outcomes(registry, *readers[:2])
+        await wait_until(lambda: others[0] in given_back, "the worker has tried what it cannot read")
         await is_as_new(registry, others[0])
         async with crew.running(crew.worker(new.task)):
             await new.submit(registry, others[1], ["b"])
