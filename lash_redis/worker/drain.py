@@ -1,6 +1,7 @@
 """The drain of one worker, step by step (rules 7.1 to 7.3).
 
-1. Stop claiming. Get the answer to the claim on its way and begin what it brings. Make any late copy of it stale.
+1. Stop claiming. Get the answer to the claim on its way and begin what it brings. Make any late copy of it stale, once
+   the looks on their way are answered: one that came later would say that this worker lives.
 2. Hand back what is not started.
 3. Let work finish within the grace.
 4. Interrupt the rest and see it end.
@@ -28,6 +29,7 @@ from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.inflight import InFlight
+from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.settings import WorkerSettings
 
 _LEAST_MS = 250  # for one round of calls, also where the time for them is over already
@@ -51,12 +53,15 @@ class Drain:
         settings: WorkerSettings,
         in_flight: InFlight,
         changes: Changes,
+        *,
+        looking: Looking,
     ) -> None:
         self._registry = registry
         self._identity = identity
         self._settings = settings
         self._in_flight = in_flight
         self._changes = changes
+        self._looking = looking
         self._grace_ends_at_ms: int | None = None
         self._hurried = False
 
@@ -81,6 +86,7 @@ class Drain:
             )
         )
         await self._answer_claims()
+        await self._end_looks()
         await self._close_claims(max(self.grace_left_ms, _LEAST_MS))
         released_first = await self._release_unstarted()
         await self._until(lambda: not roster.running, self._grace_ends_at_ms or 0, hurried_too=True)
@@ -139,6 +145,11 @@ class Drain:
                 except SURVIVED as error:  # the drain goes on, whatever the server says
                     pause_s = trouble.met(error)
             await self._until(lambda: self._hurried, boottime_ms() + int(1000 * pause_s))
+
+    async def _end_looks(self) -> None:
+        """Wait for the looks on their way; where no answer comes, the lanes count as served for a minute (rule 9.8)."""
+        await self._until(lambda: not self._looking.is_under_way, self._grace_ends_at_ms or 0, hurried_too=True)
+        await self._until(lambda: not self._looking.is_under_way, boottime_ms() + _LEAST_MS)
 
     async def _close_claims(self, budget_ms: int, *, again: bool = False) -> None:
         """Make late copies of claims stale; what is not answered now is tried once more at the end.

@@ -98,7 +98,7 @@ class Incarnation:
             self._looking,
             Checking(registry, self._claiming),
         )
-        self._drain_steps = Drain(registry, identity, settings, self._in_flight, self._changes)
+        self._drain_steps = Drain(registry, identity, settings, self._in_flight, self._changes, looking=self._looking)
         self._claims: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[DrainReport] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
+from lash_redis.core.events import Event, WorkerDraining
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, DrainReport, Phase, ProcessStarted, ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Cancelled, Success
+from lash_redis.core.subscribers import subscribed
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.leftovers import STILL_RUNNING
 from lash_redis.recovery.sweep import Sweep
@@ -97,6 +100,41 @@ async def test_what_a_worker_served_that_drained_is_soon_served_by_nobody(
 
     await server.pass_until(await server.now_ms() + 150)
     await wait_until(lambda: is_served(everywhere=False), "its list lives no more")
+
+
+async def test_a_look_on_its_way_is_answered_before_a_drain_ends_what_is_served(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that reached its partition later would note there that the worker lives, for a minute."""
+    worker = crew.worker(Bench().task(), grace_ms=60_000)
+    filled_lanes, close_claims = worker.registry.filled_lanes, worker.registry.close_claims
+    calls: list[str] = []
+    heard: list[Event] = []
+    arrives = asyncio.Event()
+
+    async def late_look(*args: Any) -> dict[str, bytes]:
+        calls.append("look")
+        await arrives.wait()
+        found = await filled_lanes(*args)
+        calls.append("looked")
+        return found
+
+    async def close(*args: Any, **options: Any) -> Any:
+        calls.append("close")
+        return await close_claims(*args, **options)
+
+    monkeypatch.setattr(worker.registry, "close_claims", close)
+    with subscribed(heard.append):
+        async with crew.running(worker):
+            await crew.at_rest(worker)
+            monkeypatch.setattr(worker.registry, "filled_lanes", late_look)
+            looking = asyncio.create_task(worker.probe.looking.look(0))
+            await wait_until(lambda: calls, "a look is on its way")
+            draining = asyncio.create_task(worker.drain())
+            await wait_until(lambda: any(isinstance(each, WorkerDraining) for each in heard), "it drains")
+            arrives.set()
+            await asyncio.gather(looking, draining)
+    assert calls == ["look", "looked", *["close"] * registry.partitions]
 
 
 async def test_what_is_not_started_is_given_back_before_the_grace(registry: ProcessRegistry, crew: Crew) -> None:

@@ -26,6 +26,12 @@ class Looking:
         self._lanes = in_flight.lanes
         self._claimer = in_flight.claimer
         self._changes = changes
+        self._under_way = 0
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a look has no answer yet. When it reaches a partition, that notes that this worker lives."""
+        return self._under_way > 0
 
     async def step(self) -> None:
         """Look in every partition.
@@ -60,9 +66,15 @@ class Looking:
     async def _look_at(self, partition: int, beginnings: list[str]) -> None:
         if self._claimer.is_leaving:
             return
-        found = await self._registry.filled_lanes(partition, self._lanes.served, beginnings)
-        if unnamed := self._lanes.unnamed(found):
-            await self._registry.name_signatures(partition, unnamed)
+        self._under_way += 1
+        try:
+            found = await self._registry.filled_lanes(partition, self._lanes.served, beginnings)
+            if unnamed := self._lanes.unnamed(found):
+                await self._registry.name_signatures(partition, unnamed)
+        finally:
+            self._under_way -= 1
+            if self._claimer.is_leaving:
+                self._changes.notify()  # the drain waits for it
         if self._lanes.adopt(found):
             self._claimer.ask_all()
         self._changes.notify()  # also where a new list of lanes is due only later
