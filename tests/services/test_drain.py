@@ -71,9 +71,16 @@ async def test_a_drain_terminalizes_exactly_what_this_owner_started(registry: Pr
     assert (again.phase, again.losses) == (Phase.QUEUED, 0)
 
 
+async def a_leaver(crew: Crew, **options: Any) -> Worker:
+    """Return a worker that has reached its server and has time for its drain: one that never did holds nothing."""
+    worker = crew.worker(**{"grace_ms": 60_000, "last_writes_ms": 60_000} | options)
+    await worker.registry.open()
+    return worker
+
+
 async def test_a_drain_gives_back_what_it_holds_and_has_not_started(registry: ProcessRegistry, crew: Crew) -> None:
     """Found by the owner's index, whether the worker knows of it or not; another worker can have it at once."""
-    worker = crew.worker()
+    worker = await a_leaver(crew)
     await registry.register_many([work("bound", OWNER_BOUND), work("again", RERUNNABLE)])
     await held(registry, "bound", worker.owner)
     await held(registry, "again", worker.owner)
@@ -156,7 +163,7 @@ async def test_what_is_not_started_is_given_back_before_the_grace(registry: Proc
 
 async def test_a_drain_settles_what_its_owner_started_under_no_lease(registry: ProcessRegistry, crew: Crew) -> None:
     """Uncertain work of this very incarnation: its index finds it, leased or not."""
-    worker = crew.worker()
+    worker = await a_leaver(crew)
     await registry.register(work("p", OWNER_BOUND))
     await registry.release(await begun(registry, "p", worker.owner))
     await is_in(registry, "p", Phase.UNCERTAIN)
@@ -168,7 +175,7 @@ async def test_a_process_held_by_a_live_foreign_lease_is_deferred_with_the_reaso
     registry: ProcessRegistry, crew: Crew
 ) -> None:
     """This owner started it, ADA holds it now: nothing happens to it, and the report says why."""
-    worker = crew.worker()
+    worker = await a_leaver(crew)
     await registry.register(work("p", OWNER_BOUND))
     await registry.record_first_started("p", ProcessStarted(worker.owner, 1))
     lease = await held(registry, "p", ADA)
@@ -180,7 +187,7 @@ async def test_a_process_held_by_a_live_foreign_lease_is_deferred_with_the_reaso
 
 async def test_another_incarnation_of_the_same_name_is_left_alone(registry: ProcessRegistry, crew: Crew) -> None:
     """Names are reused: the drain of this life settles nothing of another."""
-    worker = crew.worker(owner=LeaseOwner.opaque("pod-0", "life-2"))
+    worker = await a_leaver(crew, owner=LeaseOwner.opaque("pod-0", "life-2"))
     await registry.register(work("p", OWNER_BOUND))
     lease = await begun(registry, "p", LeaseOwner.opaque("pod-0", "life-1"))
 
@@ -416,7 +423,7 @@ async def test_a_drain_without_a_run_leaves_nothing_behind(registry: ProcessRegi
 
 async def test_after_a_drain_no_late_copy_of_a_claim_can_lease_anything(registry: ProcessRegistry, crew: Crew) -> None:
     """The closing claim makes every number before it stale, in every partition."""
-    worker = crew.worker()
+    worker = await a_leaver(crew)
     await worker.drain()
     await registry.register_many([work(f"p{number}") for number in range(8)])
 
