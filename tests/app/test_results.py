@@ -83,7 +83,7 @@ async def test_a_result_that_is_not_there_yet_is_a_timeout(lash: Lash) -> None:
     process = await lash.expect("p")
 
     with pytest.raises(TimeoutError):
-        await process.result(timeout=0.01, on_uncertain="raise")
+        await process.result(timeout=0, on_uncertain="raise")
 
 
 def test_every_end_without_a_result_is_exported() -> None:

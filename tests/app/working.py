@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import BlockingProcess, Process
+from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, ProcessLease
 from lash_redis.core.outcomes import Outcome
@@ -35,3 +38,20 @@ async def until_subscribed(client: Any, namespace: str) -> None:
         return len(await client.pubsub_channels(f"{{lash:{namespace}:*}}:to:*")) == 2
 
     await wait_until(is_subscribed, "a client has subscribed in both partitions")
+
+
+async def waited_too_long(process: Process[Any], timeout_s: float = 0.05) -> TimeoutError:
+    """Wait for an outcome that does not come, and return the error.
+
+    The wait is for longer and longer, until it is long enough for its first read: a machine may be busy.
+    """
+    while True:
+        try:
+            with pytest.raises(TimeoutError) as raised:
+                await process.outcome(timeout=timeout_s)
+        except RegistryUnavailable as error:
+            if "was not read" not in str(error):
+                raise
+            timeout_s *= 2
+        else:
+            return raised.value
