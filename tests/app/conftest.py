@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import pytest
 
+from lash_redis.app import unserved
 from lash_redis.app.lash import Lash
+from lash_redis.core.timing import within
 from tests.conftest import Backend
 from tests.soundness import assert_sound
 
@@ -19,3 +21,13 @@ async def lash(backend: Backend, client: Any, namespace: str) -> AsyncIterator[L
     yield made
     await made.aclose()
     await assert_sound(client, namespace)
+
+
+@pytest.fixture
+def patient_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a look for who serves a task last as long as a busy machine needs; a program gives it a second."""
+
+    async def patiently(budget_ms: int, work: Coroutine[Any, Any, Any]) -> Any:
+        return await within(100 * budget_ms, work)
+
+    monkeypatch.setattr(unserved, "within", patiently)

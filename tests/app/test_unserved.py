@@ -21,6 +21,8 @@ from lash_redis.worker.worker import Worker
 from tests.app.working import waited_too_long
 from tests.conformance.actors import ADA, batch_claim
 
+pytestmark = pytest.mark.usefixtures("patient_looks")
+
 Submit = Callable[[Task[[str], str], str], Any]
 
 

@@ -165,6 +165,7 @@ async def test_a_cancel_ends_a_wait(due_in: Task[..., date]) -> None:
     assert await waiter == Cancelled("a mistake")
 
 
+@pytest.mark.usefixtures("patient_looks")
 async def test_a_wait_ends_at_its_timeout(due_in: Task[..., date]) -> None:
     """The error has the phase of the process. The process goes on."""
     process = await due_in.submit(1)
