@@ -10,6 +10,7 @@ from lash_redis.app.blocking_lash import BlockingLash
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import BlockingProcess, OnUncertain, Process
 from lash_redis.app.task import BlockingTask, Task
+from lash_redis.core.bounds import BoundedQueue, QueueBound
 from lash_redis.core.current import CurrentProcess, current_process
 from lash_redis.core.errors import (
     AlreadyStarted,
@@ -27,6 +28,7 @@ from lash_redis.core.errors import (
     OutcomePruned,
     OutcomeUncertain,
     PayloadError,
+    QueueFull,
     RecordedDead,
     RegistrationConflict,
     RegistryError,
@@ -51,6 +53,7 @@ from lash_redis.core.model import (
     DrainReport,
     ExternalInput,
     ExternalOwner,
+    PauseRequest,
     Phase,
     ProcessInput,
     ProcessLease,
@@ -73,6 +76,7 @@ from lash_redis.core.outcomes import (
     ResolutionKind,
     Success,
 )
+from lash_redis.core.pausing import Paused
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.answers import PruneReport
 from lash_redis.registry.calls.listing import RecordPage
@@ -95,6 +99,7 @@ __all__ = [
     "BlockingLash",
     "BlockingProcess",
     "BlockingTask",
+    "BoundedQueue",
     "Busy",
     "CancelRequest",
     "Cancelled",
@@ -126,6 +131,8 @@ __all__ = [
     "Outcome",
     "OutcomePruned",
     "OutcomeUncertain",
+    "PauseRequest",
+    "Paused",
     "PayloadError",
     "Phase",
     "Process",
@@ -138,6 +145,8 @@ __all__ = [
     "ProcessStarted",
     "ProcessStatus",
     "PruneReport",
+    "QueueBound",
+    "QueueFull",
     "RecordPage",
     "RecordedDead",
     "RecoveryDisposition",

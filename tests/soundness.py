@@ -106,6 +106,8 @@ def _listed_in(row: dict[str, bytes]) -> Iterator[tuple[str, float | None]]:
         yield f"of:{_text(row, 'fs')}", None
     if "ar" in row:
         yield "asked", None
+    if "nw" in row:
+        yield f"new:{_text(row, 'ln').split('|')[0]}", None
 
 
 class _Partition:
@@ -130,6 +132,8 @@ class _Partition:
         for id_, row in self.rows.items():
             yield from (f"row {id_}: {problem}" for problem in self.bad_row(id_, row))
         yield from self.bad_due_times()
+        yield from self.bad_pauses()
+        yield from self.bad_bounds()
         yield from self.bad_places()
         yield from self.bad_owners()
         yield from self.bad_leases()
@@ -150,7 +154,13 @@ class _Partition:
         header = self.headers.get(self.number)
         if header is None:
             yield "it has keys, but no header"
-        elif header.keys() - {"due", "watcher"} != {"uuid", "partitions", "schema", "sequence", "whole"}:
+        elif header.keys() - {"due", "watcher", "paused", "bounded"} != {
+            "uuid",
+            "partitions",
+            "schema",
+            "sequence",
+            "whole",
+        }:
             yield f"its header has the fields {sorted(header)}"
         elif len({each["uuid"] for each in self.headers.values()}) != 1:
             yield "its header's uuid is not that of the others"
@@ -162,6 +172,24 @@ class _Partition:
         due = float(self.headers.get(self.number, {}).get("due", "inf"))
         if times and not due <= min(times):
             yield f"its header says that the next is due at {due:.0f}, and one is due at {min(times):.0f}"
+
+    def bad_pauses(self) -> Iterator[str]:
+        names = self.headers.get(self.number, {}).get("paused", b"").decode().split()
+        if sorted(names) != sorted(self.index("paused")):
+            yield f"its header says that {names} are paused, {sorted(self.index('paused'))} are"
+
+    def bad_bounds(self) -> Iterator[str]:
+        bounded = {}
+        for queue, text in self.index("bounds").items():
+            most, whole = text.decode().split(" ")[1], int(self.headers[self.number]["partitions"])  # type: ignore[attr-defined]
+            if most:
+                bounded[queue] = str(int(most) // whole + (self.number < int(most) % whole))
+        words = self.headers.get(self.number, {}).get("bounded", b"").decode().split()
+        if dict(word.split("=") for word in words) != bounded:
+            yield f"its header says that queues are bounded by {words}, {bounded} are"
+        for id_, row in self.rows.items():
+            if "nw" in row and ("ts" in row or {"tk", "st"} & row.keys()):
+                yield f"row {id_} was claimed or has ended, and counts as never claimed"
 
     def bad_row(self, id_: str, row: dict[str, bytes]) -> Iterator[str]:
         if unknown := row.keys() - ROW_FIELDS.keys():
@@ -231,7 +259,7 @@ class _Partition:
             "lanes",
             "holders",
         }
-        actual = known | {name for name in self.keys if name.startswith(("q:", "of:", "done:"))}
+        actual = known | {name for name in self.keys if name.startswith(("q:", "of:", "done:", "new:"))}
         for name in sorted(expected.keys() | actual):
             yield from self.differences(name, expected[name], self.index(name))
             if name.startswith("of:") and len(set(self.index(name).values())) < len(self.index(name)):

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lash_redis.app.process import AppContext, BlockingProcess
+from lash_redis.app.queue_controls import BlockingQueueControls
 from lash_redis.core.checks import checked_id, checked_text
 from lash_redis.core.errors import PayloadError
 from lash_redis.core.model import ExternalInput, ExternalOwner, ProcessRecord, ProcessRegistration, RecoveryDisposition
@@ -15,7 +16,7 @@ from lash_redis.core.struct_checks import checked_kind
 from lash_redis.tasks.payload import InvalidValue, plain_value
 
 
-class BlockingLash:
+class BlockingLash(BlockingQueueControls):
     """``Lash`` for code without an event loop: the same names, each call blocks its thread, which may be any.
 
     The handles that it gives are blocking ones. Where an event loop runs, each call but ``process`` and ``close``
@@ -32,7 +33,10 @@ class BlockingLash:
 
     def open(self) -> None:
         """Do what ``Lash.open`` does."""
-        self._sessions.blocking().registry.open()
+        registry = self._sessions.blocking().registry
+        registry.open()
+        for bound in self._context.bounds.values():
+            registry.bound_queue(bound)
 
     def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None

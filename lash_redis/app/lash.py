@@ -12,6 +12,7 @@ import msgspec
 
 from lash_redis.app.blocking_lash import BlockingLash, external_registration
 from lash_redis.app.process import AppContext, Process
+from lash_redis.app.queue_controls import QueueControls
 from lash_redis.app.server_source import ServerSource
 from lash_redis.app.sessions import Replacement, Sessions
 from lash_redis.app.task import Task
@@ -32,7 +33,7 @@ _RecoveryName = Literal["rerunnable", "owner_bound"]
 _Recovery = Literal[RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND]
 
 
-class Lash:
+class Lash(QueueControls):
     """One namespace on one server. Constructing it does no I/O and needs no event loop.
 
     Without a URL the server is that of ``$LASH_REDIS_URL``, which is read at first use. Without that variable it is the
@@ -173,8 +174,11 @@ class Lash:
             RegistryUnavailable: the server does not answer.
             UnsafeServerError: the server evicts keys or is too old.
             NamespaceMismatch: the header of the namespace is gone or has other values than this ``Lash`` expects.
+            SettingsError: what a queue is bounded by is less than one for each partition of the namespace.
         """
         await self.registry.open()
+        for bound in self._context.bounds.values():
+            await self.registry.bound_queue(bound)
 
     async def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None

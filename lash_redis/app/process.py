@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, cast
 
 from lash_redis.app.sessions import Sessions
 from lash_redis.app.unserved import Unserved
 from lash_redis.app.wait import Wait
+from lash_redis.core.bounds import QueueBound
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError, UnknownProcess, WorkAbandoned, WorkCancelled, WorkFailed
-from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, TaskInput
+from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success, T_co
 from lash_redis.core.timing import wall_ms
 from lash_redis.tasks.arguments import decode_result
@@ -28,11 +30,20 @@ class AppContext:
         sessions: of the ``Lash``.
         declarations: by task name.
         unserved: looks whether anybody serves what is submitted.
+        bounds: those of the declared queues, by name.
     """
 
     sessions: Sessions
     declarations: dict[str, Declaration]
     unserved: Unserved = field(default_factory=Unserved)
+    bounds: dict[str, QueueBound] = field(default_factory=dict)
+
+    def bounds_of(self, registrations: Iterable[ProcessRegistration]) -> list[QueueBound]:
+        """Return the bounds of the queues to which these go."""
+        if not self.bounds:
+            return []
+        queues = {each.queue for each in registrations}
+        return [bound for queue, bound in self.bounds.items() if queue in queues]
 
 
 class _Handle(Generic[T_co]):

@@ -100,11 +100,14 @@ class Task(Generic[P, R_co]):
         Raises:
             PayloadError: an argument is missing, unexpected, of the wrong type or too long; the message names it.
             RegistrationConflict: ``process_id`` is registered with other content.
+            QueueFull: too many wait in its queue, which is bounded.
             RegistryUnavailable: the server does not answer. With a ``process_id`` the same submit may be sent again.
         """
         registration = self.registration(args, kwargs)
         registry = self._context.sessions.registry
-        await registry.register_many([registration], self.declaration.signature.named)
+        await registry.register_many(
+            [registration], self.declaration.signature.named, self._context.bounds_of([registration])
+        )
         await self._context.unserved.look(registry, registration)
         return self.handle(registration)
 
@@ -163,7 +166,7 @@ class Task(Generic[P, R_co]):
         handles: list[Process] = []
         for batch in self.batches(calls):
             with located(batch, len(handles)):
-                await registry.register_many(batch, self.declaration.signature.named)
+                await registry.register_many(batch, self.declaration.signature.named, self._context.bounds_of(batch))
             await self._context.unserved.look(registry, batch[0])
             handles += map(self.handle, batch)
         return handles
@@ -224,7 +227,9 @@ class BlockingTask(Generic[P, R_co]):
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
         registry = self._context.sessions.blocking().registry
-        registry.register_many([registration], self._task.declaration.signature.named)
+        registry.register_many(
+            [registration], self._task.declaration.signature.named, self._context.bounds_of([registration])
+        )
         self._context.unserved.look_blocking(registry, registration)
         return self._task.handle(registration).blocking
 
@@ -277,7 +282,7 @@ class BlockingTask(Generic[P, R_co]):
         handles: list[BlockingProcess] = []
         for batch in self._task.batches(calls):
             with located(batch, len(handles)):
-                registry.register_many(batch, self._task.declaration.signature.named)
+                registry.register_many(batch, self._task.declaration.signature.named, self._context.bounds_of(batch))
             self._context.unserved.look_blocking(registry, batch[0])
             handles += [self._task.handle(each).blocking for each in batch]
         return handles

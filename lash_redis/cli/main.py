@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-VERBS = ("worker", "ps", "show", "cancel", "abandon", "resolve", "prune")
+VERBS = ("worker", "ps", "show", "cancel", "abandon", "resolve", "pause", "resume", "prune")
 
 
 class _Parser(argparse.ArgumentParser):

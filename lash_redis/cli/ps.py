@@ -12,6 +12,7 @@ from lash_redis.core.checks import MAX_BATCH, checked_int
 from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition
 from lash_redis.core.places import BY_URGENCY
 from lash_redis.operate.counts import NamespaceView, Totals, count, namespace_view
+from lash_redis.operate.pausing import in_words
 from lash_redis.operate.row_views import row_view
 from lash_redis.operate.serving import why_they_wait
 from lash_redis.registry.calls.listing import ListedRows
@@ -67,7 +68,8 @@ async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     view = namespace_view(registry, totals, page, waits)
     if args.json:
         return json_text(view)
-    return "\n".join([_namespace(view), _workers(totals), "", *_counted(totals), *_listed(page, args, waits)])
+    about = [_namespace(view), _workers(totals), *_paused(totals), *_bounded(totals)]
+    return "\n".join([*about, "", *_counted(totals), *_listed(page, args, waits)])
 
 
 def _counted(totals: Totals) -> list[str]:
@@ -124,6 +126,24 @@ def _namespace(view: NamespaceView) -> str:
 def _workers(totals: Totals) -> str:
     queues = f" (queues {', '.join(totals.queues)})" if totals.queues else ""
     return printable(f"workers: {totals.workers or 'none'} called within the last minute{queues}")
+
+
+def _bounded(totals: Totals) -> list[str]:
+    lines = []
+    for each in totals.bounded:
+        bound = each.bound
+        if bound.most_waiting is not None:
+            lines.append(
+                f"queue {bound.queue}: {each.waiting} of at most {bound.most_waiting} wait for their first claim"
+            )
+        if each.declared_otherwise:
+            words = f"most_waiting of queue {bound.queue} is declared otherwise too: {each.declared_otherwise}"
+            lines.append(loud(printable(f"{words}, of the same revision {bound.revision}: raise its revision")))
+    return lines
+
+
+def _paused(totals: Totals) -> list[str]:
+    return [loud(printable(in_words(each))) for each in totals.paused]
 
 
 def _line(row: Row, waits: str) -> list[str]:

@@ -66,6 +66,8 @@ def _waits(explanation: Explanation) -> Pairs:
     if not explanation.waits:
         return []
     cancel = f"lash-redis cancel {explanation.row.process_id} --by … --reason …"
+    if explanation.is_paused:
+        return [("queued", loud(printable(explanation.waits))), ("", "lash-redis resume lets it begin")]
     return [
         ("queued", loud(printable(explanation.waits))),
         ("", "run workers of the release that submitted it, or of one that can read it"),

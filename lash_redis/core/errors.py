@@ -1,5 +1,7 @@
 """Every error that lash-redis raises to its users.
 
+This module is long because all errors stand in one place.
+
 ::
 
     LashError
@@ -13,7 +15,7 @@
     ├─ NoResult                            the process ended without a result; .process_id, .outcome
     │  └─ WorkFailed · WorkCancelled · WorkAbandoned
     └─ RegistryError                       the registry's own refusal; .process_id
-       ├─ UnknownProcess · UnreadableRow · RegistrationConflict · NamespaceMismatch
+       ├─ UnknownProcess · UnreadableRow · RegistrationConflict · QueueFull · NamespaceMismatch
        ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · NothingToResolve · AuthorityRejected
        ├─ LeaseLost · LeaseHeld
        └─ OutcomePruned · OutcomeUncertain
@@ -142,6 +144,29 @@ class RegistrationConflict(RegistryError):
             process_ids[0],
             f"process {process_ids[0]!r} is registered already, {differences or 'with other content'}{more}{rest}",
         )
+
+
+class QueueFull(RegistryError):
+    """So many processes wait in a bounded queue already that no worker has claimed yet; nothing was registered.
+
+    Attributes:
+        queue: the queue's name.
+        waiting: how many wait in the partition of what was refused.
+        most_waiting: how many may wait there: the partition's part of the queue's bound.
+        batch: how many registrations were sent together; none of them was made.
+    """
+
+    def __init__(self, queue: str, waiting: int, most_waiting: int, *, batch: int = 1, partitions: int = 1) -> None:
+        self.queue = queue
+        self.waiting = waiting
+        self.most_waiting = most_waiting
+        self.batch = batch
+        where = f" in this partition, one of {partitions}" if partitions > 1 else ""
+        more = f", and {batch} more would be too many" if batch > 1 else ""
+        super().__init__(
+            "", f"queue {queue!r} is full: {waiting} of at most {most_waiting} processes wait there{where} for their "
+            f"first claim{more}; submit again later, or raise most_waiting"
+        )  # fmt: skip
 
 
 class NamespaceMismatch(RegistryError):

@@ -38,6 +38,17 @@ def name_of(kind: type[Event]) -> str:
     return str(kind.__struct_config__.tag)
 
 
+class QueueBoundKept(Event, frozen=True, tag="queue.bound_kept"):
+    """A queue was declared with another bound than the one of the same revision that stands: raise its revision."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    queue: str
+    revision: int
+    stands: str
+    declared: str
+
+
 class WorkerReady(Event, frozen=True, tag="worker.ready"):
     """The worker claims from now on."""
 

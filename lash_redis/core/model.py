@@ -163,6 +163,10 @@ class CancelRequest(_Request, frozen=True):
     """A wish that the work stop: who, when (the caller's clock), why."""
 
 
+class PauseRequest(_Request, frozen=True):
+    """A wish that nothing of a queue or of a task begin until it is resumed: who, when (the caller's clock), why."""
+
+
 class ExternalOwner(msgspec.Struct, frozen=True):
     """The authority that completes externally owned work."""
 

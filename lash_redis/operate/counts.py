@@ -8,8 +8,11 @@ from typing import TypedDict
 
 import msgspec
 
+from lash_redis.core.bounds import BoundedQueue
 from lash_redis.core.model import Phase, ProcessStatus
+from lash_redis.core.pausing import Paused
 from lash_redis.core.places import BY_URGENCY, LEASED
+from lash_redis.operate.pausing import paused_view
 from lash_redis.operate.row_views import Plain, RowView, row_view
 from lash_redis.registry.calls.listing import ListedRows
 from lash_redis.registry.registry import ProcessRegistry
@@ -27,6 +30,8 @@ class Totals(msgspec.Struct, frozen=True):
         workers: those that called within the last minute.
         queues: that these served, by name; those of 16 kinds of workers at most.
         unresolved: abandoned rows without a resolution.
+        paused: the queues and tasks of which nothing begins.
+        bounded: the queues in which only so many may wait.
     """
 
     phases: dict[Phase, int]
@@ -36,6 +41,8 @@ class Totals(msgspec.Struct, frozen=True):
     workers: int
     queues: list[str]
     unresolved: int = 0
+    paused: list[Paused] = []
+    bounded: list[BoundedQueue] = []
 
 
 async def count(registry: ProcessRegistry) -> Totals:
@@ -63,6 +70,8 @@ async def count(registry: ProcessRegistry) -> Totals:
         workers,
         sorted(queues),
         unresolved,
+        await registry.pauses(),
+        await registry.bounds(),
     )
 
 
@@ -82,6 +91,8 @@ class NamespaceView(TypedDict):
     workers: int  # that called within the last minute
     queues: list[str]  # that these served
     unresolved: int  # abandoned, and nobody has said what became of it
+    bounded: list[Plain]  # queue, waiting, most_waiting (null: any number), revision, declared_otherwise
+    paused: list[Plain]  # queues and tasks of which nothing begins: queue, task, by, at_ms, reason, partitions, of
 
 
 def namespace_view(
@@ -103,9 +114,22 @@ def namespace_view(
         "workers": totals.workers,
         "queues": totals.queues,
         "unresolved": totals.unresolved,
+        "bounded": [_bounded_view(each) for each in totals.bounded],
+        "paused": [paused_view(each) for each in totals.paused],
     }
 
 
 def _server_view(server: ServerInfo) -> Plain:
     names = ("version", "durability", "maxmemory_policy")
     return {name: getattr(server, name) for name in names}
+
+
+def _bounded_view(bounded: BoundedQueue) -> Plain:
+    bound = bounded.bound
+    return {
+        "queue": bound.queue,
+        "waiting": bounded.waiting,
+        "most_waiting": bound.most_waiting,
+        "revision": bound.revision,
+        "declared_otherwise": bounded.declared_otherwise or None,
+    }

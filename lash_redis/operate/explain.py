@@ -13,8 +13,10 @@ import msgspec
 
 from lash_redis.core.errors import UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
+from lash_redis.core.model import Phase
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
+from lash_redis.operate.pausing import why_paused
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
 from lash_redis.operate.serving import why_it_waits
 from lash_redis.recovery.proofs_of_death import Proof, reaped
@@ -57,7 +59,8 @@ class Explanation(msgspec.Struct, frozen=True):
         holder: the state of the owner that holds it or held it last, None likewise.
         facts: what the verdict looked at.
         verdict: the line of the verdict's table that the row meets.
-        waits: why the row waits, if it is queued and no worker is known that lives and serves it; else empty.
+        waits: why the row waits, if it is queued, and paused or not known to be served by a worker that lives.
+        is_paused: it waits since its queue or its task is paused.
     """
 
     row: Row
@@ -66,6 +69,7 @@ class Explanation(msgspec.Struct, frozen=True):
     facts: Facts
     verdict: Verdict
     waits: str = ""
+    is_paused: bool = False
 
     @property
     def sweep_does(self) -> str:
@@ -95,8 +99,10 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
         return states[digest].proof if digest in states else None
 
     facts, verdict = explained(row, owner_digest(me), proof_of, NothingLocal())
-    waits = await why_it_waits(registry, row)
-    return Explanation(row, states.get(row.starter_digest), states.get(row.holder_digest), facts, verdict, waits)
+    paused = why_paused(await registry.pauses(), row.lane) if row.phase is Phase.QUEUED else ""
+    waits = paused or await why_it_waits(registry, row)
+    starter, holder = states.get(row.starter_digest), states.get(row.holder_digest)
+    return Explanation(row, starter, holder, facts, verdict, waits, bool(paused))
 
 
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:

@@ -7,21 +7,23 @@ from collections.abc import Iterable
 
 from lash_redis.core.lanes import plain_lane
 from lash_redis.core.model import Phase
+from lash_redis.operate.pausing import why_paused
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
 
 async def why_they_wait(registry: ProcessRegistry, rows: Iterable[Row]) -> dict[str, str]:
-    """Return why queued rows wait, by process id: those whose lane is served are left out."""
+    """Return why queued rows wait, by process id: those whose lane is served and not paused are left out."""
     queued = defaultdict[int, list[Row]](list)
     for row in rows:
         if row.phase is Phase.QUEUED:
             queued[registry.partition_of(row.process_id)].append(row)
+    pauses = await registry.pauses() if queued else []
     reasons = {}
     for partition, waiting in queued.items():
         services = await registry.served(partition, [row.lane for row in waiting])
         for row in waiting:
-            if why := services[plain_lane(row.lane)].why_it_waits:
+            if why := why_paused(pauses, row.lane) or services[plain_lane(row.lane)].why_it_waits:
                 reasons[row.process_id] = why
     return reasons
 

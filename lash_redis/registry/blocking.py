@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from lash_redis.core.forks import PerProcess
-from lash_redis.registry.calls import leases, reads, registration, requests, serving, terminal_facts
+from lash_redis.registry.calls import bounding, leases, pausing, reads, registration, requests, serving, terminal_facts
 from lash_redis.registry.operations import blocking_operation
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.connections import BlockingConnections, finished
@@ -45,4 +45,8 @@ class BlockingRegistry:
     request_abandon = blocking_operation(requests.request_abandon)
     request_cancel = blocking_operation(requests.request_cancel)
     resolve = blocking_operation(requests.resolve)
+    bound_queue = blocking_operation(bounding.bound_queue)
+    pause = blocking_operation(pausing.pause)
+    resume = blocking_operation(pausing.resume)
+    pauses = blocking_operation(pausing.pauses)
     renew_owned = blocking_operation(leases.renew_owned)

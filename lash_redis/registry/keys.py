@@ -8,11 +8,17 @@ key                       type        content
 ========================  ==========  ==================================================================================
 ``K:hdr``                 hash        uuid, partitions, schema, sequence (the last one given to a queued row),
                                       whole (1 once every partition has its header), due (when the next row or alarm
-                                      becomes due, or earlier), watcher (the owner digest of the worker that was told)
+                                      becomes due, or earlier), watcher (the owner digest of the worker that was told),
+                                      paused (the names in ``K:paused``), bounded (``queue=most`` of the bounded
+                                      queues: how many rows that nobody has claimed may wait in this partition)
 ``K:p:<id>``              hash        the row; its fields are listed in ``ROW_FIELDS``
 ``K:i:<id>``              string      the input, if over 64 bytes (a longer value ends the row's compact encoding)
 ``K:o:<id>``              string      the outcome, if over 64 bytes
 ``K:l:<id>``              string      the lease: its token; expires at the lease's end (PXAT)
+``K:paused``              hash        what is paused, ``q:<queue>`` or ``t:<task>``, to who paused it, when and why
+``K:bounds``              hash        queue to ``revision most declared``: how many rows that nobody has claimed may
+                                      wait in the namespace (empty: any number), and other content of the same revision
+``K:new:<queue>``         zset        ids of a bounded queue that nobody has claimed yet, by when they were registered
 ``K:lanes``               zset        the lanes that are not empty, by name
 ``K:serves:<list>``       zset        the lanes of a list that workers serve, each with and without ``|alone``
 ``K:signatures``          hash        digest of a signature to its parameters, as its release has encoded them
@@ -74,6 +80,9 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "i:": ("string", False),
     "o:": ("string", False),
     "l:": ("string", True),
+    "paused": ("hash", False),
+    "bounds": ("hash", False),
+    "new:": ("zset", False),
     "lanes": ("zset", False),
     "serves:": ("zset", False),
     "signatures": ("hash", False),
@@ -103,6 +112,7 @@ ROW_FIELDS: dict[str, str] = {
     "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
     "ln": "lane: queue|task|digest, without |alone",
     "sq": "sequence, its place in the lane; none before it first enters one",
+    "nw": "1 while it counts in K:new:, since nobody has claimed it; of bounded queues only",
     "du": "due at, ms: when a delayed row enters its lane, or last did",
     "in": "input; empty if it stands in K:i:",
     "cd": "content digest",

@@ -9,10 +9,12 @@ from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_bool, checked_int,
 from lash_redis.core.outcomes import Outcome
 from lash_redis.registry.calls import (
     batch_claims,
+    bounding,
     ended,
     leases,
     listing,
     owners,
+    pausing,
     reads,
     registration,
     requests,
@@ -190,6 +192,12 @@ class ProcessRegistry:
     request_abandon = operation(requests.request_abandon)
     request_cancel = operation(requests.request_cancel)
     resolve = operation(requests.resolve)
+
+    bound_queue = operation(bounding.bound_queue)
+    bounds = operation(bounding.bounds)
+    pause = operation(pausing.pause)
+    resume = operation(pausing.resume)
+    pauses = operation(pausing.pauses)
 
     record_death = operation(owners.record_death)
     holders = operation(owners.holders)

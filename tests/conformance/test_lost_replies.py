@@ -1,6 +1,8 @@
 """A reply lost after the script ran is normal: the second send finds the first one's effect.
 
 One case for each transition. The registry sends again by itself; what comes between is lost on purpose.
+
+This module is long because each transition has its case in one table.
 """
 
 from __future__ import annotations
@@ -11,18 +13,21 @@ from typing import Any, ParamSpec
 import msgspec
 import pytest
 
+from lash_redis.core.bounds import QueueBound
 from lash_redis.core.errors import RegistryUnavailable
-from lash_redis.core.model import Acquired, Busy, ExternalOwner, Phase, ProcessStarted, ProcessStatus
+from lash_redis.core.model import Acquired, Busy, ExternalOwner, PauseRequest, Phase, ProcessStarted, ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Resolution, ResolutionKind, Success
 from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death, Settlement, TerminalFact
 from lash_redis.registry.calls import (
     batch_claims,
+    bounding,
     ended,
     leases,
     listing,
     opening,
     owners,
+    pausing,
     reads,
     registration,
     requests,
@@ -206,6 +211,42 @@ async def _near(world: World) -> Call[Any]:
 async def _living(world: World) -> Call[Any]:
     await world.registry.claim_next(batch_claim(world.registry, ADA, count=0))
     return world.call(serving.living, 0)
+
+
+@case
+async def _store_bounds(world: World) -> Call[Any]:
+    await world.registry.open()
+    return world.call(bounding.bound_queue, QueueBound("default", 8))
+
+
+@case
+async def _read_bounds(world: World) -> Call[Any]:
+    await world.registry.bound_queue(QueueBound("default", 8))
+    await world.registry.register(work(world.one))
+    return world.call(bounding.bounds)
+
+
+async def _paused(world: World) -> None:
+    await world.registry.register(work(world.one))
+    await world.registry.pause(PauseRequest("ada", 1, "it fails"), queue="default")
+
+
+@case
+async def _pause(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.call(pausing.pause, PauseRequest("ada", 1, "it fails"), queue="default")
+
+
+@case
+async def _resume(world: World) -> Call[Any]:
+    await _paused(world)
+    return world.call(pausing.resume, queue="default")
+
+
+@case
+async def _pauses(world: World) -> Call[Any]:
+    await _paused(world)
+    return world.call(pausing.pauses)
 
 
 @case

@@ -53,6 +53,7 @@ MOVES_NO_ROW = {
     "name_lanes",
     "name_signatures", "near", "open", "other_lanes", "page", "prunable", "prune", "record_death", "renew_owned",
     "resolve", "served", "wake", "watch",
+    "read_bounds", "store_bounds", "pause", "pauses", "resume",
 }  # fmt: skip
 
 Moved = tuple[RecoveryDisposition, Phase | None, Phase | ProcessStatus, str]

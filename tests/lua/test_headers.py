@@ -26,6 +26,7 @@ ANSWERS = {
     "ACQUIRED", "BUSY", "CLAIMED", "CLOSED", "STALE", "COUNTS", "LANES", "FORGOTTEN", "OWNERS", "OPEN", "ABSENT",
     "ROWS", "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
     "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "NEAR", "LIVING", "ENDED", "PRUNABLE", "BROUGHT",
+    "PAUSED", "TOO_MANY", "RESUMED", "PAUSES", "BOUNDED", "BOUNDS", "FULL",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = ("include/partition", "include/planned_writes", "include/row")

@@ -21,6 +21,7 @@ FIXED = """
     BlockingLash OnUncertain Phase ProcessInput ProcessOptions ChosenOptions ChosenSettings WorkerSettings
     SubmitOptions ChosenSubmitOptions NotItsTurn
     Resolution ResolutionKind NothingToResolve
+    Paused PauseRequest QueueBound BoundedQueue QueueFull
     Declaration HasDeclaration Deferred PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one
 

@@ -30,6 +30,7 @@ from tests.repo.tree import ROOT, read
 # Each page, and the server on which its blocks run: a fake one, or one of tests/servers.py.
 PAGES: dict[str, str] = {
     "docs/later.md": "fakeredis",
+    "docs/queues.md": "fakeredis",
 }
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<printed>.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"# (\w+)\.py\n")

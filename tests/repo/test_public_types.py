@@ -28,7 +28,7 @@ PARTS = {
 # Made by ``Lash``, never by programs.
 HANDLES = {"Process", "BlockingProcess", "Task", "BlockingTask", "BlockingLash"}
 # How a field is checked and stored: beside its type, or in a base without a field.
-BESIDE = {"Check", "CheckedStruct", "Option", "Setting"}
+BESIDE = {"BlockingQueueControls", "Check", "CheckedStruct", "Option", "QueueControls", "Setting"}
 
 EXPORTED = set(lash_redis.__all__)
 

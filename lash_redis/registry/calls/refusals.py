@@ -62,6 +62,8 @@ def refusal(  # noqa: PLR0911 - a word, an error
 
 def waits_for(place: Place, detail: str) -> str:
     """Say in words what a row in this place waits for; ``detail`` is what the reply says of it."""
+    if detail == "paused":
+        return "its queue or its task is paused"
     if place is DELAYED:
         return f"it is delayed until {detail} ms since the epoch, by the server's clock"
     return "it waits for other processes"

@@ -9,13 +9,15 @@ from typing import Any, Final
 
 import msgspec
 
+from lash_redis.core.bounds import QueueBound
 from lash_redis.core.checks import checked_iterable
-from lash_redis.core.errors import LashError, RegistrationConflict
+from lash_redis.core.errors import LashError, QueueFull, RegistrationConflict
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.options import asks, row_fields
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.batches import batched, checked_batch
+from lash_redis.registry.calls.bounding import bounds_stored
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
@@ -42,7 +44,10 @@ def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[P
 
 
 def register_many(
-    namespace: Namespace, registrations: Iterable[ProcessRegistration], signatures: Mapping[str, bytes] = _NONE
+    namespace: Namespace,
+    registrations: Iterable[ProcessRegistration],
+    signatures: Mapping[str, bytes] = _NONE,
+    bounds: Iterable[QueueBound] = (),
 ) -> Steps[list[bool]]:
     """Register many; return which were new, in their order.
 
@@ -51,17 +56,20 @@ def register_many(
         registrations: the processes.
         signatures: the parameters of the signatures that the registrations name, by digest. They are stored before the
             first registration in a partition, so that other releases can run it (rule 9.7).
+        bounds: of the queues that the registrations name; they are stored before the first registration.
 
     They are sent in batches of one partition each, of at most 500 rows and 1 MiB of inputs (a longer input goes alone).
     Each batch is written whole or not at all, one after the other.
 
     Raises:
         RegistrationConflict: an id is registered with other content; the batches before are written.
+        QueueFull: too many wait in a bounded queue; the batches before are written.
         PayloadError: an input cannot be encoded, or is too long; nothing is written.
     """
     given = list(checked_iterable("registrations", "ProcessRegistration", registrations))
     encoded = [_encoded(registration, namespace.max_payload_bytes) for registration in given]
-    return _sent(namespace, given, encoded, signatures)
+    yield from bounds_stored(namespace, bounds)
+    return (yield from _sent(namespace, given, encoded, signatures))
 
 
 def _sent(
@@ -79,7 +87,7 @@ def _sent(
             namespace,
             encoded,
             lambda each: each.process_id,
-            _register,
+            partial(_register, namespace.partitions),
             bytes_of=lambda each: len(each.input),
         )
     except RegistrationConflict as conflict:
@@ -131,16 +139,19 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Enco
     )
 
 
-def _register(partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:
+def _register(partitions: int, partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:
     checked_batch("registrations", [registration.process_id for registration in registrations])
     args = [arg for registration in registrations for arg in registration.args]
-    return Call("register", partition, args, partial(_registered, len(registrations)))
+    return Call("register", partition, args, partial(_registered, len(registrations), partitions))
 
 
-def _registered(sent: int, reply: list[Any]) -> list[bool]:
+def _registered(sent: int, partitions: int, reply: list[Any]) -> list[bool]:
     match reply[0]:
         case b"REGISTERED":
             return [flag == b"1" for flag in reply[2:]]
         case b"CONFLICT":
             raise RegistrationConflict([process_id.decode() for process_id in reply[1:]], batch=sent)
+        case b"FULL":
+            queue, waiting, most = reply[1].decode(), int(reply[2]), int(reply[3])
+            raise QueueFull(queue, waiting, most, batch=sent, partitions=partitions)
     raise refusal("", reply)

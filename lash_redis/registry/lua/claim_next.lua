@@ -21,6 +21,7 @@
 --- @include "planned_writes"
 --- @include "claims_are_stale"
 --- @include "is_readable"
+--- @include "is_paused"
 --- @include "lane_of"
 --- @include "extend_lease"
 --- @include "take_lease"
@@ -118,11 +119,11 @@ end
 -- Lease and start a row of this lane. Return false if it may not be handed out now: its input is too long for what this
 -- answer carries already, or it is owner-bound beside a row that runs alone.
 local function lease_and_start(id, lane)
-  local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr'))
+  local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr', 'nw'))
   local row = {
     id = id, place = f[1], lane = f[2], sequence = f[8],
     disposition = f[3], fence = f[4], starter = f[5], losses = f[7],
-    priority = f[9],
+    priority = f[9], new = f[10],
   }
   -- One that is not there is a stale entry.
   local is_there = row.place or redis.call('EXISTS', row_key(id)) == 1
@@ -180,13 +181,15 @@ local function hand_out_lane(lane, most)
   return false
 end
 
--- The lanes that are not empty and that this owner serves, by queue. The lane whose oldest row is the oldest goes
--- first, so that no task starves another (rule 9.2).
+-- The lanes that are not empty or paused and that this owner serves, by queue. The lane whose oldest row is the oldest
+-- goes first, so that no task starves another (rule 9.2).
 local function filled_lanes()
   local filled = {}
   for _, lane in ipairs(redis.call('ZINTER', '2', K .. 'lanes', K .. 'serves:' .. list)) do
-    local of_queue = list_for(filled, string.match(lane, '^[^|]*'))
-    of_queue[#of_queue + 1] = { lane = lane, alone = string.sub(lane, -#ALONE) == ALONE, head = 0 }
+    if not is_paused(lane) then
+      local of_queue = list_for(filled, string.match(lane, '^[^|]*'))
+      of_queue[#of_queue + 1] = { lane = lane, alone = string.sub(lane, -#ALONE) == ALONE, head = 0 }
+    end
   end
   for _, of_queue in pairs(filled) do
     if #of_queue > 1 then

@@ -8,25 +8,46 @@
 --         A further field is stored as it is. One whose name begins with '+' asks for something: '+in' ms or '+at' ms
 --         (since the epoch) delays the row.
 -- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id..
+--         · FULL queue waiting most: so many rows of a bounded queue wait that nobody has claimed yet
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "planned_writes"
 --- @include "register_row"
-local conflicts, reply = { 'CONFLICT' }, { 'REGISTERED', now_text }
+--- @include "never_claimed_in"
+local conflicts, reply, full = { 'CONFLICT' }, { 'REGISTERED', now_text }, nil
+
+-- How many wait in each bounded queue that nobody has claimed, before this call.
+local waited = {}
+
+-- Note a queue that has more rows than may wait in it, now that another one is planned.
+local function look_at_bound(queue, before)
+  local waits, most = never_claimed_in(queue, 0)
+  waited[queue] = waited[queue] or before
+  if waits and waits > before and waits > most then
+    full = { 'FULL', queue, int(waited[queue]), int(most) }
+  end
+end
 
 local at = 1
 while at < #ARGV do
   local id, disposition, lane, input, content, further = unpack(ARGV, at, at + 5)
   local first, following = at + 6, at + 6 + 2 * tonumber(further)
   at = following
+  local queue = queue_of(lane)
+  local before = never_claimed_in(queue, 0)
   local became = register_row(id, disposition, lane, input, content, { unpack(ARGV, first, following - 1) })
   if became == 'conflict' then
     conflicts[#conflicts + 1] = id
+  end
+  if before then
+    look_at_bound(queue, before)
   end
   reply[#reply + 1] = became == 'new' and '1' or '0'
 end
 if #conflicts > 1 then
   return conflicts
+elseif full then
+  return full
 end
 commit()
 return reply

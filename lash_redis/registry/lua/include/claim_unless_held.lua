@@ -1,6 +1,7 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "is_readable"
+--- @include "is_paused"
 --- @include "grant"
 --- @include "extend_lease"
 --- @include "holder_reply"
@@ -18,6 +19,8 @@ local function claim_unless_held(row, claimant)
     return { 'AUTHORITY' }
   elseif row.place == DELAYED or row.place == BLOCKED then
     return waits_reply(row)
+  elseif row.place == QUEUED and is_paused(row.lane) then
+    return { 'WAITS', row.place, 'paused' }
   elseif not is_live(row) then
     return grant(row, claimant)
   elseif row.holder == claimant.digest then

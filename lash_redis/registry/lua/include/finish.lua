@@ -2,12 +2,14 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "leave_place"
+--- @include "no_longer_new"
 --- @include "count_ended"
 --- @include "ended_index"
 --- @include "store_payload"
 -- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
 local function finish(row, state, outcome, fence)
   leave_place(row)
+  no_longer_new(row)
   if row.holder then
     index_remove(owned_set(row.holder), row.id)
   end

@@ -1,4 +1,5 @@
 --- @include "partition"
+--- @include "is_paused"
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
 -- that makes two transitions, one after the other, commits after each.
@@ -143,8 +144,12 @@ local function queue_of(lane)
   return string.match(lane, '^[^|]*')
 end
 
--- Tell one idle worker of the lane's queue that the lane has rows. Whether there is one is read now, and returned.
+-- Tell one idle worker of the lane's queue that the lane has rows. Whether there is one is read now, and returned. Of a
+-- lane that is paused nobody is told.
 local function wake(lane)
+  if is_paused(lane) then
+    return false
+  end
   local key = idle_set(queue_of(lane))
   if not idle_workers[key] then
     idle_workers[key] = redis.call('ZCARD', key)

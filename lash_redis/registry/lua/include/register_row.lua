@@ -5,6 +5,7 @@
 --- @include "next_sequence"
 --- @include "score_of"
 --- @include "store_payload"
+--- @include "count_as_new"
 -- Part what the row stores from what the caller asks for; the row takes what the transition looks at.
 local function part_further_fields(row, further)
   local stored_fields, asked = {}, {}
@@ -64,5 +65,6 @@ local function register_row(id, disposition, lane, input, content, further)
   if #fields > 0 then
     write_row(id, unpack(fields))
   end
+  count_as_new(row, place)
   return 'new'
 end

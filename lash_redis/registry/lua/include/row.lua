@@ -41,7 +41,8 @@ end
 -- A field that the row does not have is false.
 local function read_row(id)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
-    'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts', 'pr', 'du'))
+    'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts', 'pr', 'du',
+    'nw', 'uq'))
   if not f[1] then
     return nil
   end
@@ -52,6 +53,7 @@ local function read_row(id)
     losses = f[14], lost_token = f[15], loss_limit = f[16],
     abandon_request = f[17], cancel_request = f[18], waiters = f[19], state = f[20],
     priority = f[21], due = f[22],
+    new = f[23], unique = f[24],
   }
 end
 

@@ -2,6 +2,7 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "leave_place"
+--- @include "no_longer_new"
 --- @include "disown_holder"
 --- @include "next_fence"
 --- @include "list_as_owned"
@@ -12,6 +13,7 @@ local function take_lease(row, me, token, expires, score)
   elseif row.holder ~= me then
     disown_holder(row)
   end
+  no_longer_new(row)
   row.holder, row.token, row.fence = me, token, next_fence(row)
   row.claimed, row.expires = now_text, expires
   index_add(K .. INDEX[LEASED], row.expires, row.id)

@@ -1,0 +1,63 @@
+"""What is paused, for people and as data, and whether a row waits for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
+
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.lanes import lane_parts, plain_lane
+from lash_redis.core.pausing import Paused
+from lash_redis.operate.row_views import Plain
+
+
+class PausedView(TypedDict):
+    """A queue or a task that is paused."""
+
+    queue: str | None
+    task: str | None
+    by: str
+    at_ms: int
+    reason: str | None
+    partitions: int  # in which it is paused; if fewer than ``of``, pause or resume it again
+    of: int
+
+
+def paused_view(paused: Paused) -> Plain:
+    """Return what is paused, by whom, when and why."""
+    request = paused.request
+    view: PausedView = {
+        "queue": paused.queue,
+        "task": paused.task,
+        "by": request.requested_by,
+        "at_ms": request.requested_at_ms,
+        "reason": request.reason,
+        "partitions": paused.partitions,
+        "of": paused.of,
+    }
+    return dict(view)
+
+
+def in_words(paused: Paused) -> str:
+    """Return what is paused, by whom and why, in one line."""
+    parts = [f"{paused.what} is paused by {paused.request.requested_by}"]
+    if paused.request.reason:
+        parts.append(f": {paused.request.reason}")
+    if paused.where:
+        parts.append(f" ({paused.where})")
+    return "".join(parts)
+
+
+def why_paused(pauses: Sequence[Paused], lane: str) -> str:
+    """Return why nothing of a lane begins, if its queue or its task is paused; else empty."""
+    return "; ".join(in_words(each) for each in _of_lane(pauses, lane))
+
+
+def _of_lane(pauses: Sequence[Paused], lane: str) -> Iterable[Paused]:
+    try:
+        queue, task, _ = lane_parts(plain_lane(lane))
+    except SettingsError:  # of a newer release (rule 8.15)
+        return
+    for each in pauses:
+        if each.queue == queue or (each.task is not None and each.task == task):
+            yield each
