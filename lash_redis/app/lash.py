@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
@@ -93,11 +93,23 @@ class Lash(QueueControls):
     # Overloads, so that a type checker wants a recovery that a function may have. The body tells those who use none.
     @overload
     def task(
-        self, /, *, recovery: _RecoveryName, name: str | None = None, **options: Unpack[ChosenOptions]
+        self,
+        /,
+        *,
+        recovery: _RecoveryName,
+        name: str | None = None,
+        aliases: Iterable[str] = (),
+        **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     @overload
     def task(
-        self, /, *, recovery: _Recovery, name: str | None = None, **options: Unpack[ChosenOptions]
+        self,
+        /,
+        *,
+        recovery: _Recovery,
+        name: str | None = None,
+        aliases: Iterable[str] = (),
+        **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     def task(
         self,
@@ -106,6 +118,7 @@ class Lash(QueueControls):
         *,
         recovery: Any = MISSING,
         name: str | None = None,
+        aliases: Iterable[str] = (),
         **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a task of the decorated function; ``recovery`` is required.
@@ -114,12 +127,14 @@ class Lash(QueueControls):
             bare: nothing; ``@lash.task`` without parentheses passes the function here and is refused.
             recovery: what may be done with a process whose owner was lost: ``"rerunnable"`` or ``"owner_bound"``.
             name: what rows call the task; ``module.qualname`` unless given. Rows keep it, so it must not change.
+            aliases: the names that the task had in earlier releases. It runs what was submitted under them too, and no
+                other task may have one of them.
             **options: those of ``ProcessOptions``, for every submit that gives no others.
 
         Raises:
             SettingsError: the recovery is missing, another function has this task's name, or as ``declare`` says.
         """
-        declaring = partial(declare, recovery=recovery, name=name, **options)
+        declaring = partial(declare, recovery=recovery, name=name, aliases=aliases, **options)
         if bare is not None:
             raise _bad_decorator_error(bare)
 
@@ -133,11 +148,16 @@ class Lash(QueueControls):
         return decorate
 
     def _add(self, task: Task[..., Any], declaration: Declaration) -> None:
-        known = self._context.declarations.get(task.name)
-        # A module that is reloaded and a notebook's cell that runs again define the same function: the new one stands.
-        if known is not None and not known.is_redefined_by(declaration):
-            raise two_tasks_error(known, declaration)
-        self._context.declarations[task.name] = declaration
+        declared = self._context.declarations
+        for name in declaration.names:
+            known = declared.get(name)
+            # A module that is reloaded and a notebook's cell that runs again define the same function: the new one
+            # stands.
+            if known is not None and not known.is_redefined_by(declaration):
+                raise two_tasks_error(known, declaration)
+        for name in declared[task.name].names if task.name in declared else ():
+            del declared[name]
+        declared.update(dict.fromkeys(declaration.names, declaration))
         self._tasks[task.name] = task
 
     def process(self, process_id: str) -> Process[Any]:

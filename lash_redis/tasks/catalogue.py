@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from lash_redis.core.checks import checked_iterable, checked_queue
@@ -22,19 +22,20 @@ class HasDeclaration(Protocol):
 
 
 class Catalogue:
-    """The declarations of tasks, by name.
+    """The declarations of tasks, by name and by alias.
 
     Raises:
-        SettingsError: two functions have one task name, or an item is no task.
+        SettingsError: two functions go by one name, or an item is no task.
     """
 
     def __init__(self, tasks: Iterable[Declaration | HasDeclaration] = ()) -> None:
         self._by_name: dict[str, Declaration] = {}
         for task in checked_iterable("tasks", "what @lash.task made", tasks):
             declaration = _declaration_of(task)
-            known = self._by_name.setdefault(declaration.name, declaration)
-            if known.function is not declaration.function:
-                raise two_tasks_error(known, declaration)
+            for name in declaration.names:
+                known = self._by_name.setdefault(name, declaration)
+                if known.function is not declaration.function:
+                    raise two_tasks_error(known, declaration)
 
     def find(self, name: str) -> Declaration | None:
         """Return the declaration of a task; None if this worker does not know it and leaves its work to others."""
@@ -43,27 +44,33 @@ class Catalogue:
     @property
     def task_count(self) -> int:
         """How many tasks there are."""
-        return len(self._by_name)
+        return len(self.declarations)
 
     @property
     def owner_bound(self) -> list[str]:
-        """The names of the tasks whose work is owner-bound."""
+        """The names of the tasks whose work is owner-bound, and their aliases."""
         return [name for name, each in self._by_name.items() if each.disposition is RecoveryDisposition.OWNER_BOUND]
+
+    @property
+    def by_name(self) -> Mapping[str, Declaration]:
+        """The declarations by every name under which rows of their tasks wait."""
+        return self._by_name
 
     @property
     def declarations(self) -> list[Declaration]:
         """The declarations."""
-        return list(self._by_name.values())
+        return [each for name, each in self._by_name.items() if name == each.name]
 
     def lanes(self, queues: Sequence[str]) -> list[list[str]]:
         """Return for each queue the lanes that this worker serves (rule 9.1).
 
-        There is one for each task that it knows and each signature that it can run, and the lane without a task.
+        There is one for each name of a task that it knows and each signature that it can run, and the lane without a
+        task.
 
         Raises:
             SettingsError: the name of a queue is not allowed.
         """
-        served = [(each.name, digest) for each in self._by_name.values() for digest in each.signature.served]
+        served = [(name, digest) for name, each in self._by_name.items() for digest in each.signature.served]
         return [
             [*(lane(queue, task, digest) for task, digest in served), lane(queue)]
             for queue in map(checked_queue, queues)

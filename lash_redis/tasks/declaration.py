@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
-from lash_redis.core.checks import checked_task_name
+from lash_redis.core.checks import checked_iterable, checked_task_name
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
@@ -43,6 +43,7 @@ class Declaration:
         options: for every submit that gives no others.
         signature: what the function can be called with.
         is_async: True if a call of the function gives a coroutine.
+        aliases: other names under which rows wait that it runs: those that it had in earlier releases.
     """
 
     name: str
@@ -51,6 +52,12 @@ class Declaration:
     options: ProcessOptions
     signature: Signature
     is_async: bool
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The task's name, and those that rows of other releases call it."""
+        return (self.name, *self.aliases)
 
     @property
     def location(self) -> str:
@@ -67,6 +74,7 @@ def declare(
     *,
     recovery: RecoveryDisposition | str | Missing,
     name: str | None = None,
+    aliases: Iterable[str] = (),
     **options: Unpack[ChosenOptions],
 ) -> Declaration:
     """Make a task of a function.
@@ -79,10 +87,12 @@ def declare(
             that of its file, within the packages in whose folders it lies, below the working folder. A function made
             inside another is named after both. A lambda needs a name, and so does what no worker could import: what was
             typed at a prompt or in a notebook, given to ``python -c``, or executed.
+        aliases: the names that the task had in earlier releases: it runs what was submitted under them too.
         **options: those of ``ProcessOptions``, for every submit that gives no others.
 
     Raises:
-        SettingsError: the recovery is missing or not for a function, an option is unknown or outside what is allowed,
+        SettingsError: the recovery is missing or not for a function, an alias is no task name or
+            given twice, an option is unknown or outside what is allowed,
             this is not a function that a worker could call, no worker could find it by its name, or its annotations
             name what no payload can carry.
     """
@@ -98,12 +108,19 @@ def declare(
         options=chosen,
         signature=signature_of(function, task),
         is_async=inspect.iscoroutinefunction(function),
+        aliases=_checked_aliases(task, aliases),
     )
 
 
 def two_tasks_error(known: Declaration, other: Declaration) -> SettingsError:
     """Return the error for a second task of one name; it names the way out."""
     one, two = known.function, other.function
+    if known.name != other.name:
+        shared = next(name for name in known.names if name in other.names)
+        return SettingsError(
+            f"two tasks go by the name {shown(shared)}: {known.name!r} at {known.location} and {other.name!r} at "
+            f"{other.location}: rows under a name are run by one task, so leave it out of the aliases of one of them"
+        )
     if one.__code__ is two.__code__ and known.name.endswith(one.__qualname__):
         return SettingsError(
             f"two functions ask to be the task {known.name!r} ({known.location}), which is what their decorator calls "
@@ -113,6 +130,15 @@ def two_tasks_error(known: Declaration, other: Declaration) -> SettingsError:
         f"two tasks are named {known.name!r}, at {known.location} and at {other.location}: "
         "give one of them another name"
     )
+
+
+def _checked_aliases(task: str, aliases: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(map(checked_task_name, checked_iterable("aliases", "names of tasks", aliases)))
+    if len({task, *names}) != len(names) + 1:
+        raise SettingsError(
+            f"expected the aliases of task {task!r} to be distinct, and other names than its own, got {shown(names)}"
+        )
+    return names
 
 
 def _check_is_function(function: object) -> None:

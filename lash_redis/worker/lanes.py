@@ -69,9 +69,9 @@ class Lanes:
         self.due_ms: int | None = None
         self.beginnings: list[str] = []
         for queue in self._queues:
-            for each in catalogue.declarations:
-                self.beginnings.append(f"{queue}|{each.name}|")
-                self._named[lane_of(queue, each.name, each.signature.digest)] = each.signature.named
+            for name, each in catalogue.by_name.items():
+                self.beginnings.append(f"{queue}|{name}|")
+                self._named[lane_of(queue, name, each.signature.digest)] = each.signature.named
         self._serve(())
 
     def serves(self, lane: str) -> bool:

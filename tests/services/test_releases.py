@@ -435,3 +435,33 @@ async def test_a_worker_whose_hands_are_full_looks_too(registry: ProcessRegistry
     await worker.probe.looking.step()
     assert worker.probe.in_flight.serves(f"default|mail|{old.task.signature.digest}")
     assert worker.probe.in_flight.serves(f"default|mail|{old.task.signature.digest}|alone")
+
+
+@BOTH
+async def test_what_was_submitted_under_a_former_name_runs_as_the_renamed_task(
+    registry: ProcessRegistry, crew: Crew, recovery: str
+) -> None:
+    """With its own signature and with another release's, and its rows keep their name."""
+    ran: list[str] = []
+
+    def charge(order: str) -> str:
+        return order
+
+    def pay(order: str, currency: str = "EUR") -> str:
+        ran.append(f"{order} {currency}")
+        return order
+
+    old = declare(charge, recovery=recovery, name="shop.charge")
+    new = declare(pay, recovery=recovery, name="pay", aliases=["shop.charge"])
+    for process_id, release in (("old", old), ("new", new)):
+        call = bind(release, [process_id], {})
+        signature = release.signature
+        registration = ProcessRegistration(process_id, call, release.disposition, signature=signature.digest)
+        await registry.register_many([registration], signature.named)
+
+    async with crew.running(crew.worker(new, registry=registry)):
+        await ended(registry, "old")
+        await ended(registry, "new")
+
+    assert sorted(ran) == ["new EUR", "old EUR"]
+    assert (await record_of(registry, "old")).input.task == "shop.charge"  # type: ignore[union-attr]

@@ -109,3 +109,36 @@ def test_a_queue_that_would_break_a_lane_is_refused() -> None:
     """The parts of the lane could not be separated."""
     with pytest.raises(SettingsError, match="expected queue to be"):
         Catalogue().lanes(["a|b"])
+
+
+def test_a_task_serves_the_lanes_of_its_former_names() -> None:
+    """With the same signatures, in every queue, and it is one task."""
+    renamed = declare(charge, recovery="owner_bound", name="shop.charge", aliases=["charge", "app.charge"])
+    catalogue = Catalogue([renamed])
+    digest = renamed.signature.digest
+
+    lanes = catalogue.lanes(["mail"])[0]
+
+    assert {lane("mail", name, digest) for name in ("shop.charge", "charge", "app.charge")} <= set(lanes)
+    assert catalogue.find("charge") is catalogue.find("shop.charge") is renamed
+    assert (catalogue.task_count, catalogue.declarations) == (1, [renamed])
+    assert catalogue.owner_bound == ["shop.charge", "charge", "app.charge"]
+
+
+def test_two_tasks_go_by_no_name_of_each_other() -> None:
+    """A row under it would run as either."""
+    one = declare(charge, recovery="rerunnable", name="charge", aliases=["pay"])
+    for other in (
+        declare(refund, recovery="rerunnable", name="pay"),
+        declare(refund, recovery="rerunnable", name="refund", aliases=["pay"]),
+        declare(refund, recovery="rerunnable", name="refund", aliases=["charge"]),
+    ):
+        with pytest.raises(SettingsError, match=r"two tasks go by the name '(pay|charge)': 'charge' at .* and '"):
+            Catalogue([one, other])
+
+
+@pytest.mark.parametrize("aliases", ["charge", ["a b"], ["pay", "pay"], ["charge"], [1]])
+def test_what_can_be_no_alias_is_refused(aliases: Any) -> None:
+    """Where the task is declared."""
+    with pytest.raises(SettingsError, match=r"alias|task name"):
+        declare(charge, recovery="rerunnable", name="charge", aliases=aliases)
