@@ -83,6 +83,10 @@ def _text(row: dict[str, bytes], field: str) -> str:
     return row.get(field, b"").decode("utf-8", "replace")
 
 
+def _kind(row: dict[str, bytes]) -> str:
+    return f"{_text(row, 'ln').split('|')[1]}|{_text(row, 'ts')}"
+
+
 def _listed_in(row: dict[str, bytes]) -> Iterator[tuple[str, float | None]]:
     """Yield the indexes that list a row that has not ended, each with its score there (None: any)."""
     match row.get("ph"):
@@ -139,6 +143,8 @@ class _Partition:
         yield from self.bad_leases()
         yield from self.bad_payloads()
         yield from self.bad_counts()
+        yield from self.bad_labels()
+        yield from self.bad_retention()
         yield from self.bad_lists_of_lanes()
         yield from self.bad_signatures()
 
@@ -231,8 +237,10 @@ class _Partition:
             yield f"not terminal, and has {left}"
 
     def bad_terminal(self, row: dict[str, bytes]) -> Iterator[str]:
-        if row["ph"] != b"" or row["ts"] not in (b"c", b"f", b"k", b"a") or not {"ta", "oc", "fe"} <= row.keys():
+        if row["ph"] != b"" or row["ts"] not in (b"c", b"f", b"k", b"a") or not {"ta", "fe"} <= row.keys():
             yield f"a terminal fact in pieces: {row}"
+        if "oc" not in row and not ("kr" in row and row["ts"] == b"c"):
+            yield "terminal, and without an outcome that might have been forgotten"
         if "w" in row:
             yield "terminal, and somebody still waits"
         if row["d"] == b"e" and ("ho" in row or not ("by" in row or row["ts"] == b"a")):
@@ -251,7 +259,7 @@ class _Partition:
                 expected[name][id_] = score
         for id_, row in self.ended.items():
             is_unresolved = row["ts"] == b"a" and "rs" not in row
-            index = "unresolved" if is_unresolved else f"done:{_text(row, 'ts')}"
+            index = "unresolved" if is_unresolved else f"done:{_kind(row)}"
             expected[index][id_] = float(row.get("ta", -1))
         expected["lanes"] = {name[2:]: 0 for name in expected if name.startswith("q:")}
         expected["holders"] = {name[3:]: 0 for name in expected if name.startswith("of:")}
@@ -307,10 +315,34 @@ class _Partition:
                 yield f"a payload of {len(data)} bytes stands beside the row of {id_}"
 
     def bad_counts(self) -> Iterator[str]:
-        ended = Counter(f"{_text(row, 'ln').split('|')[1]}|{_text(row, 'ts')}" for row in self.ended.values())
+        ended = Counter(map(_kind, self.ended.values()))
         counted = {field: int(number) for field, number in self.index("counts").items()}
         if counted != dict(ended):
             yield f"counts say {counted}, the rows {dict(ended)}"
+
+    def bad_labels(self) -> Iterator[str]:
+        expected: dict[str, dict[str, float | None]] = defaultdict(dict)
+        for id_, row in self.rows.items():
+            for label in _text(row, "lb").split("\n") if "lb" in row else ():
+                expected[f"label:{label}"][id_] = float(row["at"])
+        for name in expected.keys() | {name for name in self.keys if name.startswith("label:")}:
+            yield from self.differences(name, expected[name], self.index(name))
+
+    def bad_retention(self) -> Iterator[str]:
+        kept: dict[str, float | None] = {
+            id_: float(row["ta"]) + float(row["kr"])
+            for id_, row in self.ended.items()
+            if row["ts"] == b"c" and "kr" in row and "oc" in row
+        }
+        yield from self.differences("results", kept, self.index("results"))
+        listed = self.index("tombstones")
+        for id_, text in self.named("t:").items():
+            if id_ not in listed:
+                yield f"the tombstone of {id_} is not listed"
+            if id_ in self.rows:
+                yield f"{id_} has a row and a tombstone"
+            if len(text) != 30 or not re.match(rb"[cfka][0-9]{13}", text):
+                yield f"the tombstone of {id_} is {text!r}"
 
     def bad_lists_of_lanes(self) -> Iterator[str]:
         lists = self.named("serves:")

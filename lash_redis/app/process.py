@@ -8,10 +8,17 @@ from typing import Any, Final, Generic, Literal, cast
 
 from lash_redis.app.sessions import Sessions
 from lash_redis.app.unserved import Unserved
-from lash_redis.app.wait import Wait
+from lash_redis.app.wait import Wait, missing_error
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.error_text import shown
-from lash_redis.core.errors import SettingsError, UnknownProcess, WorkAbandoned, WorkCancelled, WorkFailed
+from lash_redis.core.errors import (
+    OutcomePruned,
+    SettingsError,
+    UnknownProcess,
+    WorkAbandoned,
+    WorkCancelled,
+    WorkFailed,
+)
 from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success, T_co
 from lash_redis.core.timing import wall_ms
@@ -73,7 +80,8 @@ class _Handle(Generic[T_co]):
     def _outcome(self, record: ProcessRecord) -> Outcome[T_co]:
         """Return the outcome of a terminal record, a result as the type that its task declares."""
         outcome = record.outcome
-        assert outcome is not None  # noqa: S101 - a wait ends with a terminal record
+        if outcome is None:  # a wait ends with a terminal record
+            raise OutcomePruned(self.id, record.status.value)
         if isinstance(outcome, Success) and isinstance(record.input, TaskInput):
             declaration = self._context.declarations.get(record.input.task)
             if declaration is not None:
@@ -125,13 +133,17 @@ class Process(_Handle[T_co], Generic[T_co]):
             RegistryUnavailable: no read was answered within the timeout, so that nothing is known of it.
             NamespaceMismatch: no read was answered since the namespace is not the one that was opened.
             UnknownProcess: no process has this id.
-            OutcomePruned: the process was pruned.
+            OutcomePruned: it ended, and its record or its result is not kept any more; ``status`` says how, if known.
             OutcomeUncertain: its owner is silent, and ``on_uncertain`` is ``"raise"``.
             PayloadError: the function returned another type than it declares; ``record`` has the stored result.
         """
         wait = self._wait(timeout, on_uncertain)
         session = self._context.sessions.current()
-        return self._outcome(await session.waiter.wait_for(wait))
+        try:
+            return self._outcome(await session.waiter.wait_for(wait))
+        except (OutcomePruned, UnknownProcess) as error:
+            (tombstone,) = await session.registry.tombstones([self.id])
+            raise missing_error(self.id, tombstone, error) from None
 
     async def result(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> T_co:
         """Wait until the process has ended and return what the work returned, as the type that its task declares.
@@ -216,7 +228,12 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
     def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome[T_co]:
         """Do what ``Process.outcome`` does."""
         wait = self._wait(timeout, on_uncertain)
-        return self._outcome(self._context.sessions.blocking().waiter.wait_for(wait))
+        session = self._context.sessions.blocking()
+        try:
+            return self._outcome(session.waiter.wait_for(wait))
+        except (OutcomePruned, UnknownProcess) as error:
+            (tombstone,) = session.registry.tombstones([self.id])
+            raise missing_error(self.id, tombstone, error) from None
 
     def result(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> T_co:
         """Do what ``Process.result`` does."""

@@ -184,6 +184,7 @@ class Task(Generic[P, R_co]):
             bind(declaration, args, kwargs),
             declaration.disposition,
             signature=declaration.signature.digest,
+            chosen_id=self._process_id is not None,
             **msgspec.structs.asdict(self._options),
         )
 

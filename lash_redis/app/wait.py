@@ -19,6 +19,7 @@ from lash_redis.core.lanes import plain_lane
 from lash_redis.core.model import Phase, ProcessRecord
 from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import Namespace
+from lash_redis.registry.calls.forgetting import Tombstone
 from lash_redis.registry.messages import Ended, read_message
 from lash_redis.registry.rows import Row
 from lash_redis.registry.unreadable import readable
@@ -92,6 +93,11 @@ class Wait:
         where = "stands where this release knows no place" if self._phase is None else f"is {self._phase.value}"
         known = [f"it {where}{f': {waits}' if waits else ''}", *map(str, outages[-1:])]
         return TimeoutError(f"process {self.process_id!r} has not ended{within} ({'; '.join(known)})")
+
+
+def missing_error(process_id: str, tombstone: Tombstone | None, error: LashError) -> LashError:
+    """Return the error for a process without a row: how it ended, if that is kept."""
+    return OutcomePruned(process_id, tombstone.status.value) if tombstone else error
 
 
 def is_not_now(error: Exception, namespace: Namespace) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import ago, duration, json_text, loud, printable, table
 from lash_redis.core.checks import MAX_BATCH, checked_int
+from lash_redis.core.labels import label_in, label_key, labels_in_words
 from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition
 from lash_redis.core.places import BY_URGENCY
 from lash_redis.operate.counts import NamespaceView, Totals, count, namespace_view
@@ -41,6 +43,12 @@ def add_parser(subparsers: Any) -> None:
     which.add_argument(
         "--state", choices=_STATES, metavar="STATE", help=f"what has ended, the latest first: {', '.join(_STATES)}"
     )
+    which.add_argument(
+        "--label",
+        type=checked_by(label_in),
+        metavar="NAME=VALUE",
+        help="what has this label, ended or not, in the order of registration",
+    )
     parser.add_argument("--limit", type=checked_by(_limit), default=50, help=f"rows a page, 1 to {MAX_BATCH} (50)")
     parser.add_argument("--cursor", help="where the page begins, as the page before says")
     add_options(parser)
@@ -58,7 +66,10 @@ def _limit(value: str) -> int:
 
 async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     totals = await count(registry)
-    if args.state:
+    if args.label:
+        name, value = args.label
+        page = await registry.list_labelled(name, value, args.limit, args.cursor)
+    elif args.state:
         unresolved = args.state == _UNRESOLVED
         page = await registry.list_ended(_STATES[args.state], args.limit, args.cursor, unresolved=unresolved)
     else:
@@ -102,9 +113,14 @@ def _listed(page: ListedRows, args: argparse.Namespace, waits: Mapping[str, str]
         header = _HEADER_OF_ENDED if args.state else _HEADER
         lines += ["", *table([header, *(_line(row, waits.get(row.process_id, "")) for row in page.rows)])]
     if page.cursor is not None:
-        which = f" --phase {args.phase}" if args.phase else f" --state {args.state}" if args.state else ""
-        lines += ["", f"more: --limit {args.limit}{which} --cursor {page.cursor}"]
+        lines += ["", f"more: --limit {args.limit}{_which(args)} --cursor {page.cursor}"]
     return lines
+
+
+def _which(args: argparse.Namespace) -> str:
+    if args.label:
+        return f" --label {shlex.quote(label_key(*args.label))}"
+    return f" --phase {args.phase}" if args.phase else f" --state {args.state}" if args.state else ""
 
 
 def _namespace(view: NamespaceView) -> str:
@@ -173,6 +189,8 @@ def _started_at_ms(row: Row) -> int | None:
 
 def _note(row: Row, waits: str) -> str:
     notes = [printable(waits)] if waits else []
+    if row.labels:
+        notes.append(printable(labels_in_words(row.labels)))
     if row.disposition is RecoveryDisposition.EXTERNALLY_OWNED and not row.is_terminal:
         notes.append(f"granted to {printable(row.record().granted_to or 'anybody')}")
     lease = row.lease()

@@ -7,6 +7,7 @@ from typing import Any
 
 from lash_redis.cli.connect import add_options, add_process_id, answer
 from lash_redis.cli.render import ago, fields, json_text, loud, moment, named, printable, shortened, value_text
+from lash_redis.core.labels import labels_in_words
 from lash_redis.core.model import (
     AbandonRequest,
     CancelRequest,
@@ -78,6 +79,8 @@ def _waits(explanation: Explanation) -> Pairs:
 def _record(row: Row) -> Pairs:
     record, now = row.record(), row.now_ms
     pairs = _input(record)
+    if record.labels:
+        pairs.append(("labels", printable(labels_in_words(record.labels))))
     pairs += [("queue", record.queue), ("registered", moment(record.registered_at_ms, now))]
     if record.disposition is RecoveryDisposition.EXTERNALLY_OWNED:
         pairs.append(("granted to", printable(record.granted_to or "any external owner")))
@@ -138,8 +141,11 @@ def _state(state: OwnerState | None) -> Pairs:
 
 def _end(row: Row) -> Pairs:
     record = row.record()
-    if record.outcome is None or record.ended_at_ms is None:
+    if record.ended_at_ms is None:
         return []
+    if record.outcome is None:
+        forgotten = "not kept any more: its task keeps results for a shorter time than processes"
+        return [("ended", moment(record.ended_at_ms, row.now_ms)), ("result", forgotten)]
     return [("ended", moment(record.ended_at_ms, row.now_ms)), *_outcome(record.outcome)]
 
 

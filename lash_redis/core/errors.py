@@ -248,10 +248,13 @@ class LeaseHeld(RegistryError):
 
 
 class OutcomePruned(RegistryError):
-    """The namespace has no row of a process that was registered there: it ended and its record was pruned."""
+    """A process ended, and its record or result is not kept any more; ``status`` says how, empty if that is unknown."""
 
-    def __init__(self, process_id: str) -> None:
-        super().__init__(process_id, f"the outcome of process {process_id!r} is not there any more (pruned?)")
+    def __init__(self, process_id: str, status: str = "") -> None:
+        self.status = status
+        ended = f"process {process_id!r} ended as {status}, and its outcome is not kept any more"
+        unknown = f"the outcome of process {process_id!r} is not there any more (pruned?)"
+        super().__init__(process_id, ended if status else unknown)
 
 
 class OutcomeUncertain(RegistryError):

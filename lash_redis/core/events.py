@@ -145,6 +145,25 @@ class WorkerLeftLane(Event, frozen=True, tag="worker.left_lane"):
     process_id: str | None = None
 
 
+class RowsForgotten(Event, frozen=True, tag="rows.forgotten"):
+    """Retention forgot so many rows that had ended, and results that were kept for a time of their own."""
+
+    level: ClassVar[int] = logging.INFO
+
+    rows: int
+    results: int
+
+
+class MemoryShort(Event, frozen=True, tag="server.memory_short"):
+    """The server uses more than this share of its maxmemory: the oldest rows that have ended go, whatever their age."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    used_bytes: int
+    limit_bytes: int
+    percent: int
+
+
 class WorkerLanesFull(Event, frozen=True, tag="worker.lanes_full"):
     """More lanes of other releases have rows than the worker serves at a time; the others follow. Told once."""
 

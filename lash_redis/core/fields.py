@@ -50,7 +50,9 @@ def fields_of(struct: type[msgspec.Struct], kind: type[A]) -> dict[str, Field[A]
         if get_origin(info.type) is Annotated:
             plain, *beside = get_args(info.type)
             about = next(each for each in beside if isinstance(each, kind))
-            found[info.name] = Field(info.name, plain, info.default, about, about.check.checked)
+            made = info.default_factory is not msgspec.NODEFAULT
+            default = info.default_factory() if made else info.default
+            found[info.name] = Field(info.name, plain, default, about, about.check.checked)
     return found
 
 

@@ -13,7 +13,15 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.core.checks import SIGNATURE, checked_id, checked_int, checked_task_name, checked_text, refused
+from lash_redis.core.checks import (
+    SIGNATURE,
+    checked_bool,
+    checked_id,
+    checked_int,
+    checked_task_name,
+    checked_text,
+    refused,
+)
 from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import SUBMIT_OPTIONS, ProcessOptions, SubmitOptions, refuse_asks
@@ -91,6 +99,8 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         disposition: required; no default anywhere.
         granted_to: who may complete externally owned work (None: any ``ExternalOwner``).
         signature: digest of the task's parameters, 16 hex digits; empty if the task's function is unknown.
+        chosen_id: somebody chose the id and may register it again, so that it outlives the row (rule 5.9). False: it
+            was made at random.
 
     Raises:
         SettingsError: a field is outside what is allowed.
@@ -98,6 +108,7 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
 
     granted_to: str | None = None
     signature: str = ""
+    chosen_id: bool = True
 
     def __post_init__(self) -> None:
         checked_id("process id", self.id)
@@ -109,6 +120,7 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         if self.granted_to is not None:
             checked_text("granted_to", self.granted_to, 256)
         SIGNATURE.checked("signature", self.signature)
+        checked_bool("chosen_id", self.chosen_id)
         if not isinstance(self.input, ProcessInput):
             check_types(self)
 
@@ -197,6 +209,7 @@ class ProcessRecord(ProcessOptions, frozen=True):
     outcome: Outcome | None = None
     granted_to: str | None = None
     losses: int = 0
+    labels: Mapping[str, str] = {}
     registered_at_ms: int = 0
     due_at_ms: int | None = None
     ended_at_ms: int | None = None

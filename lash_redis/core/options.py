@@ -18,6 +18,7 @@ from lash_redis.core.durations import MAX_MS, Duration, instant_ms, milliseconds
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import Field, check_names, fields_of
+from lash_redis.core.labels import LABELS, encode_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,14 @@ class Option:
         check: what its values may be.
         row_field: the field of the row that holds a value other than the default; empty: no field does.
         ask: what a value other than the default asks of the script that registers (see its header); empty: nothing.
+        encode: how the row holds a value that is no text and no number.
     """
 
     meaning: str
     check: Check[Any]
     row_field: str = ""
     ask: str = ""
+    encode: Callable[[Any], str] | None = None
 
 
 class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,14 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Option("within a queue and partition, what has a higher one runs earlier", integer(-100, 100), row_field="pr"),
     ] = 0
+    keep_results_ms: Annotated[
+        int | None,
+        Option(
+            "milliseconds that a returned value is kept, if shorter than the process is",
+            or_none(integer(0, MAX_MS)),
+            row_field="kr",
+        ),
+    ] = None
 
 
 class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
@@ -69,6 +80,10 @@ class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
     at_ms: Annotated[
         int | None, Option("when it may run, ms since the epoch", or_none(integer(0, 2**53)), ask="at")
     ] = None
+    labels: Annotated[
+        Mapping[str, str],
+        Option("names and values by which it can be found", LABELS, row_field="lb", encode=encode_labels),
+    ] = {}
 
 
 class ChosenOptions(TypedDict, total=False):
@@ -77,6 +92,7 @@ class ChosenOptions(TypedDict, total=False):
     queue: str
     loss_limit: int
     priority: int
+    keep_results: Duration
 
 
 class ChosenSubmitOptions(ChosenOptions, total=False):
@@ -84,6 +100,7 @@ class ChosenSubmitOptions(ChosenOptions, total=False):
 
     delay: Duration
     at: dt.datetime
+    labels: Mapping[str, str]
 
 
 AnyOptions = TypeVar("AnyOptions", bound=ProcessOptions)
@@ -94,9 +111,10 @@ _STORED = [(field.about.row_field.encode(), field) for field in SUBMIT_OPTIONS.v
 _ASKED = [(f"+{field.about.ask}".encode(), field) for field in SUBMIT_OPTIONS.values() if field.about.ask]
 
 # Options that people give in words of their own: the option that each stands for, and how it is read.
-_WORDS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
+WORDS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "delay": ("delay_ms", milliseconds),
     "at": ("at_ms", instant_ms),
+    "keep_results": ("keep_results_ms", milliseconds),
 }
 
 
@@ -107,7 +125,7 @@ def with_options(options: AnyOptions, chosen: Mapping[str, object]) -> AnyOption
         SettingsError: there is no option of that name, or a value is outside what is allowed.
     """
     fields = SUBMIT_OPTIONS if isinstance(options, SubmitOptions) else OPTIONS
-    words = {word: option for word, (option, _) in _WORDS.items() if option in fields}
+    words = {word: option for word, (option, _) in WORDS.items() if option in fields}
     check_names("an option", chosen, dict.fromkeys([*(name for name in fields if name not in words.values()), *words]))
     checked: dict[str, object] = {}
     if when := [name for name in ("delay", "at") if name in chosen and name in words]:
@@ -116,7 +134,7 @@ def with_options(options: AnyOptions, chosen: Mapping[str, object]) -> AnyOption
         checked = {words[name]: fields[words[name]].default for name in ("delay", "at")}
     for name, value in chosen.items():
         if name in words:
-            option, read = _WORDS[name]
+            option, read = WORDS[name]
             checked[option] = read(name, value)
         else:
             checked[name] = fields[name].checked(name, value)
@@ -150,7 +168,7 @@ def _by_turns(fields: list[tuple[bytes, Field[Option]]], options: ProcessOptions
     for key, field in fields:
         value = getattr(options, field.name, field.default)
         if value != field.default:
-            listed += (key, value)
+            listed += (key, field.about.encode(value) if field.about.encode else value)
     return listed
 
 
@@ -159,6 +177,6 @@ def options_in_row(queue: str, fields: Mapping[bytes, bytes]) -> ProcessOptions:
     held = {
         field.name: msgspec.convert(fields[key].decode(), field.type, strict=False)
         for key, field in _STORED
-        if key in fields
+        if key in fields and field.name in OPTIONS
     }
     return ProcessOptions(queue=queue, **held)

@@ -30,6 +30,8 @@ class RowView(ChosenOptions):
     """A process without its payloads. It has every option of the process, by its name."""
 
     id: str
+    keep_results_ms: int | None
+    labels: dict[str, str]
     status: str
     phase: str | None  # None once terminal
     disposition: str
@@ -70,6 +72,8 @@ def row_view(row: Row, waits: str = "") -> RowView:
         "task": task or None,
         "signature": signature or None,
         **_options_view(row),
+        "keep_results_ms": record.keep_results_ms,
+        "labels": dict(record.labels),
         "granted_to": record.granted_to,
         "registered_at_ms": record.registered_at_ms,
         "ended_at_ms": record.ended_at_ms,

@@ -219,6 +219,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class PruneReport(msgspec.Struct, frozen=True):
-    """How many terminal processes a prune forgot."""
+    """How many terminal processes a prune forgot, and of how many earlier ones it forgot what retention had kept."""
 
     processes: int
+    tombstones: int = 0

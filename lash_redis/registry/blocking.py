@@ -8,7 +8,17 @@ from __future__ import annotations
 import threading
 
 from lash_redis.core.forks import PerProcess
-from lash_redis.registry.calls import bounding, leases, pausing, reads, registration, requests, serving, terminal_facts
+from lash_redis.registry.calls import (
+    bounding,
+    forgetting,
+    leases,
+    pausing,
+    reads,
+    registration,
+    requests,
+    serving,
+    terminal_facts,
+)
 from lash_redis.registry.operations import blocking_operation
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.connections import BlockingConnections, finished
@@ -39,6 +49,7 @@ class BlockingRegistry:
     get = blocking_operation(reads.get)
     rows = blocking_operation(reads.rows)
     watch = blocking_operation(reads.watch)
+    tombstones = blocking_operation(forgetting.tombstones)
     service_of = blocking_operation(serving.service_of)
 
     complete_unleased = blocking_operation(terminal_facts.complete_unleased)

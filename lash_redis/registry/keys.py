@@ -41,9 +41,14 @@ key                       type        content
 ``K:dead``                hash        owner digest to its recorded death
 ``K:seen``                zset        owner digests by their last call
 ``K:lists``               zset        lists of lanes by the last call of a worker that serves them
-``K:done:<state>``        zset        terminal ids of this state by when they ended; of abandoned ones those with a
-                                      resolution
+``K:done:<kind>``         zset        terminal ids of one ``task|state`` by when they ended; of abandoned ones those
+                                      with a resolution
 ``K:counts``              hash        terminal rows by ``task|state``
+``K:results``             zset        completed ids whose results are kept for a time of their own, by until when
+``K:label:<label>``       zset        ids with this label, ``name=value``, by when they were registered
+``K:t:<id>``              string      what is kept of a row whose id its caller chose and that retention forgot: state,
+                                      when it ended (13 digits, ms), content digest; with a TTL
+``K:tombstones``          zset        ids of ``K:t:``, by until when they are kept
 ``K:idle:<queue>``        zset        workers that wait for wake-ups, by since when
 ========================  ==========  ==================================================================================
 
@@ -59,6 +64,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from lash_redis.core.labels import label_key
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import OPTIONS
 from lash_redis.core.places import INDEXES, LEASED, PLACES
@@ -66,11 +72,12 @@ from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
 
 SCHEMA_VERSION = 3
 
-# Indexes by which a page of rows is read; ``owned_index`` names one more. After ``ENDED`` follows a state's code.
+# Indexes by which a page of rows is read; ``owned_index`` names one more.
 LEASES: Final = LEASED.index
 ASKED: Final = "asked"
 _OWNED: Final = "of:"
-ENDED: Final = "done:"
+_ENDED: Final = "done:"
+_LABEL: Final = "label:"
 UNRESOLVED: Final = "unresolved"
 
 # What follows "K:" up to a name, the Redis type, and whether the key must have a TTL.
@@ -97,8 +104,12 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "dead": ("hash", False),
     "seen": ("zset", False),
     "lists": ("zset", False),
-    ENDED: ("zset", False),
+    _ENDED: ("zset", False),
     "counts": ("hash", False),
+    "results": ("zset", False),
+    _LABEL: ("zset", False),
+    "t:": ("string", True),
+    "tombstones": ("zset", False),
     "idle:": ("zset", True),
 }
 
@@ -118,6 +129,8 @@ ROW_FIELDS: dict[str, str] = {
     "cd": "content digest",
     "at": "registered at, ms",
     "gr": "grantee, if the registration names one",
+    "ch": "1 if somebody chose the id",
+    "lb": "labels, name=value, a line each",
     "ho": "holder's digest",
     "tk": "lease token",
     "fe": "fencing token",
@@ -134,7 +147,8 @@ ROW_FIELDS: dict[str, str] = {
     "w": "channels of the clients that wait for the end, separated by spaces",
     "ts": f"terminal state: {_listed(STATUS_CODES)}",
     "ta": "ended at, ms",
-    "oc": "outcome; empty if it stands in K:o:, or is a cancel for the reason that the request gives",
+    "oc": "outcome; empty if it stands in K:o:, or is a cancel for the reason that the request gives; none of a "
+    "completed row whose result was forgotten",
     "rs": "resolution of an abandoned process",
     "by": "the authority that completed externally owned work",
 } | {
@@ -175,6 +189,11 @@ def owner_digest(owner: LeaseOwner) -> str:
 def owned_index(digest: str) -> str:
     """Return the index of what an owner holds, and of owner-bound work that it started and that has not ended."""
     return f"{_OWNED}{digest}"
+
+
+def label_index(name: str, value: str) -> str:
+    """Return the index of the rows with a label."""
+    return f"{_LABEL}{label_key(name, value)}"
 
 
 def channel(namespace: str, partition: int, name: str) -> str:

@@ -11,6 +11,7 @@ from lash_redis.registry.calls import (
     batch_claims,
     bounding,
     ended,
+    forgetting,
     leases,
     listing,
     owners,
@@ -31,7 +32,7 @@ from lash_redis.registry.operations import operation
 from lash_redis.registry.transport.address import DEFAULT_TIMEOUT_S, Address
 from lash_redis.registry.transport.connections import AsyncConnections
 from lash_redis.registry.transport.sending import Sender, Target
-from lash_redis.registry.transport.server import ServerInfo
+from lash_redis.registry.transport.server import Memory, ServerInfo
 
 
 class ProcessRegistry:
@@ -164,6 +165,7 @@ class ProcessRegistry:
     page = operation(reads.page)
     list_non_terminal = operation(listing.list_non_terminal)
     list_by_phase = operation(listing.list_by_phase)
+    list_labelled = operation(listing.list_labelled)
     list_ended = operation(ended.list_ended)
     served = operation(serving.served)
     service_of = operation(serving.service_of)
@@ -207,5 +209,11 @@ class ProcessRegistry:
     counts = operation(upkeep.counts)
     wake = operation(upkeep.wake)
     bring_due = operation(upkeep.bring_due)
-    prune = operation(upkeep.prune)
-    prunable = operation(upkeep.prunable)
+    prune = operation(forgetting.prune)
+    prunable = operation(forgetting.prunable)
+    retain = operation(forgetting.retain)
+    tombstones = operation(forgetting.tombstones)
+
+    async def memory(self) -> Memory | None:
+        """Return how much memory the server uses, now; None if it has no limit or does not say."""
+        return await self.sender.memory()

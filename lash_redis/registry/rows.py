@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from lash_redis.core.errors import UnreadableRow
+from lash_redis.core.labels import decode_labels
 from lash_redis.core.lanes import ALONE_LOSSES, lane_parts
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
@@ -108,6 +109,11 @@ class Row:
         return options_in_row(lane_parts(self.lane)[0], self.fields)
 
     @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the submit."""
+        return decode_labels(self.fields.get(b"lb", b"").decode())
+
+    @property
     def counts_a_loss(self) -> bool:
         """Ending the lease that the row names, without its holder, would be a loss not counted yet."""
         return self.has_begun and self.fields.get(b"lt") != self.fields.get(b"tk")
@@ -177,7 +183,7 @@ class Row:
         try:
             _ = self.disposition, self.status, self.phase, self.holder, self.starter, self.lease(), self.losses
             _ = self.options, self.abandon_request, self.cancel_request, self._number(b"fa"), self._number(b"at")
-            _ = self._number(b"du")
+            _ = self._number(b"du"), self.labels
             if b"sq" in self.fields or self.phase not in (None, Phase.DELAYED, Phase.BLOCKED):
                 _ = int(self.fields[b"sq"])
         except Exception as error:
@@ -217,6 +223,7 @@ class Row:
             outcome=outcome,
             granted_to=grantee.decode() if grantee else None,
             losses=self.losses,
+            labels=self.labels,
             registered_at_ms=self._number(b"at"),
             due_at_ms=self._number(b"du") if phase is Phase.DELAYED else None,
             ended_at_ms=int(ended_at) if ended_at else None,

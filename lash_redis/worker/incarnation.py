@@ -29,6 +29,7 @@ from lash_redis.worker.loops.claiming import Claiming
 from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.loops.loop import Loop, lasting, repeat
 from lash_redis.worker.loops.polling import Polling
+from lash_redis.worker.loops.retaining import Retaining
 from lash_redis.worker.loops.sweeping import Sweeping
 from lash_redis.worker.probe import Probe
 from lash_redis.worker.renewal import RenewalSource, RenewalThread
@@ -97,6 +98,7 @@ class Incarnation:
             Polling(self._in_flight.claimer, self._changes, settings.poll_ms),
             self._looking,
             Checking(registry, self._claiming),
+            Retaining(registry, identity, settings),
         )
         self._drain_steps = Drain(registry, identity, settings, self._in_flight, self._changes, looking=self._looking)
         self._claims: asyncio.Task[None] | None = None

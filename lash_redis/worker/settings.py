@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 
 from lash_redis.core.checks import MAX_TTL_MS, Check, checked_queue, integer
+from lash_redis.core.durations import MAX_MS
 from lash_redis.core.error_text import bounded, shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, check_names, fields_of
@@ -80,6 +81,35 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             is_time=True,
         ),
     ] = 7_500
+    keep_ms: Annotated[
+        int, Setting("that what has ended is kept", integer(1_000, MAX_MS), "--keep", "S", is_time=True)
+    ] = 7 * 24 * 3600 * 1000
+    keep_rows: Annotated[
+        int, Setting("of each task so many that have ended are kept", integer(1, 2**53), "--keep-rows", "N")
+    ] = 100_000
+    keep_memory: Annotated[
+        int,
+        Setting(
+            "above this share of the server's maxmemory the oldest that have ended go, percent",
+            integer(1, 100),
+            "--keep-memory",
+            "PERCENT",
+        ),
+    ] = 80
+    keep_ids_ms: Annotated[
+        int,
+        Setting(
+            "that the id of a forgotten process is kept, if its caller chose it",
+            integer(0, MAX_MS),
+            "--keep-ids",
+            "S",
+            is_time=True,
+        ),
+    ] = 7 * 24 * 3600 * 1000
+    retain_ms: Annotated[
+        int,
+        Setting("between two looks for what need not be kept, ± 50 %", _PAUSE, "--retain", "S", is_time=True),
+    ] = 60_000
 
     def __post_init__(self) -> None:
         check_fields(self, WORKER_SETTINGS)
@@ -101,6 +131,11 @@ class ChosenSettings(TypedDict, total=False):
     last_writes_ms: int
     sweep_ms: int
     poll_ms: int
+    keep_ms: int
+    keep_rows: int
+    keep_memory: int
+    keep_ids_ms: int
+    retain_ms: int
 
 
 WORKER_SETTINGS = fields_of(WorkerSettings, Setting)

@@ -28,6 +28,7 @@ def registrations(count: int, signature: str) -> Iterator[ProcessRegistration]:
             TaskInput("nothing", (number,)),
             RecoveryDisposition.RERUNNABLE,
             signature=signature,
+            chosen_id=False,
         )
 
 

@@ -100,12 +100,12 @@ async def test_what_ended_and_cannot_be_read_is_left_out(
     one, two = ids_of(2, 0, partitions)
     await cancelled(registry, server, one, two)
     await client.hset(f"{{lash:{namespace}:0}}:p:{one}", "at", "never")
-    await client.zadd(f"{{lash:{namespace}:0}}:done:k", {"gone": 5})
+    await client.zadd(f"{{lash:{namespace}:0}}:done:work|k", {"gone": 5})
 
     assert await listed(registry, ProcessStatus.CANCELLED, 1) == [two]
 
     await client.hset(f"{{lash:{namespace}:0}}:p:{one}", "at", "1")
-    await client.zrem(f"{{lash:{namespace}:0}}:done:k", "gone")
+    await client.zrem(f"{{lash:{namespace}:0}}:done:work|k", "gone")
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "bm8", "WyJpbmYiLFsxLDIsM11d"])

@@ -18,11 +18,12 @@ from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import Acquired, Busy, ExternalOwner, PauseRequest, Phase, ProcessStarted, ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Resolution, ResolutionKind, Success
 from lash_redis.registry import scripts
-from lash_redis.registry.answers import Death, Settlement, TerminalFact
+from lash_redis.registry.answers import Death, PageStart, Settlement, TerminalFact
 from lash_redis.registry.calls import (
     batch_claims,
     bounding,
     ended,
+    forgetting,
     leases,
     listing,
     opening,
@@ -260,7 +261,7 @@ async def _ended(world: World) -> Call[Any]:
 async def _prunable(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await world.registry.request_cancel(world.one, cancel())
-    return world.call(upkeep.prunable, 2**52)
+    return world.call(forgetting.prunable, 2**52)
 
 
 @case
@@ -274,7 +275,26 @@ async def _bring_due(world: World) -> Call[Any]:
 async def _prune(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await world.registry.request_cancel(world.one, cancel())
-    return world.call(upkeep.prune, 2**52)
+    return world.call(forgetting.prune, 2**52)
+
+
+@case
+async def _retain(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    await world.registry.request_cancel(world.one, cancel())
+    return world.call(forgetting.retain, 0, forgetting.Retention(LONG_MS, 0, LONG_MS))
+
+
+@case
+async def _tombstones(world: World) -> Call[Any]:
+    await world.registry.sender.send(await _retain(world))
+    return world.call(forgetting.tombstones, [world.one])
+
+
+@case
+async def _forget_tombstones(world: World) -> Call[Any]:
+    await world.registry.sender.send(await _retain(world))
+    return world.call(forgetting.forget_tombstones, 0, 2**52, "", PageStart())
 
 
 @case
@@ -389,6 +409,8 @@ ANSWERS = {
     "release": ([True, True], [False, False]),  # given back, stale
     "unstart": (["DONE", "DONE"], ["STALE", "STALE"]),  # the token has no start any more
     "prune": (1, 0),
+    "retain": (forgetting.Retained(1, 0), forgetting.Retained(0, 0)),
+    "forget_tombstones": ((1, None), (0, None)),
     "forget_owners": ((1, False), (0, False)),
 }
 

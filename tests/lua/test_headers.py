@@ -27,6 +27,7 @@ ANSWERS = {
     "ROWS", "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
     "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "NEAR", "LIVING", "ENDED", "PRUNABLE", "BROUGHT",
     "PAUSED", "TOO_MANY", "RESUMED", "PAUSES", "BOUNDED", "BOUNDS", "FULL",
+    "RETAINED", "TOMBSTONES",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = ("include/partition", "include/planned_writes", "include/row")

@@ -20,6 +20,7 @@ PARTS = {
     "Declaration.signature",
     "ProcessRegistry.address",
     "ProcessRegistry.encoded",
+    "ProcessRegistry.memory",
     "SweepReport.count",
     "Worker.__init__ renewal",
     "Worker.probe",

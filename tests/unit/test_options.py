@@ -11,6 +11,7 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, RecoveryDisposition, TaskInput
 from lash_redis.core.options import (
     OPTIONS,
+    WORDS,
     ChosenOptions,
     ProcessOptions,
     options_in_row,
@@ -27,7 +28,11 @@ def registered(**options: Any) -> ProcessRegistration:
 
 def test_a_type_checker_sees_the_options_as_they_are() -> None:
     """``ChosenOptions``, what decorator and ``options()`` take, has the names and types of the struct."""
-    assert get_type_hints(ChosenOptions) == {name: field.type for name, field in OPTIONS.items()}
+    hints = get_type_hints(ChosenOptions)
+    words = {word: option for word, (option, _) in WORDS.items()}
+
+    assert {words.get(name, name) for name in hints} == set(OPTIONS)
+    assert all(hint == OPTIONS[name].type for name, hint in hints.items() if name not in words)
     assert tuple(OPTIONS) == ProcessOptions.__struct_fields__
 
 

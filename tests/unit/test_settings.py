@@ -64,7 +64,7 @@ def test_every_flag_sets_its_setting() -> None:
     assert not given.discovery
     assert (given.start_timeout_ms, given.url) == (0, "redis://:secret@host/1")
     assert "secret" not in repr(given)
-    assert len([flag for flag in flags if flag.startswith("--")]) == 15
+    assert len([flag for flag in flags if flag.startswith("--")]) == 20
 
 
 def test_a_flag_of_names_may_be_given_again() -> None:
@@ -123,7 +123,7 @@ def test_a_command_line_that_cannot_be_read_says_what_is_expected(
         ("grace_ms", -1, "expected grace_ms to be an integer from 0 to 86400000, got -1"),
         ("poll_ms", 9, "expected poll_ms to be an integer from 10 to 3600000, got 9"),
         ("owner", "me", "expected owner to be a LeaseOwner, got 'me'"),
-        ("colour", 1, "expected a setting of a worker to be one of concurrency, queues, .*poll_ms, got 'colour'"),
+        ("colour", 1, "expected a setting of a worker to be one of concurrency, queues, .*poll_ms, .*, got 'colour'"),
     ],
 )
 def test_a_bad_or_unknown_setting_is_refused_with_what_is_allowed(name: str, value: Any, said: str) -> None:

@@ -17,7 +17,7 @@ from lash_redis.core.model import ProcessStatus
 from lash_redis.registry.calls.call import Call, Namespace, Steps
 from lash_redis.registry.calls.listing import ListedRows
 from lash_redis.registry.codec import STATUS_CODES
-from lash_redis.registry.keys import ENDED, UNRESOLVED
+from lash_redis.registry.keys import UNRESOLVED
 from lash_redis.registry.rows import Row
 from lash_redis.registry.unreadable import readable
 
@@ -33,7 +33,7 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class _Index(msgspec.Struct, frozen=True):
-    """One index that is listed: its number among them, where it is, and its name."""
+    """One list that is read: its number among them, where it is, and its name: a state's code, or ``unresolved``."""
 
     number: int
     partition: int
@@ -60,7 +60,7 @@ def list_ended(
         SettingsError: a bad limit, or a cursor that no page gave.
     """
     checked_int("limit", limit, at_least=1, at_most=MAX_BATCH)
-    names = [] if unresolved else [f"{ENDED}{STATUS_CODES[status]}"]
+    names = [] if unresolved else [STATUS_CODES[status]]
     if status is ProcessStatus.ABANDONED:
         names.append(UNRESOLVED)
     pairs = ((partition, name) for partition in range(namespace.partitions) for name in names)
@@ -97,7 +97,7 @@ def _page(index: _Index, latest: str, skip: int, limit: int) -> Call[tuple[list[
         ]
         return entries, reply[1] == b"1"
 
-    return Call("ended", index.partition, [index.name, latest, skip, limit], decode, word=b"ENDED")
+    return Call("ended", index.partition, [index.name, latest, skip, limit, "*"], decode, word=b"ENDED")
 
 
 def _row(values: Any) -> Row | None:

@@ -15,12 +15,14 @@ import msgspec
 from lash_redis.core.checks import MAX_BATCH, checked_int
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.labels import checked_label
 from lash_redis.core.model import Phase, ProcessRecord
 from lash_redis.core.places import PLACE_OF_PHASE, PLACES
 from lash_redis.registry.answers import PageStart
 from lash_redis.registry.calls import reads
 from lash_redis.registry.calls.call import Namespace, Steps
 from lash_redis.registry.calls.upkeep import lanes_page
+from lash_redis.registry.keys import label_index
 from lash_redis.registry.rows import Row
 
 _BEGINNING: Final = PageStart()
@@ -41,7 +43,7 @@ class ListedRows(msgspec.Struct, frozen=True):
 
 
 class _Section(msgspec.Struct, frozen=True):
-    """One index of one partition, or one for each of its lanes, and the phases of the rows that are taken from it."""
+    """One index of a partition, or one for each of its lanes, and the phases of the rows that are taken; none: all."""
 
     partition: int
     index: str
@@ -104,6 +106,21 @@ def list_by_phase(
     return (yield from _page(namespace, order, limit, cursor, only))
 
 
+def list_labelled(
+    namespace: Namespace, name: str, value: str, limit: int, cursor: str | None = None
+) -> Steps[ListedRows]:
+    """List what has a label, ended or not, partition by partition in the order of registration.
+
+    ``limit`` and ``cursor`` are those of ``list_non_terminal``.
+
+    Raises:
+        SettingsError: no label can be so, a bad limit, or a cursor that no page gave.
+    """
+    index = label_index(*checked_label("label", name, value))
+    order = [_Section(partition, index, False, ()) for partition in range(namespace.partitions)]  # noqa: FBT003 - a field
+    return (yield from _page(namespace, order, limit, cursor))
+
+
 def _page(
     namespace: Namespace, order: Sequence[_Section], limit: int, cursor: str | None, only: Phase | None = None
 ) -> Steps[ListedRows]:
@@ -119,7 +136,7 @@ def _page(
         page = yield from reads.page(
             namespace, section.partition, f"{section.index}{lane}", found.start, limit=limit - len(rows)
         )
-        rows += [row for row in page.rows if row.phase in section.phases]
+        rows += [row for row in page.rows if not section.phases or row.phase in section.phases]
         if page.next is not None:
             at = _at(found.section, lane, page.next)
         else:

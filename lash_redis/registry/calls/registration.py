@@ -19,6 +19,7 @@ from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.bounding import bounds_stored
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
+from lash_redis.registry.calls.forgetting import tombstones
 from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.signatures import signatures_named
@@ -31,6 +32,8 @@ _NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
 def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[ProcessRecord]:
     """Register one process; the same content again answers the record as it stands.
 
+    Of a process that ended and was forgotten the record says how and when it ended, no more.
+
     Raises:
         RegistrationConflict: the id is registered with other content.
         PayloadError: the input cannot be encoded, or is too long.
@@ -38,9 +41,23 @@ def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[P
     checked_kind("registration", registration, ProcessRegistration)
     yield from register_many(namespace, [registration])
     record = yield from get(namespace, registration.id)
-    if record is None:
+    return record or (yield from _forgotten(namespace, registration))
+
+
+def _forgotten(namespace: Namespace, registration: ProcessRegistration) -> Steps[ProcessRecord]:
+    """Return what is known of a process that ended and was forgotten: it was registered with this very content."""
+    (tombstone,) = yield from tombstones(namespace, [registration.id])
+    if tombstone is None:
         raise LashError(f"process {registration.id!r} was pruned while it was being registered")
-    return record
+    return ProcessRecord(
+        id=registration.id,
+        input=registration.input,
+        disposition=registration.disposition,
+        status=tombstone.status,
+        phase=None,
+        granted_to=registration.granted_to,
+        ended_at_ms=tombstone.ended_at_ms,
+    )
 
 
 def register_many(
@@ -106,7 +123,9 @@ def _explained(
     stands = yield from get(namespace, first)
     position = next(number for number, each in enumerate(given) if each.id == first)
     if stands is None:
-        return conflict
+        (tombstone,) = yield from tombstones(namespace, [first])
+        ended = f"with other content: it ended as {tombstone.status.value}, and was forgotten" if tombstone else ""
+        return RegistrationConflict(conflict.process_ids, ended, conflict.batch)
     wanted = msgspec.structs.replace(given[position], input=decode_input(encoded[position].input))
     return RegistrationConflict(conflict.process_ids, differences(stands, wanted), conflict.batch)
 
@@ -124,6 +143,8 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Enco
     further = row_fields(registration) + asks(registration)
     if registration.granted_to is not None:
         further += (b"gr", registration.granted_to)
+    if registration.chosen_id:
+        further += (b"ch", b"1")
     return _Encoded(
         registration.id,
         data,

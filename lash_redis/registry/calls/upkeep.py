@@ -1,4 +1,4 @@
-"""Counting, passing a wake-up on, and forgetting what has ended. Pure."""
+"""Counting, bringing what is due, and passing a wake-up on. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.core.checks import MAX_BATCH, checked_int
-from lash_redis.core.error_text import shown
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.places import PARTITION_INDEXES
-from lash_redis.registry.answers import Counts, PruneReport
+from lash_redis.registry.answers import Counts
 from lash_redis.registry.calls.call import Call, Namespace, Steps
 from lash_redis.registry.codec import STATUSES
 from lash_redis.registry.unreadable import readable
@@ -62,60 +60,3 @@ def wake(_: Namespace, partition: int, lane: str) -> Call[None]:
 def bring_due(_: Namespace, partition: int, most: int = MAX_BATCH) -> Call[int | None]:
     """Move up to so many due rows into their lanes; return in how many ms the next becomes due."""
     return Call("bring_due", partition, [most], lambda reply: int(reply[1]) if reply[1] else None, word=b"BROUGHT")
-
-
-def prune(
-    namespace: Namespace, before_ms: int | None = None, *, older_than_ms: int | None = None
-) -> Steps[PruneReport]:
-    """Forget terminal processes that ended before a time, by the server's clock; return how many.
-
-    An abandoned process is forgotten only once it is resolved.
-
-    Args:
-        namespace: whose.
-        before_ms: the time, ms since the epoch.
-        older_than_ms: or how long ago it is, ms.
-
-    Raises:
-        SettingsError: not one of the two is given, or it is outside what is allowed.
-    """
-    time_ms, is_age = _checked_time(before_ms, older_than_ms)
-    processes = 0
-    for partition in range(namespace.partitions):
-        pruned = MAX_BATCH
-        while pruned == MAX_BATCH:
-            pruned = yield from _prune_page(partition, time_ms, is_age)
-            processes += pruned
-    return PruneReport(processes)
-
-
-def prunable(
-    namespace: Namespace, before_ms: int | None = None, *, older_than_ms: int | None = None
-) -> Steps[PruneReport]:
-    """Return how many processes ``prune`` would forget now; nothing is changed.
-
-    The arguments are those of ``prune``, and so is the error.
-    """
-    time_ms, is_age = _checked_time(before_ms, older_than_ms)
-    processes = 0
-    for partition in range(namespace.partitions):
-        processes += yield from _count_prunable(partition, time_ms, is_age)
-    return PruneReport(processes)
-
-
-def _checked_time(before_ms: int | None, older_than_ms: int | None) -> tuple[int, str]:
-    if (before_ms is None) == (older_than_ms is None):
-        raise SettingsError(f"expected before_ms or older_than_ms, got {shown(before_ms)} and {shown(older_than_ms)}")
-    if older_than_ms is None:
-        return checked_int("before_ms", before_ms, at_least=0, at_most=2**53), ""
-    return checked_int("older_than_ms", older_than_ms, at_least=0, at_most=2**53), "1"
-
-
-def _prune_page(partition: int, time_ms: int, is_age: str) -> Call[int]:
-    """Forget one page of a partition's terminal rows; the answer is how many."""
-    return Call("prune", partition, [time_ms, MAX_BATCH, is_age], lambda reply: int(reply[1]))
-
-
-def _count_prunable(partition: int, time_ms: int, is_age: str) -> Call[int]:
-    """Count what could be forgotten in one partition."""
-    return Call("prunable", partition, [time_ms, is_age], lambda reply: int(reply[1]))

@@ -8,7 +8,7 @@
 -- bound   1 row
 --- @include "row"
 --- @include "planned_writes"
---- @include "stored_outcome"
+--- @include "has_outcome"
 --- @include "row_reply"
 --- @include "finish"
 --- @include "next_fence"
@@ -21,7 +21,7 @@ end
 local f = redis.call('HMGET', row_key(id), 'gr', 'by')
 local grantee, completed_by = f[1], f[2]
 if row.state then
-  if completed_by == authority and row.state == state and stored_outcome(id) == outcome then
+  if completed_by == authority and row.state == state and has_outcome(id, outcome) then
     return { 'DONE', row_reply(id) }
   end
   return { 'TERMINAL', row.state }

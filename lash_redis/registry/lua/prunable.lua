@@ -5,15 +5,15 @@
 -- KEYS 1  partition header
 -- ARGV 1  before, ms   ARGV 2 '1' if the time is so long before now, ms
 -- reply   PRUNABLE number
--- bound   4 indexes, counted without a walk
+-- bound   one index for each task and state, counted without a walk
 --- @include "partition"
---- @include "row"
 --- @include "ended_before"
 --- @include "ended_index"
+--- @include "ended_kinds"
 local before = ended_before(ARGV[1], ARGV[2])
 
 local found = 0
-for _, state in ipairs({ COMPLETED, FAILED, CANCELLED, ABANDONED }) do
-  found = found + redis.call('ZCOUNT', ended_index(state), '-inf', before)
+for _, kind in ipairs(ended_kinds()) do
+  found = found + redis.call('ZCOUNT', ended_index(kind.name), '-inf', before)
 end
 return { 'PRUNABLE', int(found) }

@@ -11,6 +11,7 @@
 --- @include "planned_writes"
 --- @include "row_reply"
 --- @include "ended_index"
+--- @include "ended_kind"
 local id, resolution = ARGV[1], ARGV[2]
 
 local row = read_row(id)
@@ -24,7 +25,7 @@ local ended, stands = unpack(redis.call('HMGET', row_key(id), 'ta', 'rs'))
 if not stands then
   write_row(id, 'rs', resolution)
   index_remove(K .. UNRESOLVED_INDEX, id)
-  index_add(ended_index(ABANDONED), ended, id)
+  index_add(ended_index(ended_kind(row, ABANDONED)), ended, id)
   commit()
 end
 return { 'DONE', row_reply(id) }

@@ -25,7 +25,7 @@
 -- bound   rows <= 100
 --- @include "row"
 --- @include "planned_writes"
---- @include "stored_outcome"
+--- @include "has_outcome"
 --- @include "finish"
 --- @include "next_fence"
 --- @include "count_loss"
@@ -63,7 +63,7 @@ local function settle(at)
     return 'CHANGED'
   end
   if row.state then
-    local stands = action == 'fact' and row.state == state and stored_outcome(id) == outcome
+    local stands = action == 'fact' and row.state == state and has_outcome(id, outcome)
     return stands and 'DONE' or 'CHANGED'
   end
   if not as_observed(row, at + 4) or (even_if_live ~= '1' and is_live(row)) then

@@ -9,7 +9,7 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "is_holder"
---- @include "stored_outcome"
+--- @include "has_outcome"
 --- @include "finish"
 --- @include "row_reply"
 local me, answer_row = ARGV[1], ARGV[2] == '1'
@@ -36,7 +36,7 @@ local function terminalize(id, token, fence, state, outcome)
   end
   local holding = is_holder(row, me, token, fence)
   if row.state then
-    return holding and row.state == state and stored_outcome(id) == outcome and 'DONE' or 'TERMINAL'
+    return holding and row.state == state and has_outcome(id, outcome) and 'DONE' or 'TERMINAL'
   end
   if not may_write(row, state) then
     return 'AUTHORITY'

@@ -19,7 +19,7 @@ from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.scripts import load_all
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.connections import Connections
-from lash_redis.registry.transport.server import ServerInfo
+from lash_redis.registry.transport.server import Memory, ServerInfo
 from lash_redis.registry.transport.transport import Transport
 
 P = ParamSpec("P")
@@ -112,6 +112,11 @@ class Sender:
         """
         await self._connections.find()
         return await self.transport.server_info(allow_unsafe=self.target.allow_unsafe_server)
+
+    async def memory(self) -> Memory | None:
+        """Return how much memory the server uses, now; None if it has no limit."""
+        await self._connections.find()
+        return await self.transport.memory()
 
     async def aclose(self) -> None:
         """Close our own connections that nobody uses."""

@@ -34,6 +34,23 @@ class ServerInfo(msgspec.Struct, frozen=True):
     maxmemory_policy: str = NO_EVICTION
 
 
+class Memory(msgspec.Struct, frozen=True):
+    """How much memory a server uses, bytes, and its limit."""
+
+    used: int
+    limit: int
+
+    def is_over(self, percent: int) -> bool:
+        """Say whether more than such a share of the limit is used."""
+        return self.used * 100 > self.limit * percent
+
+
+def memory_in(info: Mapping[str, Any]) -> Memory | None:
+    """Return what the server's ``INFO memory`` says; None if there is no limit."""
+    used, limit = info.get("used_memory"), info.get("maxmemory")
+    return Memory(used, limit) if isinstance(used, int) and isinstance(limit, int) and limit > 0 else None
+
+
 FAKE_SERVER = ServerInfo("fakeredis", takes_shebang=False, durability="none")
 
 

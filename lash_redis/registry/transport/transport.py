@@ -13,7 +13,7 @@ from lash_redis.registry.scripts import Script
 from lash_redis.registry.transport.connections import Connections
 from lash_redis.registry.transport.errors import reply_of, translated, unwrapped
 from lash_redis.registry.transport.replies import Meaning, text_of
-from lash_redis.registry.transport.server import FAKE_SERVER, ServerInfo, judged
+from lash_redis.registry.transport.server import FAKE_SERVER, Memory, ServerInfo, judged, memory_in
 
 
 class Transport:
@@ -78,6 +78,20 @@ class Transport:
         except Exception as error:
             raise self.translated("open", error, generation, reads=True) from error
         return judged(info, appendfsync, allow_unsafe=allow_unsafe)
+
+    async def memory(self) -> Memory | None:
+        """Read how much memory the server uses; None if it has no limit, or is a fakeredis one.
+
+        Raises:
+            RegistryUnavailable: the server did not answer, or cannot do it now.
+        """
+        if self.connections.address.is_fake:
+            return None
+        generation = self.connections.address.generation
+        try:
+            return memory_in(await self.connections.execute("control", "INFO", "memory"))
+        except Exception as error:
+            raise self.translated("memory", error, generation, reads=True) from error
 
     async def prove(self, proof: Proof) -> None:
         """Check that the server's ACL allows all that will be needed (rule 8.14). A fakeredis one has no ACL.

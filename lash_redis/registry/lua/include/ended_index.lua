@@ -1,5 +1,5 @@
 --- @include "partition"
--- The key of the index that lists the rows which ended in a state, by when; abandoned ones once they are resolved.
-local function ended_index(state)
-  return K .. 'done:' .. state
+-- The key of the index that lists the ended rows of one kind, by when; of abandoned ones those with a resolution.
+local function ended_index(kind)
+  return K .. 'done:' .. kind
 end

@@ -5,6 +5,7 @@
 --- @include "no_longer_new"
 --- @include "count_ended"
 --- @include "ended_index"
+--- @include "ended_kind"
 --- @include "store_payload"
 -- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
 local function finish(row, state, outcome, fence)
@@ -19,8 +20,12 @@ local function finish(row, state, outcome, fence)
   if row.abandon_request then
     index_remove(K .. 'asked', row.id)
   end
-  index_add(state == ABANDONED and K .. UNRESOLVED_INDEX or ended_index(state), now_text, row.id)
+  local index = state == ABANDONED and K .. UNRESOLVED_INDEX or ended_index(ended_kind(row, state))
+  index_add(index, now_text, row.id)
   count_ended(row, state, 1)
+  if row.keep_result and state == COMPLETED then
+    index_add(K .. 'results', int(now + number_in(row.keep_result)), row.id)
+  end
   write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload(K .. 'o:' .. row.id, outcome),
     'fe', fence)
   if row.waiters then

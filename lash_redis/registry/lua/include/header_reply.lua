@@ -1,6 +1,5 @@
 --- @include "partition"
 --- @include "row"
---- @include "ended_index"
 -- The reply that is the partition's header, or nil if there is none. A partition whose header was lost has other keys:
 -- it is answered as the mismatch that it is.
 local function header_reply()
@@ -9,8 +8,7 @@ local function header_reply()
     return { 'OPEN', stands[1], stands[2], stands[3], stands[4] or '' }
   end
   for _, key in ipairs({ K .. 'lanes', K .. INDEX[DELAYED], K .. INDEX[BLOCKED], K .. INDEX[LEASED],
-    K .. INDEX[UNCERTAIN], K .. INDEX[OUTSIDE], K .. 'owners',
-    ended_index(COMPLETED), ended_index(FAILED), ended_index(CANCELLED), ended_index(ABANDONED) }) do
+    K .. INDEX[UNCERTAIN], K .. INDEX[OUTSIDE], K .. 'owners', K .. 'counts' }) do
     if redis.call('EXISTS', key) == 1 then
       return { 'MISMATCH' }
     end

@@ -6,6 +6,8 @@
 --- @include "score_of"
 --- @include "store_payload"
 --- @include "count_as_new"
+--- @include "label_keys"
+--- @include "tombstone_of"
 -- Part what the row stores from what the caller asks for; the row takes what the transition looks at.
 local function part_further_fields(row, further)
   local stored_fields, asked = {}, {}
@@ -16,6 +18,8 @@ local function part_further_fields(row, further)
     else
       stored_fields[#stored_fields + 1], stored_fields[#stored_fields + 2] = name, value
       row.priority = name == 'pr' and value or row.priority
+      row.labels = name == 'lb' and value or row.labels
+      row.is_chosen = row.is_chosen or name == 'ch'
     end
   end
   return stored_fields, asked
@@ -44,7 +48,7 @@ local function place_of(row, asked)
 end
 
 -- Plan the row of a new process; `further` has fields and asks by turns (see register). Return what it is: 'new',
--- 'known' (the same content is registered, and nothing is planned), or a 'conflict' (other content is).
+-- 'known' (the same content is or was registered, and nothing is planned), or a 'conflict' (other content).
 local function register_row(id, disposition, lane, input, content, further)
   local known = redis.call('HGET', row_key(id), 'cd')
   if known then
@@ -52,6 +56,10 @@ local function register_row(id, disposition, lane, input, content, further)
   end
   local row = { id = id, disposition = disposition, lane = lane }
   local fields, asked = part_further_fields(row, further)
+  local kept = row.is_chosen and tombstone_of(id)
+  if kept then
+    return kept == content and 'known' or 'conflict'
+  end
   local place, score = place_of(row, asked)
   index_add(place_index(row, place), score, id)
   write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'in', store_payload(K .. 'i:' .. id, input),
@@ -61,6 +69,9 @@ local function register_row(id, disposition, lane, input, content, further)
   end
   if row.due then
     write_row(id, 'du', row.due)
+  end
+  for _, key in ipairs(label_keys(row)) do
+    index_add(key, now_text, id)
   end
   if #fields > 0 then
     write_row(id, unpack(fields))

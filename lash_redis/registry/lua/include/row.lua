@@ -42,7 +42,7 @@ end
 local function read_row(id)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
     'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts', 'pr', 'du',
-    'nw', 'uq'))
+    'nw', 'uq', 'lb', 'ch', 'kr'))
   if not f[1] then
     return nil
   end
@@ -54,6 +54,7 @@ local function read_row(id)
     abandon_request = f[17], cancel_request = f[18], waiters = f[19], state = f[20],
     priority = f[21], due = f[22],
     new = f[23], unique = f[24],
+    labels = f[25], is_chosen = f[26], keep_result = f[27],
   }
 end
 

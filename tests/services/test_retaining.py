@@ -1,0 +1,75 @@
+"""The loop that forgets: every partition, a page at a time, and more where memory is short."""
+
+from __future__ import annotations
+
+import pytest
+
+from lash_redis.core.events import Event, MemoryShort, RowsForgotten
+from lash_redis.core.outcomes import Success
+from lash_redis.core.subscribers import subscribed
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.server import Memory, memory_in
+from lash_redis.worker.identity import Identity
+from lash_redis.worker.loops.retaining import Retaining
+from lash_redis.worker.settings import WorkerSettings, settings_from
+from tests.conformance.actors import ADA, held, local_owner, work
+from tests.conftest import ServerTime
+
+
+def retaining(registry: ProcessRegistry, settings: WorkerSettings | None = None) -> Retaining:
+    """Return the loop of a worker."""
+    return Retaining(registry, Identity(local_owner()), settings or WorkerSettings())
+
+
+async def ended(registry: ProcessRegistry, *ids: str) -> None:
+    """Let processes end."""
+    for each in ids:
+        await registry.register(work(each))
+        await registry.complete(await held(registry, each, ADA), Success())
+
+
+async def test_a_step_of_retention_forgets_in_every_partition(registry: ProcessRegistry, server: ServerTime) -> None:
+    """And says how much; the next one finds nothing, and says nothing."""
+    ids = [f"p{number}" for number in range(16)]
+    await ended(registry, *ids)
+    await server.pass_until(await server.now_ms() + 1_001)
+    heard: list[Event] = []
+    with subscribed(heard.append):
+        loop = retaining(registry, settings_from({"keep_ms": 1_000, "keep_ids_ms": 0}))
+        await loop.step()
+        await loop.step()
+
+    assert heard == [RowsForgotten(rows=16, results=0)]
+    assert [await registry.get(each) for each in ids] == [None] * 16
+
+
+async def test_where_memory_is_short_a_step_forgets_until_it_is_not(
+    registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest go, whatever their age, and it is told loudly."""
+    await ended(registry, "p")
+    answers = [Memory(81, 100), Memory(80, 100)]
+
+    async def memory() -> Memory | None:
+        return answers.pop(0)
+
+    monkeypatch.setattr(registry, "memory", memory)
+    heard: list[Event] = []
+    with subscribed(heard.append):
+        await retaining(registry).step()
+
+    assert heard == [MemoryShort(used_bytes=81, limit_bytes=100, percent=80), RowsForgotten(rows=1, results=0)]
+    assert answers == []
+    await registry.prune(older_than_ms=0)
+
+
+async def test_a_real_server_says_how_much_memory_it_uses(registry: ProcessRegistry) -> None:
+    """None where it has no limit, as here."""
+    assert await registry.memory() is None
+
+
+def test_the_limit_of_a_server_is_its_maxmemory() -> None:
+    """Without one, or where the server hides it, nothing is short."""
+    assert memory_in({"used_memory": 5, "maxmemory": 10}) == Memory(5, 10)
+    assert memory_in({"used_memory": 5, "maxmemory": 0}) is None
+    assert memory_in({}) is None
