@@ -91,8 +91,7 @@ def _listed_in(row: dict[str, bytes]) -> Iterator[tuple[str, float | None]]:
     """Yield the indexes that list a row that has not ended, each with its score there (None: any)."""
     match row.get("ph"):
         case b"q":
-            alone = "|alone" if int(row.get("lo", 0)) >= 2 else ""
-            yield f"q:{_text(row, 'ln')}{alone}", float(row["sq"]) - int(row.get("pr", 0)) * 2**44
+            yield f"q:{_lane(row)[0]}", float(row["sq"]) - int(row.get("pr", 0)) * 2**44
         case b"d":
             yield "delayed", float(row.get("du", -1))
         case b"b":
@@ -112,6 +111,14 @@ def _listed_in(row: dict[str, bytes]) -> Iterator[tuple[str, float | None]]:
         yield "asked", None
     if "nw" in row:
         yield f"new:{_text(row, 'ln').split('|')[0]}", None
+
+
+def _lane(row: dict[str, bytes]) -> tuple[str, str, list[str]]:
+    """Return the lane of a row while it is queued, its key, and its scopes: the one by key and the one for all keys."""
+    parts = _text(row, "ln").split("|", 4)
+    alone = "|alone" if int(row.get("lo", 0)) >= 2 else ""
+    scopes = parts[3].split(",") if len(parts) > 3 else []
+    return "|".join(parts[:4]) + alone, parts[4] if len(parts) > 4 else "", scopes
 
 
 class _Partition:
@@ -139,6 +146,8 @@ class _Partition:
         yield from self.bad_pauses()
         yield from self.bad_bounds()
         yield from self.bad_places()
+        yield from self.bad_keys()
+        yield from self.bad_slots()
         yield from self.bad_owners()
         yield from self.bad_leases()
         yield from self.bad_payloads()
@@ -272,6 +281,69 @@ class _Partition:
             yield from self.differences(name, expected[name], self.index(name))
             if name.startswith("of:") and len(set(self.index(name).values())) < len(self.index(name)):
                 yield f"{name} has rows of one score, so that pages of it may miss some"
+
+    def bad_keys(self) -> Iterator[str]:
+        """Of keyed lanes: the rows of each key, the lanes of each scope, and that each key is in rotation or parked."""
+        expected: dict[str, dict[str, float | None]] = defaultdict(dict)
+        for id_, row in self.live.items():
+            lane, key, scopes = _lane(row)
+            if row["ph"] == b"q" and scopes:
+                cost = _text(row, "co")
+                expected[f"k:{lane} {key}"][f"{id_} {cost}" if cost else id_] = self.index(f"q:{lane}").get(id_)
+                for scope in filter(None, scopes):
+                    expected[f"scope:{scope}"][lane] = 0
+        for name in sorted(expected.keys() | {each for each in self.keys if each.startswith(("k:", "scope:"))}):
+            yield from self.differences(name, expected[name], self.index(name))
+        lanes = {name[2:].split(" ")[0] for name in expected if name.startswith("k:")}
+        lanes |= {name.partition(":")[2] for name in self.keys if name.startswith(("turn:", "parked:"))}
+        for lane in sorted(lanes):
+            keys = {name.partition(" ")[2] for name in expected if name.startswith(f"k:{lane} ")}
+            turn, parked = self.index(f"turn:{lane}"), self.index(f"parked:{lane}")
+            if turn.keys() & parked.keys() or turn.keys() | parked.keys() != keys:
+                yield f"lane {lane} has the keys {sorted(keys)}, in rotation {sorted(turn)}, parked {sorted(parked)}"
+            if len(set(turn.values())) < len(turn):
+                yield f"two keys of lane {lane} have the same turn"
+            yield from self.forgotten_keys(lane, parked.keys() & keys)
+
+    def forgotten_keys(self, lane: str, parked: set[str]) -> Iterator[str]:
+        """Yield the parked keys that may run, unless something is planned that looks at them."""
+        scope = lane.split("|")[3].split(",", maxsplit=1)[0]
+        limit, starts, _ = self.policy(scope)
+        alarms = self.index("alarms")
+        if any(each.startswith((f"policy {scope} ", f"parked {lane} ", f"slots {scope} ")) for each in alarms):
+            return
+        for key in parked:
+            rows = self.index(f"k:{lane} {key}")
+            head = min(rows, key=lambda each: (rows[each], each))
+            cost = min(int(head.partition(" ")[2] or 1), limit or 10**9)
+            taken = self.index(f"slots:{scope} {key}").get("", 0)
+            window = self.keys.get(f"window:{scope} {key}")
+            used = int(window.value.split(b" ")[1]) if window and isinstance(window.value, bytes) else 0
+            waits_for_slots = limit and taken + cost > limit
+            waits_for_window = starts and used >= starts and f"key {lane} {key}" in alarms
+            if not (waits_for_slots or waits_for_window or f"key {lane} {key}" in alarms):
+                yield f"key {key!r} of lane {lane} is parked and may run"
+
+    def policy(self, scope: str) -> tuple[int, int, int]:
+        text = self.index("policies").get(scope, b"0 0 0 0 0")
+        return tuple(map(int, text.split(b" ")[2:]))  # type: ignore[return-value, attr-defined]
+
+    def bad_slots(self) -> Iterator[str]:
+        """Each leased or uncertain row of a keyed lane has its slots, and nobody else has any; the sum is right."""
+        holders: dict[str, dict[str, int]] = defaultdict(dict)
+        for id_, row in self.live.items():
+            _, key, scopes = _lane(row)
+            for scope, of in zip(scopes, (key, ""), strict=False):
+                if scope and row["ph"] in (b"l", b"u"):
+                    holders[f"slots:{scope} {of}"][id_] = int(row.get("co", 1))
+        for name in sorted(holders.keys() | {each for each in self.keys if each.startswith("slots:")}):
+            held = {id_: cost for id_, cost in self.index(name).items() if id_}
+            if held.keys() != holders[name].keys():
+                yield f"{name} has slots of {sorted(held)}, the rows are {sorted(holders[name])}"
+            if any(not 1 <= cost <= holders[name].get(id_, 0) for id_, cost in held.items()):
+                yield f"{name} has other costs than the rows {holders[name]}: {held}"
+            if sum(held.values()) != self.index(name).get(""):
+                yield f"{name} has another sum than its members: {self.index(name)}"
 
     def differences(self, name: str, expected: dict[str, float | None], actual: dict[str, float]) -> Iterator[str]:
         if lost := expected.keys() - actual.keys():

@@ -18,6 +18,7 @@ MAX_PAYLOAD_BYTES = 1 << 20
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 1 << 20  # of payload in one call or answer; one longer payload goes alone
 MAX_SETTLE_BATCH = 100
+MAX_KEY_BYTES = 256
 MAX_TTL_MS = 7 * 24 * 3600 * 1000
 
 _ASCII_ONLY = " (only ASCII stands in keys and on command lines: spell it out, or take text.encode().hex())"
@@ -71,7 +72,14 @@ ID = matching(r"[A-Za-z0-9._:/@+-]{1,256}", "1 to 256 characters of [A-Za-z0-9._
 NAMESPACE = matching(r"[a-z0-9-]{1,64}", "1 to 64 characters of [a-z0-9-]")
 QUEUE = matching(r"[A-Za-z0-9._:/@+-]{1,64}", "1 to 64 characters of [A-Za-z0-9._:/@+-]")
 TASK_NAME = matching(r"[A-Za-z0-9._:/@+<>-]{1,200}", "1 to 200 characters of [A-Za-z0-9._:/@+<>-]")
+SCOPES = matching(r"([A-Za-z0-9._:/@+<>=-]*,[A-Za-z0-9._:/@+<>=-]*)?", "two names with a comma between them, or empty")
 SIGNATURE = matching(r"([0-9a-f]{16})?", "16 hex digits, or empty")
+
+
+KEY = Check(
+    f"text of at most {MAX_KEY_BYTES} bytes, or None",
+    lambda what, value: None if value is None else checked_text(what, value, MAX_KEY_BYTES, at_least=0),
+)
 
 
 def checked_id(what: str, value: object) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from lash_redis.core.checks import (
+    KEY,
+    SCOPES,
     SIGNATURE,
     checked_bool,
     checked_id,
@@ -22,6 +24,8 @@ from lash_redis.core.checks import (
     checked_text,
     refused,
 )
+from lash_redis.core.error_text import shown
+from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import SUBMIT_OPTIONS, ProcessOptions, SubmitOptions, refuse_asks
@@ -101,6 +105,9 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         signature: digest of the task's parameters, 16 hex digits; empty if the task's function is unknown.
         chosen_id: somebody chose the id and may register it again, so that it outlives the row (rule 5.9). False: it
             was made at random.
+        scopes: the policy that each key passes by itself and the limit that all keys share, with a comma between them;
+            either may be empty. Empty: it passes none, and has no key (rule 9.12).
+        key: whom the work is for, at most 256 bytes, if there are scopes: keys take turns.
 
     Raises:
         SettingsError: a field is outside what is allowed.
@@ -109,6 +116,8 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
     granted_to: str | None = None
     signature: str = ""
     chosen_id: bool = True
+    scopes: str = ""
+    key: str | None = None
 
     def __post_init__(self) -> None:
         checked_id("process id", self.id)
@@ -121,6 +130,10 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
             checked_text("granted_to", self.granted_to, 256)
         SIGNATURE.checked("signature", self.signature)
         checked_bool("chosen_id", self.chosen_id)
+        SCOPES.checked("scopes", self.scopes)
+        KEY.checked("key", self.key)
+        if bool(self.scopes) != (self.key is not None):
+            raise SettingsError(f"expected key and scopes together, got {shown(self.key)} and {shown(self.scopes)}")
         if not isinstance(self.input, ProcessInput):
             check_types(self)
 
@@ -210,6 +223,7 @@ class ProcessRecord(ProcessOptions, frozen=True):
     granted_to: str | None = None
     losses: int = 0
     labels: Mapping[str, str] = {}
+    key: str | None = None
     registered_at_ms: int = 0
     due_at_ms: int | None = None
     ended_at_ms: int | None = None

@@ -66,6 +66,14 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
             row_field="kr",
         ),
     ] = None
+    cost: Annotated[
+        int,
+        Option(
+            "how many slots of its limits it takes; declared, it may be a parameter's name",
+            integer(1, 1000),
+            row_field="co",
+        ),
+    ] = 1
 
 
 class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
@@ -93,6 +101,7 @@ class ChosenOptions(TypedDict, total=False):
     loss_limit: int
     priority: int
     keep_results: Duration
+    cost: int
 
 
 class ChosenSubmitOptions(ChosenOptions, total=False):

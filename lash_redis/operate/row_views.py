@@ -44,6 +44,7 @@ class RowView(ChosenOptions):
     lease: LeaseView | None  # None once given back or terminal
     lease_lapsed: bool
     losses: int
+    key: str | None  # whom it is for; None: no limit and no turn is by key
     runs_alone: bool  # a worker runs one such process at a time
     waits: str | None  # why it waits, if it is queued and no worker is known that lives and serves it
     cancel_request: Plain | None  # requested_by, requested_at_ms, reason
@@ -81,6 +82,7 @@ def row_view(row: Row, waits: str = "") -> RowView:
         "lease": _lease_view(row),
         "lease_lapsed": record.lease_lapsed,
         "losses": record.losses,
+        "key": record.key,
         "runs_alone": row.runs_alone,
         "waits": waits or None,
         "cancel_request": msgspec.to_builtins(record.cancel_request),

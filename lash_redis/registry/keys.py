@@ -24,6 +24,13 @@ key                       type        content
 ``K:signatures``          hash        digest of a signature to its parameters, as its release has encoded them
 ``K:q:<lane>``            zset        queued ids by sequence, and by 2**52 + ms those that a claim could not read then;
                                       those of two losses and more under ``<lane>|alone``
+``K:k:<lane key>``        zset        queued rows of one key of a keyed lane, as in ``K:q:``: the id, or ``id cost``
+``K:turn:<lane>``         zset        keys of which a row may start, by their turn
+``K:parked:<lane>``       zset        keys that have rows of which the first may not start
+``K:policies``            hash        scope to its policy in this partition: revision, keyed, limit, starts, window, ms
+``K:scope:<scope>``       zset        the keyed lanes of a scope that are not empty
+``K:slots:<scope key>``   zset        leased and uncertain ids of a key by how many slots they have, the sum under no id
+``K:window:<scope key>``  string      when the window opened, ms, and how many started in it; expires at its end (PXAT)
 ``K:delayed``             zset        delayed ids by when they become due
 ``K:alarms``              zset        what a script is to do, ``kind name``, by when
 ``K:blocked``             zset        ids that wait for other processes, by since when
@@ -93,6 +100,13 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "lanes": ("zset", False),
     "serves:": ("zset", False),
     "signatures": ("hash", False),
+    "k:": ("zset", False),
+    "turn:": ("zset", False),
+    "parked:": ("zset", False),
+    "policies": ("hash", False),
+    "scope:": ("zset", False),
+    "slots:": ("zset", False),
+    "window:": ("string", True),
     **dict.fromkeys(INDEXES, ("zset", False)),
     "alarms": ("zset", False),
     ASKED: ("zset", False),
@@ -121,7 +135,7 @@ def _listed(codes: Mapping[Any, str]) -> str:
 ROW_FIELDS: dict[str, str] = {
     "d": f"disposition: {_listed(DISPOSITION_CODES)}",
     "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
-    "ln": "lane: queue|task|digest, without |alone",
+    "ln": "lane: queue|task|digest, without |alone; of a keyed one queue|task|digest|scopes|key",
     "sq": "sequence, its place in the lane; none before it first enters one",
     "nw": "1 while it counts in K:new:, since nobody has claimed it; of bounded queues only",
     "du": "due at, ms: when a delayed row enters its lane, or last did",

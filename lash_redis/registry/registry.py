@@ -16,6 +16,7 @@ from lash_redis.registry.calls import (
     listing,
     owners,
     pausing,
+    policies,
     reads,
     registration,
     requests,
@@ -175,6 +176,7 @@ class ProcessRegistry:
     reclaim = operation(leases.reclaim)
     claim_next = operation(batch_claims.claim_next)
     close_claims = operation(batch_claims.close_claims)
+    name_policies = operation(policies.name_policies)
     name_signatures = operation(signatures.name_signatures)
     filled_lanes = operation(signatures.filled_lanes)
     start = operation(starts.start)

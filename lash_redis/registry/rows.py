@@ -9,7 +9,7 @@ import msgspec
 
 from lash_redis.core.errors import UnreadableRow
 from lash_redis.core.labels import decode_labels
-from lash_redis.core.lanes import ALONE_LOSSES, lane_parts
+from lash_redis.core.lanes import ALONE_LOSSES, lane_parts, split_key
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     AbandonRequest,
@@ -69,8 +69,13 @@ class Row:
 
     @property
     def lane(self) -> str:
-        """The lane, ``queue|task|digest``."""
-        return self.fields[b"ln"].decode()
+        """The lane, without the key of a keyed row and the mark of rows that run alone."""
+        return split_key(self.fields[b"ln"].decode())[0]
+
+    @property
+    def key(self) -> str | None:
+        """The key; None for a plain row."""
+        return split_key(self.fields[b"ln"].decode())[1]
 
     @property
     def token(self) -> str:
@@ -224,6 +229,7 @@ class Row:
             granted_to=grantee.decode() if grantee else None,
             losses=self.losses,
             labels=self.labels,
+            key=self.key,
             registered_at_ms=self._number(b"at"),
             due_at_ms=self._number(b"du") if phase is Phase.DELAYED else None,
             ended_at_ms=int(ended_at) if ended_at else None,

@@ -77,10 +77,11 @@ def _read(folder: Traversable, name: str, asked_by: str) -> list[str]:
 
 def _resolve(folder: Traversable, name: str, asked_by: str, done: list[str], open_: tuple[str, ...]) -> list[str]:
     lines: list[str] = []
+    own: list[str] = []
     for number, line in enumerate(_read(folder, name, asked_by), start=1):
         match = _INCLUDE.match(line)
         if match is None:
-            lines.append(line)
+            own.append(line)
             continue
         wanted = match.group(1)
         if wanted in open_:
@@ -89,7 +90,17 @@ def _resolve(folder: Traversable, name: str, asked_by: str, done: list[str], ope
             lines += _resolve(folder / "include" if not open_ else folder, wanted, f"{name}.lua:{number}", done,
                               (*open_, wanted))  # fmt: skip
             done.append(wanted)
-    return lines
+    return lines + (_own_scope(name, own) if open_ else own)
+
+
+def _own_scope(name: str, lines: list[str]) -> list[str]:
+    """Return a fragment that shows only the function of its name: a script has 200 local names at most."""
+    defined = [number for number, line in enumerate(lines) if line.startswith("local ")]
+    if len(defined) < 2 or not lines[defined[-1]].startswith(f"local function {name}("):
+        return lines
+    last = defined[-1]
+    own = [*lines[:last], lines[last].removeprefix("local "), *lines[last + 1 :]]
+    return [f"local {name}", "do", *own, "end"]
 
 
 def load(name: str, folder: Traversable | None = None) -> Script:

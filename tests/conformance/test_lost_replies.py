@@ -17,6 +17,7 @@ from lash_redis.core.bounds import QueueBound
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import Acquired, Busy, ExternalOwner, PauseRequest, Phase, ProcessStarted, ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Resolution, ResolutionKind, Success
+from lash_redis.core.policies import Policy
 from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death, PageStart, Settlement, TerminalFact
 from lash_redis.registry.calls import (
@@ -29,6 +30,7 @@ from lash_redis.registry.calls import (
     opening,
     owners,
     pausing,
+    policies,
     reads,
     registration,
     requests,
@@ -170,6 +172,12 @@ async def _name_lanes(world: World) -> Call[Any]:
 async def _name_signatures(world: World) -> Call[Any]:
     await world.registry.open()
     return world.call(signatures.name_signatures, 0, {"00ff00ff00ff00ff": encode_parameters([])})
+
+
+@case
+async def _name_policies(world: World) -> Call[Any]:
+    await world.registry.open()
+    return world.call(policies.name_policies, 0, [Policy("api", keyed=True, limit=8)])
 
 
 @case

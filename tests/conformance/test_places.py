@@ -50,10 +50,9 @@ OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned
 # Scripts that move no row: they read, renew for owners, or keep house.
 MOVES_NO_ROW = {
     "close_claims", "counts", "ended", "forget_owners", "get", "header", "holder", "holders", "lanes", "living",
-    "name_lanes",
-    "name_signatures", "near", "open", "other_lanes", "page", "prunable", "prune", "record_death", "renew_owned",
-    "resolve", "served", "wake", "watch",
-    "read_bounds", "store_bounds", "pause", "pauses", "resume",
+    "name_lanes", "name_policies", "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses",
+    "prunable", "prune", "read_bounds", "record_death", "renew_owned", "resolve", "resume", "served", "store_bounds",
+    "wake", "watch",
 }  # fmt: skip
 
 Moved = tuple[RecoveryDisposition, Phase | None, Phase | ProcessStatus, str]

@@ -30,7 +30,7 @@ ANSWERS = {
     "RETAINED", "TOMBSTONES",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
-FOUNDATIONS = ("include/partition", "include/planned_writes", "include/row")
+FOUNDATIONS = tuple(f"include/{name}" for name in ("lane_names", "partition", "planned_keys", "planned_writes", "row"))
 
 REFUSALS: dict[str, list[Any]] = {
     "UNKNOWN": [b"UNKNOWN"],

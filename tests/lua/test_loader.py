@@ -146,6 +146,7 @@ def test_what_ends_frees_or_settles_still_works_at_maxmemory() -> None:
     assert refused == {
         "open",
         "name_lanes",
+        "name_policies",
         "name_signatures",
         "register",
         "claim_next",

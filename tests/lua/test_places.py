@@ -59,7 +59,7 @@ def test_a_place_has_the_same_index_in_lua() -> None:
 
     assert indexes() == {place.name.upper(): place.index for place in PLACES if not place.per_lane}
     assert [place.name.upper() for place in PLACES if place.per_lane] == ["QUEUED"]
-    assert f"K .. '{QUEUED.index}' .. lane," in function("lane_set")
+    assert f"K .. '{QUEUED.index}' .. lane\n" in function("lane_set")
     assert {place.name: place.unbegun_index for place in PLACES if place.unbegun_index} == {"leased": unbegun}
 
 

@@ -67,7 +67,7 @@ def test_the_bound_in_bytes_is_the_same_in_lua() -> None:
 
 def test_rows_that_run_alone_have_the_same_lanes_in_lua() -> None:
     """From as many losses on, under the same suffix."""
-    source = SOURCES["row"]
+    source = SOURCES["lane_names"]
 
     assert re.findall(r"^local ALONE_LOSSES = (\d+)$", source, re.MULTILINE) == [str(ALONE_LOSSES)]
     assert re.findall(r"^local ALONE = '(.*)'$", source, re.MULTILINE) == [ALONE]
@@ -77,7 +77,7 @@ def test_rows_that_run_alone_have_the_same_lanes_in_lua() -> None:
 def test_the_bound_of_a_script_is_the_longest_batch(name: str) -> None:
     """A settle has more to check of each row, so that its batches are shorter."""
     most = {"rows": MAX_SETTLE_BATCH if name == "settle" else MAX_BATCH, "owners": MAX_BATCH, "count": MAX_BATCH}
-    most |= dict.fromkeys(("lanes", "signatures", "beginnings", "tombstones"), MAX_BATCH)
+    most |= dict.fromkeys(("lanes", "signatures", "beginnings", "tombstones", "policies"), MAX_BATCH)
     most["told"] = 32  # of the clients that are told of an end
 
     assert bounds(name).items() <= most.items()
@@ -106,7 +106,7 @@ def test_the_connections_of_the_headers_are_those_that_are_opened() -> None:
 
 def test_the_table_of_keys_is_the_data_dictionary() -> None:
     """The same keys with the same types; in the table a name follows a colon."""
-    table = re.findall(r"^``K:([\w:]+?)(?:<\w+>)?`` +(\w+)  ", str(keys.__doc__), re.MULTILINE)
+    table = re.findall(r"^``K:([\w:]+?)(?:<[\w ]+>)?`` +(\w+)  ", str(keys.__doc__), re.MULTILINE)
 
     assert dict(table) == {key: kind for key, (kind, _) in keys.DATA_DICTIONARY.items()}
     assert len(table) == len(keys.DATA_DICTIONARY)

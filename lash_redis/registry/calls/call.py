@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeV
 
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id, checked_namespace
 from lash_redis.core.model import ProcessLease, ProcessRecord
+from lash_redis.core.policies import Policy
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.keys import header_key, partition_of
 from lash_redis.registry.rows import Row
@@ -73,6 +74,7 @@ class Namespace:
         max_payload_bytes: the longest input or outcome, bytes.
         uuid: the header's; empty until the namespace is open.
         named: the signatures that this client has stored, as uuid, partition and digest (rule 9.7).
+        policies: the policies that it has stored, as uuid, partition and policy (rule 9.12).
     """
 
     def __init__(self, name: str, partitions: int, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
@@ -81,6 +83,7 @@ class Namespace:
         self.max_payload_bytes = max_payload_bytes
         self.uuid = ""
         self.named: set[tuple[str, int, str]] = set()
+        self.policies: set[tuple[str, int, Policy]] = set()
 
     def forget(self) -> None:
         """Forget what the header said."""

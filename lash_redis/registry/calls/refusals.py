@@ -19,7 +19,8 @@ from lash_redis.core.errors import (
     UnreadableRow,
 )
 from lash_redis.core.model import ProcessLease
-from lash_redis.core.places import DELAYED, PLACE_OF_CODE, Place
+from lash_redis.core.places import DELAYED, PLACE_OF_CODE, QUEUED, Place
+from lash_redis.core.policies import scope_named
 from lash_redis.registry.codec import STATUSES, decode_owner
 
 _EXTERNAL: Final = (
@@ -66,6 +67,8 @@ def waits_for(place: Place, detail: str) -> str:
         return "its queue or its task is paused"
     if place is DELAYED:
         return f"it is delayed until {detail} ms since the epoch, by the server's clock"
+    if place is QUEUED:
+        return f"it waits for {scope_named(detail)}" if detail != "head" else "another of its key goes first"
     return "it waits for other processes"
 
 

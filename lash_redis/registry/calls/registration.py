@@ -12,7 +12,7 @@ import msgspec
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.checks import checked_iterable
 from lash_redis.core.errors import LashError, QueueFull, RegistrationConflict
-from lash_redis.core.lanes import lane
+from lash_redis.core.lanes import lane, with_key
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.options import asks, row_fields
 from lash_redis.core.struct_checks import checked_kind
@@ -151,13 +151,18 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Enco
         (
             registration.id,
             DISPOSITION_CODES[registration.disposition],
-            lane(registration.queue, task, registration.signature if task else ""),
+            _lane_field(registration, task),
             data,
             content_digest(registration),
             len(further) // 2,
             *further,
         ),
     )
+
+
+def _lane_field(registration: ProcessRegistration, task: str) -> str:
+    name = lane(registration.queue, task, registration.signature if task else "", registration.scopes)
+    return name if registration.key is None else with_key(name, registration.key)
 
 
 def _register(partitions: int, partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:

@@ -21,8 +21,14 @@
 --- @include "planned_writes"
 --- @include "claims_are_stale"
 --- @include "is_readable"
---- @include "is_paused"
 --- @include "lane_of"
+--- @include "lane_names"
+--- @include "planned_keys"
+--- @include "change_key"
+--- @include "hand_out_keys"
+--- @include "filled_lanes"
+--- @include "idle_others"
+--- @include "list_as_idle"
 --- @include "extend_lease"
 --- @include "take_lease"
 --- @include "mark_started"
@@ -109,37 +115,43 @@ end
 
 -- Of a newer release, or damaged: the row is left as it is (rule 8.15). Its entry is set back, behind all that can be
 -- read, and in the order in which it was looked at. A release that can read it hands it out.
-local function set_back(id, lane)
+local function set_back(id, lane, entry, member)
   notes[#notes + 1] = id
   passed_over = passed_over + 1
   index_add(lane_set(lane), int(SET_BACK + now), id)
+  entry.gone[member], entry.added[member] = true, SET_BACK + now
   return true
 end
 
--- Lease and start a row of this lane. Return false if it may not be handed out now: its input is too long for what this
--- answer carries already, or it is owner-bound beside a row that runs alone.
-local function lease_and_start(id, lane)
+-- What a row of a plain lane has in place of its key.
+local NO_KEY = { gone = {}, added = {} }
+
+-- Lease and start a row of this lane and key. Return false if it may not be handed out now: its input is too long for
+-- what this answer carries already, or it is owner-bound beside a row that runs alone.
+local function lease_and_start(id, lane, entry, member)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr', 'nw'))
   local row = {
     id = id, place = f[1], lane = f[2], sequence = f[8],
     disposition = f[3], fence = f[4], starter = f[5], losses = f[7],
-    priority = f[9], new = f[10],
+    priority = f[9], new = f[10], cost = int(cost_of(member)),
   }
   -- One that is not there is a stale entry.
   local is_there = row.place or redis.call('EXISTS', row_key(id)) == 1
   if is_there and not is_readable(row) then
-    return set_back(id, lane)
+    return set_back(id, lane, entry, member)
   end
   if row.place ~= QUEUED or lane_of(row) ~= lane then
     passed_over = passed_over + 1
     index_remove(lane_set(lane), id)
+    entry.gone[member] = true
     if row.place == QUEUED then
       index_add(lane_set(lane_of(row)), score_of(row), id)
+      change_key(row, nil, QUEUED, score_of(row))
     end
     return true
   end
   if row.disposition ~= RERUNNABLE and (row.disposition ~= OWNER_BOUND or row.starter) then
-    return set_back(id, lane)
+    return set_back(id, lane, entry, member)
   end
   if row.disposition == OWNER_BOUND and not may_take_bound then
     return false
@@ -168,7 +180,7 @@ local function hand_out_lane(lane, most)
       if was_set_back and (handed == goal or looked_again == MAX_LOOKED_AGAIN) then
         is_full = is_full or found_again
         return found_again
-      elseif handed == goal or not lease_and_start(found[i], lane) then
+      elseif handed == goal or not lease_and_start(found[i], lane, NO_KEY, found[i]) then
         return true
       elseif passed_over >= MAX_PASSED_OVER then
         is_full = true
@@ -181,41 +193,24 @@ local function hand_out_lane(lane, most)
   return false
 end
 
--- The lanes that are not empty or paused and that this owner serves, by queue. The lane whose oldest row is the oldest
--- goes first, so that no task starves another (rule 9.2).
-local function filled_lanes()
-  local filled = {}
-  for _, lane in ipairs(redis.call('ZINTER', '2', K .. 'lanes', K .. 'serves:' .. list)) do
-    if not is_paused(lane) then
-      local of_queue = list_for(filled, string.match(lane, '^[^|]*'))
-      of_queue[#of_queue + 1] = { lane = lane, alone = string.sub(lane, -#ALONE) == ALONE, head = 0 }
+-- Hand out up to `most` rows of a keyed lane, and return whether it has more that may run now.
+local function hand_out_keyed(lane, most)
+  return hand_out_keys(lane, most, function(entry, member)
+    local before = handed
+    if is_full or not lease_and_start(string.match(member, '^%S+'), lane, entry, member) then
+      return false
+    elseif passed_over >= MAX_PASSED_OVER then
+      is_full = true
+      return false
     end
-  end
-  for _, of_queue in pairs(filled) do
-    if #of_queue > 1 then
-      for _, entry in ipairs(of_queue) do
-        entry.head = tonumber(redis.call('ZRANGE', K .. 'q:' .. entry.lane, '0', '0', 'WITHSCORES')[2] or 0)
-      end
-      table.sort(of_queue, function(a, b) return a.head < b.head end)
-    end
-  end
-  return filled
-end
-
--- How many others wait for work of a queue. One that did not claim for a minute has gone.
-local function idle_others(queue)
-  local others = 0
-  local since, most = int(now - IDLE_MS), int(MAX_SHARERS)
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', K .. 'idle:' .. queue, since, '+inf', 'LIMIT', '0', most)) do
-    others = others + (name == me and 0 or 1)
-  end
-  return others
+    return handed > before or nil
+  end)
 end
 
 -- How many rows of a queue this owner takes, those that run alone not counted. While others wait for work of this
 -- queue, it leaves them theirs (rule 9.6).
 local function share_of(queue, lanes)
-  local others = takes == 'share' and wanted - handed > 1 and idle_others(queue) or 0
+  local others = takes == 'share' and wanted - handed > 1 and idle_others(queue, me, now - IDLE_MS, MAX_SHARERS) or 0
   if others == 0 then
     return wanted
   end
@@ -234,7 +229,7 @@ local function hand_out_of(entry, most)
     has_passed_alone = true
   elseif not is_full and most > 0 then
     local before = handed
-    local has_more = hand_out_lane(entry.lane, most)
+    local has_more = (scopes_of(entry.lane) and hand_out_keyed or hand_out_lane)(entry.lane, most)
     if entry.alone and handed > before then
       may_take_alone, may_take_bound = false, false
     end
@@ -246,7 +241,7 @@ end
 -- Whoever leaves runnable rows behind wakes the next (rule 9.4): for each lane, and for one of those that run alone.
 -- Another one was woken already for what this owner may not take at all.
 local function hand_out_queued()
-  local filled, woke_alone, wakes = filled_lanes(), alone ~= '1', 0
+  local filled, woke_alone, wakes = filled_lanes(list), alone ~= '1', 0
   for _, queue in ipairs(queues) do
     local lanes = filled[queue] or {}
     local left = (is_full or #lanes == 0) and 0 or share_of(queue, lanes)
@@ -273,19 +268,8 @@ if is_sent_again then
 elseif wanted > 0 then
   hand_out_queued()
 end
--- A worker that got all that there is for it is listed as idle. Any other one asks again: a wake-up that it got would
--- be lost. An idle worker renews its entry when it claims, with each slow poll. An entry older than a minute is one of
--- a worker that has gone, or of one whose poll_ms is longer: that one gets no wake-ups until it claims again. So the
--- list ends a minute after the last claim from its queue.
 for _, queue in ipairs(takes ~= 'once' and queues or {}) do
-  local key = K .. 'idle:' .. queue
-  if is_full or is_shared then
-    index_remove(key, me)
-  else
-    index_add(key, now_text, me)
-    index_trim(key, int(now - IDLE_MS))
-    index_expire(key, IDLE_MS)
-  end
+  list_as_idle(queue, me, not (is_full or is_shared), IDLE_MS)
 end
 if lanes_named > 0 then
   index_add(K .. 'lists', now_text, list)

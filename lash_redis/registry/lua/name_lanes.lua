@@ -8,7 +8,7 @@
 -- bound   lanes <= 500
 -- A list that holds something else besides is forgotten first: whoever named its lanes names them again.
 --- @include "partition"
---- @include "row"
+--- @include "lane_names"
 --- @include "planned_writes"
 local name = ARGV[1]
 local key = K .. 'serves:' .. name
@@ -18,7 +18,7 @@ if redis.call('ZCARD', key) > 2 * tonumber(string.match(name, '%d+$')) then
 else
   for at = 2, #ARGV do
     index_add(key, '0', ARGV[at])
-    index_add(key, '0', ARGV[at] .. ALONE)
+    index_add(key, '0', alone_twin(ARGV[at]))
   end
   index_add(K .. 'lists', now_text, name)
 end

@@ -2,9 +2,13 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "enter_lane"
+--- @include "key_alarms"
 -- What an alarm does, by its kind: the first word of its name. A function here is given the rest of the name, and
 -- returns when it is to be called again, ms, or nil. It plans, as all others do.
 local ALARMS = {}
+for kind, act in pairs(key_alarms()) do
+  ALARMS[kind] = act
+end
 
 -- How long an alarm of a kind that only a newer release knows waits before it is looked at again.
 local UNKNOWN_ALARM_MS = 60000

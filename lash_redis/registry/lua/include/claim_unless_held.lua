@@ -6,6 +6,7 @@
 --- @include "extend_lease"
 --- @include "holder_reply"
 --- @include "waits_reply"
+--- @include "waits_for_key"
 -- What claim and reclaim share: refuse, grant a free or lapsed row, or extend the claimant's own live lease. Return the
 -- reply, or nil if another owner holds a live lease.
 local function claim_unless_held(row, claimant)
@@ -22,7 +23,8 @@ local function claim_unless_held(row, claimant)
   elseif row.place == QUEUED and is_paused(row.lane) then
     return { 'WAITS', row.place, 'paused' }
   elseif not is_live(row) then
-    return grant(row, claimant)
+    local waits_for = waits_for_key(row)
+    return waits_for and waits_reply(row, waits_for) or grant(row, claimant)
   elseif row.holder == claimant.digest then
     extend_lease(row, claimant.ttl)
     commit()

@@ -1,15 +1,19 @@
 --- @include "row"
 --- @include "planned_writes"
+--- @include "lane_names"
 --- @include "lane_of"
 --- @include "move_to"
 --- @include "next_sequence"
 --- @include "score_of"
--- Move a row into its lane, and wake one idle worker. Where it stands there is decided when it first enters.
+-- Move a row into its lane, and wake one idle worker. Where it stands there is decided when it first enters. Of a keyed
+-- row the key wakes one, if it may run (see look).
 local function enter_lane(row)
   if not row.sequence then
     row.sequence = next_sequence()
     write_row(row.id, 'sq', row.sequence)
   end
   move_to(row, QUEUED, score_of(row))
-  wake(lane_of(row))
+  if not scopes_of(row.lane) then
+    wake(lane_of(row))
+  end
 end

@@ -3,6 +3,7 @@
 --- @include "planned_writes"
 --- @include "leave_place"
 --- @include "no_longer_new"
+--- @include "change_key"
 --- @include "count_ended"
 --- @include "ended_index"
 --- @include "ended_kind"
@@ -11,6 +12,7 @@
 local function finish(row, state, outcome, fence)
   leave_place(row)
   no_longer_new(row)
+  change_key(row, row.place)
   if row.holder then
     index_remove(owned_set(row.holder), row.id)
   end

@@ -1,4 +1,5 @@
 --- @include "row"
+--- @include "lane_names"
 -- Whether a claim understands all of a row that it goes by. If not, a newer release wrote it or it is damaged, and it
 -- stays as it is (rule 8.15).
 local function is_readable(row)
@@ -12,5 +13,5 @@ local function is_readable(row)
   local is_declared = row.disposition == RERUNNABLE or row.disposition == OWNER_BOUND
     or row.disposition == EXTERNALLY_OWNED
   local is_placed = row.place == '' or row.place == QUEUED or INDEX[row.place]
-  return is_declared and is_placed and string.find(row.lane or '', '^[^|]*|[^|]*|[^|]*$')
+  return is_declared and is_placed and is_lane_field(row.lane)
 end

@@ -1,8 +1,11 @@
 --- @include "row"
--- The lane whose set lists a row while it is queued. The row's field names it without the suffix.
+--- @include "lane_names"
+-- The lane whose set lists a row while it is queued. The row's field names it without the suffix of those that run
+-- alone.
 local function lane_of(row)
+  local lane = split_key(row.lane)
   if number_in(row.losses) < ALONE_LOSSES then
-    return row.lane
+    return lane
   end
-  return row.lane .. ALONE
+  return alone_twin(lane)
 end

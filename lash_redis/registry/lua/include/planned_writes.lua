@@ -1,17 +1,18 @@
 --- @include "partition"
 --- @include "is_paused"
+--- @include "lane_names"
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
 -- that makes two transitions, one after the other, commits after each.
 local added, removed, trimmed, expiring
-local directory_of, members
+local directories_of, members
 local stored, written, cleared, dropped, counted, published, woken
 local idle_workers
 local header_set, header_cleared, due_known, due_least, due_queue
 
 local function plan_nothing()
   added, removed, trimmed, expiring = {}, {}, {}, {}
-  directory_of, members = {}, {}
+  directories_of, members = {}, {}
   stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
   idle_workers = {}
   header_set, header_cleared, due_known, due_least, due_queue = {}, {}, header[2], nil, nil
@@ -58,20 +59,31 @@ local function index_expire(key, after_ms)
 end
 
 -- A directory lists the sets that are not empty. How many members a set has is read now.
-local function listed(key, directory, name)
-  if not directory_of[key] then
-    directory_of[key] = { key = directory, name = name }
-    members[key] = redis.call('ZCARD', key)
+local function list_in(key, name, ...)
+  directories_of[key] = { name = name, ... }
+  members[key] = redis.call('ZCARD', key)
+end
+
+-- A keyed lane is listed for each of its scopes too.
+local function lane_set(lane)
+  local key = K .. 'q:' .. lane
+  if not directories_of[key] then
+    list_in(key, lane, K .. 'lanes')
+    for _, scope in ipairs({ scopes_of(lane) }) do
+      if scope ~= '' then
+        table.insert(directories_of[key], K .. 'scope:' .. scope)
+      end
+    end
   end
   return key
 end
 
-local function lane_set(lane)
-  return listed(K .. 'q:' .. lane, K .. 'lanes', lane)
-end
-
 local function owned_set(owner)
-  return listed(K .. 'of:' .. owner, K .. 'holders', owner)
+  local key = K .. 'of:' .. owner
+  if not directories_of[key] then
+    list_in(key, owner, K .. 'holders')
+  end
+  return key
 end
 
 local function store(key, value, expires)
@@ -186,14 +198,20 @@ local function plan_header()
   return is_earlier and due_text
 end
 
+-- What is looked at once all that a script changes is planned: it reads, and plans more (see look).
+local hooks = {}
+
 local function commit()
+  if hooks.look then
+    hooks.look()
+  end
   local earlier = plan_header()
   for key, list in pairs(added) do
     local grown = redis.call('ZADD', key, unpack(list))
-    local directory = directory_of[key]
-    if directory then
-      if members[key] == 0 then
-        redis.call('ZADD', directory.key, '0', directory.name)
+    local directories = directories_of[key]
+    if directories then
+      for _, directory in ipairs(members[key] == 0 and directories or {}) do
+        redis.call('ZADD', directory, '0', directories.name)
       end
       members[key] = members[key] + grown
     end
@@ -230,9 +248,11 @@ local function commit()
   end
   for key, list in pairs(removed) do
     local shrunk = redis.call('ZREM', key, unpack(list))
-    local directory = directory_of[key]
-    if directory and shrunk > 0 and members[key] == shrunk then
-      redis.call('ZREM', directory.key, directory.name)
+    local directories = directories_of[key]
+    if directories and shrunk > 0 and members[key] == shrunk then
+      for _, directory in ipairs(directories) do
+        redis.call('ZREM', directory, directories.name)
+      end
     end
   end
   for _, entry in ipairs(trimmed) do

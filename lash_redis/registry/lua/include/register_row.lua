@@ -1,7 +1,9 @@
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
+--- @include "lane_names"
 --- @include "place_index"
+--- @include "change_key"
 --- @include "next_sequence"
 --- @include "score_of"
 --- @include "store_payload"
@@ -20,6 +22,7 @@ local function part_further_fields(row, further)
       row.priority = name == 'pr' and value or row.priority
       row.labels = name == 'lb' and value or row.labels
       row.is_chosen = row.is_chosen or name == 'ch'
+      row.cost = name == 'co' and value or row.cost
     end
   end
   return stored_fields, asked
@@ -43,7 +46,9 @@ local function place_of(row, asked)
     return DELAYED, row.due
   end
   row.sequence = next_sequence()
-  wake(row.lane)
+  if not scopes_of(row.lane) then
+    wake(row.lane)
+  end
   return QUEUED, score_of(row)
 end
 
@@ -62,6 +67,7 @@ local function register_row(id, disposition, lane, input, content, further)
   end
   local place, score = place_of(row, asked)
   index_add(place_index(row, place), score, id)
+  change_key(row, nil, place, score)
   write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'in', store_payload(K .. 'i:' .. id, input),
     'cd', content, 'at', now_text)
   if row.sequence then

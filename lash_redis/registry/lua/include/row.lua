@@ -10,9 +10,6 @@ local INDEX = {
 local UNBEGUN_INDEX = 'held'
 -- The index of abandoned rows that nobody has resolved. Nothing forgets them (rule 5.8).
 local UNRESOLVED_INDEX = 'unresolved'
--- From so many losses on a row has a lane in which a worker takes one row at a time (rule 4.6).
-local ALONE_LOSSES = 2
-local ALONE = '|alone'
 local COMPLETED, FAILED, CANCELLED, ABANDONED = 'c', 'f', 'k', 'a'
 
 local function row_key(id)
@@ -42,7 +39,7 @@ end
 local function read_row(id)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
     'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts', 'pr', 'du',
-    'nw', 'uq', 'lb', 'ch', 'kr'))
+    'nw', 'uq', 'lb', 'ch', 'kr', 'co'))
   if not f[1] then
     return nil
   end
@@ -54,7 +51,7 @@ local function read_row(id)
     abandon_request = f[17], cancel_request = f[18], waiters = f[19], state = f[20],
     priority = f[21], due = f[22],
     new = f[23], unique = f[24],
-    labels = f[25], is_chosen = f[26], keep_result = f[27],
+    labels = f[25], is_chosen = f[26], keep_result = f[27], cost = f[28],
   }
 end
 

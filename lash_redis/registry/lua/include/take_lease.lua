@@ -3,6 +3,7 @@
 --- @include "planned_writes"
 --- @include "leave_place"
 --- @include "no_longer_new"
+--- @include "change_key"
 --- @include "disown_holder"
 --- @include "next_fence"
 --- @include "list_as_owned"
@@ -14,6 +15,7 @@ local function take_lease(row, me, token, expires, score)
     disown_holder(row)
   end
   no_longer_new(row)
+  change_key(row, row.place, LEASED)
   row.holder, row.token, row.fence = me, token, next_fence(row)
   row.claimed, row.expires = now_text, expires
   index_add(K .. INDEX[LEASED], row.expires, row.id)

@@ -1,0 +1,102 @@
+"""What a task, or a limit that several tasks share, allows to run at once and to start within a time. Pure.
+
+A policy stands in the registry under its scope, with a revision, where the scripts read it (rule 9.12). Each partition
+has its share of it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from lash_redis.core.errors import SettingsError
+
+_TASK: Final = "="
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What stands under one scope.
+
+    Attributes:
+        scope: the limit's name, or ``=`` and the task's name for a policy that a task declares for itself.
+        keyed: each key has it by itself; else all share it.
+        limit: how many slots may be taken at once; 0: any number.
+        starts: how many starts a window has; 0: any number.
+        window_ms: how long a window is, from its first start on.
+        revision: a higher one replaces what stands; with the same, what stands stays.
+    """
+
+    scope: str
+    keyed: bool
+    limit: int = 0
+    starts: int = 0
+    window_ms: int = 0
+    revision: int = 1
+
+    @property
+    def named(self) -> str:
+        """Whose it is, in words."""
+        return scope_named(self.scope)
+
+    def share(self, partition: int, partitions: int) -> str:
+        """Return what stands in one partition.
+
+        Raises:
+            SettingsError: there are more partitions than slots or starts.
+        """
+        if self.limit:
+            self._check_divides("limit", self.limit, partitions)
+        if self.starts:
+            self._check_divides("the starts of rate", self.starts, partitions)
+        parts = (_part(self.limit, partition, partitions), _part(self.starts, partition, partitions))
+        return f"{self.revision} {int(self.keyed)} {parts[0]} {parts[1]} {self.window_ms if self.starts else 0}"
+
+    def _check_divides(self, what: str, number: int, partitions: int) -> None:
+        if number < partitions:
+            raise SettingsError(
+                f"expected {what} of {self.named} to be at least {partitions}, got {number}: the namespace has "
+                f"{partitions} partitions, and each needs one"
+            )
+
+    def check_cost(self, cost: int, partitions: int) -> None:
+        """Refuse a cost that is above the share of a partition, which could never start as it is.
+
+        Raises:
+            SettingsError: it is.
+        """
+        least = self.limit // partitions
+        if self.limit and cost > least:
+            where = f" of a partition ({self.limit} in {partitions})" if partitions > 1 else ""
+            raise SettingsError(f"expected cost to be at most {least}, the limit{where} of {self.named}, got {cost}")
+
+
+def scope_of_task(task: str) -> str:
+    """Return the scope of what a task declares for itself. No limit can have such a name."""
+    return f"{_TASK}{task}"
+
+
+def scope_named(scope: str) -> str:
+    """Return whose policy stands under a scope, in words."""
+    return f"the limit of task {scope[1:]!r}" if scope.startswith(_TASK) else f"limit {scope!r}"
+
+
+def _part(number: int, partition: int, partitions: int) -> int:
+    return number // partitions + (partition < number % partitions)
+
+
+class StoredPolicy(msgspec.Struct, frozen=True):
+    """What stands in one partition under a scope: its share there."""
+
+    scope: str
+    revision: int
+    keyed: bool
+    limit: int
+    starts: int
+    window_ms: int
+
+
+def stored_policy(scope: str, text: str) -> StoredPolicy:
+    """Return what a partition's text says."""
+    revision, keyed, limit, starts, window_ms = map(int, text.split(" "))
+    return StoredPolicy(scope, revision, keyed == 1, limit, starts, window_ms)

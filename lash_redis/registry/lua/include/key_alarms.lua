@@ -1,0 +1,80 @@
+--- @include "partition"
+--- @include "planned_writes"
+--- @include "planned_keys"
+--- @include "lane_names"
+--- @include "look"
+-- What is to be done later for keys, or in bounded steps, by the alarm's kind (see bring_due).
+local function look_at(lane, key)
+  hooks.look = look
+  local entry = key_in(lane, key)
+  entry.has_changed = true
+  return entry
+end
+
+-- A key's window ends. It is looked at once more by the same alarm if it has not ended, whatever the clock did.
+local function on_window_of_key(rest)
+  local lane, key = string.match(rest, '^(%S+) (.*)$')
+  local scope = scopes_of(lane)
+  local policy, window = policy_of(scope), window_of(scope, key)
+  local entry = look_at(lane, key)
+  if policy.starts > 0 and window.starts >= policy.starts then
+    entry.rings_again = true
+    return window.ends
+  end
+end
+
+-- The window of a limit that all keys share ends: no key was parked for it, so that only workers are told.
+local function on_window_of_all(scope)
+  for _, lane in ipairs(lanes_of(scope, '')) do
+    if redis.call('ZCARD', K .. 'turn:' .. lane) > 0 then
+      wake(lane)
+    end
+  end
+end
+
+-- Slots were freed in a scope with more lanes than one step looks at.
+local function on_slots(rest)
+  local scope, after, key = string.match(rest, '^(%S+) (%S*) (.*)$')
+  local lanes = lanes_of(scope, after)
+  for at = 1, math.min(#lanes, MAX_LANES) do
+    if scopes_of(lanes[at]) == scope then
+      look_at(lanes[at], key)
+    elseif redis.call('ZCARD', K .. 'turn:' .. lanes[at]) > 0 then
+      wake(lanes[at])
+    end
+  end
+  if #lanes > MAX_LANES then
+    alarm_at(now, nil, 'slots ' .. scope .. ' ' .. lanes[MAX_LANES] .. ' ' .. key)
+  end
+end
+
+-- A policy has changed: what is parked in the lanes of its scope is looked at, one lane after the other.
+local function on_policy(rest)
+  local scope, after = string.match(rest, '^(%S+) (%S*)$')
+  local lanes = lanes_of(scope, after)
+  for at = 1, math.min(#lanes, MAX_LANES) do
+    alarm_at(now, nil, 'parked ' .. lanes[at] .. ' ')
+    wake(lanes[at])
+  end
+  if #lanes > MAX_LANES then
+    alarm_at(now, nil, 'policy ' .. scope .. ' ' .. lanes[MAX_LANES])
+  end
+end
+
+local function on_parked(rest)
+  local lane, after = string.match(rest, '^(%S+) (.*)$')
+  local from = after == '' and '-' or '(' .. after
+  local keys = redis.call('ZRANGEBYLEX', K .. 'parked:' .. lane, from, '+', 'LIMIT', '0', int(MAX_LANES))
+  for _, key in ipairs(keys) do
+    look_at(lane, key)
+  end
+  if #keys == MAX_LANES then
+    alarm_at(now, nil, 'parked ' .. lane .. ' ' .. keys[#keys])
+  end
+end
+
+local function key_alarms()
+  return {
+    key = on_window_of_key, window = on_window_of_all, slots = on_slots, policy = on_policy, parked = on_parked,
+  }
+end

@@ -1,0 +1,138 @@
+--- @include "partition"
+--- @include "planned_writes"
+--- @include "planned_keys"
+--- @include "lane_names"
+--- @include "passes"
+-- Every script that changes a key's rows, slots, window or policy ends with this, the only writer of rotation and park
+-- (rule 9.12): a key stands in its lane's rotation if its first row may start, and is parked if it has rows and that
+-- one may not. What frees a slot looks at the key in every lane of the scope.
+
+-- The lanes that share what has changed; those of a limit that all keys share are woken, since no key of theirs is
+-- parked.
+local function look_in_scope(scope, key, after, has_room)
+  local lanes = lanes_of(scope, after)
+  for at = 1, math.min(#lanes, MAX_LANES) do
+    local lane = lanes[at]
+    if scopes_of(lane) == scope then
+      local entry = key_in(lane, key)
+      entry.is_concerned, entry.has_changed = true, entry.has_changed or not has_room
+    elseif has_room and redis.call('ZCARD', K .. 'turn:' .. lane) > 0 then
+      wake(lane)
+    end
+  end
+  if #lanes > MAX_LANES then
+    alarm_at(now, nil, 'slots ' .. scope .. ' ' .. lanes[MAX_LANES] .. ' ' .. key)
+  end
+end
+
+local function plan_slots(slots)
+  look_in_scope(slots.scope, slots.key, '', slots.taken < slots.before)
+  if slots.taken <= 0 then
+    drop(slots.set)
+    return
+  end
+  for id, cost in pairs(slots.given) do
+    index_add(slots.set, int(cost), id)
+    slots.freed[id] = nil
+  end
+  index_add(slots.set, int(slots.taken), '')
+  for id in pairs(slots.freed) do
+    index_remove(slots.set, id)
+  end
+end
+
+local function plan_window(window)
+  store(window.set, int(window.opened) .. ' ' .. int(window.starts), int(window.ends))
+  if window.starts >= policy_of(window.scope).starts then
+    alarm_at(window.ends, nil, 'window ' .. window.scope)
+  end
+end
+
+local function plan_rows(entry, head)
+  local has_gone = false
+  for member, score in pairs(entry.added) do
+    index_add(entry.set, int(score), member)
+    entry.gone[member] = nil
+  end
+  for member in pairs(entry.gone) do
+    has_gone = true
+    if head then
+      index_remove(entry.set, member)
+    end
+  end
+  if has_gone and not head then
+    drop(entry.set)
+  end
+end
+
+-- Put one key where it belongs. One that has no rows stands nowhere, and one in rotation stays there if it has got
+-- room.
+local function place_key(entry, has_turn, is_parked)
+  if not (has_turn or is_parked or next(entry.added)) or (has_turn and not entry.has_changed) then
+    return
+  end
+  local lane, key = entry.lane, entry.key
+  local turn, park = K .. 'turn:' .. lane, K .. 'parked:' .. lane
+  local head = head_of(entry)
+  local fits, opens_at = true, nil
+  local scope = scopes_of(lane)
+  if head and scope ~= '' then
+    fits, opens_at = passes(scope, key, cost_of(head))
+  end
+  if head and fits and (entry.turn or not has_turn) then
+    index_add(turn, int(entry.turn or next_turn(lane)), key)
+  elseif has_turn and not (head and fits) then
+    index_remove(turn, key)
+  end
+  if head and not fits and not is_parked then
+    index_add(park, '0', key)
+  elseif is_parked and (fits or not head) then
+    index_remove(park, key)
+  end
+  if head and fits and not has_turn then
+    wake(lane)
+  elseif head and opens_at and not entry.rings_again then
+    alarm_at(opens_at, queue_of(lane), 'key ' .. lane .. ' ' .. key)
+  end
+  plan_rows(entry, head)
+end
+
+-- Whether members stand in a set of keys, asked for as many as one command takes.
+local function stand_in(set, keys)
+  local scores = {}
+  for from = 1, #keys, MAX_BATCH do
+    local found = redis.call('ZMSCORE', set, unpack(keys, from, math.min(#keys, from + MAX_BATCH - 1)))
+    for i = 1, #found do
+      scores[from + i - 1] = found[i]
+    end
+  end
+  return scores
+end
+
+local function look()
+  for _, slots in ipairs(planned_slots) do
+    if slots.has_changed then
+      plan_slots(slots)
+    end
+  end
+  for _, window in ipairs(planned_windows) do
+    if window.has_changed then
+      plan_window(window)
+    end
+  end
+  local by_lane, keys = {}, {}
+  for _, entry in ipairs(planned_keys) do
+    if entry.has_changed or entry.is_concerned then
+      table.insert(list_for(by_lane, entry.lane), entry)
+      table.insert(list_for(keys, entry.lane), entry.key)
+    end
+  end
+  for lane, entries in pairs(by_lane) do
+    local turns, parks = stand_in(K .. 'turn:' .. lane, keys[lane]), stand_in(K .. 'parked:' .. lane, keys[lane])
+    for at, entry in ipairs(entries) do
+      place_key(entry, turns[at], parks[at])
+    end
+  end
+  forget_keys()
+  hooks.look = nil
+end

@@ -1,0 +1,126 @@
+--- @include "partition"
+--- @include "planned_writes"
+-- What a script knows of the keys that it touches, and what it plans for them: their rows in a lane, the slots that
+-- their rows have, and their windows. Each is read once. `look` plans the writes (rule 9.12).
+local MAX_LANES = 100
+local policies, planned_keys, planned_slots, planned_windows, lanes_by_scope, last_turns
+
+local function forget_keys()
+  policies, planned_keys, planned_slots, planned_windows, lanes_by_scope, last_turns = {}, {}, {}, {}, {}, {}
+end
+forget_keys()
+
+-- A policy as it stands under its name (see name_policies); 0 stands for no limit and for no rate.
+local function policy_of(scope)
+  local policy = policies[scope]
+  if not policy then
+    local text = redis.call('HGET', K .. 'policies', scope) or ''
+    local limit, starts, window = string.match(text, '^%d+ %d+ (%d+) (%d+) (%d+)')
+    policy = { limit = tonumber(limit or '0'), starts = tonumber(starts or '0'), window = tonumber(window or '0') }
+    policies[scope] = policy
+  end
+  return policy
+end
+
+-- The lanes of a scope that are not empty, from one of them on: so many, and one more if there are more.
+local function lanes_of(scope, after)
+  local name = scope .. ' ' .. after
+  if not lanes_by_scope[name] then
+    local from = after == '' and '-' or '(' .. after
+    local most = int(MAX_LANES + 1)
+    lanes_by_scope[name] = redis.call('ZRANGEBYLEX', K .. 'scope:' .. scope, from, '+', 'LIMIT', '0', most)
+  end
+  return lanes_by_scope[name]
+end
+
+local function remembered(list, name, made)
+  list[name], list[#list + 1] = made, made
+  return made
+end
+
+-- The slots of one key of a scope: who has how many, and how many are taken in all (which stands under no id).
+local function slots_of(scope, key)
+  local name = scope .. ' ' .. key
+  if planned_slots[name] then
+    return planned_slots[name]
+  end
+  local set = K .. 'slots:' .. name
+  local taken = tonumber(redis.call('ZMSCORE', set, '')[1] or '0')
+  return remembered(planned_slots, name, {
+    scope = scope, key = key, set = set, given = {}, freed = {},
+    taken = taken, before = taken,
+  })
+end
+
+-- The window of one key of a scope. One that the clock does not lie in has ended, whatever the clock did.
+local function window_of(scope, key)
+  local name = scope .. ' ' .. key
+  if planned_windows[name] then
+    return planned_windows[name]
+  end
+  local set = K .. 'window:' .. name
+  local opened, starts = string.match(text_at(set) or '', '^(%d+) (%d+)$')
+  local window = { scope = scope, key = key, set = set }
+  window.opened, window.starts = tonumber(opened or '0'), tonumber(starts or '0')
+  window.ends = window.opened + policy_of(scope).window
+  if now < window.opened or now >= window.ends then
+    window.starts = 0
+  end
+  return remembered(planned_windows, name, window)
+end
+
+-- One key in one lane: its queued rows, as they stand there and as this script changes them.
+local function key_in(lane, key)
+  local name = lane .. ' ' .. key
+  return planned_keys[name] or remembered(planned_keys, name, {
+    lane = lane, key = key, set = K .. 'k:' .. name, added = {}, gone = {}, found = {}, at = 1,
+  })
+end
+
+-- What a row is called among those of its key: what it costs can be seen there.
+local function member_of(id, cost)
+  return (cost or '1') == '1' and id or id .. ' ' .. cost
+end
+
+local function cost_of(member)
+  return tonumber(string.match(member, ' (%d+)$') or '1')
+end
+
+-- The first row of a key after what is planned, and its score; nil if there is none.
+local READ_AT_ONCE = 2
+local function head_of(entry)
+  local found, head, score = entry.found
+  while true do
+    head, score = found[entry.at], tonumber(found[entry.at + 1])
+    if not head and not entry.is_whole then
+      local from = #found / 2
+      local more = redis.call('ZRANGE', entry.set, int(from), int(from + READ_AT_ONCE - 1), 'WITHSCORES')
+      for i = 1, #more do
+        found[2 * from + i] = more[i]
+      end
+      entry.is_whole = #more < 2 * READ_AT_ONCE
+    elseif head and entry.gone[head] then
+      entry.at = entry.at + 2
+    else
+      break
+    end
+  end
+  for member, at in pairs(entry.added) do
+    if not head or at < score or (at == score and member < head) then
+      head, score = member, at
+    end
+  end
+  return head, score
+end
+
+-- The number behind all that stand in a lane's rotation.
+local function next_turn(lane)
+  if not last_turns[lane] then
+    local key = K .. 'turn:' .. lane
+    local size = redis.call('ZCARD', key)
+    local last = size > 0 and redis.call('ZRANGE', key, int(size - 1), int(size - 1), 'WITHSCORES')[2]
+    last_turns[lane] = tonumber(last or '0')
+  end
+  last_turns[lane] = last_turns[lane] + 1
+  return last_turns[lane]
+end
