@@ -141,7 +141,9 @@ async def test_a_look_on_its_way_is_answered_before_a_drain_ends_what_is_served(
             await wait_until(lambda: any(isinstance(each, WorkerDraining) for each in heard), "it drains")
             arrives.set()
             await asyncio.gather(looking, draining)
-    assert calls == ["look", "looked", *["close"] * registry.partitions]
+    looks = calls.count("look")  # the worker may have looked by itself too
+    assert calls[2 * looks :] == ["close"] * registry.partitions
+    assert calls.count("looked") == looks
 
 
 async def test_what_is_not_started_is_given_back_before_the_grace(registry: ProcessRegistry, crew: Crew) -> None:
