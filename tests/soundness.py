@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS
+from tests.soundness_of_sequences import bad_sequences
 
 Value = dict[str, Any] | bytes
 
@@ -148,6 +149,7 @@ class _Partition:
         yield from self.bad_places()
         yield from self.bad_keys()
         yield from self.bad_slots()
+        yield from bad_sequences(self.rows, self.index, list(self.keys))
         yield from self.bad_owners()
         yield from self.bad_leases()
         yield from self.bad_payloads()
@@ -308,6 +310,8 @@ class _Partition:
     def forgotten_keys(self, lane: str, parked: set[str]) -> Iterator[str]:
         """Yield the parked keys that may run, unless something is planned that looks at them."""
         scope = lane.split("|")[3].split(",", maxsplit=1)[0]
+        if scope.startswith(("!", "~")):
+            return  # see bad_sequences
         limit, starts, _ = self.policy(scope)
         alarms = self.index("alarms")
         if any(each.startswith((f"policy {scope} ", f"parked {lane} ", f"slots {scope} ")) for each in alarms):
@@ -334,7 +338,7 @@ class _Partition:
         for id_, row in self.live.items():
             _, key, scopes = _lane(row)
             for scope, of in zip(scopes, (key, ""), strict=False):
-                if scope and row["ph"] in (b"l", b"u"):
+                if scope and not scope.startswith(("!", "~")) and row["ph"] in (b"l", b"u"):
                     holders[f"slots:{scope} {of}"][id_] = int(row.get("co", 1))
         for name in sorted(holders.keys() | {each for each in self.keys if each.startswith("slots:")}):
             held = {id_: cost for id_, cost in self.index(name).items() if id_}

@@ -76,6 +76,24 @@ def _waits(explanation: Explanation) -> Pairs:
     ]
 
 
+def _ahead(explanation: Explanation) -> Pairs:
+    ahead = explanation.ahead
+    if ahead is None:
+        return []
+    line = f"{ahead.process_id}, the first of its sequence, which is {ahead.state}"
+    if ahead.is_halted:
+        settle = "show says how to settle it, and lash-redis resolve lets the next one go"
+        return [("waits for", loud(line)), ("", f"the sequence halts until somebody says what became of it: {settle}")]
+    return [("waits for", line), *([("", loud(printable(ahead.waits)))] if ahead.waits else [])]
+
+
+def _halts(explanation: Explanation) -> Pairs:
+    if not explanation.halts_others:
+        return []
+    steps = "resolve it" if explanation.row.is_terminal else "abandon it, then resolve it"
+    return [("sequence", loud(f"halted: the work behind it waits. Find out what became of it, then {steps}"))]
+
+
 def _record(row: Row) -> Pairs:
     record, now = row.record(), row.now_ms
     pairs = _input(record)

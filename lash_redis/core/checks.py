@@ -72,7 +72,9 @@ ID = matching(r"[A-Za-z0-9._:/@+-]{1,256}", "1 to 256 characters of [A-Za-z0-9._
 NAMESPACE = matching(r"[a-z0-9-]{1,64}", "1 to 64 characters of [a-z0-9-]")
 QUEUE = matching(r"[A-Za-z0-9._:/@+-]{1,64}", "1 to 64 characters of [A-Za-z0-9._:/@+-]")
 TASK_NAME = matching(r"[A-Za-z0-9._:/@+<>-]{1,200}", "1 to 200 characters of [A-Za-z0-9._:/@+<>-]")
-SCOPES = matching(r"([A-Za-z0-9._:/@+<>=-]*,[A-Za-z0-9._:/@+<>=-]*)?", "two names with a comma between them, or empty")
+SCOPES = matching(
+    r"([A-Za-z0-9._:/@+<>=!~-]*,[A-Za-z0-9._:/@+<>=-]*)?", "two names with a comma between them, or empty"
+)
 SIGNATURE = matching(r"([0-9a-f]{16})?", "16 hex digits, or empty")
 
 

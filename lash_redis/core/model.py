@@ -30,6 +30,7 @@ from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import SUBMIT_OPTIONS, ProcessOptions, SubmitOptions, refuse_asks
 from lash_redis.core.outcomes import Outcome, Resolution
+from lash_redis.core.sequences import check_in_sequence
 from lash_redis.core.struct_checks import CheckedStruct, check_names_are_text, check_types
 
 
@@ -134,6 +135,7 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         KEY.checked("key", self.key)
         if bool(self.scopes) != (self.key is not None):
             raise SettingsError(f"expected key and scopes together, got {shown(self.key)} and {shown(self.scopes)}")
+        check_in_sequence(self.scopes, self.priority, self.cost)
         if not isinstance(self.input, ProcessInput):
             check_types(self)
 

@@ -18,6 +18,7 @@ from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
 from lash_redis.operate.pausing import why_paused
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
+from lash_redis.operate.sequence_state import Ahead, halts_others, what_goes_before
 from lash_redis.operate.serving import why_it_waits
 from lash_redis.recovery.proofs_of_death import Proof, reaped
 from lash_redis.recovery.verdict_facts import NothingLocal, explained
@@ -61,6 +62,8 @@ class Explanation(msgspec.Struct, frozen=True):
         verdict: the line of the verdict's table that the row meets.
         waits: why the row waits, if it is queued, and paused or not known to be served by a worker that lives.
         is_paused: it waits since its queue or its task is paused.
+        ahead: the process for which it waits in its sequence.
+        halts_others: the work behind it in its sequence waits until it is settled, and resolved if it is abandoned.
     """
 
     row: Row
@@ -70,6 +73,8 @@ class Explanation(msgspec.Struct, frozen=True):
     verdict: Verdict
     waits: str = ""
     is_paused: bool = False
+    ahead: Ahead | None = None
+    halts_others: bool = False
 
     @property
     def sweep_does(self) -> str:
@@ -102,7 +107,8 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
     paused = why_paused(await registry.pauses(), row.lane) if row.phase is Phase.QUEUED else ""
     waits = paused or await why_it_waits(registry, row)
     starter, holder = states.get(row.starter_digest), states.get(row.holder_digest)
-    return Explanation(row, starter, holder, facts, verdict, waits, bool(paused))
+    ahead = await what_goes_before(registry, row)
+    return Explanation(row, starter, holder, facts, verdict, waits, bool(paused), ahead, halts_others(row))
 
 
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
@@ -167,6 +173,8 @@ class ExplanationView(TypedDict):
     starter: OwnerStateView | None
     holder: OwnerStateView | None
     verdict: VerdictView
+    ahead: Plain | None  # process_id, state, is_halted, waits: the first of its sequence, for which it waits
+    halts_others: bool  # the work behind it in its sequence waits until it is settled
 
 
 def explanation_view(explanation: Explanation) -> ExplanationView:
@@ -183,6 +191,8 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
             "writer": verdict.writer.value if verdict.writer else None,
             "facts": msgspec.to_builtins(explanation.facts),
         },
+        "ahead": msgspec.to_builtins(explanation.ahead),
+        "halts_others": explanation.halts_others,
     }
 
 

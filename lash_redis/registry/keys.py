@@ -27,6 +27,8 @@ key                       type        content
 ``K:k:<lane key>``        zset        queued rows of one key of a keyed lane, as in ``K:q:``: the id, or ``id cost``
 ``K:turn:<lane>``         zset        keys of which a row may start, by their turn
 ``K:parked:<lane>``       zset        keys that have rows of which the first may not start
+``K:seq:<name key>``      zset        ids of a sequence, in all lanes, by their number: what entered a lane and waits or
+                                      runs; if it halts also what is uncertain, or abandoned and not resolved
 ``K:policies``            hash        scope to its policy in this partition: revision, keyed, limit, starts, window, ms
 ``K:scope:<scope>``       zset        the keyed lanes of a scope that are not empty
 ``K:slots:<scope key>``   zset        leased and uncertain ids of a key by how many slots they have, the sum under no id
@@ -107,6 +109,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "scope:": ("zset", False),
     "slots:": ("zset", False),
     "window:": ("string", True),
+    "seq:": ("zset", False),
     **dict.fromkeys(INDEXES, ("zset", False)),
     "alarms": ("zset", False),
     ASKED: ("zset", False),
@@ -186,8 +189,12 @@ def partition_of(process_id: str, partitions: int) -> int:
     """Return the partition of a process: that of its route, for ever (rule 8.1)."""
     if partitions == 1:
         return 0
-    route, _, _ = process_id.partition("::")
-    return zlib.crc32((route or process_id).encode()) % partitions
+    return zlib.crc32(route_of(process_id).encode()) % partitions
+
+
+def route_of(process_id: str) -> str:
+    """Return what decides about the partition of an id: what stands before its first ``::``, all of it without one."""
+    return process_id.partition("::")[0] or process_id
 
 
 @functools.lru_cache(maxsize=4096)

@@ -20,6 +20,7 @@ from lash_redis.registry.calls import (
     reads,
     registration,
     requests,
+    sequences,
     serving,
     settle,
     signatures,
@@ -170,6 +171,7 @@ class ProcessRegistry:
     list_ended = operation(ended.list_ended)
     served = operation(serving.served)
     service_of = operation(serving.service_of)
+    first_of_sequence = operation(sequences.first_of_sequence)
     living = operation(serving.living)
 
     claim = operation(leases.claim)

@@ -9,7 +9,7 @@ import msgspec
 
 from lash_redis.core.errors import UnreadableRow
 from lash_redis.core.labels import decode_labels
-from lash_redis.core.lanes import ALONE_LOSSES, lane_parts, split_key
+from lash_redis.core.lanes import ALONE_LOSSES, lane_parts, scopes_of, split_key
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import (
     AbandonRequest,
@@ -23,6 +23,7 @@ from lash_redis.core.model import (
 )
 from lash_redis.core.options import ProcessOptions, options_in_row
 from lash_redis.core.places import LEASED, PLACE_OF_CODE
+from lash_redis.core.sequences import sequence_in
 from lash_redis.registry.codec import (
     DISPOSITIONS,
     STATUSES,
@@ -97,6 +98,16 @@ class Row:
         """User code has begun under the lease that the row names."""
         token = self.fields.get(b"tk")
         return bool(token) and token in (self.fields.get(b"ft"), self.fields.get(b"st"))
+
+    @property
+    def is_in_sequence(self) -> bool:
+        """The work of its key runs one at a time, in order (rule 9.13)."""
+        return bool(sequence_in(scopes_of(self.lane)))
+
+    @property
+    def is_resolved(self) -> bool:
+        """Somebody has said what became of it, after it was abandoned."""
+        return b"rs" in self.fields
 
     @property
     def losses(self) -> int:

@@ -34,6 +34,7 @@ from lash_redis.registry.calls import (
     reads,
     registration,
     requests,
+    sequences,
     serving,
     settle,
     signatures,
@@ -134,6 +135,12 @@ async def _counts(world: World) -> Call[Any]:
 async def _lanes(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     return world.call(listing.list_by_phase, (Phase.QUEUED,), 10)
+
+
+@case
+async def _first_of_sequence(world: World) -> Call[Any]:
+    await world.registry.register(work("k::1", key="k", scopes="!work,"))
+    return world.call(sequences.first_of_sequence, "k::1")
 
 
 @case

@@ -27,6 +27,8 @@ _EXTERNAL: Final = (
     "it is externally owned, so that no worker may hold it or start it; whoever it was granted to completes it"
 )
 
+_FIRST: Final = "first "
+
 
 def refusal(  # noqa: PLR0911 - a word, an error
     process_id: str, reply: list[Any], lease: ProcessLease | None = None, *, authority: str = _EXTERNAL
@@ -67,6 +69,8 @@ def waits_for(place: Place, detail: str) -> str:
         return "its queue or its task is paused"
     if place is DELAYED:
         return f"it is delayed until {detail} ms since the epoch, by the server's clock"
+    if place is QUEUED and detail.startswith(_FIRST):
+        return f"{detail.removeprefix(_FIRST)} is the first of its sequence, and goes before it"
     if place is QUEUED:
         return f"it waits for {scope_named(detail)}" if detail != "head" else "another of its key goes first"
     return "it waits for other processes"

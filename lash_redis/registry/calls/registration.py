@@ -22,6 +22,7 @@ from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.forgetting import tombstones
 from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
+from lash_redis.registry.calls.sequences import check_routes
 from lash_redis.registry.calls.signatures import signatures_named
 from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, decode_input, encode_input
 from lash_redis.registry.differences import differences
@@ -95,6 +96,8 @@ def _sent(
     encoded: Sequence[_Encoded],
     signatures: Mapping[str, bytes],
 ) -> Steps[list[bool]]:
+    if namespace.partitions > 1:
+        check_routes(given)
     if signatures:
         one = namespace.partitions == 1
         partitions = {0} if one else {namespace.partition_of(each.process_id) for each in encoded}

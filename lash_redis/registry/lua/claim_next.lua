@@ -118,8 +118,11 @@ end
 local function set_back(id, lane, entry, member)
   notes[#notes + 1] = id
   passed_over = passed_over + 1
-  index_add(lane_set(lane), int(SET_BACK + now), id)
-  entry.gone[member], entry.added[member] = true, SET_BACK + now
+  -- A sequence waits for it: no other row of its key may go before it.
+  if not sequence_named(scopes_of(lane)) then
+    index_add(lane_set(lane), int(SET_BACK + now), id)
+    entry.gone[member], entry.added[member] = true, SET_BACK + now
+  end
   return true
 end
 

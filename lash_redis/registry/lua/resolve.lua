@@ -12,6 +12,7 @@
 --- @include "row_reply"
 --- @include "ended_index"
 --- @include "ended_kind"
+--- @include "change_key"
 local id, resolution = ARGV[1], ARGV[2]
 
 local row = read_row(id)
@@ -25,6 +26,7 @@ local ended, stands = unpack(redis.call('HMGET', row_key(id), 'ta', 'rs'))
 if not stands then
   write_row(id, 'rs', resolution)
   index_remove(K .. UNRESOLVED_INDEX, id)
+  change_key(row, ABANDONED)
   index_add(ended_index(ended_kind(row, ABANDONED)), ended, id)
   commit()
 end

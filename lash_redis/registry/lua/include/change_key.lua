@@ -5,9 +5,10 @@
 --- @include "lane_names"
 --- @include "lane_of"
 --- @include "look"
--- A row goes from a place to another one (nil: it comes into being, or ends). Of a keyed row the queue and the slots of
--- its key change with it. Leased and uncertain rows have slots. Who may not pass must not come here: a start that
--- nobody asked about takes its slots even if none is free (rule 9.12).
+--- @include "change_sequence"
+-- A row goes from a place to another one (nil: it comes into being, or ends, if not ABANDONED). Of a keyed row the
+-- queue and the slots of its key change with it. Leased and uncertain rows have slots. Who may not pass must not come
+-- here: a start that nobody asked about takes its slots even if none is free (rule 9.12).
 local HOLDS = { [LEASED] = true, [UNCERTAIN] = true }
 
 local function start_in(scope, key)
@@ -53,6 +54,9 @@ local function change_key(row, from, to, score)
     entry.added[member], entry.has_changed = tonumber(score), true
   end
   local by_key, for_all = scopes_of(lane)
+  if change_sequence(row, from, to, by_key, key) then
+    by_key = ''
+  end
   for _, scope in ipairs({ by_key, for_all }) do
     local of = scope == by_key and key or ''
     if scope ~= '' and HOLDS[to] and not HOLDS[from] then

@@ -5,10 +5,11 @@
 --- @include "move_to"
 --- @include "next_sequence"
 --- @include "score_of"
+--- @include "has_left_sequence"
 -- Move a row into its lane, and wake one idle worker. Where it stands there is decided when it first enters. Of a keyed
 -- row the key wakes one, if it may run (see look).
 local function enter_lane(row)
-  if not row.sequence then
+  if not row.sequence or has_left_sequence(row) then
     row.sequence = next_sequence()
     write_row(row.id, 'sq', row.sequence)
   end

@@ -12,7 +12,7 @@
 local function finish(row, state, outcome, fence)
   leave_place(row)
   no_longer_new(row)
-  change_key(row, row.place)
+  change_key(row, row.place, state == ABANDONED and ABANDONED or nil)
   if row.holder then
     index_remove(owned_set(row.holder), row.id)
   end

@@ -20,9 +20,9 @@ end
 local function startable(entry)
   local by_key, for_all = scopes_of(entry.lane)
   local member = head_of(entry)
-  if not member or (by_key ~= '' and not passes(by_key, entry.key, cost_of(member))) then
+  if not member or (by_key ~= '' and not passes(by_key, entry.key, member)) then
     return nil, by_key
-  elseif for_all ~= '' and not passes(for_all, '', cost_of(member)) then
+  elseif for_all ~= '' and not passes(for_all, '', member) then
     return nil, for_all, true
   end
   return member

@@ -1,7 +1,8 @@
 -- The names of lanes. A plain lane is `queue|task|digest`, and a keyed one `queue|task|digest|scopes`: its scopes are
--- the policy by key and the limit that all keys share, with a comma between them, each of which may be empty. The field
--- of a row of a keyed lane goes on with `|key`, which may hold anything. Both kinds have a twin for rows that run
--- alone. From so many losses on a row has a lane in which a worker takes one row at a time (rule 4.6).
+-- the policy by key and the limit that all keys share, with a comma between them, each of which may be empty. A
+-- sequence is a scope by key too: `!name` if it halts at a loss, else `~name`. The field of a row of a keyed lane goes
+-- on with `|key`, which may hold anything. Both kinds have a twin for rows that run alone. From so many losses on a
+-- row has a lane in which a worker takes one row at a time (rule 4.6).
 local ALONE_LOSSES = 2
 local ALONE = '|alone'
 
@@ -16,6 +17,12 @@ end
 -- The two scopes of a keyed lane; nil for a plain one.
 local function scopes_of(lane)
   return string.match(lane, '^[^|]*|[^|]*|[^|]*|([^|,]*),([^|,]*)')
+end
+
+-- The sequence that a scope by key stands for: its name, and whether it halts at a loss; nil if it is no sequence.
+local function sequence_named(scope)
+  local mark, name = string.match(scope or '', '^([!~])(.+)$')
+  return name, mark == '!'
 end
 
 -- What a row's field says: its lane without the twin's suffix, and its key, nil for a plain row.

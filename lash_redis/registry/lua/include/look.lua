@@ -3,6 +3,7 @@
 --- @include "planned_keys"
 --- @include "lane_names"
 --- @include "passes"
+--- @include "look_in_sequence"
 -- Every script that changes a key's rows, slots, window or policy ends with this, the only writer of rotation and park
 -- (rule 9.12): a key stands in its lane's rotation if its first row may start, and is parked if it has rows and that
 -- one may not. What frees a slot looks at the key in every lane of the scope.
@@ -77,7 +78,7 @@ local function place_key(entry, has_turn, is_parked)
   local fits, opens_at = true, nil
   local scope = scopes_of(lane)
   if head and scope ~= '' then
-    fits, opens_at = passes(scope, key, cost_of(head))
+    fits, opens_at = passes(scope, key, head)
   end
   if head and fits and (entry.turn or not has_turn) then
     index_add(turn, int(entry.turn or next_turn(lane)), key)
@@ -118,6 +119,11 @@ local function look()
   for _, window in ipairs(planned_windows) do
     if window.has_changed then
       plan_window(window)
+    end
+  end
+  for _, sequence in ipairs(planned_sequences) do
+    if sequence.has_changed then
+      plan_rows(sequence, look_in_sequence(sequence))
     end
   end
   local by_lane, keys = {}, {}

@@ -4,9 +4,11 @@
 -- their rows have, and their windows. Each is read once. `look` plans the writes (rule 9.12).
 local MAX_LANES = 100
 local policies, planned_keys, planned_slots, planned_windows, lanes_by_scope, last_turns
+local planned_sequences
 
 local function forget_keys()
   policies, planned_keys, planned_slots, planned_windows, lanes_by_scope, last_turns = {}, {}, {}, {}, {}, {}
+  planned_sequences = {}
 end
 forget_keys()
 
@@ -74,6 +76,16 @@ local function key_in(lane, key)
   local name = lane .. ' ' .. key
   return planned_keys[name] or remembered(planned_keys, name, {
     lane = lane, key = key, set = K .. 'k:' .. name, added = {}, gone = {}, found = {}, at = 1,
+  })
+end
+
+-- The rows that stand in the sequence of a key, in all lanes, by their number: those that run, and of one that halts
+-- those that are uncertain or were abandoned and are not resolved (rule 9.13). `lanes` has the lanes of rows that this
+-- script moves.
+local function sequence_in(name, key)
+  local set = name .. ' ' .. key
+  return planned_sequences[set] or remembered(planned_sequences, set, {
+    name = name, key = key, set = K .. 'seq:' .. set, added = {}, gone = {}, found = {}, at = 1, lanes = {},
   })
 end
 
