@@ -9,6 +9,7 @@ from __future__ import annotations
 from lash_redis.app.blocking_lash import BlockingLash
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import BlockingProcess, OnUncertain, Process
+from lash_redis.app.schedules import BlockingSchedules, Schedules
 from lash_redis.app.task import BlockingTask, Task
 from lash_redis.core.bounds import BoundedQueue, QueueBound
 from lash_redis.core.current import CurrentProcess, current_process
@@ -77,6 +78,7 @@ from lash_redis.core.outcomes import (
     Success,
 )
 from lash_redis.core.pausing import Paused
+from lash_redis.core.schedules import Missed, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.answers import PruneReport
 from lash_redis.registry.calls.listing import RecordPage
@@ -98,6 +100,7 @@ __all__ = [
     "AuthorityRejected",
     "BlockingLash",
     "BlockingProcess",
+    "BlockingSchedules",
     "BlockingTask",
     "BoundedQueue",
     "Busy",
@@ -121,6 +124,7 @@ __all__ = [
     "LeaseLost",
     "LeaseOwner",
     "LocalProcess",
+    "Missed",
     "NamespaceMismatch",
     "NoResult",
     "NotItsTurn",
@@ -155,6 +159,10 @@ __all__ = [
     "RegistryUnavailable",
     "Resolution",
     "ResolutionKind",
+    "Schedule",
+    "ScheduleDeclaration",
+    "ScheduleRule",
+    "Schedules",
     "ScriptError",
     "ServerInfo",
     "SettingsError",

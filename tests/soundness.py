@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS
+from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS, SCHEDULE_FIELDS
 from tests.soundness_of_sequences import bad_sequences
 
 Value = dict[str, Any] | bytes
@@ -158,6 +158,7 @@ class _Partition:
         yield from self.bad_retention()
         yield from self.bad_lists_of_lanes()
         yield from self.bad_signatures()
+        yield from self.bad_schedules()
 
     def unknown_keys(self) -> Iterator[str]:
         for name, key in self.keys.items():
@@ -439,3 +440,24 @@ class _Partition:
                 yield f"a signature is stored under {digest!r}"
             if any([*map(type, each)] != [str, str, bool] for each in parameters):
                 yield f"the signature {digest} is {parameters}"
+
+    def bad_schedules(self) -> Iterator[str]:
+        schedules, ticks = self.named("schedule:"), self.named("ticks:")
+        if schedules.keys() != self.index("schedules").keys():
+            yield f"the schedules {sorted(schedules)} are listed as {sorted(self.index('schedules'))}"
+        if stray := ticks.keys() - schedules.keys():
+            yield f"there are instants of no schedule: {sorted(stray)}"
+        alarms = {name[5:]: at for name, at in self.index("alarms").items() if name.startswith("tick ")}
+        if stray := alarms.keys() - schedules.keys():
+            yield f"there are alarms of no schedule: {sorted(stray)}"
+        for name, schedule in schedules.items():
+            if unknown := {each for each in schedule if each[0] != "x"} - SCHEDULE_FIELDS.keys():
+                yield f"schedule {name} has the fields {sorted(unknown)}"
+            due = schedule["du"].decode()
+            if (name in alarms) != bool(due) or (due and alarms[name] < int(due)):
+                yield f"schedule {name} is due at {due!r}, its alarm is at {alarms.get(name)}"
+            if "pa" in schedule and due:
+                yield f"schedule {name} is paused, and due at {due}"
+            kept = ticks.get(name, {})
+            if len(kept) > 100 or any(int(member) != score for member, score in kept.items()):
+                yield f"schedule {name} keeps the instants {kept}"

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from lash_redis.app.process import AppContext, BlockingProcess
 from lash_redis.app.queue_controls import BlockingQueueControls
+from lash_redis.app.schedules import BlockingSchedules
 from lash_redis.core.checks import checked_id, checked_text
 from lash_redis.core.errors import PayloadError
 from lash_redis.core.model import ExternalInput, ExternalOwner, ProcessRecord, ProcessRegistration, RecoveryDisposition
@@ -26,6 +27,7 @@ class BlockingLash(BlockingQueueControls):
     def __init__(self, context: AppContext) -> None:
         self._context = context
         self._sessions = context.sessions
+        self.schedules = BlockingSchedules(context)
 
     def process(self, process_id: str) -> BlockingProcess:
         """Do what ``Lash.process`` does."""

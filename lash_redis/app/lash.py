@@ -13,6 +13,7 @@ import msgspec
 from lash_redis.app.blocking_lash import BlockingLash, external_registration
 from lash_redis.app.process import AppContext, Process
 from lash_redis.app.queue_controls import QueueControls
+from lash_redis.app.schedule_controls import ScheduleControls
 from lash_redis.app.server_source import ServerSource
 from lash_redis.app.sessions import Replacement, Sessions
 from lash_redis.app.task import Task
@@ -33,7 +34,7 @@ _RecoveryName = Literal["rerunnable", "owner_bound"]
 _Recovery = Literal[RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND]
 
 
-class Lash(QueueControls):
+class Lash(QueueControls, ScheduleControls):
     """One namespace on one server. Constructing it does no I/O and needs no event loop.
 
     Without a URL the server is that of ``$LASH_REDIS_URL``, which is read at first use. Without that variable it is the

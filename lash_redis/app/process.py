@@ -21,6 +21,7 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success, T_co
+from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.core.timing import wall_ms
 from lash_redis.tasks.arguments import decode_result
 from lash_redis.tasks.declaration import Declaration
@@ -36,12 +37,14 @@ class AppContext:
     Attributes:
         sessions: of the ``Lash``.
         declarations: by task name.
+        schedules: that its code declares, by name.
         unserved: looks whether anybody serves what is submitted.
         bounds: those of the declared queues, by name.
     """
 
     sessions: Sessions
     declarations: dict[str, Declaration]
+    schedules: dict[str, ScheduleDeclaration] = field(default_factory=dict)
     unserved: Unserved = field(default_factory=Unserved)
     bounds: dict[str, QueueBound] = field(default_factory=dict)
 

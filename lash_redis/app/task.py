@@ -14,6 +14,7 @@ from lash_redis.core.checks import MAX_BATCH, checked_id, checked_iterable
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.options import ChosenSubmitOptions, SubmitOptions, with_options
+from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.core.timing import random_token
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration
@@ -65,6 +66,16 @@ class Task(Generic[P, R_co]):
     def name(self) -> str:
         """The name of the task in its rows."""
         return self.declaration.name
+
+    @property
+    def process_id(self) -> str | None:
+        """The id of the process that a submit makes; None: a random one for each."""
+        return self._process_id
+
+    @property
+    def schedules(self) -> tuple[ScheduleDeclaration, ...]:
+        """The schedules that are declared for this task: a worker that is given the task stores them."""
+        return tuple(each for each in self._context.schedules.values() if each.task == self.name)
 
     @property
     def blocking(self) -> BlockingTask[P, R_co]:

@@ -413,4 +413,72 @@ class PoolDrained(Event, frozen=True, tag="pool.drained"):
     finished: int
 
 
+class ScheduleDeclared(Event, frozen=True, tag="schedule.declared"):
+    """A schedule of the code is stored now: it is new, or its revision is higher than that of what stood."""
+
+    schedule: str
+    revision: int
+    became: str
+
+
+class ScheduleDiffers(Event, frozen=True, tag="schedule.differs"):
+    """Code declares other content under the revision that is stored, which stands. Raise the revision in the code."""
+
+    level: ClassVar[int] = logging.ERROR
+    repeats_by: ClassVar[str] = "schedule"
+
+    schedule: str
+    revision: int
+    location: str
+
+
+class ScheduleUndeclared(Event, frozen=True, tag="schedule.undeclared"):
+    """A worker has the task of a stored schedule and does not declare the schedule. It ticks until it is removed."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    schedule: str
+    task: str
+
+
+class ScheduleTicked(Event, frozen=True, tag="schedule.ticked"):
+    """A tick was submitted."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    schedule: str
+    process_id: str
+
+
+class ScheduleMissed(Event, frozen=True, tag="schedule.missed"):
+    """Ticks came too late and are left out; `missed=` of the schedule says which are made up for."""
+
+    level: ClassVar[int] = logging.WARNING
+    repeats_by: ClassVar[str] = "schedule"
+
+    schedule: str
+    ticks: int
+    last_ms: int
+
+
+class ScheduleRefused(Event, frozen=True, tag="schedule.refused"):
+    """A bounded queue had no room for a tick. It counts as submitted, and does not come again."""
+
+    level: ClassVar[int] = logging.WARNING
+    repeats_by: ClassVar[str] = "schedule"
+
+    schedule: str
+    instant_ms: int
+
+
+class ScheduleNotTicked(Event, frozen=True, tag="schedule.not_ticked"):
+    """This worker cannot compute the ticks of a schedule; another one is told of it some seconds later."""
+
+    level: ClassVar[int] = logging.ERROR
+    repeats_by: ClassVar[str] = "schedule"
+
+    schedule: str
+    reason: str
+
+
 EVENTS: Final[dict[str, type[Event]]] = {name_of(kind): kind for kind in Event.__subclasses__()}

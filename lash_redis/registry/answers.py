@@ -12,6 +12,7 @@ from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import AbandonRequest, CancelRequest, Phase, ProcessLease, RecoveryDisposition
 from lash_redis.core.outcomes import Outcome
 from lash_redis.core.places import PLACES
+from lash_redis.core.schedules import DueSchedule
 from lash_redis.core.timing import random_token
 from lash_redis.registry.codec import DISPOSITIONS, decode_abandon_request, decode_cancel_request
 from lash_redis.registry.rows import Row
@@ -98,6 +99,7 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
         may_have_more: not all that there was for this owner was handed out, or that is not known.
         is_shared: what was not handed out was left for others that wait.
         due_at_ms: when to claim again, since something becomes due, by the server's clock; None: nothing does.
+        schedules: those that are due: this claim's owner is to tick them.
         passed_alone: a row that runs alone was passed over; it may be claimed once no owner-bound work runs here.
         stale: a higher number was sent, or the owner is recorded dead.
     """
@@ -110,6 +112,14 @@ class ClaimedBatch(msgspec.Struct, frozen=True):
     stale: bool = False
     is_shared: bool = False
     due_at_ms: int | None = None
+    schedules: list[DueSchedule] = []
+
+
+class Brought(msgspec.Struct, frozen=True):
+    """What became due in a partition: in how many ms the next does (None: nothing), and schedules to be ticked."""
+
+    next_in_ms: int | None
+    schedules: list[DueSchedule]
 
 
 class RenewedRow(msgspec.Struct, frozen=True):

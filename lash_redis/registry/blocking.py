@@ -16,6 +16,7 @@ from lash_redis.registry.calls import (
     reads,
     registration,
     requests,
+    schedules,
     serving,
     terminal_facts,
 )
@@ -51,6 +52,12 @@ class BlockingRegistry:
     watch = blocking_operation(reads.watch)
     tombstones = blocking_operation(forgetting.tombstones)
     service_of = blocking_operation(serving.service_of)
+
+    all_schedules = blocking_operation(schedules.all_schedules)
+    pause_schedule = blocking_operation(schedules.pause_schedule)
+    resume_schedule = blocking_operation(schedules.resume_schedule)
+    run_schedule = blocking_operation(schedules.run_schedule)
+    remove_schedule = blocking_operation(schedules.remove_schedule)
 
     complete_unleased = blocking_operation(terminal_facts.complete_unleased)
     request_abandon = blocking_operation(requests.request_abandon)

@@ -58,6 +58,9 @@ key                       type        content
 ``K:t:<id>``              string      what is kept of a row whose id its caller chose and that retention forgot: state,
                                       when it ended (13 digits, ms), content digest; with a TTL
 ``K:tombstones``          zset        ids of ``K:t:``, by until when they are kept
+``K:schedules``           zset        the schedules, by name
+``K:schedule:<name>``     hash        one schedule; its fields are listed in ``SCHEDULE_FIELDS``
+``K:ticks:<name>``        zset        the last 100 instants whose ticks were submitted, or refused by a full queue, ms
 ``K:idle:<queue>``        zset        workers that wait for wake-ups, by since when
 ========================  ==========  ==================================================================================
 
@@ -127,6 +130,9 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     _LABEL: ("zset", False),
     "t:": ("string", True),
     "tombstones": ("zset", False),
+    "schedules": ("zset", False),
+    "schedule:": ("hash", False),
+    "ticks:": ("zset", False),
     "idle:": ("zset", True),
 }
 
@@ -172,6 +178,31 @@ ROW_FIELDS: dict[str, str] = {
     option.about.row_field: f"option {name}, if not the default"
     for name, option in OPTIONS.items()
     if option.about.row_field
+}
+
+
+SCHEDULE_FIELDS: dict[str, str] = {
+    "rv": "revision",
+    "sp": "when it ticks: 'cron EXPRESSION' or 'every MS'",
+    "zo": "time zone",
+    "mi": "what becomes of missed ticks: skip, latest, all:N",
+    "la": "a tick that comes later than this is missed, ms",
+    "dg": "digest of what code declares under the revision",
+    "d": "disposition of its processes",
+    "ln": "their lane",
+    "in": "their input",
+    "cd": "their content digest",
+    "fr": "the instants up to this one are decided, ms",
+    "du": "when it is looked at next, ms; empty: never, or it is paused",
+    "pa": "paused at, ms",
+    "nm": "how many ticks were missed",
+    "lm": "the last of them, ms",
+    "nr": "how many ticks a bounded queue refused",
+    "lr": "those of them that were refused last, ms, between spaces",
+    "de": "last declared by a worker at, ms",
+    "un": "not declared by a worker that has its task, since, ms",
+    "ot": "declared with other content of the same revision at, ms",
+    "x…": "a further field or an ask of its processes (see register.lua), after the x",
 }
 
 

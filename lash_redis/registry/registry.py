@@ -20,12 +20,14 @@ from lash_redis.registry.calls import (
     reads,
     registration,
     requests,
+    schedules,
     sequences,
     serving,
     settle,
     signatures,
     starts,
     terminal_facts,
+    ticks,
     upkeep,
 )
 from lash_redis.registry.calls.call import Namespace
@@ -209,6 +211,15 @@ class ProcessRegistry:
     holders = operation(owners.holders)
     holder = operation(owners.holder)
     forget_owners = operation(owners.forget_owners)
+
+    declare_schedules = operation(schedules.declare_schedules)
+    all_schedules = operation(schedules.all_schedules)
+    pause_schedule = operation(schedules.pause_schedule)
+    resume_schedule = operation(schedules.resume_schedule)
+    run_schedule = operation(schedules.run_schedule)
+    remove_schedule = operation(schedules.remove_schedule)
+    undeclare_schedule = operation(schedules.undeclare_schedule)
+    submit_ticks = operation(ticks.submit_ticks)
 
     counts = operation(upkeep.counts)
     wake = operation(upkeep.wake)

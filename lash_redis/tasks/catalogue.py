@@ -10,6 +10,7 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import RecoveryDisposition
+from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.tasks.declaration import Declaration, two_tasks_error
 
 
@@ -30,12 +31,14 @@ class Catalogue:
 
     def __init__(self, tasks: Iterable[Declaration | HasDeclaration] = ()) -> None:
         self._by_name: dict[str, Declaration] = {}
+        self._schedules: dict[str, ScheduleDeclaration] = {}
         for task in checked_iterable("tasks", "what @lash.task made", tasks):
             declaration = _declaration_of(task)
             for name in declaration.names:
                 known = self._by_name.setdefault(name, declaration)
                 if known.function is not declaration.function:
                     raise two_tasks_error(known, declaration)
+            self._schedules |= {each.name: each for each in getattr(task, "schedules", ())}
 
     def find(self, name: str) -> Declaration | None:
         """Return the declaration of a task; None if this worker does not know it and leaves its work to others."""
@@ -45,6 +48,16 @@ class Catalogue:
     def task_count(self) -> int:
         """How many tasks there are."""
         return len(self.declarations)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the tasks, and their aliases."""
+        return frozenset(self._by_name)
+
+    @property
+    def schedules(self) -> list[ScheduleDeclaration]:
+        """The schedules that are declared for these tasks."""
+        return list(self._schedules.values())
 
     @property
     def owner_bound(self) -> list[str]:

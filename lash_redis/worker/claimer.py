@@ -18,6 +18,7 @@ import msgspec
 
 from lash_redis.core.errors import NamespaceMismatch, RecordedDead, RegistryUnavailable
 from lash_redis.core.loops import PerLoop
+from lash_redis.core.schedules import DueSchedule
 from lash_redis.core.timing import boottime_ms, jittered
 from lash_redis.registry.answers import BatchClaim, ClaimedRow, Takes
 from lash_redis.registry.registry import ProcessRegistry
@@ -25,6 +26,7 @@ from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.worker.due_times import DueTimes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.neighbours import Neighbours
+from lash_redis.worker.scheduling import Scheduling
 
 _LET_GO_AFTER = 5  # sendings that failed: some answers are lost, and the next brings the rows
 ASK_AGAIN_S = 0.25  # for what another one was woken for, and what was left to others
@@ -39,12 +41,13 @@ class _Sent(msgspec.Struct):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """An answered claim, and when the call that was answered was sent (boot-time clock, ms)."""
+    """An answered claim, when the call that was answered was sent (boot-time clock, ms), and schedules to be ticked."""
 
     rows: list[ClaimedRow]
     claimed_at_ms: int
     expires_at_ms: int
     sent_at_ms: int
+    schedules: list[DueSchedule] = []
 
 
 class Claimer:
@@ -56,6 +59,7 @@ class Claimer:
         served: returns the queues in their order, and the lanes that the owner serves now.
         ttl_ms: of the leases, ms.
         neighbours: says what may run beside what runs here (rule 4.6).
+        scheduling: ticks the schedules that are due.
 
     Attributes:
         has_given_up: a missing answer is not waited for any more; what it handed out is the drain's.
@@ -70,6 +74,8 @@ class Claimer:
         served: Callable[[], ServedLanes],
         ttl_ms: int,
         neighbours: Neighbours,
+        *,
+        scheduling: Scheduling,
     ) -> None:
         self._registry = registry
         self._identity = identity
@@ -83,7 +89,7 @@ class Claimer:
         self._turn = PerLoop(asyncio.Lock)  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
         self._left_until_ms: dict[int, int] = {}  # by partition: what was left there is for others until then
-        self.due = DueTimes(registry)
+        self.due = DueTimes(registry, scheduling)
         self._closed: set[int] = set()
         self.is_leaving = False
         self.has_given_up = False
@@ -193,7 +199,7 @@ class Claimer:
             if batch.is_shared:
                 self._left_until_ms[partition] = boottime_ms() + int(1000 * jittered(ASK_AGAIN_S, 0.5))
             self.due.told(partition, None if batch.due_at_ms is None else batch.due_at_ms - batch.claimed_at_ms)
-            return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at)
+            return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at, batch.schedules)
 
     async def _failed(self, partition: int, sent: _Sent, error: Exception, *, was_sent: bool) -> None:
         sent.failures += 1

@@ -8,6 +8,7 @@ from contextlib import suppress
 from lash_redis.core.errors import LashError
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.worker.scheduling import Scheduling
 
 _AGAIN_MS = 250  # after an outage
 
@@ -17,10 +18,12 @@ class DueTimes:
 
     Args:
         registry: of the partitions.
+        scheduling: ticks the schedules that are due.
     """
 
-    def __init__(self, registry: ProcessRegistry) -> None:
+    def __init__(self, registry: ProcessRegistry, scheduling: Scheduling) -> None:
         self._registry = registry
+        self._scheduling = scheduling
         self._at_ms: dict[int, int] = {}
 
     def told(self, partition: int, in_ms: int | None) -> None:
@@ -46,5 +49,8 @@ class DueTimes:
         """Have what is due moved into its lanes, which wakes others."""
         in_ms: int | None = _AGAIN_MS
         with suppress(LashError):
-            in_ms = await self._registry.bring_due(partition)
+            brought = await self._registry.bring_due(partition)
+            in_ms = brought.next_in_ms
+            if brought.schedules:
+                await self._scheduling.tick(brought.schedules)
         self.told(partition, in_ms)

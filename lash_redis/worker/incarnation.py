@@ -150,6 +150,7 @@ class Incarnation:
                 self._services.start(repeat(loop))
             listen = functools.partial(self._wake_ups.listen, owner_digest(self.identity.owner))
             self._services.start(lasting("listen", listen))
+            self._services.start(lasting("reconcile", self._in_flight.scheduling.reconcile))
             emit(
                 WorkerReady(
                     owner=self.identity.owner.owner_id,
@@ -189,6 +190,7 @@ class Incarnation:
         async with self._services:
             report = await self._sweep.run_once()
             await self._looking.step()
+            await self._in_flight.scheduling.reconcile()
             try:
                 for partition in range(self.registry.partitions):
                     while self._in_flight.room <= 0 and self._draining is None:

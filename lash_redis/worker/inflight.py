@@ -31,6 +31,7 @@ from lash_redis.worker.outbox import ClaimedAgain, Outbox
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.runner import RunEnd, Runner
+from lash_redis.worker.scheduling import Scheduling
 from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings
 from lash_redis.worker.unknown_leases import UnknownLeases
@@ -53,6 +54,7 @@ class InFlight:
     Attributes:
         stopped_by_drain: ids of owner-bound work that was stopped without a result: the drain settles them.
         lanes: those that it serves.
+        scheduling: the schedules of its namespace.
         waiting: attempts that begin once the earlier run of the same process has ended here, by process id.
     """
 
@@ -89,7 +91,15 @@ class InFlight:
         )
         self.outbox = Outbox(registry, identity, self.roster, settings.lease_ttl_ms, on_change)
         self.neighbours = Neighbours(lambda: (*self.roster, *self.waiting.values()))
-        self.claimer = Claimer(registry, identity, lambda: self.lanes.served, settings.lease_ttl_ms, self.neighbours)
+        self.scheduling = Scheduling(registry, catalogue.schedules, catalogue.names)
+        self.claimer = Claimer(
+            registry,
+            identity,
+            lambda: self.lanes.served,
+            settings.lease_ttl_ms,
+            self.neighbours,
+            scheduling=self.scheduling,
+        )
         self._unknown = UnknownLeases(
             registry,
             identity,
@@ -147,6 +157,10 @@ class InFlight:
                 attempt = self.roster.get(row.process_id)
                 if attempt is not None and attempt.interrupt is None and not attempt.ended:
                     self.runner.begin(attempt)  # it was struck before it could begin
+        if self.scheduling.has_stepped_back(claimed.claimed_at_ms, claimed.sent_at_ms):
+            self._start(self.scheduling.set_back())
+        if claimed.schedules and await self.scheduling.tick(claimed.schedules) and once:
+            return len(claimed.rows) + await self.claim(partition, once=True)  # nobody else may be there for the ticks
         return len(claimed.rows)
 
     def _take(self, row: ClaimedRow, claimed: Claimed) -> None:

@@ -49,6 +49,7 @@ OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned
 
 # Scripts that move no row: they read, renew for owners, or keep house.
 MOVES_NO_ROW = {
+    "change_schedule", "declare_schedules", "schedules", "tick",  # these register as `register` does
     "close_claims", "counts", "ended", "forget_owners", "get", "header", "holder", "holders", "lanes", "living",
     "first_of_sequence",
     "name_lanes", "name_policies", "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses",

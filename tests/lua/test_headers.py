@@ -28,6 +28,7 @@ ANSWERS = {
     "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "NEAR", "LIVING", "ENDED", "PRUNABLE", "BROUGHT", "FIRST",
     "PAUSED", "TOO_MANY", "RESUMED", "PAUSES", "BOUNDED", "BOUNDS", "FULL",
     "RETAINED", "TOMBSTONES",
+    "DECLARED", "DUE", "SCHEDULES", "TICKED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = tuple(f"include/{name}" for name in ("lane_names", "partition", "planned_keys", "planned_writes", "row"))

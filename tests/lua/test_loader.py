@@ -152,6 +152,9 @@ def test_what_ends_frees_or_settles_still_works_at_maxmemory() -> None:
         "claim_next",
         "start",
         "record_first_started",
+        "declare_schedules",
+        "change_schedule",
+        "tick",
     }
 
 

@@ -19,6 +19,7 @@ FIXED = """
     CurrentProcess current_process
     ForkedCopy RegistryError ScriptError
     BlockingLash OnUncertain Phase ProcessInput ProcessOptions ChosenOptions ChosenSettings WorkerSettings
+    Schedule Schedules BlockingSchedules ScheduleDeclaration ScheduleRule Missed
     SubmitOptions ChosenSubmitOptions NotItsTurn
     Resolution ResolutionKind NothingToResolve
     Paused PauseRequest QueueBound BoundedQueue QueueFull

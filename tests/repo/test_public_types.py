@@ -27,9 +27,9 @@ PARTS = {
     "Worker.unsent",
 }
 # Made by ``Lash``, never by programs.
-HANDLES = {"Process", "BlockingProcess", "Task", "BlockingTask", "BlockingLash"}
+HANDLES = {"Process", "BlockingProcess", "Task", "BlockingTask", "BlockingLash", "Schedules", "BlockingSchedules"}
 # How a field is checked and stored: beside its type, or in a base without a field.
-BESIDE = {"BlockingQueueControls", "Check", "CheckedStruct", "Option", "QueueControls", "Setting"}
+BESIDE = {"BlockingQueueControls", "Check", "CheckedStruct", "Option", "QueueControls", "ScheduleControls", "Setting"}
 
 EXPORTED = set(lash_redis.__all__)
 

@@ -15,6 +15,7 @@ from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.worker.claimer import Claimer
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.neighbours import Neighbours
+from lash_redis.worker.scheduling import Scheduling
 from tests.conformance.actors import ADA, LANE, LONG_MS, OWNER_BOUND, RERUNNABLE, batch_claim, ids_of, work
 from tests.look import ended, lease_of
 from tests.proxy import Proxy
@@ -33,7 +34,9 @@ async def claimer(registry: ProcessRegistry) -> Claimer:
         await registry.register_many(
             [work(each, RERUNNABLE, each) for each in ids_of(8, partition, registry.partitions)]
         )
-    return Claimer(registry, Identity(ADA), lambda: SERVED, LONG_MS, Neighbours(list))
+    return Claimer(
+        registry, Identity(ADA), lambda: SERVED, LONG_MS, Neighbours(list), scheduling=Scheduling(registry, (), ())
+    )
 
 
 async def test_the_same_number_is_sent_until_it_is_answered(
@@ -227,7 +230,14 @@ async def test_a_refusal_after_a_lost_answer_lets_no_number_go(
 ) -> None:
     """The claim was applied, its answer lost, and sending it again refused: its rows are not given up."""
     await registry.register_many([work(each, OWNER_BOUND, each) for each in ids_of(3, 0, registry.partitions)])
-    claimer = Claimer(far_registry, Identity(ADA), lambda: SERVED, LONG_MS, Neighbours(list))
+    claimer = Claimer(
+        far_registry,
+        Identity(ADA),
+        lambda: SERVED,
+        LONG_MS,
+        Neighbours(list),
+        scheduling=Scheduling(far_registry, (), ()),
+    )
     await far_registry.open()
     for partition in (1, 0):
         await claimer.claim(partition, 0)  # names the lanes

@@ -12,6 +12,7 @@ from lash_redis.registry.answers import BatchClaim, ClaimedBatch, ClaimedRow
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.owners import owner_args
 from lash_redis.registry.calls.refusals import refusal
+from lash_redis.registry.calls.ticks import due_schedules
 from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.unreadable import tell_unreadable
 
@@ -84,7 +85,7 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
             return None
         case b"CLAIMED":
             width = len(ClaimedRow.__struct_fields__)
-            due_at_ms = _read_notes(reply[5])
+            notes = [note.decode() for note in reply[5]]
             rows = [ClaimedRow.read(reply[i : i + width]) for i in range(6, len(reply), width)]
             return ClaimedBatch(
                 rows,
@@ -93,16 +94,17 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
                 reply[3] != b"0",
                 reply[4] == b"1",
                 is_shared=reply[3] == b"2",
-                due_at_ms=due_at_ms,
+                due_at_ms=_read_notes(notes),
+                schedules=due_schedules(notes),
             )
     raise refusal("", reply)
 
 
-def _read_notes(notes: list[bytes]) -> int | None:
+def _read_notes(notes: list[str]) -> int | None:
     """Tell of each row that was left as it is; return when to claim again."""
     due_at_ms = None
     for note in notes:
-        word, is_about, detail = note.decode().partition(" ")  # no id has a space
+        word, is_about, detail = note.partition(" ")  # no id has a space
         if not is_about:
             tell_unreadable("row", word, "it stands in a lane, and does not say how to run it")
         elif word == "due":

@@ -168,6 +168,15 @@ def _lane_field(registration: ProcessRegistration, task: str) -> str:
     return name if registration.key is None else with_key(name, registration.key)
 
 
+def registration_args(registration: ProcessRegistration, max_payload_bytes: int) -> tuple[Argument, ...]:
+    """Return what a script is told of one process that it registers (see register.lua).
+
+    Raises:
+        PayloadError: the input cannot be encoded, or is too long.
+    """
+    return _encoded(registration, max_payload_bytes).args
+
+
 def _register(partitions: int, partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:
     checked_batch("registrations", [registration.process_id for registration in registrations])
     args = [arg for registration in registrations for arg in registration.args]

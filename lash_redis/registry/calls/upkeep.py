@@ -8,8 +8,9 @@ import msgspec
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.places import PARTITION_INDEXES
-from lash_redis.registry.answers import Counts
+from lash_redis.registry.answers import Brought, Counts
 from lash_redis.registry.calls.call import Call, Namespace, Steps
+from lash_redis.registry.calls.ticks import due_schedules
 from lash_redis.registry.codec import STATUSES
 from lash_redis.registry.unreadable import readable
 
@@ -57,6 +58,10 @@ def wake(_: Namespace, partition: int, lane: str) -> Call[None]:
     return Call("wake", partition, [lane], lambda _reply: None)
 
 
-def bring_due(_: Namespace, partition: int, most: int = MAX_BATCH) -> Call[int | None]:
-    """Move up to so many due rows into their lanes; return in how many ms the next becomes due."""
-    return Call("bring_due", partition, [most], lambda reply: int(reply[1]) if reply[1] else None, word=b"BROUGHT")
+def bring_due(_: Namespace, partition: int, most: int = MAX_BATCH) -> Call[Brought]:
+    """Move up to so many due rows into their lanes, and do what alarms ask for."""
+
+    def decode(reply: list[Any]) -> Brought:
+        return Brought(int(reply[1]) if reply[1] else None, due_schedules(note.decode() for note in reply[2]))
+
+    return Call("bring_due", partition, [most], decode, word=b"BROUGHT")

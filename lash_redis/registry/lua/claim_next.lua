@@ -12,7 +12,8 @@
 --         · UNNAMED (the list is not known, and nothing was done) · STALE
 --         more: '1' if there may be more rows, '2' if they were left for others that wait;
 --         passed: '1' if rows wait that run alone;
---         notes: 'due ms' (when to claim again), and the ids of rows that were left as they are
+--         notes: 'due ms' (when to claim again), 'tick ..' (a schedule is due, see read_schedule), and the ids of rows
+--         that were left as they are
 -- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list, 16 lanes woken for,
 --         100 entries passed over, 200 due rows, 200 alarms
 -- What has become due is brought first: a transition of its own, committed before the claim looks at the lanes.
@@ -66,7 +67,6 @@ if has_brought then
   commit()
 end
 
-local notes = {}
 local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0', '0', notes }, 0, 0
 -- Nothing more is handed out, although there may be more: as much as was wanted, or this owner's share.
 local is_full, is_shared = wanted == 0, false

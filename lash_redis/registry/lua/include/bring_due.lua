@@ -3,9 +3,10 @@
 --- @include "planned_writes"
 --- @include "enter_lane"
 --- @include "key_alarms"
+--- @include "tick_alarm"
 -- What an alarm does, by its kind: the first word of its name. A function here is given the rest of the name, and
 -- returns when it is to be called again, ms, or nil. It plans, as all others do.
-local ALARMS = {}
+local ALARMS = { tick = tick_alarm }
 for kind, act in pairs(key_alarms()) do
   ALARMS[kind] = act
 end

@@ -9,6 +9,8 @@ local directories_of, members
 local stored, written, cleared, dropped, counted, published, woken
 local idle_workers
 local header_set, header_cleared, due_known, due_least, due_queue
+-- What the reply tells its caller beside. It stays when the plan is made, or is made anew.
+local notes = {}
 
 local function plan_nothing()
   added, removed, trimmed, expiring = {}, {}, {}, {}

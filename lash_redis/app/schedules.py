@@ -1,0 +1,161 @@
+"""Schedules: what ``lash.schedule`` declares, and what code may see and do of those that are stored."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from lash_redis.app.process import AppContext, BlockingProcess, Process
+from lash_redis.app.task import Task
+from lash_redis.core.checks import checked_int, refused
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.options import SUBMIT_OPTIONS
+from lash_redis.core.schedules import NAME, Schedule, ScheduleDeclaration, ScheduleRule
+
+_OF_ONE_SUBMIT: Final = {
+    "at_ms": "each tick has its own time",
+    "after": "a tick waits for no process",
+    "if_failed": "a tick waits for no process",
+}
+
+
+def declaration_of(
+    name: object,
+    task: object,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    *,
+    rule: ScheduleRule,
+    revision: object,
+    location: str,
+) -> ScheduleDeclaration:
+    """Return what a call of ``lash.schedule`` declares.
+
+    Raises:
+        SettingsError: a value is outside what is allowed.
+        PayloadError: the task cannot be called with the arguments.
+    """
+    checked = NAME.checked("the name of a schedule", name)
+    if not isinstance(task, Task):
+        raise refused("the task of a schedule", "what @lash.task made, or its options(...)", task)
+    registration = task.registration(tuple(args), dict(kwargs or {}))
+    if task.process_id is not None:
+        raise SettingsError(
+            f"expected the task of schedule {checked!r} to have no process_id, got {task.process_id!r}: each tick is a "
+            f"process of its own, {checked}::<its time in ms>"
+        )
+    for option, why in _OF_ONE_SUBMIT.items():
+        field = SUBMIT_OPTIONS.get(option)
+        if field is not None and getattr(registration, option) != field.default:
+            raise SettingsError(
+                f"expected the task of schedule {checked!r} to be without the option {option.removesuffix('_ms')}, "
+                f"got {getattr(registration, option)!r}: {why}"
+            )
+    return ScheduleDeclaration(
+        checked,
+        checked_int("revision", revision, at_least=1, at_most=2**31),
+        rule,
+        msgspec.structs.replace(registration, id=checked),
+        dict(task.declaration.signature.named),
+        location,
+    )
+
+
+def add_declaration(schedules: dict[str, ScheduleDeclaration], declared: ScheduleDeclaration) -> None:
+    """Add a schedule to those of a ``Lash``. The same line that runs again declares it anew.
+
+    Raises:
+        SettingsError: another place in the code declares another schedule of that name.
+    """
+    known = schedules.get(declared.name)
+    if known is not None and known.location != declared.location:
+        raise SettingsError(
+            f"two schedules are named {declared.name!r}, at {known.location} and at {declared.location}: "
+            "give one of them another name"
+        )
+    schedules[declared.name] = declared
+
+
+def caller() -> str:
+    """Return where the caller of the caller is: ``file:line``."""
+    frame = sys._getframe(2)  # noqa: SLF001 - the one way to know a place in the code
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+class Schedules:
+    """The schedules that are stored, whoever declared them."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    async def list(self) -> list[Schedule]:
+        """Return all of them, by name.
+
+        Raises:
+            RegistryUnavailable: the server does not answer. So do the other calls here.
+        """
+        return await self._context.sessions.registry.all_schedules()
+
+    async def pause(self, name: str) -> None:
+        """Submit no more ticks of a schedule until ``resume``; what is due now is submitted. It survives deployments.
+
+        Raises:
+            SettingsError: no schedule of that name is stored.
+        """
+        await self._context.sessions.registry.pause_schedule(name)
+
+    async def resume(self, name: str) -> None:
+        """Let a paused schedule go on from now: what it would have submitted meanwhile is left out.
+
+        Raises:
+            SettingsError: no schedule of that name is stored.
+        """
+        await self._context.sessions.registry.resume_schedule(name)
+
+    async def run(self, name: str) -> Process[Any]:
+        """Submit one process of a schedule now, beside its ticks, paused or not.
+
+        Raises:
+            SettingsError: no schedule of that name is stored.
+        """
+        process_id = await self._context.sessions.registry.run_schedule(name)
+        return Process(self._context, process_id, known=True)
+
+    async def remove(self, name: str) -> None:
+        """Forget a schedule; what is due now is submitted. Code that declares it stores it again at the next start.
+
+        Raises:
+            SettingsError: no schedule of that name is stored.
+        """
+        await self._context.sessions.registry.remove_schedule(name)
+
+
+class BlockingSchedules:
+    """``Schedules`` for code without an event loop: the same names, each call blocks its thread."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    def list(self) -> list[Schedule]:
+        """Do what ``Schedules.list`` does."""
+        return self._context.sessions.blocking().registry.all_schedules()
+
+    def pause(self, name: str) -> None:
+        """Do what ``Schedules.pause`` does."""
+        self._context.sessions.blocking().registry.pause_schedule(name)
+
+    def resume(self, name: str) -> None:
+        """Do what ``Schedules.resume`` does."""
+        self._context.sessions.blocking().registry.resume_schedule(name)
+
+    def run(self, name: str) -> BlockingProcess[Any]:
+        """Do what ``Schedules.run`` does."""
+        process_id = self._context.sessions.blocking().registry.run_schedule(name)
+        return BlockingProcess(self._context, process_id, known=True)
+
+    def remove(self, name: str) -> None:
+        """Do what ``Schedules.remove`` does."""
+        self._context.sessions.blocking().registry.remove_schedule(name)

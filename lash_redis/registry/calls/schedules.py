@@ -1,0 +1,222 @@
+"""Schedules: declared by code, read, and changed. Pure (rule 12.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, Final, Literal
+
+from lash_redis.core.checks import MAX_BATCH
+from lash_redis.core.error_text import shown
+from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.lanes import lane_parts
+from lash_redis.core.schedules import (
+    MOST_INPUT_BYTES,
+    NAME,
+    DueSchedule,
+    Schedule,
+    ScheduleDeclaration,
+    ScheduleRule,
+)
+from lash_redis.core.timing import random_token
+from lash_redis.registry.calls.batches import batched
+from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
+from lash_redis.registry.calls.refusals import refusal
+from lash_redis.registry.calls.registration import registration_args
+from lash_redis.registry.calls.signatures import signatures_named
+from lash_redis.registry.calls.ticks import due_in, tick_schedules
+
+Declared = Literal["new", "changed", "same", "older", "differs"]
+Change = Literal["pause", "resume", "run", "remove", "undeclare"]
+
+_ATTEMPTS: Final = 5  # to change a schedule that becomes due again and again meanwhile
+_FIELDS: Final = 18
+
+
+def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclaration]) -> Steps[list[Declared]]:
+    """Store schedules, each by its revision; return what became of each, in their order.
+
+    One that is due is ticked before it is changed.
+
+    Raises:
+        PayloadError: an input cannot be encoded, or is too long.
+        LashError: no answer; the declarations may be sent again.
+    """
+    for each in declared:
+        yield from signatures_named(namespace, [namespace.partition_of(each.name)], each.signatures)
+    encoded = [_encoded(each) for each in declared]
+    words: dict[str, Declared] = {}
+    for _ in range(_ATTEMPTS):
+        left = [each for each in encoded if each[0] not in words]
+        answers = yield from batched(
+            namespace, left, lambda each: str(each[0]), _declare, bytes_of=lambda each: len(bytes(each[9]))
+        )
+        words |= {str(each[0]): word for each, (word, due) in zip(left, answers, strict=True) if due is None}
+        due = [due for _, due in answers if due is not None]
+        if not due:
+            break
+        yield from tick_schedules(namespace, due)
+    return [words[each.name] for each in declared if each.name in words]
+
+
+def _encoded(declared: ScheduleDeclaration) -> list[Any]:
+    process_id, disposition, lane, data, content, further, *pairs = registration_args(
+        declared.registration, MOST_INPUT_BYTES
+    )
+    rule = declared.rule
+    rule_args = [rule.zone, rule.late_after_ms, rule.missed, rule.spec]
+    # Without the signature's digest: rows of another release's signature are bound by name (rule 9.7).
+    queue, task, _ = lane_parts(str(lane))
+    digest = sha256(repr([*rule_args, disposition, queue, task, data, content, *pairs]).encode()).hexdigest()[:32]
+    return [
+        process_id, declared.revision, digest, *rule_args, disposition, lane, data, content, further, *pairs,
+    ]  # fmt: skip
+
+
+def _declare(partition: int, declared: Sequence[list[Any]]) -> Call[list[tuple[Any, DueSchedule | None]]]:
+    def decode(reply: list[Any]) -> list[tuple[Any, DueSchedule | None]]:
+        return [
+            (word.decode(), due_in(note.decode()) if note else None)
+            for word, note in zip(reply[1::2], reply[2::2], strict=True)
+        ]
+
+    args: list[Argument] = [arg for each in declared for arg in each]
+    return Call("declare_schedules", partition, args, decode, word=b"DECLARED")
+
+
+def all_schedules(namespace: Namespace) -> Steps[list[Schedule]]:
+    """Return all schedules, by name."""
+    found: list[Schedule] = []
+    for partition in range(namespace.partitions):
+        page = yield from schedules_page(namespace, partition)
+        found += page
+        while len(page) == MAX_BATCH:
+            page = yield from schedules_page(namespace, partition, page[-1].name)
+            found += page
+    return sorted(found, key=lambda each: each.name)
+
+
+def schedules_page(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH) -> Call[list[Schedule]]:
+    """Return one page of the schedules of a partition: those after ``after``, by name."""
+
+    def decode(reply: list[Any]) -> list[Schedule]:
+        now_ms = int(reply[1])
+        return [_schedule(reply[at : at + _FIELDS], now_ms) for at in range(2, len(reply), _FIELDS)]
+
+    return Call("schedules", partition, [after, limit], decode, word=b"SCHEDULES")
+
+
+def _schedule(values: list[bytes], now_ms: int) -> Schedule:
+    name, revision, spec, zone, missed, late, lane, *rest = (each.decode() for each in values)
+    paused, from_ms, due, last_tick, missed_number, last_missed, refused, last_refused, *declared = rest
+    queue, task, _ = lane_parts(lane)
+    return Schedule(
+        name,
+        int(revision),
+        ScheduleRule(spec, zone, missed, int(late)),
+        task,
+        queue,
+        lane,
+        paused_at_ms=_number(paused),
+        from_ms=int(from_ms),
+        due_at_ms=_number(due),
+        last_tick_ms=_number(last_tick),
+        missed=int(missed_number or 0),
+        last_missed_ms=_number(last_missed),
+        refused=int(refused or 0),
+        last_refused_ms=_number((last_refused.split() or [""])[-1]),
+        declared_at_ms=int(declared[0] or 0),
+        undeclared_at_ms=_number(declared[1]),
+        differs_at_ms=_number(declared[2]),
+        now_ms=now_ms,
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def pause_schedule(namespace: Namespace, name: str) -> Steps[None]:
+    """Submit no more ticks of a schedule until ``resume_schedule``. What is due is ticked first.
+
+    Raises:
+        SettingsError: there is no schedule of that name.
+    """
+    yield from _changed(namespace, "pause", name)
+
+
+def resume_schedule(namespace: Namespace, name: str) -> Steps[None]:
+    """Let a paused schedule go on: from now, as if there had been no ticks meanwhile.
+
+    Raises:
+        SettingsError: there is no schedule of that name.
+    """
+    yield from _changed(namespace, "resume", name)
+
+
+def remove_schedule(namespace: Namespace, name: str) -> Steps[None]:
+    """Forget a schedule. What is due is ticked first. A worker whose code declares it stores it again.
+
+    Raises:
+        SettingsError: there is no schedule of that name.
+    """
+    yield from _expect_stored(namespace, name)
+    yield from _changed(namespace, "remove", name, may_be_gone=True)
+
+
+def run_schedule(namespace: Namespace, name: str) -> Steps[str]:
+    """Submit one process of a schedule beside its ticks, paused or not, and return its id.
+
+    Raises:
+        SettingsError: there is no schedule of that name.
+    """
+    process_id = f"{name}::run-{random_token()}"
+    yield from _changed(namespace, "run", name, process_id)
+    return process_id
+
+
+def undeclare_schedule(namespace: Namespace, name: str) -> Steps[None]:
+    """Note that a worker which has the task of a schedule does not declare it. It ticks all the same."""
+    yield from _changed(namespace, "undeclare", name, may_be_gone=True)
+
+
+def _expect_stored(namespace: Namespace, name: str) -> Steps[None]:
+    partition = namespace.partition_of(NAME.checked("the name of a schedule", name))
+    for each in (yield from schedules_page(namespace, partition, name[:-1], MAX_BATCH)):
+        if each.name == name:
+            return
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> SettingsError:
+    return SettingsError(
+        f"expected the name of a schedule that is stored, got {shown(name)}: `lash-redis schedules` lists them, and a "
+        "worker stores those of its code when it starts"
+    )
+
+
+def _changed(
+    namespace: Namespace, what: Change, name: str, run_id: str = "", *, may_be_gone: bool = False
+) -> Steps[None]:
+    partition = namespace.partition_of(NAME.checked("the name of a schedule", name))
+    for _ in range(_ATTEMPTS):
+        due = yield from Call("change_schedule", partition, [what, name, run_id], _answer)
+        if due is True:
+            return
+        if due is None:
+            if may_be_gone:
+                return
+            raise _unknown(name)
+        yield from tick_schedules(namespace, [due])
+    raise LashError(f"schedule {name!r} was due again each time it was to be changed: try again")
+
+
+def _answer(reply: list[Any]) -> DueSchedule | Literal[True] | None:
+    match reply[0]:
+        case b"DONE":
+            return True
+        case b"ABSENT":
+            return None
+        case b"DUE":
+            return due_in(reply[1].decode())
+    raise refusal("", reply)
