@@ -26,6 +26,7 @@ from lash_redis.core.errors import (
     NothingToAbandon,
     NothingToResolve,
     NotItsTurn,
+    NotUnique,
     OutcomePruned,
     OutcomeUncertain,
     PayloadError,
@@ -79,6 +80,7 @@ from lash_redis.core.outcomes import (
 )
 from lash_redis.core.pausing import Paused
 from lash_redis.core.schedules import Missed, Schedule, ScheduleDeclaration, ScheduleRule
+from lash_redis.core.unique import Unique
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.answers import PruneReport
 from lash_redis.registry.calls.listing import RecordPage
@@ -128,6 +130,7 @@ __all__ = [
     "NamespaceMismatch",
     "NoResult",
     "NotItsTurn",
+    "NotUnique",
     "NothingToAbandon",
     "NothingToResolve",
     "OnUncertain",
@@ -172,6 +175,7 @@ __all__ = [
     "SweepReport",
     "Task",
     "TaskInput",
+    "Unique",
     "UnknownProcess",
     "UnreadableRow",
     "UnsafeServerError",

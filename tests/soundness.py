@@ -146,6 +146,7 @@ class _Partition:
         yield from self.bad_due_times()
         yield from self.bad_pauses()
         yield from self.bad_bounds()
+        yield from self.bad_unique_keys()
         yield from self.bad_places()
         yield from self.bad_keys()
         yield from self.bad_slots()
@@ -208,6 +209,11 @@ class _Partition:
         for id_, row in self.rows.items():
             if "nw" in row and ("ts" in row or {"tk", "st"} & row.keys()):
                 yield f"row {id_} was claimed or has ended, and counts as never claimed"
+
+    def bad_unique_keys(self) -> Iterator[str]:
+        for key, id_ in self.named("u:").items():
+            if self.rows.get(id_.decode(), {}).get("uq") != key.encode():
+                yield f"the unique key {key} leads to {id_!r}, whose row does not have it"
 
     def bad_row(self, id_: str, row: dict[str, bytes]) -> Iterator[str]:
         if unknown := row.keys() - ROW_FIELDS.keys():

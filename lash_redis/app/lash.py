@@ -23,9 +23,11 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ExternalOwner, ProcessRecord, RecoveryDisposition
 from lash_redis.core.options import ChosenOptions, SubmitOptions
 from lash_redis.core.outcomes import Outcome
+from lash_redis.core.unique import UNIQUE, Unique
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.address import Address
 from lash_redis.tasks.declaration import MISSING, Declaration, declare, two_tasks_error
+from lash_redis.tasks.unique_keys import check_names
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -100,6 +102,7 @@ class Lash(QueueControls, ScheduleControls):
         recovery: _RecoveryName,
         name: str | None = None,
         aliases: Iterable[str] = (),
+        unique: Unique | None = None,
         **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     @overload
@@ -110,6 +113,7 @@ class Lash(QueueControls, ScheduleControls):
         recovery: _Recovery,
         name: str | None = None,
         aliases: Iterable[str] = (),
+        unique: Unique | None = None,
         **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     def task(
@@ -120,6 +124,7 @@ class Lash(QueueControls, ScheduleControls):
         recovery: Any = MISSING,
         name: str | None = None,
         aliases: Iterable[str] = (),
+        unique: Unique | None = None,
         **options: Unpack[ChosenOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a task of the decorated function; ``recovery`` is required.
@@ -130,18 +135,22 @@ class Lash(QueueControls, ScheduleControls):
             name: what rows call the task; ``module.qualname`` unless given. Rows keep it, so it must not change.
             aliases: the names that the task had in earlier releases. It runs what was submitted under them too, and no
                 other task may have one of them.
+            unique: what makes a second submit of the same work no second process.
             **options: those of ``ProcessOptions``, for every submit that gives no others.
 
         Raises:
             SettingsError: the recovery is missing, another function has this task's name, or as ``declare`` says.
         """
+        UNIQUE.checked("unique", unique)
         declaring = partial(declare, recovery=recovery, name=name, aliases=aliases, **options)
         if bare is not None:
             raise _bad_decorator_error(bare)
 
         def decorate(function: Callable[P, R]) -> Task[P, R]:
             declaration = declaring(function)
-            options = SubmitOptions(**msgspec.structs.asdict(declaration.options))
+            if unique is not None:
+                check_names(declaration, unique)
+            options = SubmitOptions(**msgspec.structs.asdict(declaration.options), unique=unique)
             task = Task(self._context, declaration, function, options)
             self._add(task, declaration)
             return task

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lash_redis.core.error_text import shown
-from lash_redis.core.errors import PayloadError, QueueFull, RegistryUnavailable, SettingsError
+from lash_redis.core.errors import NotUnique, PayloadError, QueueFull, RegistryUnavailable, SettingsError
 from lash_redis.core.model import ProcessRegistration
 
 
@@ -21,7 +21,7 @@ def located(batch: Sequence[ProcessRegistration], sent: int) -> Iterator[None]:
         if at is not None:
             error.add_note(place(sent + at, sent))
         raise
-    except QueueFull as error:
+    except (NotUnique, QueueFull) as error:
         error.add_note(f"submit_many: the first {sent} of the iterable are registered, and no other is")
         raise
     except RegistryUnavailable as error:

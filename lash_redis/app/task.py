@@ -6,18 +6,18 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-import msgspec
-
 from lash_redis.app.many_calls import arguments, located, place
 from lash_redis.app.process import AppContext, BlockingProcess, Process
+from lash_redis.app.registrations import registration_of
 from lash_redis.core.checks import MAX_BATCH, checked_id, checked_iterable
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.options import ChosenSubmitOptions, SubmitOptions, with_options
 from lash_redis.core.schedules import ScheduleDeclaration
-from lash_redis.core.timing import random_token
+from lash_redis.core.unique import Unique
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration
+from lash_redis.tasks.unique_keys import check_names
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -95,6 +95,8 @@ class Task(Generic[P, R_co]):
             SettingsError: an option is unknown or outside what is allowed.
         """
         given = {name: value for name, value in options.items() if value is not None}
+        if isinstance(unique := given.get("unique"), Unique):
+            check_names(self.declaration, unique)
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
         return Task(self._context, self.declaration, self._function, with_options(self._options, given), chosen_id)
 
@@ -111,16 +113,17 @@ class Task(Generic[P, R_co]):
         Raises:
             PayloadError: an argument is missing, unexpected, of the wrong type or too long; the message names it.
             RegistrationConflict: ``process_id`` is registered with other content.
+            NotUnique: another process has its unique key, and ``on_duplicate`` is ``"refuse"``.
             QueueFull: too many wait in its queue, which is bounded.
             RegistryUnavailable: the server does not answer. With a ``process_id`` the same submit may be sent again.
         """
         registration = self.registration(args, kwargs)
         registry = self._context.sessions.registry
-        await registry.register_many(
+        (stands,) = await registry.submit_many(
             [registration], self.declaration.signature.named, self._context.bounds_of([registration])
         )
         await self._context.unserved.look(registry, registration)
-        return self.handle(registration)
+        return self.handle(stands)
 
     @overload
     async def submit_many(self: _Calls[Callable[[], Awaitable[T]]], calls: Iterable[tuple[()]]) -> list[Process[T]]: ...
@@ -177,9 +180,11 @@ class Task(Generic[P, R_co]):
         handles: list[Process] = []
         for batch in self.batches(calls):
             with located(batch, len(handles)):
-                await registry.register_many(batch, self.declaration.signature.named, self._context.bounds_of(batch))
+                stand = await registry.submit_many(
+                    batch, self.declaration.signature.named, self._context.bounds_of(batch)
+                )
             await self._context.unserved.look(registry, batch[0])
-            handles += map(self.handle, batch)
+            handles += map(self.handle, stand)
         return handles
 
     def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ProcessRegistration:
@@ -188,16 +193,7 @@ class Task(Generic[P, R_co]):
         Raises:
             PayloadError: as for ``submit``.
         """
-        declaration = self.declaration
-        return ProcessRegistration(
-            # The prefix is for command lines: a bare token may begin with a dash and look like an option.
-            self._process_id or f"p{random_token()}",
-            bind(declaration, args, kwargs),
-            declaration.disposition,
-            signature=declaration.signature.digest,
-            chosen_id=self._process_id is not None,
-            **msgspec.structs.asdict(self._options),
-        )
+        return registration_of(self.declaration, self._options, self._process_id, bind(self.declaration, args, kwargs))
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
         """Yield the registrations of ``submit_many``, 500 at a time."""
@@ -218,9 +214,9 @@ class Task(Generic[P, R_co]):
         if batch:
             yield batch
 
-    def handle(self, registration: ProcessRegistration) -> Process:
+    def handle(self, process_id: str) -> Process:
         """Return the handle of a registered process."""
-        return Process(self._context, registration.id, known=True)
+        return Process(self._context, process_id, known=True)
 
 
 class BlockingTask(Generic[P, R_co]):
@@ -239,11 +235,11 @@ class BlockingTask(Generic[P, R_co]):
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
         registry = self._context.sessions.blocking().registry
-        registry.register_many(
+        (stands,) = registry.submit_many(
             [registration], self._task.declaration.signature.named, self._context.bounds_of([registration])
         )
         self._context.unserved.look_blocking(registry, registration)
-        return self._task.handle(registration).blocking
+        return self._task.handle(stands).blocking
 
     @overload
     def submit_many(
@@ -294,7 +290,9 @@ class BlockingTask(Generic[P, R_co]):
         handles: list[BlockingProcess] = []
         for batch in self._task.batches(calls):
             with located(batch, len(handles)):
-                registry.register_many(batch, self._task.declaration.signature.named, self._context.bounds_of(batch))
+                stand = registry.submit_many(
+                    batch, self._task.declaration.signature.named, self._context.bounds_of(batch)
+                )
             self._context.unserved.look_blocking(registry, batch[0])
-            handles += [self._task.handle(each).blocking for each in batch]
+            handles += [self._task.handle(each).blocking for each in stand]
         return handles

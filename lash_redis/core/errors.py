@@ -15,7 +15,7 @@ This module is long because all errors stand in one place.
     ├─ NoResult                            the process ended without a result; .process_id, .outcome
     │  └─ WorkFailed · WorkCancelled · WorkAbandoned
     └─ RegistryError                       the registry's own refusal; .process_id
-       ├─ UnknownProcess · UnreadableRow · RegistrationConflict · QueueFull · NamespaceMismatch
+       ├─ UnknownProcess · UnreadableRow · RegistrationConflict · NotUnique · QueueFull · NamespaceMismatch
        ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · NothingToResolve · AuthorityRejected
        ├─ LeaseLost · LeaseHeld
        └─ OutcomePruned · OutcomeUncertain
@@ -144,6 +144,22 @@ class RegistrationConflict(RegistryError):
             process_ids[0],
             f"process {process_ids[0]!r} is registered already, {differences or 'with other content'}{more}{rest}",
         )
+
+
+class NotUnique(RegistryError):
+    """A process with the same unique key is there, and counts still; nothing was registered.
+
+    Attributes:
+        process_id: of the process that is there.
+        refused_id: of the one that was refused.
+        batch: how many registrations were sent together; none of them was made.
+    """
+
+    def __init__(self, process_id: str, refused_id: str, batch: int = 1) -> None:
+        self.refused_id = refused_id
+        self.batch = batch
+        rest = f"; none of the {batch} that were sent together is registered" if batch > 1 else ""
+        super().__init__(process_id, f"process {process_id!r} is there with the same unique key{rest}")
 
 
 class QueueFull(RegistryError):

@@ -32,6 +32,7 @@ from lash_redis.core.options import SUBMIT_OPTIONS, ProcessOptions, SubmitOption
 from lash_redis.core.outcomes import Outcome, Resolution
 from lash_redis.core.sequences import check_in_sequence
 from lash_redis.core.struct_checks import CheckedStruct, check_names_are_text, check_types
+from lash_redis.core.unique import check_unique
 
 
 class RecoveryDisposition(enum.Enum):
@@ -127,6 +128,8 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         check_fields(self, SUBMIT_OPTIONS)
         if self.disposition is RecoveryDisposition.EXTERNALLY_OWNED:
             refuse_asks(self, "externally owned work runs outside the pool")
+        if self.unique is not None:
+            check_unique(self.unique, is_task=isinstance(self.input, TaskInput), delay_ms=self.delay_ms)
         if self.granted_to is not None:
             checked_text("granted_to", self.granted_to, 256)
         SIGNATURE.checked("signature", self.signature)

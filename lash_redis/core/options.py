@@ -19,6 +19,7 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import Field, check_names, fields_of
 from lash_redis.core.labels import LABELS, encode_labels
+from lash_redis.core.unique import UNIQUE, Unique
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,9 @@ class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
     delay_ms: Annotated[
         int, Option("milliseconds after which it may run, by the server's clock", integer(0, MAX_MS), ask="in")
     ] = 0
+    unique: Annotated[
+        Unique | None, Option("what makes a second submit of the same work no second process", UNIQUE)
+    ] = None
     at_ms: Annotated[
         int | None, Option("when it may run, ms since the epoch", or_none(integer(0, 2**53)), ask="at")
     ] = None
@@ -110,6 +114,7 @@ class ChosenSubmitOptions(ChosenOptions, total=False):
     delay: Duration
     at: dt.datetime
     labels: Mapping[str, str]
+    unique: Unique
 
 
 AnyOptions = TypeVar("AnyOptions", bound=ProcessOptions)

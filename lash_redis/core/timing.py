@@ -107,6 +107,11 @@ def jittered(value: float, fraction: float) -> float:
     return value * (1 + fraction * (2 * _clock.random_fraction() - 1))
 
 
+def random_fraction() -> float:
+    """Return a random number from 0 up to 1."""
+    return _clock.random_fraction()
+
+
 def random_token() -> str:
     """Return 128 random bits as 22 characters of ``[A-Za-z0-9_-]``: the name of a lease, a batch, a child."""
     return base64.urlsafe_b64encode(_clock.random_bytes(_RANDOM_BYTES)).rstrip(b"=").decode("ascii")

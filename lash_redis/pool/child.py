@@ -112,7 +112,7 @@ class Child:
             renewal=self._renewal,
             **msgspec.structs.asdict(start.settings),
         )
-        told = serves(self._loaded, self._tasks, start.settings.queues)
+        told = serves(self._loaded, self._tasks, start.settings.queue_names)
         self._pipe.send(messages.Hello(owner, location, messages.VERSION, told))
 
     async def _open(self) -> bool:

@@ -173,7 +173,7 @@ class Deaths:
     async def _make_late_claims_stale(self, owner: LeaseOwner) -> None:
         for partition in range(self._registry.partitions):
             with suppress(NamespaceMismatch):  # no claim hands out anything there
-                await self._registry.close_claims(partition, owner, _LAST_CLAIM, self._settings.queues)
+                await self._registry.close_claims(partition, owner, _LAST_CLAIM, self._settings.queue_names)
 
 
 async def _retry(operation: str, attempt: Callable[[], Awaitable[T]]) -> T:

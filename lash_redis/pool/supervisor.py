@@ -185,7 +185,7 @@ class Supervisor:
         self.first_words.begin()
         if serves != self._serves:
             self._serves = serves
-            _tell_what_is_served(serves, list(self.settings.worker.queues))
+            _tell_what_is_served(serves, list(self.settings.worker.queue_names))
 
     def on_ready(self, version: str) -> None:
         """Take notice that a worker process claims."""

@@ -37,6 +37,7 @@ class BatchClaim(msgspec.Struct, frozen=True):
         bound: owner-bound rows may be among them.
         takes: ``share``: while other workers wait, its part of what there is (rule 9.6). ``all``: what there is.
             ``once``: the same, by an owner that hears of nothing more, and so is not listed as idle.
+        queues: the order of this claim; empty: that of ``served``.
         token_stem: the tokens begin with it, so that they are the same when the claim is sent again.
 
     Raises:
@@ -52,6 +53,7 @@ class BatchClaim(msgspec.Struct, frozen=True):
     alone: bool = True
     bound: bool = True
     takes: Takes = "share"
+    queues: tuple[str, ...] = ()
     token_stem: str = msgspec.field(default_factory=lambda: f"{random_token()}.")
 
     def __post_init__(self) -> None:

@@ -46,6 +46,7 @@ class BlockingRegistry:
         finished(self.sender.aclose())
 
     register_many = blocking_operation(registration.register_many)
+    submit_many = blocking_operation(registration.submit_many)
 
     get = blocking_operation(reads.get)
     rows = blocking_operation(reads.rows)

@@ -19,6 +19,7 @@ key                       type        content
 ``K:bounds``              hash        queue to ``revision most declared``: how many rows that nobody has claimed may
                                       wait in the namespace (empty: any number), and other content of the same revision
 ``K:new:<queue>``         zset        ids of a bounded queue that nobody has claimed yet, by when they were registered
+``K:u:<key>``             string      the id that was registered last with a unique key, of which this is the digest
 ``K:lanes``               zset        the lanes that are not empty, by name
 ``K:serves:<list>``       zset        the lanes of a list that workers serve, each with and without ``|alone``
 ``K:signatures``          hash        digest of a signature to its parameters, as its release has encoded them
@@ -102,6 +103,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "paused": ("hash", False),
     "bounds": ("hash", False),
     "new:": ("zset", False),
+    "u:": ("string", False),
     "lanes": ("zset", False),
     "serves:": ("zset", False),
     "signatures": ("hash", False),
@@ -147,6 +149,8 @@ ROW_FIELDS: dict[str, str] = {
     "ln": "lane: queue|task|digest, without |alone; of a keyed one queue|task|digest|scopes|key",
     "sq": "sequence, its place in the lane; none before it first enters one",
     "nw": "1 while it counts in K:new:, since nobody has claimed it; of bounded queues only",
+    "uq": "digest of its task and unique key, if it is unique",
+    "ud": "id of the submit that put it off last (debounce)",
     "du": "due at, ms: when a delayed row enters its lane, or last did",
     "in": "input; empty if it stands in K:i:",
     "cd": "content digest",

@@ -160,6 +160,7 @@ class ProcessRegistry:
 
     register = operation(registration.register)
     register_many = operation(registration.register_many)
+    submit_many = operation(registration.submit_many)
 
     get = operation(reads.get)
     lease = operation(reads.lease)

@@ -26,6 +26,7 @@ from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.worker.due_times import DueTimes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.neighbours import Neighbours
+from lash_redis.worker.queue_order import QueueOrder
 from lash_redis.worker.scheduling import Scheduling
 
 _LET_GO_AFTER = 5  # sendings that failed: some answers are lost, and the next brings the rows
@@ -60,6 +61,7 @@ class Claimer:
         ttl_ms: of the leases, ms.
         neighbours: says what may run beside what runs here (rule 4.6).
         scheduling: ticks the schedules that are due.
+        order: of the queues in each claim; None: as they are listed.
 
     Attributes:
         has_given_up: a missing answer is not waited for any more; what it handed out is the drain's.
@@ -76,12 +78,14 @@ class Claimer:
         neighbours: Neighbours,
         *,
         scheduling: Scheduling,
+        order: QueueOrder | None = None,
     ) -> None:
         self._registry = registry
         self._identity = identity
         self._served = served
         self._neighbours = neighbours
         self._ttl_ms = ttl_ms
+        self._order = order or QueueOrder(())
         self._numbers: dict[int, int] = {}
         self._unanswered: dict[int, _Sent] = {}
         self._let_go: deque[str] = deque(maxlen=_STEMS)
@@ -276,9 +280,10 @@ class Claimer:
         bound = self._neighbours.may_take_bound and not any(each.alone for each in lost)
         self._closed.discard(partition)
         number = self._next_number(partition)
+        me, order = self._identity.owner, self._order.next()
         return BatchClaim(
-            partition, self._identity.owner, number, count, self._ttl_ms, self.served, alone, bound, takes
-        )
+            partition, me, number, count, self._ttl_ms, self.served, alone, bound, takes, order
+        )  # fmt: skip
 
     def _next_number(self, partition: int) -> int:
         self._numbers[partition] = self._numbers.get(partition, 0) + 1

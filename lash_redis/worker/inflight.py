@@ -28,6 +28,7 @@ from lash_redis.worker.lanes import Lanes
 from lash_redis.worker.lease_keeper import LeaseKeeper, deliver_row
 from lash_redis.worker.neighbours import Neighbours
 from lash_redis.worker.outbox import ClaimedAgain, Outbox
+from lash_redis.worker.queue_order import QueueOrder
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.runner import RunEnd, Runner
@@ -80,7 +81,7 @@ class InFlight:
         self.waiting: dict[str, Attempt] = {}
         self.stopped_by_drain: list[str] = []
         self.roster = Roster()
-        self.lanes = Lanes(catalogue, settings.queues)
+        self.lanes = Lanes(catalogue, settings.queue_names)
         self.runner = Runner(
             catalogue,
             self.lanes,
@@ -99,6 +100,7 @@ class InFlight:
             settings.lease_ttl_ms,
             self.neighbours,
             scheduling=self.scheduling,
+            order=QueueOrder(settings.queues),
         )
         self._unknown = UnknownLeases(
             registry,

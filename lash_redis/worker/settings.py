@@ -7,12 +7,13 @@ from typing import Annotated, Any, TypedDict
 
 import msgspec
 
-from lash_redis.core.checks import MAX_TTL_MS, Check, checked_queue, integer
+from lash_redis.core.checks import MAX_TTL_MS, Check, integer
 from lash_redis.core.durations import MAX_MS
 from lash_redis.core.error_text import bounded, shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, check_names, fields_of
 from lash_redis.core.settings import Setting
+from lash_redis.worker.queue_order import checked_queues, names_of
 
 _PHASE = integer(0, 24 * 3600 * 1000)
 _PAUSE = integer(10, 3600 * 1000)
@@ -32,13 +33,6 @@ def checked_names(what: str, value: object, each: Callable[[object], str]) -> tu
     return names
 
 
-def _checked_queues(what: str, value: object) -> tuple[str, ...]:
-    queues = checked_names(what, value, checked_queue)
-    if not queues:
-        raise SettingsError(f"expected {what} to name at least one queue, got none")
-    return queues
-
-
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one worker; times in ms. docs/settings.md explains each.
 
@@ -52,8 +46,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     queues: Annotated[
         tuple[str, ...],
         Setting(
-            "queues to serve, in this order",
-            Check("one name or more, all distinct", _checked_queues),
+            "queues to serve, in this order; or each as often as its weight says: high=5,low=1",
+            Check("one name or more, all distinct, each with a weight from 1 to 1000 or none with one", checked_queues),
             "--queues",
             "A,B",
         ),
@@ -115,6 +109,11 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         check_fields(self, WORKER_SETTINGS)
 
     @property
+    def queue_names(self) -> tuple[str, ...]:
+        """The names of the queues, without weights."""
+        return names_of(self.queues)
+
+    @property
     def must_allow_s(self) -> int:
         """Seconds to allow before killing what drains: all phases and a margin (rule 7.5)."""
         return -(-(self.grace_ms + self.interrupt_ms + self.last_writes_ms) // 1000) + 3
@@ -124,7 +123,7 @@ class ChosenSettings(TypedDict, total=False):
     """The settings that a caller gives by name: the same names and types, for type checkers."""
 
     concurrency: int
-    queues: Iterable[str]
+    queues: Iterable[str] | Mapping[str, int]
     lease_ttl_ms: int
     grace_ms: int
     interrupt_ms: int

@@ -102,18 +102,18 @@ async def test_many_are_registered_in_their_order(lash: Lash, charge: Task[..., 
 async def test_many_are_sent_while_they_are_read(lash: Lash, charge: Task[..., str]) -> None:
     """At most one batch waits in memory, however long the iterable is."""
     sent: list[int] = []
-    register_many = lash.registry.register_many
+    register_all = lash.registry.submit_many
 
-    async def counted(registrations: Any, signatures: Any) -> list[bool]:
+    async def counted(registrations: Any, *others: Any) -> list[str]:
         sent.append(len(registrations))
-        return await register_many(registrations, signatures)
+        return await register_all(registrations, *others)
 
     def calls() -> Iterator[tuple[str]]:
         for number in range(1_200):
             assert number - sum(sent) < 500 + 1
             yield (f"o-{number}",)
 
-    lash.registry.register_many = counted  # type: ignore[method-assign,assignment]
+    lash.registry.submit_many = counted  # type: ignore[method-assign,assignment]
     await charge.submit_many(calls())
 
     assert sent == [500, 500, 200]
@@ -159,16 +159,16 @@ async def test_an_outage_among_many_says_what_was_registered(
     charge: Task[..., str], monkeypatch: pytest.MonkeyPatch, maybe_applied: bool, says: str
 ) -> None:
     """A caller can go on with the rest."""
-    register_many: Any = ProcessRegistry.register_many
+    register_all: Any = ProcessRegistry.submit_many
     done: list[Any] = []
 
-    async def once(registry: ProcessRegistry, batch: Any, signatures: Any) -> Any:
+    async def once(registry: ProcessRegistry, batch: Any, *others: Any) -> Any:
         if done:
             raise RegistryUnavailable("register", "gone", maybe_applied=maybe_applied)
         done.append(batch)
-        return await register_many(registry, batch, signatures)
+        return await register_all(registry, batch, *others)
 
-    monkeypatch.setattr(ProcessRegistry, "register_many", once)
+    monkeypatch.setattr(ProcessRegistry, "submit_many", once)
     with pytest.raises(RegistryUnavailable) as outage:
         await charge.submit_many([("o", number) for number in range(600)])
 

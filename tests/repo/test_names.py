@@ -22,7 +22,7 @@ FIXED = """
     Schedule Schedules BlockingSchedules ScheduleDeclaration ScheduleRule Missed
     SubmitOptions ChosenSubmitOptions NotItsTurn
     Resolution ResolutionKind NothingToResolve
-    Paused PauseRequest QueueBound BoundedQueue QueueFull
+    Paused PauseRequest QueueBound BoundedQueue QueueFull Unique NotUnique
     Declaration HasDeclaration Deferred PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one
 

@@ -31,6 +31,7 @@ from tests.repo.tree import ROOT, read
 PAGES: dict[str, str] = {
     "docs/later.md": "fakeredis",
     "docs/queues.md": "fakeredis",
+    "docs/unique.md": "fakeredis",
 }
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<printed>.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"# (\w+)\.py\n")

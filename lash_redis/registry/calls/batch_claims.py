@@ -28,7 +28,8 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
     served = claim.served
     args: list[Argument] = [
         *owner_args(claim.owner), claim.number, claim.count, claim.ttl_ms, claim.token_stem,
-        int(claim.alone), int(claim.bound), claim.takes, served.name, *served.queues,
+        int(claim.alone), int(claim.bound), claim.takes, served.name,
+        *(claim.queues or served.queues),
     ]  # fmt: skip
     call = Call("claim_next", claim.partition, args, _claimed, attempts=attempts)
     batch = yield from call

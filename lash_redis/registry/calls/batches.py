@@ -22,6 +22,7 @@ class Batch(Generic[Item]):
         self.items: list[Item] = []
         self.positions: list[int] = []
         self.bytes = 0
+        self.names: set[str] = set()
 
     def takes(self, size: int, at_most: int) -> bool:
         """Say whether an item of so many bytes still fits; the first one always does."""
@@ -42,6 +43,7 @@ def batched(
     *,
     size: int = MAX_BATCH,
     bytes_of: Callable[[Item], int] = lambda _item: 0,
+    apart_by: Callable[[Item], str] = lambda _item: "",
 ) -> Steps[list[Answer]]:
     """Yield the calls of each batch, and return the answers in the items' order.
 
@@ -54,12 +56,13 @@ def batched(
         call: makes the call for one batch of a partition; it answers once for each item, or for the first ones.
         size: the most items of a batch.
         bytes_of: returns how long an item's payload is. A batch has 1 MiB at most; one longer item goes alone.
+        apart_by: returns a name of an item that no other item of its batch has; empty: it may stand beside any.
 
     Raises:
         ScriptError: a script answered for no item.
     """
     answers: dict[int, Answer] = {}
-    batches = _batches(namespace, items, id_of, size, bytes_of)
+    batches = _batches(namespace, items, id_of, size=size, bytes_of=bytes_of, apart_by=apart_by)
     for batch in batches:
         done = 0
         while done < len(batch.items):
@@ -75,19 +78,23 @@ def _batches(
     namespace: Namespace,
     items: Iterable[Item],
     id_of: Callable[[Item], str],
+    *,
     size: int,
     bytes_of: Callable[[Item], int],
+    apart_by: Callable[[Item], str],
 ) -> list[Batch[Item]]:
     unfilled: dict[int, Batch[Item]] = {}
     batches: list[Batch[Item]] = []
     for position, item in enumerate(items):
         partition = 0 if namespace.partitions == 1 else namespace.partition_of(id_of(item))
         batch = unfilled.get(partition)
-        length = bytes_of(item)
-        if batch is None or not batch.takes(length, size):
+        length, name = bytes_of(item), apart_by(item)
+        if batch is None or not batch.takes(length, size) or name in batch.names:
             batch = unfilled[partition] = Batch(partition)
             batches.append(batch)
         batch.add(item, position, length)
+        if name:
+            batch.names.add(name)
     return batches
 
 

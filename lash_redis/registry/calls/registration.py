@@ -11,7 +11,7 @@ import msgspec
 
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.checks import checked_iterable
-from lash_redis.core.errors import LashError, QueueFull, RegistrationConflict
+from lash_redis.core.errors import LashError, NotUnique, QueueFull, RegistrationConflict
 from lash_redis.core.lanes import lane, with_key
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.options import asks, row_fields
@@ -24,6 +24,7 @@ from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.sequences import check_routes
 from lash_redis.registry.calls.signatures import signatures_named
+from lash_redis.registry.calls.uniqueness import unique_asks
 from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, decode_input, encode_input
 from lash_redis.registry.differences import differences
 
@@ -81,23 +82,46 @@ def register_many(
 
     Raises:
         RegistrationConflict: an id is registered with other content; the batches before are written.
+        NotUnique: one is refused for another process with its unique key; the batches before are written.
         QueueFull: too many wait in a bounded queue; the batches before are written.
+        SettingsError: an id has another route than all that have its unique key.
         PayloadError: an input cannot be encoded, or is too long; nothing is written.
     """
-    given = list(checked_iterable("registrations", "ProcessRegistration", registrations))
-    encoded = [_encoded(registration, namespace.max_payload_bytes) for registration in given]
-    yield from bounds_stored(namespace, bounds)
-    return (yield from _sent(namespace, given, encoded, signatures))
+    answers = yield from _all_sent(namespace, _listed(registrations), signatures, bounds)
+    return [answer is True for answer in answers]
 
 
-def _sent(
+def submit_many(
+    namespace: Namespace,
+    registrations: Iterable[ProcessRegistration],
+    signatures: Mapping[str, bytes] = _NONE,
+    bounds: Iterable[QueueBound] = (),
+) -> Steps[list[str]]:
+    """Register many, as ``register_many`` does; return the id of the process that stands for each, in their order.
+
+    That is its own, or the id of the one that is there already with the same unique key. Two registrations with one
+    unique key go in different batches, one after the other.
+    """
+    given = _listed(registrations)
+    answers = yield from _all_sent(namespace, given, signatures, bounds)
+    return [answer if isinstance(answer, str) else each.id for each, answer in zip(given, answers, strict=True)]
+
+
+def _listed(registrations: Iterable[ProcessRegistration]) -> list[ProcessRegistration]:
+    return list(checked_iterable("registrations", "ProcessRegistration", registrations))
+
+
+def _all_sent(
     namespace: Namespace,
     given: Sequence[ProcessRegistration],
-    encoded: Sequence[_Encoded],
     signatures: Mapping[str, bytes],
-) -> Steps[list[bool]]:
+    bounds: Iterable[QueueBound],
+) -> Steps[list[bool | str]]:
+    """Send them; answer of each whether it is new, or the id of the one that is there already."""
+    encoded = [_encoded(registration, namespace.max_payload_bytes, namespace.partitions) for registration in given]
     if namespace.partitions > 1:
         check_routes(given)
+    yield from bounds_stored(namespace, bounds)
     if signatures:
         one = namespace.partitions == 1
         partitions = {0} if one else {namespace.partition_of(each.process_id) for each in encoded}
@@ -109,6 +133,7 @@ def _sent(
             lambda each: each.process_id,
             partial(_register, namespace.partitions),
             bytes_of=lambda each: len(each.input),
+            apart_by=lambda each: each.unique,
         )
     except RegistrationConflict as conflict:
         raise (yield from _explained(namespace, conflict, given, encoded)) from None
@@ -137,9 +162,10 @@ class _Encoded(msgspec.Struct, frozen=True):
     process_id: str
     input: bytes
     args: tuple[Argument, ...]
+    unique: str = ""
 
 
-def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Encoded:
+def _encoded(registration: ProcessRegistration, max_payload_bytes: int, partitions: int = 1) -> _Encoded:
     checked_kind("registration", registration, ProcessRegistration)
     data = encode_input(registration, max_payload_bytes)
     task = registration.input.task if isinstance(registration.input, TaskInput) else ""
@@ -148,6 +174,10 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Enco
         further += (b"gr", registration.granted_to)
     if registration.chosen_id:
         further += (b"ch", b"1")
+    unique = ""
+    if registration.unique is not None:
+        unique, asked = unique_asks(registration, task, registration.unique, partitions)
+        further += asked
     return _Encoded(
         registration.id,
         data,
@@ -160,6 +190,7 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int) -> _Enco
             len(further) // 2,
             *further,
         ),
+        unique,
     )
 
 
@@ -177,18 +208,20 @@ def registration_args(registration: ProcessRegistration, max_payload_bytes: int)
     return _encoded(registration, max_payload_bytes).args
 
 
-def _register(partitions: int, partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool]]:
+def _register(partitions: int, partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool | str]]:
     checked_batch("registrations", [registration.process_id for registration in registrations])
     args = [arg for registration in registrations for arg in registration.args]
     return Call("register", partition, args, partial(_registered, len(registrations), partitions))
 
 
-def _registered(sent: int, partitions: int, reply: list[Any]) -> list[bool]:
+def _registered(sent: int, partitions: int, reply: list[Any]) -> list[bool | str]:
     match reply[0]:
         case b"REGISTERED":
-            return [flag == b"1" for flag in reply[2:]]
+            return [flag[1:].decode() if flag[:1] == b"=" else flag == b"1" for flag in reply[2:]]
         case b"CONFLICT":
             raise RegistrationConflict([process_id.decode() for process_id in reply[1:]], batch=sent)
+        case b"DUPLICATE":
+            raise NotUnique(reply[2].decode(), reply[1].decode(), batch=sent)
         case b"FULL":
             queue, waiting, most = reply[1].decode(), int(reply[2]), int(reply[3])
             raise QueueFull(queue, waiting, most, batch=sent, partitions=partitions)

@@ -7,14 +7,17 @@
 --         (field, value) x further fields) x rows
 --         A further field is stored as it is. One whose name begins with '+' asks for something: '+in' ms or '+at' ms
 --         (since the epoch) delays the row.
--- reply   REGISTERED now ('1' new, '0' known) x rows · CONFLICT id..
+--         '+un' (until, on_duplicate, within, longest) looks for another row of the same unique key, the field uq,
+--         which no other row of the batch has; '+ur' is the cancel request that ends what is replaced.
+-- reply   REGISTERED now ('1' new, '0' known, '=' and the id of the one that is there instead) x rows · CONFLICT id..
+--         · DUPLICATE id other: it is refused for another one that is there
 --         · FULL queue waiting most: so many rows of a bounded queue wait that nobody has claimed yet
 -- bound   rows <= 500
 --- @include "partition"
 --- @include "planned_writes"
 --- @include "register_row"
 --- @include "never_claimed_in"
-local conflicts, reply, full = { 'CONFLICT' }, { 'REGISTERED', now_text }, nil
+local conflicts, reply, duplicate, full = { 'CONFLICT' }, { 'REGISTERED', now_text }, nil, nil
 
 -- How many wait in each bounded queue that nobody has claimed, before this call.
 local waited = {}
@@ -35,19 +38,21 @@ while at < #ARGV do
   at = following
   local queue = queue_of(lane)
   local before = never_claimed_in(queue, 0)
-  local became = register_row(id, disposition, lane, input, content, { unpack(ARGV, first, following - 1) })
+  local became, other = register_row(id, disposition, lane, input, content, { unpack(ARGV, first, following - 1) })
   if became == 'conflict' then
     conflicts[#conflicts + 1] = id
+  elseif became == 'duplicate' then
+    duplicate = duplicate or { 'DUPLICATE', id, other }
   end
   if before then
     look_at_bound(queue, before)
   end
-  reply[#reply + 1] = became == 'new' and '1' or '0'
+  reply[#reply + 1] = became == 'new' and '1' or became == 'existing' and '=' .. other or '0'
 end
 if #conflicts > 1 then
   return conflicts
-elseif full then
-  return full
+elseif duplicate or full then
+  return duplicate or full
 end
 commit()
 return reply

@@ -5,6 +5,7 @@
 --- @include "ended_index"
 --- @include "ended_kind"
 --- @include "label_keys"
+--- @include "forget_unique"
 -- Forget a terminal row, with all that was kept beside it.
 local function forget_row(row)
   index_remove(ended_index(ended_kind(row, row.state)), row.id)
@@ -15,6 +16,7 @@ local function forget_row(row)
   if row.keep_result then
     index_remove(K .. 'results', row.id)
   end
+  forget_unique(row)
   drop(row_key(row.id))
   drop(K .. 'i:' .. row.id)
   drop(K .. 'o:' .. row.id)

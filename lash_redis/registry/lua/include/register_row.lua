@@ -10,6 +10,7 @@
 --- @include "count_as_new"
 --- @include "label_keys"
 --- @include "tombstone_of"
+--- @include "meet_duplicate"
 -- Part what the row stores from what the caller asks for; the row takes what the transition looks at.
 local function part_further_fields(row, further)
   local stored_fields, asked = {}, {}
@@ -23,6 +24,7 @@ local function part_further_fields(row, further)
       row.labels = name == 'lb' and value or row.labels
       row.is_chosen = row.is_chosen or name == 'ch'
       row.cost = name == 'co' and value or row.cost
+      row.unique = name == 'uq' and value or row.unique
     end
   end
   return stored_fields, asked
@@ -53,7 +55,9 @@ local function place_of(row, asked)
 end
 
 -- Plan the row of a new process; `further` has fields and asks by turns (see register). Return what it is: 'new',
--- 'known' (the same content is or was registered, and nothing is planned), or a 'conflict' (other content).
+-- 'known' (the same content is or was registered, and nothing is planned), or a 'conflict' (other content). What is
+-- unique may also meet an 'existing' row that it is answered with, or a 'duplicate' for which it is refused; its id
+-- follows.
 local function register_row(id, disposition, lane, input, content, further)
   local known = redis.call('HGET', row_key(id), 'cd')
   if known then
@@ -64,6 +68,12 @@ local function register_row(id, disposition, lane, input, content, further)
   local kept = row.is_chosen and tombstone_of(id)
   if kept then
     return kept == content and 'known' or 'conflict'
+  end
+  if asked.un then
+    local meets, other = meet_duplicate(row, asked, tonumber(due_of(asked)))
+    if meets then
+      return meets, other
+    end
   end
   local place, score = place_of(row, asked)
   index_add(place_index(row, place), score, id)
