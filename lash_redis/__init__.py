@@ -79,6 +79,7 @@ from lash_redis.core.outcomes import (
     Success,
 )
 from lash_redis.core.pausing import Paused
+from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import Missed, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.core.unique import Unique
 from lash_redis.recovery.sweep import SweepReport
@@ -88,6 +89,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.server import ServerInfo
 from lash_redis.tasks.catalogue import HasDeclaration
 from lash_redis.tasks.declaration import Declaration
+from lash_redis.tasks.limits import ChosenTaskOptions
 from lash_redis.worker.settings import ChosenSettings, WorkerSettings
 from lash_redis.worker.worker import Worker
 
@@ -111,6 +113,7 @@ __all__ = [
     "ChosenOptions",
     "ChosenSettings",
     "ChosenSubmitOptions",
+    "ChosenTaskOptions",
     "CurrentProcess",
     "Declaration",
     "Deferred",
@@ -142,6 +145,7 @@ __all__ = [
     "Paused",
     "PayloadError",
     "Phase",
+    "Policy",
     "Process",
     "ProcessInput",
     "ProcessLease",

@@ -39,6 +39,7 @@ class BlockingLash(BlockingQueueControls):
         registry.open()
         for bound in self._context.bounds.values():
             registry.bound_queue(bound)
+        registry.policies_named(self._context.policies)
 
     def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None

@@ -11,6 +11,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 import msgspec
 
 from lash_redis.app.blocking_lash import BlockingLash, external_registration
+from lash_redis.app.limit_controls import LimitControls
 from lash_redis.app.process import AppContext, Process
 from lash_redis.app.queue_controls import QueueControls
 from lash_redis.app.schedule_controls import ScheduleControls
@@ -21,12 +22,13 @@ from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ExternalOwner, ProcessRecord, RecoveryDisposition
-from lash_redis.core.options import ChosenOptions, SubmitOptions
+from lash_redis.core.options import SubmitOptions
 from lash_redis.core.outcomes import Outcome
 from lash_redis.core.unique import UNIQUE, Unique
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.address import Address
 from lash_redis.tasks.declaration import MISSING, Declaration, declare, two_tasks_error
+from lash_redis.tasks.limits import ChosenTaskOptions
 from lash_redis.tasks.unique_keys import check_names
 
 P = ParamSpec("P")
@@ -36,7 +38,7 @@ _RecoveryName = Literal["rerunnable", "owner_bound"]
 _Recovery = Literal[RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND]
 
 
-class Lash(QueueControls, ScheduleControls):
+class Lash(QueueControls, LimitControls, ScheduleControls):
     """One namespace on one server. Constructing it does no I/O and needs no event loop.
 
     Without a URL the server is that of ``$LASH_REDIS_URL``, which is read at first use. Without that variable it is the
@@ -103,7 +105,7 @@ class Lash(QueueControls, ScheduleControls):
         name: str | None = None,
         aliases: Iterable[str] = (),
         unique: Unique | None = None,
-        **options: Unpack[ChosenOptions],
+        **options: Unpack[ChosenTaskOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     @overload
     def task(
@@ -114,7 +116,7 @@ class Lash(QueueControls, ScheduleControls):
         name: str | None = None,
         aliases: Iterable[str] = (),
         unique: Unique | None = None,
-        **options: Unpack[ChosenOptions],
+        **options: Unpack[ChosenTaskOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     def task(
         self,
@@ -125,7 +127,7 @@ class Lash(QueueControls, ScheduleControls):
         name: str | None = None,
         aliases: Iterable[str] = (),
         unique: Unique | None = None,
-        **options: Unpack[ChosenOptions],
+        **options: Unpack[ChosenTaskOptions],
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a task of the decorated function; ``recovery`` is required.
 
@@ -136,7 +138,11 @@ class Lash(QueueControls, ScheduleControls):
             aliases: the names that the task had in earlier releases. It runs what was submitted under them too, and no
                 other task may have one of them.
             unique: what makes a second submit of the same work no second process.
-            **options: those of ``ProcessOptions``, for every submit that gives no others.
+            **options: those of ``ProcessOptions``, for every submit that gives no others; and of keys and limits:
+                ``key``, the name of a parameter; ``fair=True``, keys take turns; ``limit``, how many run at once, and
+                ``rate=(starts, seconds)``, how many start in a window, of each key if there are keys; ``cost``, how
+                many slots one takes, a number or the name of a parameter; ``within``, a limit that several tasks
+                share; ``revision``, raised with each change of ``limit`` or ``rate``.
 
         Raises:
             SettingsError: the recovery is missing, another function has this task's name, or as ``declare`` says.
@@ -209,6 +215,7 @@ class Lash(QueueControls, ScheduleControls):
         await self.registry.open()
         for bound in self._context.bounds.values():
             await self.registry.bound_queue(bound)
+        await self.registry.policies_named(self._context.policies)
 
     async def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None

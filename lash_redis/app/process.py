@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, cast
 
@@ -21,6 +21,7 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success, T_co
+from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.core.timing import wall_ms
 from lash_redis.tasks.arguments import decode_result
@@ -40,6 +41,7 @@ class AppContext:
         schedules: that its code declares, by name.
         unserved: looks whether anybody serves what is submitted.
         bounds: those of the declared queues, by name.
+        limits: the declared limits that several tasks may share, by name.
     """
 
     sessions: Sessions
@@ -47,13 +49,20 @@ class AppContext:
     schedules: dict[str, ScheduleDeclaration] = field(default_factory=dict)
     unserved: Unserved = field(default_factory=Unserved)
     bounds: dict[str, QueueBound] = field(default_factory=dict)
+    limits: dict[str, Policy] = field(default_factory=dict)
 
-    def bounds_of(self, registrations: Iterable[ProcessRegistration]) -> list[QueueBound]:
-        """Return the bounds of the queues to which these go."""
-        if not self.bounds:
-            return []
-        queues = {each.queue for each in registrations}
-        return [bound for queue, bound in self.bounds.items() if queue in queues]
+    @property
+    def policies(self) -> list[Policy]:
+        """Those of all declared tasks."""
+        return list(dict.fromkeys(policy for each in self.declarations.values() for policy in each.limits.policies))
+
+    def beside(
+        self, task: Declaration, registrations: Iterable[ProcessRegistration]
+    ) -> tuple[Mapping[str, bytes], list[QueueBound], Sequence[Policy]]:
+        """Return what the registry stores beside registrations of a task: signatures, bounds of queues, policies."""
+        queues = {each.queue for each in registrations} if self.bounds else ()
+        bounds = [bound for queue, bound in self.bounds.items() if queue in queues]
+        return task.signature.named, bounds, task.limits.policies
 
 
 class _Handle(Generic[T_co]):

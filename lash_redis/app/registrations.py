@@ -9,11 +9,12 @@ from lash_redis.core.options import SubmitOptions
 from lash_redis.core.timing import random_token
 from lash_redis.core.unique import route_of
 from lash_redis.tasks.declaration import Declaration
+from lash_redis.tasks.limits import key_and_cost
 from lash_redis.tasks.unique_keys import with_key
 
 
 def registration_of(
-    declaration: Declaration, options: SubmitOptions, process_id: str | None, call: TaskInput
+    declaration: Declaration, options: SubmitOptions, process_id: str | None, call: TaskInput, key: str | None = None
 ) -> ProcessRegistration:
     """Return the registration of one call.
 
@@ -22,11 +23,14 @@ def registration_of(
         options: of the submit.
         process_id: the id that its caller chose; None: it gets one.
         call: the arguments.
+        key: whom the work is for, in place of the argument that is declared to be the key.
 
     Raises:
-        SettingsError: the call has no value for its unique key.
+        SettingsError: the call has no value for its unique key, or no key where its task has them.
+        PayloadError: an argument cannot be the key or the cost that it is declared to be.
     """
-    fields = msgspec.structs.asdict(options)
+    fields, limits = msgspec.structs.asdict(options), declaration.limits
+    fields["key"], fields["cost"] = key_and_cost(limits, declaration.signature, call, key, options.cost)
     # The prefix is for command lines: a bare token may begin with a dash and look like an option.
     made_id = f"p{random_token()}"
     if options.unique is not None:
@@ -36,6 +40,7 @@ def registration_of(
         process_id or made_id,
         call,
         declaration.disposition,
+        scopes=limits.scopes,
         signature=declaration.signature.digest,
         chosen_id=process_id is not None,
         **fields,

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpa
 from lash_redis.app.many_calls import arguments, located, place
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.registrations import registration_of
-from lash_redis.core.checks import MAX_BATCH, checked_id, checked_iterable
+from lash_redis.core.checks import KEY, MAX_BATCH, checked_id, checked_iterable
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.options import ChosenSubmitOptions, SubmitOptions, with_options
@@ -47,6 +47,8 @@ class Task(Generic[P, R_co]):
         function: Callable[P, R_co],
         options: SubmitOptions,
         process_id: str | None = None,
+        *,
+        key: str | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.declaration = declaration
@@ -54,6 +56,7 @@ class Task(Generic[P, R_co]):
         self._function = function
         self._options = options
         self._process_id = process_id
+        self._key = key
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function itself. Nothing is registered."""
@@ -82,12 +85,15 @@ class Task(Generic[P, R_co]):
         """The same task for code without an event loop."""
         return BlockingTask(self, self._context)
 
-    def options(self, *, process_id: str | None = None, **options: Unpack[ChosenSubmitOptions]) -> Task[P, R_co]:
+    def options(
+        self, *, process_id: str | None = None, key: str | None = None, **options: Unpack[ChosenSubmitOptions]
+    ) -> Task[P, R_co]:
         """Return the task with other options for what is submitted through it.
 
         Args:
             process_id: makes the submit idempotent: a submit with the same id and content gives the same process.
                 None: each submit makes a process with a random id.
+            key: whom the work is for, at most 256 bytes, where the task has keys; in place of its parameter's argument.
             **options: those of ``SubmitOptions``. An option that is not given, or is None, stays as it was. ``delay``
                 is in seconds or a timedelta, and ``at`` a datetime with a zone.
 
@@ -98,7 +104,9 @@ class Task(Generic[P, R_co]):
         if isinstance(unique := given.get("unique"), Unique):
             check_names(self.declaration, unique)
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)
-        return Task(self._context, self.declaration, self._function, with_options(self._options, given), chosen_id)
+        chosen_key = self._key if key is None else KEY.checked("key", key)
+        chosen = with_options(self._options, given)
+        return Task(self._context, self.declaration, self._function, chosen, chosen_id, key=chosen_key)
 
     # What an ``async def`` returns is awaited by the worker, and so is what a plain function returns to be awaited.
     @overload
@@ -119,9 +127,7 @@ class Task(Generic[P, R_co]):
         """
         registration = self.registration(args, kwargs)
         registry = self._context.sessions.registry
-        (stands,) = await registry.submit_many(
-            [registration], self.declaration.signature.named, self._context.bounds_of([registration])
-        )
+        (stands,) = await registry.submit_many([registration], *self._context.beside(self.declaration, [registration]))
         await self._context.unserved.look(registry, registration)
         return self.handle(stands)
 
@@ -180,9 +186,7 @@ class Task(Generic[P, R_co]):
         handles: list[Process] = []
         for batch in self.batches(calls):
             with located(batch, len(handles)):
-                stand = await registry.submit_many(
-                    batch, self.declaration.signature.named, self._context.bounds_of(batch)
-                )
+                stand = await registry.submit_many(batch, *self._context.beside(self.declaration, batch))
             await self._context.unserved.look(registry, batch[0])
             handles += map(self.handle, stand)
         return handles
@@ -193,7 +197,8 @@ class Task(Generic[P, R_co]):
         Raises:
             PayloadError: as for ``submit``.
         """
-        return registration_of(self.declaration, self._options, self._process_id, bind(self.declaration, args, kwargs))
+        call = bind(self.declaration, args, kwargs)
+        return registration_of(self.declaration, self._options, self._process_id, call, self._key)
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
         """Yield the registrations of ``submit_many``, 500 at a time."""
@@ -235,9 +240,7 @@ class BlockingTask(Generic[P, R_co]):
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
         registry = self._context.sessions.blocking().registry
-        (stands,) = registry.submit_many(
-            [registration], self._task.declaration.signature.named, self._context.bounds_of([registration])
-        )
+        (stands,) = registry.submit_many([registration], *self._context.beside(self._task.declaration, [registration]))
         self._context.unserved.look_blocking(registry, registration)
         return self._task.handle(stands).blocking
 
@@ -290,9 +293,7 @@ class BlockingTask(Generic[P, R_co]):
         handles: list[BlockingProcess] = []
         for batch in self._task.batches(calls):
             with located(batch, len(handles)):
-                stand = registry.submit_many(
-                    batch, self._task.declaration.signature.named, self._context.bounds_of(batch)
-                )
+                stand = registry.submit_many(batch, *self._context.beside(self._task.declaration, batch))
             self._context.unserved.look_blocking(registry, batch[0])
             handles += [self._task.handle(each).blocking for each in stand]
         return handles

@@ -71,6 +71,7 @@ def or_none(check: Check[T]) -> Check[T | None]:
 ID = matching(r"[A-Za-z0-9._:/@+-]{1,256}", "1 to 256 characters of [A-Za-z0-9._:/@+-]")
 NAMESPACE = matching(r"[a-z0-9-]{1,64}", "1 to 64 characters of [a-z0-9-]")
 QUEUE = matching(r"[A-Za-z0-9._:/@+-]{1,64}", "1 to 64 characters of [A-Za-z0-9._:/@+-]")
+LIMIT_NAME = matching(r"[A-Za-z0-9._:/@+-]{1,64}", "1 to 64 characters of [A-Za-z0-9._:/@+-]")
 TASK_NAME = matching(r"[A-Za-z0-9._:/@+<>-]{1,200}", "1 to 200 characters of [A-Za-z0-9._:/@+<>-]")
 SCOPES = matching(
     r"([A-Za-z0-9._:/@+<>=!~-]*,[A-Za-z0-9._:/@+<>=-]*)?", "two names with a comma between them, or empty"

@@ -38,6 +38,16 @@ def name_of(kind: type[Event]) -> str:
     return str(kind.__struct_config__.tag)
 
 
+class LimitKept(Event, frozen=True, tag="limit.kept"):
+    """A limit or a rate was declared otherwise than what stands with the same revision: raise its revision."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    limit: str
+    revision: int
+    declared: str
+
+
 class QueueBoundKept(Event, frozen=True, tag="queue.bound_kept"):
     """A queue was declared with another bound than the one of the same revision that stands: raise its revision."""
 

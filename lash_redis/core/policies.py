@@ -13,6 +13,8 @@ import msgspec
 from lash_redis.core.errors import SettingsError
 
 _TASK: Final = "="
+MOST_REVISION: Final = 1_000_000_000
+MOST_SLOTS: Final = 1_000_000
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -38,6 +40,13 @@ class Policy(msgspec.Struct, frozen=True):
     def named(self) -> str:
         """Whose it is, in words."""
         return scope_named(self.scope)
+
+    @property
+    def text(self) -> str:
+        """What it allows, in words."""
+        parts = [f"{self.limit} at once"] if self.limit else []
+        parts += [f"{self.starts} in {self.window_ms / 1000:g} s"] if self.starts else []
+        return f"{' and '.join(parts)}{' of each key' if self.keyed else ''}"
 
     def share(self, partition: int, partitions: int) -> str:
         """Return what stands in one partition.
@@ -67,8 +76,8 @@ class Policy(msgspec.Struct, frozen=True):
         """
         least = self.limit // partitions
         if self.limit and cost > least:
-            where = f" of a partition ({self.limit} in {partitions})" if partitions > 1 else ""
-            raise SettingsError(f"expected cost to be at most {least}, the limit{where} of {self.named}, got {cost}")
+            where = f" in each of {partitions} partitions" if partitions > 1 else ""
+            raise SettingsError(f"expected cost to be at most {least}, {self.named}{where}, got {cost}")
 
 
 def scope_of_task(task: str) -> str:

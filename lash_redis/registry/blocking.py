@@ -13,6 +13,7 @@ from lash_redis.registry.calls import (
     forgetting,
     leases,
     pausing,
+    policies,
     reads,
     registration,
     requests,
@@ -64,6 +65,7 @@ class BlockingRegistry:
     request_abandon = blocking_operation(requests.request_abandon)
     request_cancel = blocking_operation(requests.request_cancel)
     resolve = blocking_operation(requests.resolve)
+    policies_named = blocking_operation(policies.policies_named)
     bound_queue = blocking_operation(bounding.bound_queue)
     pause = blocking_operation(pausing.pause)
     resume = blocking_operation(pausing.resume)

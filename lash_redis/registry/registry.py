@@ -181,6 +181,7 @@ class ProcessRegistry:
     reclaim = operation(leases.reclaim)
     claim_next = operation(batch_claims.claim_next)
     close_claims = operation(batch_claims.close_claims)
+    policies_named = operation(policies.policies_named)
     name_policies = operation(policies.name_policies)
     name_signatures = operation(signatures.name_signatures)
     filled_lanes = operation(signatures.filled_lanes)

@@ -10,6 +10,7 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import RecoveryDisposition
+from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.tasks.declaration import Declaration, two_tasks_error
 
@@ -77,17 +78,24 @@ class Catalogue:
     def lanes(self, queues: Sequence[str]) -> list[list[str]]:
         """Return for each queue the lanes that this worker serves (rule 9.1).
 
-        There is one for each name of a task that it knows and each signature that it can run, and the lane without a
-        task.
+        There is one for each name of a task that it knows and each signature that it can run, and a second one if the
+        task has keys or limits, and the lane without a task.
 
         Raises:
             SettingsError: the name of a queue is not allowed.
         """
-        served = [(name, digest) for name, each in self._by_name.items() for digest in each.signature.served]
-        return [
-            [*(lane(queue, task, digest) for task, digest in served), lane(queue)]
-            for queue in map(checked_queue, queues)
+        served = [
+            (name, digest, scopes)
+            for name, each in self._by_name.items()
+            for digest in each.signature.served
+            for scopes in dict.fromkeys(("", each.limits.scopes))
         ]
+        return [[*(lane(queue, *each) for each in served), lane(queue)] for queue in map(checked_queue, queues)]
+
+    @property
+    def policies(self) -> list[Policy]:
+        """What the tasks may not exceed."""
+        return list(dict.fromkeys(policy for each in self._by_name.values() for policy in each.limits.policies))
 
 
 def _declaration_of(task: object) -> Declaration:

@@ -11,7 +11,8 @@ from lash_redis.core.checks import checked_iterable, checked_task_name
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
-from lash_redis.core.options import ChosenOptions, ProcessOptions, with_options
+from lash_redis.core.options import ProcessOptions, with_options
+from lash_redis.tasks.limits import NO_LIMITS, ChosenTaskOptions, Limits, declared_limits, without_limits
 from lash_redis.tasks.naming import default_name, definition, described, location_of
 from lash_redis.tasks.signature import Signature, signature_of
 
@@ -44,6 +45,7 @@ class Declaration:
         signature: what the function can be called with.
         is_async: True if a call of the function gives a coroutine.
         aliases: other names under which rows wait that it runs: those that it had in earlier releases.
+        limits: its key, and what it may not exceed.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Declaration:
     signature: Signature
     is_async: bool
     aliases: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,7 +78,7 @@ def declare(
     recovery: RecoveryDisposition | str | Missing,
     name: str | None = None,
     aliases: Iterable[str] = (),
-    **options: Unpack[ChosenOptions],
+    **options: Unpack[ChosenTaskOptions],
 ) -> Declaration:
     """Make a task of a function.
 
@@ -88,7 +91,8 @@ def declare(
             inside another is named after both. A lambda needs a name, and so does what no worker could import: what was
             typed at a prompt or in a notebook, given to ``python -c``, or executed.
         aliases: the names that the task had in earlier releases: it runs what was submitted under them too.
-        **options: those of ``ProcessOptions``, for every submit that gives no others.
+        **options: those of ``ProcessOptions``, for every submit that gives no others; and what it says of keys and
+            limits (``Limits``).
 
     Raises:
         SettingsError: the recovery is missing or not for a function, an alias is no task name or
@@ -99,16 +103,18 @@ def declare(
     _check_is_function(function)
     disposition = _disposition(recovery, function)
     _check_can_be_called(function)
-    chosen = with_options(ProcessOptions(), options)
+    chosen = with_options(ProcessOptions(), without_limits(options))
     task = checked_task_name(default_name(function) if name is None else name)
+    signature = signature_of(function, task)
     return Declaration(
         name=task,
         function=function,
         disposition=disposition,
         options=chosen,
-        signature=signature_of(function, task),
+        signature=signature,
         is_async=inspect.iscoroutinefunction(function),
         aliases=_checked_aliases(task, aliases),
+        limits=declared_limits(task, function, signature, options),
     )
 
 

@@ -18,7 +18,7 @@ import msgspec
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.events import WorkerLanesFull, WorkerLeftLane
 from lash_redis.core.lanes import lane as lane_of
-from lash_redis.core.lanes import lane_parts, plain_lane
+from lash_redis.core.lanes import lane_parts, plain_lane, unkeyed
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.served_lanes import ServedLanes
@@ -54,6 +54,7 @@ class Lanes:
         served: the lanes that the next claim names.
         due_ms: when a new list of them is to be made (boot-time clock, ms); None if nothing has changed.
         beginnings: what the names of all lanes of its tasks begin with.
+        policies: what its tasks may not exceed.
     """
 
     def __init__(self, catalogue: Catalogue, queues: Iterable[str]) -> None:
@@ -68,6 +69,7 @@ class Lanes:
         self._is_full = False
         self.due_ms: int | None = None
         self.beginnings: list[str] = []
+        self.policies = catalogue.policies
         for queue in self._queues:
             for name, each in catalogue.by_name.items():
                 self.beginnings.append(f"{queue}|{name}|")
@@ -130,7 +132,7 @@ class Lanes:
     def unnamed(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return the signatures of this worker's tasks of which there are rows, and which nobody has named."""
         lacking = [plain_lane(lane) for lane, parameters in found.items() if not parameters]
-        return {digest: data for lane in lacking for digest, data in self._named.get(lane, {}).items()}
+        return {digest: data for lane in lacking for digest, data in self._named.get(unkeyed(lane), {}).items()}
 
     def written_for(self, declaration: Declaration, digest: str) -> BareParameters | None:
         """Return the other signature that rows of a digest were written for; None if they are bound as they stand.

@@ -46,8 +46,8 @@ VALUES: Final[list[Any]] = [
 
 # What calls answer with, and what is checked elsewhere: Opaque has no field.
 ANSWERS: Final = {
-    "Acquired", "Busy", "CurrentProcess", "Deferred", "DrainReport", "Opaque", "ProcessOptions", "ProcessRecord",
-    "PruneReport", "SubmitOptions", "RecordPage", "ServerInfo", "SweepReport", "WorkerSettings",
+    "Acquired", "Busy", "CurrentProcess", "Deferred", "DrainReport", "Opaque", "Policy", "ProcessOptions",
+    "ProcessRecord", "PruneReport", "SubmitOptions", "RecordPage", "ServerInfo", "SweepReport", "WorkerSettings",
 }  # fmt: skip
 EVIDENCE: Final = AbandonEvidence(AbandonWriter.SWEEP, ADA, 1)
 LEASE: Final = ProcessLease("p", ADA, "token", 1, 0, 0)

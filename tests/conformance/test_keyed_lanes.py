@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import NotItsTurn
+from lash_redis.core.errors import NotItsTurn, SettingsError
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import ProcessLease, ProcessRegistration, ProcessStarted
@@ -14,6 +14,7 @@ from lash_redis.core.outcomes import Success
 from lash_redis.core.policies import Policy
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, batch_claim, held, settled, work
+from tests.conftest import ServerTime
 
 TURNS = lane("default", "work", "", ",")
 LIMITED = lane("default", "work", "", "a,")
@@ -146,3 +147,88 @@ async def test_a_limit_that_all_keys_share_shuts_the_lane(registry: ProcessRegis
     assert await ids(registry, 9) == []
     await registry.complete(lease, Success(1))
     assert await ids(registry, 9) == ["y0"]
+
+
+async def test_what_frees_a_slot_lets_the_key_go_in_every_lane_of_the_scope(registry: ProcessRegistry) -> None:
+    """Sentence 2: two tasks share the limit of a key."""
+    other = lane("default", "other", "", "a,")
+    await policy(registry, limit=1)
+    await registry.register_many([row("x0", "x", "a,"), row("x1", "x", "a,", task="other")])
+
+    (lease,) = await claimed(registry, 9, LIMITED, other)
+    assert await ids(registry, 9, LIMITED, other) == []
+    await registry.complete(lease, Success(1))
+    assert await ids(registry, 9, other) == ["x1"]
+
+
+async def test_a_process_takes_as_many_slots_as_it_costs(registry: ProcessRegistry) -> None:
+    """Its key waits for all of them; above the limit it counts as the whole limit."""
+    await policy(registry, limit=3)
+    await registry.register_many([row("x0", "x", "a,"), row("x1", "x", "a,", cost=3), row("x2", "x", "a,")])
+    await registry.register_many([row("y0", "y", "a,", cost=9)])
+
+    first = await claimed(registry, 9)
+    assert [lease.process_id for lease in first] == ["x0", "y0"]
+    await registry.complete(first[0], Success(1))
+    assert await ids(registry, 9) == ["x1"]
+
+
+async def test_so_many_of_a_key_start_in_a_window(registry: ProcessRegistry, server: ServerTime) -> None:
+    """It opens with its first start; what was not begun gives nothing back, and a re-run counts."""
+    await policy(registry, starts=2, window_ms=200)
+    await registry.register_many([row(f"x{n}", "x", "a,") for n in range(4)] + [row("y0", "y", "a,")])
+
+    first = await claimed(registry, 9)
+    opened = await server.now_ms()
+    assert [lease.process_id for lease in first] == ["x0", "y0", "x1"]
+    await registry.unstart_many(first[:1])
+    assert await ids(registry, 9) == [] or await server.now_ms() >= opened
+    await server.pass_until(opened + 200)
+    assert (await ids(registry, 9))[:2] == ["x0", "x2"]
+
+
+async def test_a_limit_for_all_keys_opens_again_with_its_window(registry: ProcessRegistry, server: ServerTime) -> None:
+    """And no key was parked for it."""
+    await policy(registry, "all", starts=1, window_ms=200)
+    await registry.register_many([row("x0", "x", ",all"), row("y0", "y", ",all")])
+
+    assert await ids(registry, 9) == ["x0"]
+    await server.pass_until(await server.now_ms() + 200)
+    assert await ids(registry, 9) == ["y0"]
+
+
+async def test_a_higher_revision_lets_parked_keys_go(registry: ProcessRegistry) -> None:
+    """Sentence 9: in bounded steps; a lower revision, or another policy of the same, replaces nothing."""
+    await policy(registry, limit=1, revision=2)
+    await registry.register_many([row(f"x{n}", "x", "a,") for n in range(3)])
+    assert await ids(registry, 9) == ["x0"]
+
+    for revision in (1, 2):
+        await policy(registry, limit=3, revision=revision)
+        assert await ids(registry, 9) == []
+    await policy(registry, limit=3, revision=3)
+    for _ in range(3):
+        await registry.bring_due(0, 500)
+    assert await ids(registry, 9) == ["x1", "x2"]
+
+
+async def test_a_keyed_lane_is_as_old_as_the_row_that_it_would_hand_out_next(registry: ProcessRegistry) -> None:
+    """Sentence 11: a parked key's older row does not put its lane first."""
+    await policy(registry, limit=1)
+    await registry.register_many([row("x0", "x", "a,"), row("x1", "x", "a,")])
+    assert await ids(registry, 1) == ["x0"]
+    await registry.register(work("plain"))
+    await registry.register(row("y0", "y", "a,"))
+
+    assert await ids(registry, 1, "default|work|", LIMITED) == ["plain"]
+
+
+async def test_each_partition_has_its_share_of_a_policy() -> None:
+    """Sentence 10: all of them together are the limit, and less than one for each is refused."""
+    shares = [Policy("a", keyed=True, limit=10, starts=9, window_ms=5).share(number, 8) for number in range(8)]
+
+    assert [share.split(" ")[2] for share in shares] == ["2", "2", "1", "1", "1", "1", "1", "1"]
+    with pytest.raises(SettingsError, match="at least 8, got 7"):
+        Policy("a", keyed=True, limit=7).share(0, 8)
+    with pytest.raises(SettingsError, match="cost to be at most 1"):
+        Policy("a", keyed=True, limit=10).check_cost(2, 8)

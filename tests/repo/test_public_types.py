@@ -17,6 +17,7 @@ from lash_redis.core import errors
 # What programs neither make nor ask for: parts of a worker, and what its supervisor hands to it and takes from it.
 PARTS = {
     "Declaration.__init__",
+    "Declaration.limits",
     "Declaration.signature",
     "ProcessRegistry.address",
     "ProcessRegistry.encoded",
@@ -29,7 +30,10 @@ PARTS = {
 # Made by ``Lash``, never by programs.
 HANDLES = {"Process", "BlockingProcess", "Task", "BlockingTask", "BlockingLash", "Schedules", "BlockingSchedules"}
 # How a field is checked and stored: beside its type, or in a base without a field.
-BESIDE = {"BlockingQueueControls", "Check", "CheckedStruct", "Option", "QueueControls", "ScheduleControls", "Setting"}
+BESIDE = {
+    "BlockingQueueControls", "Check", "CheckedStruct", "ChosenLimits", "LimitControls", "Option", "QueueControls",
+    "ScheduleControls", "Setting",
+}  # fmt: skip
 
 EXPORTED = set(lash_redis.__all__)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from lash_redis.core.events import LimitKept
 from lash_redis.core.policies import Policy, StoredPolicy, stored_policy
+from lash_redis.core.subscribers import emit
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 
 
@@ -27,22 +29,29 @@ def name_policies(namespace: Namespace, partition: int, policies: Sequence[Polic
 
 
 def policies_named(
-    namespace: Namespace, partitions: Iterable[int], policies: Sequence[Policy]
-) -> Steps[list[StoredPolicy]]:
-    """Store policies in those partitions in which this client has not stored them yet.
+    namespace: Namespace, policies: Sequence[Policy], partitions: Iterable[int] | None = None
+) -> Steps[None]:
+    """Store policies in those partitions, or all (None), in which this client has not stored them yet.
 
-    Return those that stand and are others than what was to be stored, one for each scope: they have this revision with
-    other content, or a higher one.
+    Where another one of the same revision stands, it stays, and ``limit.kept`` is told.
+
+    Raises:
+        SettingsError: a policy has less than one slot, or one start, for each partition.
     """
+    if not policies:
+        return
     uuid = namespace.uuid  # another server, or the same one after a flush, knows none of them
-    others: dict[str, StoredPolicy] = {}
-    for partition in partitions:
+    kept: dict[str, StoredPolicy] = {}
+    for partition in range(namespace.partitions) if partitions is None else partitions:
         new = [each for each in policies if (uuid, partition, each) not in namespace.policies]
         if not new:
             continue
         stand = yield from name_policies(namespace, partition, new)
         for policy, stands in zip(new, stand, strict=True):
-            if stands != stored_policy(policy.scope, policy.share(partition, namespace.partitions)):
-                others.setdefault(policy.scope, stands)
+            ours = stored_policy(policy.scope, policy.share(partition, namespace.partitions))
+            if stands.revision == ours.revision and stands != ours:
+                kept[policy.scope] = stands
         namespace.policies.update((uuid, partition, each) for each in new)
-    return list(others.values())
+    for policy in policies:
+        if policy.scope in kept:
+            emit(LimitKept(limit=policy.named, revision=policy.revision, declared=policy.text))

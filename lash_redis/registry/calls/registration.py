@@ -15,11 +15,13 @@ from lash_redis.core.errors import LashError, NotUnique, QueueFull, Registration
 from lash_redis.core.lanes import lane, with_key
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.options import asks, row_fields
+from lash_redis.core.policies import Policy
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.bounding import bounds_stored
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.forgetting import tombstones
+from lash_redis.registry.calls.policies import policies_named
 from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.sequences import check_routes
@@ -67,6 +69,7 @@ def register_many(
     registrations: Iterable[ProcessRegistration],
     signatures: Mapping[str, bytes] = _NONE,
     bounds: Iterable[QueueBound] = (),
+    policies: Sequence[Policy] = (),
 ) -> Steps[list[bool]]:
     """Register many; return which were new, in their order.
 
@@ -76,6 +79,7 @@ def register_many(
         signatures: the parameters of the signatures that the registrations name, by digest. They are stored before the
             first registration in a partition, so that other releases can run it (rule 9.7).
         bounds: of the queues that the registrations name; they are stored before the first registration.
+        policies: of the scopes that the registrations name; they are stored before the first one in a partition.
 
     They are sent in batches of one partition each, of at most 500 rows and 1 MiB of inputs (a longer input goes alone).
     Each batch is written whole or not at all, one after the other.
@@ -87,7 +91,7 @@ def register_many(
         SettingsError: an id has another route than all that have its unique key.
         PayloadError: an input cannot be encoded, or is too long; nothing is written.
     """
-    answers = yield from _all_sent(namespace, _listed(registrations), signatures, bounds)
+    answers = yield from _all_sent(namespace, _listed(registrations), signatures, bounds, policies)
     return [answer is True for answer in answers]
 
 
@@ -96,6 +100,7 @@ def submit_many(
     registrations: Iterable[ProcessRegistration],
     signatures: Mapping[str, bytes] = _NONE,
     bounds: Iterable[QueueBound] = (),
+    policies: Sequence[Policy] = (),
 ) -> Steps[list[str]]:
     """Register many, as ``register_many`` does; return the id of the process that stands for each, in their order.
 
@@ -103,7 +108,7 @@ def submit_many(
     unique key go in different batches, one after the other.
     """
     given = _listed(registrations)
-    answers = yield from _all_sent(namespace, given, signatures, bounds)
+    answers = yield from _all_sent(namespace, given, signatures, bounds, policies)
     return [answer if isinstance(answer, str) else each.id for each, answer in zip(given, answers, strict=True)]
 
 
@@ -116,16 +121,21 @@ def _all_sent(
     given: Sequence[ProcessRegistration],
     signatures: Mapping[str, bytes],
     bounds: Iterable[QueueBound],
+    policies: Sequence[Policy],
 ) -> Steps[list[bool | str]]:
     """Send them; answer of each whether it is new, or the id of the one that is there already."""
     encoded = [_encoded(registration, namespace.max_payload_bytes, namespace.partitions) for registration in given]
     if namespace.partitions > 1:
         check_routes(given)
+    for policy in policies:
+        for each in given:
+            policy.check_cost(each.cost, namespace.partitions)
     yield from bounds_stored(namespace, bounds)
     if signatures:
         one = namespace.partitions == 1
         partitions = {0} if one else {namespace.partition_of(each.process_id) for each in encoded}
         yield from signatures_named(namespace, sorted(partitions), signatures)
+        yield from policies_named(namespace, policies, sorted(partitions))
     try:
         answers = yield from batched(
             namespace,

@@ -68,6 +68,7 @@ class Looking:
             return
         self._under_way += 1
         try:
+            await self._registry.policies_named(self._lanes.policies, [partition])
             found = await self._registry.filled_lanes(partition, self._lanes.served, beginnings)
             if unnamed := self._lanes.unnamed(found):
                 await self._registry.name_signatures(partition, unnamed)
