@@ -26,6 +26,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -34,6 +36,9 @@ import msgspec
 from lash_redis.core.errors import ScriptError
 
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"\s*$')
+_DEFINES = re.compile(r"^local (function )?(\w+(?:, \w+)*)")
+_TEXT = re.compile(r"'[^']*'")
+_WORD = re.compile(r"(?<![.\w])[A-Za-z_]\w*")
 _STATUS = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
 
 FLAGS = ("none", "allow-oom", "no-writes")
@@ -75,8 +80,9 @@ def _read(folder: Traversable, name: str, asked_by: str) -> list[str]:
         raise ScriptError(f"{asked_by}: no Lua file {name!r}") from None
 
 
-def _resolve(folder: Traversable, name: str, asked_by: str, done: list[str], open_: tuple[str, ...]) -> list[str]:
-    lines: list[str] = []
+def _resolve(folder: Traversable, name: str, asked_by: str, done: list[str], open_: tuple[str, ...]) -> list[list[str]]:
+    """Return the lines of a file, those of its fragments before them, each without its includes."""
+    parts: list[list[str]] = []
     own: list[str] = []
     for number, line in enumerate(_read(folder, name, asked_by), start=1):
         match = _INCLUDE.match(line)
@@ -87,20 +93,41 @@ def _resolve(folder: Traversable, name: str, asked_by: str, done: list[str], ope
         if wanted in open_:
             raise ScriptError(f"{name}.lua:{number}: include cycle {' -> '.join((*open_, wanted))}")
         if wanted not in done:
-            lines += _resolve(folder / "include" if not open_ else folder, wanted, f"{name}.lua:{number}", done,
+            parts += _resolve(folder / "include" if not open_ else folder, wanted, f"{name}.lua:{number}", done,
                               (*open_, wanted))  # fmt: skip
             done.append(wanted)
-    return lines + (_own_scope(name, own) if open_ else own)
+    return [*parts, own]
 
 
-def _own_scope(name: str, lines: list[str]) -> list[str]:
-    """Return a fragment that shows only the function of its name: a script has 200 local names at most."""
-    defined = [number for number, line in enumerate(lines) if line.startswith("local ")]
-    if len(defined) < 2 or not lines[defined[-1]].startswith(f"local function {name}("):
+def _assembled(parts: list[list[str]]) -> str:
+    """Return a script of its parts: what no other part names is seen in its own part only.
+
+    Lua allows 200 local names at a time.
+    """
+    used = Counter(word for lines in parts for word in {word for line in lines for word in _words(line)})
+    *fragments, script = parts
+    lines = [line for part in fragments for line in _in_own_scope(part, used)]
+    return "\n".join([*lines, *script]) + "\n"
+
+
+def _words(line: str) -> list[str]:
+    return _WORD.findall(_TEXT.sub("", line.partition("--")[0]))
+
+
+def _in_own_scope(lines: list[str], used: Mapping[str, int]) -> list[str]:
+    shown: list[str] = []
+    own: list[str] = []
+    for line in lines:
+        match = _DEFINES.match(line)
+        names = match[2].split(", ") if match else []
+        if match and any(used[name] > 1 for name in names):
+            shown += names
+            own += [line.removeprefix("local ")] if match[1] or "=" in line else []
+        else:
+            own.append(line)
+    if not any(map(_DEFINES.match, own)):
         return lines
-    last = defined[-1]
-    own = [*lines[:last], lines[last].removeprefix("local "), *lines[last + 1 :]]
-    return [f"local {name}", "do", *own, "end"]
+    return [*(f"local {name}" for name in shown), "do", *own, "end"]
 
 
 def load(name: str, folder: Traversable | None = None) -> Script:
@@ -114,7 +141,7 @@ def load(name: str, folder: Traversable | None = None) -> Script:
     header = _header(_read(root, name, "loader"))
     flags = _declared(name, header, "flags", FLAGS)
     connections = _declared(name, header, "connections", CONNECTIONS)
-    source = "\n".join(_resolve(root, name, "loader", [], ())) + "\n"
+    source = _assembled(_resolve(root, name, "loader", [], ()))
     shebang_source = ("#!lua\n" if flags == "none" else f"#!lua flags={flags}\n") + source
     return Script(
         name=name,

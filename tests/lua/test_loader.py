@@ -163,3 +163,40 @@ def test_every_transition_is_loaded_by_name() -> None:
     assert list(load_all()) == names()
     assert {"claim", "settle", "terminalize"} <= set(names())
     assert not {"planned_writes", "row", "finish"} & set(names())
+
+
+def test_what_no_other_part_names_is_seen_in_its_own_part_only(folder: Path) -> None:
+    """Lua allows 200 local names at a time, and a script is made of many fragments."""
+    write(
+        folder,
+        "include/part",
+        "local base, more = 1",
+        "local own = base",
+        "local function part()",
+        "  return own",
+        "end",
+    )
+    write(folder, "main", '--- @include "part"', "return part()")
+
+    assert body(folder, "main") == [
+        "local part", "do", "local base, more = 1", "local own = base", "function part()", "  return own", "end", "end",
+        "return part()",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_script_has_room_for_more_names(name: str) -> None:
+    """The names that stand outside every function and block."""
+    count, in_block, in_function = 0, False, False
+    for line in load(name).source.splitlines():
+        if in_function:
+            in_function = line != "end"
+        elif line == "do" or (in_block and line == "end"):
+            in_block = line == "do"
+        elif line.startswith(("function ", "local function ")):
+            in_function = True
+            count += not in_block and line.startswith("local ")
+        elif line.startswith("local ") and not in_block:
+            count += len(line.partition("=")[0].split(","))
+
+    assert 10 < count < 195
