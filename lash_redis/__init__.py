@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lash_redis.app.blocking_lash import BlockingLash
 from lash_redis.app.lash import Lash
+from lash_redis.app.many_controls import ChosenProcesses
 from lash_redis.app.process import BlockingProcess, OnUncertain, Process
 from lash_redis.app.schedules import BlockingSchedules, Schedules
 from lash_redis.app.task import BlockingTask, Task
@@ -83,7 +84,7 @@ from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import Missed, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.core.unique import Unique
 from lash_redis.recovery.sweep import SweepReport
-from lash_redis.registry.answers import PruneReport
+from lash_redis.registry.answers import BulkReport, PruneReport
 from lash_redis.registry.calls.listing import RecordPage
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.server import ServerInfo
@@ -107,10 +108,12 @@ __all__ = [
     "BlockingSchedules",
     "BlockingTask",
     "BoundedQueue",
+    "BulkReport",
     "Busy",
     "CancelRequest",
     "Cancelled",
     "ChosenOptions",
+    "ChosenProcesses",
     "ChosenSettings",
     "ChosenSubmitOptions",
     "ChosenTaskOptions",

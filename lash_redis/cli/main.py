@@ -13,14 +13,9 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-VERBS = ("worker", "ps", "show", "cancel", "abandon", "resolve", "pause", "resume", "prune")
+from lash_redis.cli.parsing import Parser
 
-
-class _Parser(argparse.ArgumentParser):
-    """Takes the names of options whole: an abbreviation would change its meaning with the next option."""
-
-    def __init__(self, **about: Any) -> None:
-        super().__init__(**about, allow_abbrev=False)
+VERBS = ("worker", "ps", "show", "cancel", "abandon", "replay", "resolve", "pause", "resume", "prune")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(named: list[str]) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="lash-redis", description="A worker pool on Redis in which every piece of work declares its recovery."
     )
     parser.add_argument("--version", action="version", version=f"lash-redis {_version()}")

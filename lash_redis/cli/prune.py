@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from lash_redis.cli.connect import add_options, answer, checked_by
+from lash_redis.cli.connect import add_options, age_ms, answer, checked_by
 from lash_redis.cli.render import json_text
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.operate.pruning import prune, prune_view
 from lash_redis.registry.registry import ProcessRegistry
-
-_SECONDS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        "--older-than", type=checked_by(_age_ms), metavar="AGE", help="what ended longer ago: 30d, 12h, 90min, 2w"
+        "--older-than", type=checked_by(age_ms), metavar="AGE", help="what ended longer ago: 30d, 12h, 90min, 2w"
     )
     which.add_argument(
         "--before",
@@ -48,15 +45,6 @@ async def _prune(registry: ProcessRegistry, args: argparse.Namespace) -> str:
         return json_text(prune_view(report, only_count=args.dry_run))
     does = "would forget" if args.dry_run else "forgot"
     return f"{does} {report.processes} process{'' if report.processes == 1 else 'es'} of namespace {args.namespace}"
-
-
-def _age_ms(value: str) -> int:
-    found = re.fullmatch(r"(\d{1,9}) ?(s|min|h|d|w)", value)
-    if found is None:
-        raise SettingsError(
-            f"expected --older-than to be a number and s, min, h, d or w, such as 30d, got {shown(value)}"
-        )
-    return int(found[1]) * _SECONDS[found[2]] * 1000
 
 
 def _moment_ms(value: str) -> int:

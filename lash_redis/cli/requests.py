@@ -19,14 +19,17 @@ from lash_redis.registry.registry import ProcessRegistry
 Ask = Callable[[ProcessRegistry, str, str, str], Awaitable[RequestReport]]
 
 
-def add_request_verb(subparsers: Any, verb: str, ask: Ask, *, help_text: str, description: str | None) -> None:
+def add_request_verb(
+    subparsers: Any, verb: str, ask: Ask, *, help_text: str, description: str | None, nargs: str | None = None
+) -> argparse.ArgumentParser:
     """Add a verb to the command line that makes a request of one process; ``ask`` makes it."""
     parser: argparse.ArgumentParser = subparsers.add_parser(verb, help=help_text, description=description)
-    add_process_id(parser)
+    add_process_id(parser, nargs=nargs)
     parser.add_argument("--by", required=True, type=text("--by", 256), help="who asks, up to 256 bytes")
     parser.add_argument("--reason", required=True, type=text("--reason", 4096), help="why, up to 4096 bytes")
     add_options(parser)
-    parser.set_defaults(run=functools.partial(answer, verb=functools.partial(_asked, ask)))
+    parser.set_defaults(run=functools.partial(answer, verb=functools.partial(asked, ask)))
+    return parser
 
 
 def text(name: str, at_most: int) -> Callable[[str], str]:
@@ -34,7 +37,8 @@ def text(name: str, at_most: int) -> Callable[[str], str]:
     return checked_by(lambda value: checked_text(name, value.strip(), at_most))
 
 
-async def _asked(ask: Ask, registry: ProcessRegistry, args: argparse.Namespace) -> str:
+async def asked(ask: Ask, registry: ProcessRegistry, args: argparse.Namespace) -> str:
+    """Make the request of the process that ``args`` name, and return what became of it."""
     report = _with_command(await ask(registry, args.id, args.by, args.reason))
     return json_text(request_view(report)) if args.json else _for_people(args.id, report)
 

@@ -97,6 +97,8 @@ def _halts(explanation: Explanation) -> Pairs:
 def _record(row: Row) -> Pairs:
     record, now = row.record(), row.now_ms
     pairs = _input(record)
+    if record.replay_of:
+        pairs.append(("replays", record.replay_of))
     if record.labels:
         pairs.append(("labels", printable(labels_in_words(record.labels))))
     pairs += [("queue", record.queue), ("registered", moment(record.registered_at_ms, now))]

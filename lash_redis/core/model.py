@@ -105,6 +105,7 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         disposition: required; no default anywhere.
         granted_to: who may complete externally owned work (None: any ``ExternalOwner``).
         signature: digest of the task's parameters, 16 hex digits; empty if the task's function is unknown.
+        replay_of: the id of the process that this one submits again, if it does.
         chosen_id: somebody chose the id and may register it again, so that it outlives the row (rule 5.9). False: it
             was made at random.
         scopes: the policy that each key passes by itself and the limit that all keys share, with a comma between them;
@@ -117,6 +118,7 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
 
     granted_to: str | None = None
     signature: str = ""
+    replay_of: str | None = None
     chosen_id: bool = True
     scopes: str = ""
     key: str | None = None
@@ -139,6 +141,8 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         if bool(self.scopes) != (self.key is not None):
             raise SettingsError(f"expected key and scopes together, got {shown(self.key)} and {shown(self.scopes)}")
         check_in_sequence(self.scopes, self.priority, self.cost)
+        if self.replay_of is not None:
+            checked_id("replay_of", self.replay_of)
         if not isinstance(self.input, ProcessInput):
             check_types(self)
 
@@ -229,6 +233,7 @@ class ProcessRecord(ProcessOptions, frozen=True):
     losses: int = 0
     labels: Mapping[str, str] = {}
     key: str | None = None
+    replay_of: str | None = None
     registered_at_ms: int = 0
     due_at_ms: int | None = None
     ended_at_ms: int | None = None

@@ -32,6 +32,7 @@ class RowView(ChosenOptions):
     id: str
     keep_results_ms: int | None
     labels: dict[str, str]
+    replay_of: str | None
     status: str
     phase: str | None  # None once terminal
     disposition: str
@@ -75,6 +76,7 @@ def row_view(row: Row, waits: str = "") -> RowView:
         **_options_view(row),
         "keep_results_ms": record.keep_results_ms,
         "labels": dict(record.labels),
+        "replay_of": record.replay_of,
         "granted_to": record.granted_to,
         "registered_at_ms": record.registered_at_ms,
         "ended_at_ms": record.ended_at_ms,

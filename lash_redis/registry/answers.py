@@ -230,6 +230,27 @@ class Settlement(msgspec.Struct, frozen=True):
     even_if_live: bool = False
 
 
+class BulkReport(msgspec.Struct, frozen=True):
+    """What was done to many processes.
+
+    Attributes:
+        first: the ids of the first few that were found.
+        found: how many are meant and may be acted on.
+        done: how many were acted on, by what became of them: ``asked`` and ``cancelled``, or ``submitted`` and
+            ``submitted before``; or why not. Empty if they were only counted.
+        left_out: how many are meant and may not be acted on, by the reason.
+        read: how many rows were read to find them: where a filter has no index, all of a wider one.
+        has_more: more were found than were asked for; the same call again acts on the next.
+    """
+
+    first: list[str]
+    found: int
+    done: dict[str, int]
+    left_out: dict[str, int]
+    read: int
+    has_more: bool
+
+
 class PruneReport(msgspec.Struct, frozen=True):
     """How many terminal processes a prune forgot, and of how many earlier ones it forgot what retention had kept."""
 

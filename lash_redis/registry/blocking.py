@@ -10,6 +10,7 @@ import threading
 from lash_redis.core.forks import PerProcess
 from lash_redis.registry.calls import (
     bounding,
+    bulk,
     forgetting,
     leases,
     pausing,
@@ -52,6 +53,8 @@ class BlockingRegistry:
     get = blocking_operation(reads.get)
     rows = blocking_operation(reads.rows)
     watch = blocking_operation(reads.watch)
+    cancel_many = blocking_operation(bulk.cancel_many)
+    replay_many = blocking_operation(bulk.replay_many)
     tombstones = blocking_operation(forgetting.tombstones)
     service_of = blocking_operation(serving.service_of)
 

@@ -157,6 +157,7 @@ ROW_FIELDS: dict[str, str] = {
     "at": "registered at, ms",
     "gr": "grantee, if the registration names one",
     "ch": "1 if somebody chose the id",
+    "rp": "id of the process that this one submits again",
     "lb": "labels, name=value, a line each",
     "ho": "holder's digest",
     "tk": "lease token",

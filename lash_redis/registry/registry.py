@@ -10,6 +10,7 @@ from lash_redis.core.outcomes import Outcome
 from lash_redis.registry.calls import (
     batch_claims,
     bounding,
+    bulk,
     ended,
     forgetting,
     leases,
@@ -208,6 +209,10 @@ class ProcessRegistry:
     pause = operation(pausing.pause)
     resume = operation(pausing.resume)
     pauses = operation(pausing.pauses)
+
+    cancel_many = operation(bulk.cancel_many)
+    replay_many = operation(bulk.replay_many)
+    replay = operation(bulk.replay)
 
     record_death = operation(owners.record_death)
     holders = operation(owners.holders)

@@ -241,6 +241,7 @@ class Row:
             losses=self.losses,
             labels=self.labels,
             key=self.key,
+            replay_of=replay_of.decode() if (replay_of := self.fields.get(b"rp")) else None,
             registered_at_ms=self._number(b"at"),
             due_at_ms=self._number(b"du") if phase is Phase.DELAYED else None,
             ended_at_ms=int(ended_at) if ended_at else None,

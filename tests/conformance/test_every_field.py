@@ -46,7 +46,7 @@ VALUES: Final[list[Any]] = [
 
 # What calls answer with, and what is checked elsewhere: Opaque has no field.
 ANSWERS: Final = {
-    "Acquired", "Busy", "CurrentProcess", "Deferred", "DrainReport", "Opaque", "Policy", "ProcessOptions",
+    "Acquired", "BulkReport", "Busy", "CurrentProcess", "Deferred", "DrainReport", "Opaque", "Policy", "ProcessOptions",
     "ProcessRecord", "PruneReport", "SubmitOptions", "RecordPage", "ServerInfo", "SweepReport", "WorkerSettings",
 }  # fmt: skip
 EVIDENCE: Final = AbandonEvidence(AbandonWriter.SWEEP, ADA, 1)

@@ -23,6 +23,7 @@ from lash_redis.registry.answers import Death, PageStart, Settlement, TerminalFa
 from lash_redis.registry.calls import (
     batch_claims,
     bounding,
+    bulk,
     ended,
     forgetting,
     leases,
@@ -291,6 +292,13 @@ async def _prune(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await world.registry.request_cancel(world.one, cancel())
     return world.call(forgetting.prune, 2**52)
+
+
+@case
+async def _cancel_many(world: World) -> Call[Any]:
+    await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND)])
+    await held(world.registry, world.one, ADA)
+    return bulk.cancel_call(b"request", 0, [world.one, world.two])
 
 
 @case

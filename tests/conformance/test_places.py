@@ -16,13 +16,23 @@ import pytest
 
 from lash_redis.core.errors import LashError
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import ExternalOwner, Phase, ProcessLease, ProcessStarted, ProcessStatus, RecoveryDisposition
+from lash_redis.core.model import (
+    CancelRequest,
+    ExternalOwner,
+    Phase,
+    ProcessLease,
+    ProcessStarted,
+    ProcessStatus,
+    RecoveryDisposition,
+)
 from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Success
 from lash_redis.core.places import LEASED, MOVES
 from lash_redis.recovery.proofs_of_death import Proof
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.recovery.verdict_facts import NothingLocal
 from lash_redis.registry.answers import Death
+from lash_redis.registry.calls import bulk
+from lash_redis.registry.calls.requests import encoded_request
 from lash_redis.registry.keys import owner_digest, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
@@ -51,7 +61,7 @@ OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned
 MOVES_NO_ROW = {
     "change_schedule", "declare_schedules", "schedules", "tick",  # these register as `register` does
     "close_claims", "counts", "ended", "forget_owners", "get", "header", "holder", "holders", "lanes", "living",
-    "first_of_sequence",
+    "first_of_sequence", "forget_tombstones", "retain", "tombstones",
     "name_lanes", "name_policies", "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses",
     "prunable", "prune", "read_bounds", "record_death", "renew_owned", "resolve", "resume", "served", "store_bounds",
     "wake", "watch",
@@ -99,6 +109,13 @@ def record(owner: LeaseOwner) -> Step:
 def request_cancel(at_ms: int) -> Step:
     """Ask that the work stop."""
     return lambda registry, row: registry.request_cancel(row.process_id, cancel(at_ms=at_ms))
+
+
+async def cancel_many(registry: ProcessRegistry, row: Row) -> None:
+    """Ask it of many, of which it is one."""
+    request = encoded_request(cancel(at_ms=2), CancelRequest)
+    call = bulk.cancel_call(request, registry.partition_of(row.process_id), [row.process_id])
+    await registry.sender.send(call)
 
 
 def request_abandon(at_ms: int) -> Step:
@@ -169,6 +186,7 @@ TRANSITIONS: tuple[tuple[str, Step], ...] = (
     *(("terminalize", complete(outcome)) for outcome in OUTCOMES),
     *(("complete_unleased", complete_outside(outcome)) for outcome in OUTCOMES),
     ("request_cancel", request_cancel(2)),
+    ("cancel_many", cancel_many),
     ("request_abandon", request_abandon(2)),
     ("settle", settle()),
     ("settle", settle(proven=True)),

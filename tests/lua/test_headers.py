@@ -27,7 +27,7 @@ ANSWERS = {
     "ROWS", "PRUNED", "DONE", "REGISTERED", "CONFLICT", "RELEASED", "RENEWED", "SETTLED", "CHANGED", "TERMINALIZED",
     "UNNAMED", "UNSTARTED", "NAMED", "SERVED", "NEAR", "LIVING", "ENDED", "PRUNABLE", "BROUGHT", "FIRST",
     "PAUSED", "TOO_MANY", "RESUMED", "PAUSES", "BOUNDED", "BOUNDS", "FULL", "DUPLICATE",
-    "RETAINED", "TOMBSTONES",
+    "RETAINED", "TOMBSTONES", "ASKED",
     "DECLARED", "DUE", "SCHEDULES", "TICKED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.

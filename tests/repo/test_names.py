@@ -23,7 +23,7 @@ FIXED = """
     SubmitOptions ChosenSubmitOptions NotItsTurn
     Resolution ResolutionKind NothingToResolve
     Paused PauseRequest QueueBound BoundedQueue QueueFull Unique NotUnique
-    Declaration HasDeclaration Deferred PruneReport RecordPage SweepReport ServerInfo
+    Declaration HasDeclaration Deferred BulkReport ChosenProcesses PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one
 
 

@@ -31,8 +31,8 @@ PARTS = {
 HANDLES = {"Process", "BlockingProcess", "Task", "BlockingTask", "BlockingLash", "Schedules", "BlockingSchedules"}
 # How a field is checked and stored: beside its type, or in a base without a field.
 BESIDE = {
-    "BlockingQueueControls", "Check", "CheckedStruct", "ChosenLimits", "LimitControls", "Option", "QueueControls",
-    "ScheduleControls", "Setting",
+    "BlockingManyControls", "BlockingQueueControls", "Check", "CheckedStruct", "ChosenLimits", "LimitControls",
+    "ManyControls", "Option", "QueueControls", "ScheduleControls", "Setting",
 }  # fmt: skip
 
 EXPORTED = set(lash_redis.__all__)

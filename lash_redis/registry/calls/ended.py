@@ -49,12 +49,19 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 def list_ended(
-    namespace: Namespace, status: ProcessStatus, limit: int, cursor: str | None = None, *, unresolved: bool = False
+    namespace: Namespace,
+    status: ProcessStatus,
+    limit: int,
+    cursor: str | None = None,
+    *,
+    unresolved: bool = False,
+    task: str | None = None,
 ) -> Steps[ListedRows]:
     """List what ended with a status, over all partitions, the newest first.
 
     ``limit`` is the rows of a page, 1 to 500. ``cursor`` is that of the page before; None: the first page.
-    ``unresolved``: of what was abandoned only what nobody has resolved.
+    ``unresolved``: of what was abandoned only what nobody has resolved. ``task``: only of this task; what is unresolved
+    is listed of every task.
 
     Raises:
         SettingsError: a bad limit, or a cursor that no page gave.
@@ -69,7 +76,7 @@ def list_ended(
     found: list[_Found] = []
     there_is_more = False
     for index, skip in zip(indexes, at.shown, strict=True):
-        entries, has_more = yield from _page(index, at.latest, skip, limit)
+        entries, has_more = yield from _page(index, at.latest, skip, limit, task or "*")
         found += entries
         there_is_more = there_is_more or has_more
     found.sort(key=lambda each: -each.ended_at_ms)
@@ -87,7 +94,7 @@ def _after(at: _Cursor, shown: list[_Found]) -> _Cursor:
     return _Cursor(str(last), [skip + of_that_time.count(number) for number, skip in enumerate(before)])
 
 
-def _page(index: _Index, latest: str, skip: int, limit: int) -> Call[tuple[list[_Found], bool]]:
+def _page(index: _Index, latest: str, skip: int, limit: int, task: str) -> Call[tuple[list[_Found], bool]]:
     """Read one page of one index; the answer is what it found, and whether there is more."""
 
     def decode(reply: list[Any]) -> tuple[list[_Found], bool]:
@@ -97,7 +104,7 @@ def _page(index: _Index, latest: str, skip: int, limit: int) -> Call[tuple[list[
         ]
         return entries, reply[1] == b"1"
 
-    return Call("ended", index.partition, [index.name, latest, skip, limit, "*"], decode, word=b"ENDED")
+    return Call("ended", index.partition, [index.name, latest, skip, limit, task], decode, word=b"ENDED")
 
 
 def _row(values: Any) -> Row | None:

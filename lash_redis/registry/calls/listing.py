@@ -25,6 +25,7 @@ from lash_redis.registry.calls.upkeep import lanes_page
 from lash_redis.registry.keys import label_index
 from lash_redis.registry.rows import Row
 
+LanesOf = tuple[str | None, str | None]
 _BEGINNING: Final = PageStart()
 
 
@@ -49,6 +50,7 @@ class _Section(msgspec.Struct, frozen=True):
     index: str
     per_lane: bool
     phases: tuple[Phase, ...]
+    lanes: LanesOf = (None, None)
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -88,12 +90,19 @@ def list_non_terminal(namespace: Namespace, limit: int, cursor: str | None = Non
 
 
 def list_by_phase(
-    namespace: Namespace, phases: Sequence[Phase], limit: int, cursor: str | None = None, *, only: Phase | None = None
+    namespace: Namespace,
+    phases: Sequence[Phase],
+    limit: int,
+    cursor: str | None = None,
+    *,
+    only: Phase | None = None,
+    lanes: LanesOf = (None, None),
 ) -> Steps[ListedRows]:
     """List rows phase by phase, each phase over all partitions.
 
     The phases are listed in the order of ``phases``; a cursor is good for this order alone. ``limit`` and ``cursor``
-    are those of ``list_non_terminal``. With ``only``, the rows of all other phases are left out.
+    are those of ``list_non_terminal``. With ``only``, the rows of all other phases are left out. ``lanes``: a
+    queue and a task; of queued rows only the lanes of these are read (None: of any).
 
     Raises:
         SettingsError: a bad limit, or a cursor that no page gave.
@@ -102,7 +111,9 @@ def list_by_phase(
     for phase in phases:
         place = PLACE_OF_PHASE[phase]
         index = (place.unbegun_index if phase is place.phases[0] else None) or place.index
-        order += [_Section(partition, index, place.per_lane, (phase,)) for partition in range(namespace.partitions)]
+        order += [
+            _Section(partition, index, place.per_lane, (phase,), lanes) for partition in range(namespace.partitions)
+        ]
     return (yield from _page(namespace, order, limit, cursor, only))
 
 
@@ -122,7 +133,11 @@ def list_labelled(
 
 
 def _page(
-    namespace: Namespace, order: Sequence[_Section], limit: int, cursor: str | None, only: Phase | None = None
+    namespace: Namespace,
+    order: Sequence[_Section],
+    limit: int,
+    cursor: str | None,
+    only: Phase | None = None,
 ) -> Steps[ListedRows]:
     checked_int("limit", limit, at_least=1, at_most=MAX_BATCH)
     at = _decoded(cursor) if cursor is not None else _at(0)
@@ -145,7 +160,11 @@ def _page(
 
 
 def _next_index(
-    order: Sequence[_Section], at: _Cursor, only: Phase | None, lanes_ahead: dict[int, list[str]], room: int
+    order: Sequence[_Section],
+    at: _Cursor,
+    only: Phase | None,
+    lanes_ahead: dict[int, list[str]],
+    room: int,
 ) -> Steps[_Cursor | None]:
     """Return where to read on, which is within an index or at the beginning of the next one that is wanted.
 
@@ -159,11 +178,25 @@ def _next_index(
                 return at
             lanes = lanes_ahead.get(section.partition)
             if not lanes:
-                lanes = lanes_ahead[section.partition] = yield from lanes_page(section.partition, at.lane, room)
+                lanes = lanes_ahead[section.partition] = yield from _lanes_after(section, at.lane, room)
             if lanes:
                 return _at(at.section, lanes.pop(0))
         at = _at(at.section + 1)
     return None
+
+
+def _lanes_after(section: _Section, lane: str, room: int) -> Steps[list[str]]:
+    """Return the next lanes that a section reads, some at least if there are any."""
+    while page := (yield from lanes_page(section.partition, lane, room)):
+        if found := [each for each in page if _is_wanted(each, section.lanes)]:
+            return found
+        lane = page[-1]
+    return []
+
+
+def _is_wanted(lane: str, wanted: LanesOf) -> bool:
+    parts = lane.split("|")
+    return all(name in (None, part) for name, part in zip(wanted, parts, strict=False))
 
 
 def _encoded(at: _Cursor) -> str:

@@ -182,6 +182,8 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int, partitio
     further = row_fields(registration) + asks(registration)
     if registration.granted_to is not None:
         further += (b"gr", registration.granted_to)
+    if registration.replay_of is not None:
+        further += (b"rp", registration.replay_of)
     if registration.chosen_id:
         further += (b"ch", b"1")
     unique = ""

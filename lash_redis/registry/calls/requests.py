@@ -15,12 +15,12 @@ def request_abandon(namespace: Namespace, process_id: str, request: AbandonReque
     Raises:
         NothingToAbandon: it is rerunnable or never started: cancel it instead.
     """
-    return about(namespace, "request_abandon", process_id, _encoded(request, AbandonRequest))
+    return about(namespace, "request_abandon", process_id, encoded_request(request, AbandonRequest))
 
 
 def request_cancel(namespace: Namespace, process_id: str, request: CancelRequest) -> Call[ProcessRecord]:
     """Record a wish that the work stop; what nobody holds and nobody started is cancelled at once."""
-    return about(namespace, "request_cancel", process_id, _encoded(request, CancelRequest))
+    return about(namespace, "request_cancel", process_id, encoded_request(request, CancelRequest))
 
 
 def resolve(namespace: Namespace, process_id: str, resolution: Resolution) -> Call[ProcessRecord]:
@@ -35,6 +35,7 @@ def resolve(namespace: Namespace, process_id: str, resolution: Resolution) -> Ca
     return about(namespace, "resolve", process_id, encode_resolution(resolution))
 
 
-def _encoded(request: AbandonRequest | CancelRequest, kind: type) -> bytes:
+def encoded_request(request: AbandonRequest | CancelRequest, kind: type) -> bytes:
+    """Return a request as the row holds it."""
     checked_kind("request", request, kind)
     return encode_values(request.requested_by, request.requested_at_ms, request.reason)

@@ -9,10 +9,7 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "row_reply"
---- @include "tell_holder"
---- @include "cancel_settles"
---- @include "finish"
---- @include "next_fence"
+--- @include "ask_cancel"
 local id, request = ARGV[1], ARGV[2]
 
 local row = read_row(id)
@@ -26,10 +23,7 @@ if row.state then
   return { 'TERMINAL', row.state }
 end
 if not row.cancel_request then
-  write_row(id, 'cr', request)
-  if not tell_holder(row) and cancel_settles(row) then
-    finish(row, CANCELLED, '', next_fence(row))
-  end
+  ask_cancel(row, request)
   commit()
 end
 return { 'DONE', row_reply(id) }

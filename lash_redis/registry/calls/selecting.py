@@ -1,0 +1,166 @@
+"""Which processes an operator means: by queue, task, phase or state, label and age. Pure: it yields calls.
+
+The index that is read is that of a label, if one is given; else of the state and task, or of the phase, of queued rows
+only the lanes of the queue and task. What has no index of its own is looked for among the rows of that one, page by
+page, and ``read`` says how many rows that took.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from lash_redis.core.checks import MAX_BATCH, checked_int, checked_queue, checked_task_name, refused
+from lash_redis.core.durations import MAX_MS
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.labels import LABELS
+from lash_redis.core.lanes import lane_parts
+from lash_redis.core.model import Phase, ProcessStatus
+from lash_redis.core.places import BY_URGENCY
+from lash_redis.registry.calls.call import Namespace, Steps
+from lash_redis.registry.calls.ended import list_ended
+from lash_redis.registry.calls.listing import ListedRows, list_by_phase, list_labelled
+from lash_redis.registry.rows import Row
+
+MOST: Final = 10_000  # processes that one call acts on unless it is told otherwise
+AT_MOST: Final = 1_000_000
+
+
+class Which(msgspec.Struct, frozen=True, kw_only=True):
+    """What is meant: all that is so, and is given.
+
+    Attributes:
+        queue, task: by their names, as the rows have them.
+        phase: of what has not ended.
+        status: of what has ended.
+        labels: all of these.
+        older_than_ms: registered longer ago than this, ms.
+
+    Raises:
+        SettingsError: a value is outside what is allowed.
+    """
+
+    queue: str | None = None
+    task: str | None = None
+    phase: Phase | None = None
+    status: ProcessStatus | None = None
+    labels: Mapping[str, str] = {}
+    older_than_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.queue is not None:
+            checked_queue(self.queue)
+        if self.task is not None:
+            checked_task_name(self.task)
+        if self.older_than_ms is not None:
+            checked_int("older_than_ms", self.older_than_ms, at_least=0, at_most=MAX_MS)
+        LABELS.checked("labels", self.labels)
+
+    @property
+    def is_all(self) -> bool:
+        """Nothing is given that would leave out a process."""
+        return self == Which()
+
+    def takes(self, row: Row, since_ms: int) -> bool:
+        """Say whether a row is meant; what was registered after ``since_ms`` is not."""
+        queue, task, _ = lane_parts(row.lane)
+        registered_at_ms = row.record().registered_at_ms
+        return (
+            self.queue in (None, queue)
+            and self.task in (None, task)
+            and self.phase in (None, row.phase)
+            and self.status in (None, row.status)
+            and self.labels.items() <= row.labels.items()
+            and registered_at_ms <= since_ms
+            and (self.older_than_ms is None or row.now_ms - registered_at_ms >= self.older_than_ms)
+        )
+
+
+class Selected(msgspec.Struct, frozen=True):
+    """What was found.
+
+    Attributes:
+        ids: of the processes that are meant and may be acted on.
+        left_out: how many are meant and may not, by the reason.
+        read: how many rows were read to find them.
+        has_more: there may be more than were asked for.
+    """
+
+    ids: list[str]
+    left_out: dict[str, int]
+    read: int
+    has_more: bool
+
+
+def select(namespace: Namespace, which: Which, most: int, why_not: Callable[[Row], str]) -> Steps[Selected]:
+    """Find at most so many processes; ``why_not`` says why one that is meant is left out, empty if it is not."""
+    checked_int("most", most, at_least=1, at_most=AT_MOST)
+    ids: dict[str, None] = {}  # a row that moves meanwhile may be seen twice
+    left_out: Counter[str] = Counter()
+    read, cursor, since_ms = 0, None, 0
+    while True:
+        page = yield from _page(namespace, which, cursor)
+        read, cursor = read + len(page.rows), page.cursor
+        for row in page.rows:
+            since_ms = since_ms or row.now_ms
+            if not which.takes(row, since_ms):
+                continue
+            if reason := why_not(row):
+                left_out[reason] += 1
+            elif len(ids) == most:
+                return Selected(list(ids), dict(left_out), read, has_more=True)
+            else:
+                ids[row.process_id] = None
+        if cursor is None:
+            return Selected(list(ids), dict(left_out), read, has_more=False)
+
+
+def _page(namespace: Namespace, which: Which, cursor: str | None) -> Steps[ListedRows]:
+    if which.labels:
+        name, value = next(iter(which.labels.items()))
+        return (yield from list_labelled(namespace, name, value, MAX_BATCH, cursor))
+    if which.status is not None:
+        return (yield from list_ended(namespace, which.status, MAX_BATCH, cursor, task=which.task))
+    lanes = (which.queue, which.task)
+    return (yield from list_by_phase(namespace, BY_URGENCY, MAX_BATCH, cursor, only=which.phase, lanes=lanes))
+
+
+def status_named(value: object) -> ProcessStatus:
+    """Return the terminal status called ``value``.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    allowed = {status.value: status for status in ProcessStatus if status is not ProcessStatus.RUNNING}
+    found = value if isinstance(value, ProcessStatus) else allowed.get(value) if isinstance(value, str) else None
+    if found is None or found is ProcessStatus.RUNNING:
+        raise refused("state", f"one of {', '.join(map(repr, allowed))}", value)
+    return found
+
+
+def phase_named(value: object) -> Phase:
+    """Return the phase called ``value``.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    try:
+        return Phase(value)  # type: ignore[arg-type]
+    except ValueError:
+        raise refused("phase", f"one of {', '.join(repr(each.value) for each in Phase)}", value) from None
+
+
+def needs_a_filter(which: Which) -> None:
+    """Refuse to mean every process by giving nothing.
+
+    Raises:
+        SettingsError: nothing is given.
+    """
+    if which.is_all:
+        raise SettingsError(
+            "expected at least one of queue, task, phase, labels or older_than, got none of them "
+            "(older_than=0 means every process)"
+        )

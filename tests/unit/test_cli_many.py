@@ -1,0 +1,93 @@
+"""``cancel`` and ``replay`` of many: counted and shown first, done with ``--yes``, and said in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+
+from lash_redis.cli import cancel, main, replay
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.model import ProcessStatus
+from lash_redis.core.outcomes import Failure
+from lash_redis.registry.calls.bulk import replay_id
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import ADA, RERUNNABLE, held, work
+from tests.look import record_of
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[ProcessRegistry]:
+    """Return a registry with waiting work of two queues, and some that failed."""
+    registry = ProcessRegistry(fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer()), "many")
+    await registry.register_many([work(f"m{number}", queue="mail") for number in range(12)])
+    await registry.register_many([work(f"p{number}", labels={"tenant": "42"}) for number in range(2)])
+    await registry.register(work("bad", RERUNNABLE, task="send"))
+    await registry.complete(await held(registry, "bad", ADA), Failure("E", "no"))
+    yield registry
+    await registry.aclose()
+
+
+async def ran(registry: ProcessRegistry, *argv: str) -> str:
+    """Return what a command prints."""
+    args = main._parser([argv[0]]).parse_args(argv)
+    verb = cancel._cancel if argv[0] == "cancel" else replay._replay
+    return await verb(registry, args)
+
+
+WHO = ("--by", "ops", "--reason", "enough")
+
+
+async def test_a_cancel_of_many_shows_first_what_it_would_do(registry: ProcessRegistry) -> None:
+    """And does nothing until it is told to."""
+    shown = await ran(registry, "cancel", "--queue", "mail", *WHO)
+
+    lines = shown.splitlines()
+    assert lines[0] == "would cancel 12 processes"
+    assert (len(lines), lines[-2], lines[-1]) == (13, "  and 2 more", "to do it: add --yes")
+    assert (await record_of(registry, "m0")).cancel_request is None
+    assert await ran(registry, "cancel", "--queue", "mail", *WHO, "--yes") == "12 processes: 12 cancelled"
+    assert (await record_of(registry, "m0")).status is ProcessStatus.CANCELLED
+
+
+async def test_a_label_and_a_bound_say_which(registry: ProcessRegistry) -> None:
+    """What is left for another call is said."""
+    shown = await ran(registry, "cancel", "--label", "tenant=42", "--most", "1", *WHO, "--yes")
+
+    assert shown.splitlines() == [
+        "1 process: 1 cancelled",
+        "there are more: this is what --most 1 allows; the same again acts on the next",
+    ]
+
+
+async def test_a_replay_of_many_and_of_one_say_what_became_of_them(registry: ProcessRegistry) -> None:
+    """Sent again, that it was done before."""
+    assert (await ran(registry, "replay", "--state", "failed")).startswith("would submit again 1 process\n  bad\n")
+    assert await ran(registry, "replay", "--state", "failed", "--yes") == "1 process: 1 submitted"
+    assert await ran(registry, "replay", "bad", "m0") == (
+        f"bad: submitted before as {replay_id('bad')}\nm0: has not ended"
+    )
+    viewed = json.loads(await ran(registry, "replay", "bad", "--json"))
+    assert viewed == {"processes": [{"id": "bad", "became": "submitted before", "replay": replay_id("bad")}]}
+    many = json.loads(await ran(registry, "replay", "--state", "failed", "--json"))
+    assert (many["found"], many["done"], many["first"]) == (1, {}, ["bad"])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("cancel", *WHO), ("cancel", "m0", "--queue", "mail", *WHO), ("replay",), ("replay", "bad", "--state", "failed")],
+)
+async def test_a_command_line_that_means_nothing_or_two_things_is_refused(
+    registry: ProcessRegistry, argv: tuple[str, ...]
+) -> None:
+    """Before anything is done."""
+    with pytest.raises(SettingsError, match="expected"):
+        await ran(registry, *argv)
+
+
+async def test_an_id_may_stand_behind_the_options(registry: ProcessRegistry) -> None:
+    """As it might before many could be named."""
+    assert "cancelled" in await ran(registry, "cancel", *WHO, "m3")
+    assert (await ran(registry, "replay", "--most", "3", "bad")).startswith("bad: submitted as ")
