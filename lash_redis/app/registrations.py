@@ -10,6 +10,7 @@ from lash_redis.core.timing import random_token
 from lash_redis.core.unique import route_of
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.tasks.limits import key_and_cost
+from lash_redis.tasks.ordered import route_of_key
 from lash_redis.tasks.unique_keys import with_key
 
 
@@ -33,6 +34,8 @@ def registration_of(
     fields["key"], fields["cost"] = key_and_cost(limits, declaration.signature, call, key, options.cost)
     # The prefix is for command lines: a bare token may begin with a dash and look like an option.
     made_id = f"p{random_token()}"
+    if limits.is_sequence:
+        made_id = f"{route_of_key(fields['key'])}{made_id}"
     if options.unique is not None:
         fields["unique"] = unique = with_key(declaration, options.unique, call)
         made_id = f"{route_of(declaration.name, unique.key or '')}::{made_id}"

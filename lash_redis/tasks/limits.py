@@ -15,6 +15,8 @@ from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import TaskInput
 from lash_redis.core.options import ChosenOptions
 from lash_redis.core.policies import MOST_REVISION, MOST_SLOTS, Policy, scope_of_task
+from lash_redis.core.sequences import AfterLoss, sequence_in
+from lash_redis.tasks.ordered import declared_sequence
 from lash_redis.tasks.signature import Signature
 
 _MOST_COST: Final = 1000
@@ -29,6 +31,8 @@ class ChosenLimits(TypedDict, total=False):
     rate: tuple[int, Duration]
     within: Policy
     revision: int
+    sequence: bool | str
+    after_loss: AfterLoss
 
 
 class ChosenTaskOptions(ChosenOptions, ChosenLimits, total=False):
@@ -63,6 +67,11 @@ class Limits(msgspec.Struct, frozen=True):
         """The scopes as lanes have them; empty if rows have no key."""
         return f"{self.by_key},{self.for_all}" if self.needs_key or self.policies else ""
 
+    @property
+    def is_sequence(self) -> bool:
+        """The work of a key runs one at a time, in order."""
+        return bool(sequence_in(self.by_key))
+
 
 NO_LIMITS: Final = Limits()
 
@@ -90,12 +99,18 @@ def declared_limits(
         return NO_LIMITS
     key = _parameter("key", given["key"], signature) if "key" in given else ""
     is_keyed = bool(key) or checked_bool("fair", given.get("fair", False))
+    sequence = declared_sequence(task, options)
     own = policy(scope_of_task(task), given.get("limit"), given.get("rate"), given.get("revision", 1), keyed=is_keyed)
     within = _checked_within(given.get("within"))
     if own and within and own.keyed and within.keyed:
         raise SettingsError(
             f"task {task!r} has a limit by key and passes {within.named}, which is by key too: a process passes one "
             "by key and one that all keys share, since two that it waits for in turn starve. Declare one of them"
+        )
+    if sequence and within and within.keyed:
+        raise SettingsError(
+            f"expected task {task!r} to pass a limit that all keys share beside its sequence, got {within.named}, "
+            "which is by key: a key runs one at a time"
         )
     policies = tuple(each for each in (own, within) if each)
     cost_parameter = _parameter("cost", cost, signature) if isinstance(cost, str) else ""
@@ -106,9 +121,9 @@ def declared_limits(
     return Limits(
         key=key,
         cost=cost_parameter,
-        by_key=first.scope if first else "",
+        by_key=sequence or (first.scope if first else ""),
         for_all=second.scope if second else "",
-        needs_key=is_keyed or bool(within and within.keyed),
+        needs_key=is_keyed or bool(sequence or (within and within.keyed)),
         policies=policies,
         defaults=_defaults(function, (key, cost_parameter)),
     )

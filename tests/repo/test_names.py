@@ -21,7 +21,7 @@ FIXED = """
     BlockingLash OnUncertain Phase ProcessInput ProcessOptions ChosenOptions ChosenSettings WorkerSettings
     Schedule Schedules BlockingSchedules ScheduleDeclaration ScheduleRule Missed
     SubmitOptions ChosenSubmitOptions NotItsTurn
-    Resolution ResolutionKind NothingToResolve
+    Resolution ResolutionKind NothingToResolve Policy ChosenTaskOptions
     Paused PauseRequest QueueBound BoundedQueue QueueFull Unique NotUnique
     Declaration HasDeclaration Deferred BulkReport ChosenProcesses PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one

@@ -29,6 +29,7 @@ from tests.repo.tree import ROOT, read
 
 # Each page, and the server on which its blocks run: a fake one, or one of tests/servers.py.
 PAGES: dict[str, str] = {
+    "docs/in-order.md": "fakeredis",
     "docs/later.md": "fakeredis",
     "docs/retention.md": "fakeredis",
     "docs/changing-tasks.md": "fakeredis",

@@ -132,6 +132,16 @@ async def pay_briefly(name: str) -> None:
     await note(name, "paid")
 
 
+@lash.task(recovery="owner_bound", name="transfer", key="account", sequence=True, after_loss="halt")
+async def transfer(account: str, name: str) -> int:
+    return await until_go(name)
+
+
+@lash.task(recovery="owner_bound", name="transfer_and_go_on", key="account", sequence=True, after_loss="continue")
+async def transfer_and_go_on(account: str, name: str) -> int:
+    return await until_go(name)
+
+
 @lash.task(recovery="rerunnable", name="crash")
 def crash() -> None:
     os._exit(7)
