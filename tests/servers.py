@@ -51,12 +51,21 @@ class Server:
         } | {name.replace("_", "-"): value for name, value in settings.items()}
         for name, value in chosen.items():
             command += [f"--{name}", value]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self._command = command
+        self._start()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:
-            block_until(self._answers, f"{kind} answers")
+            block_until(self._answers, "the server answers")
         except BaseException:
             self.stop()
             raise
+
+    def kill_and_start(self) -> None:
+        """End its OS process as a crash would, and start it again with what it had written (`appendonly`)."""
+        self.kill()
+        self._start()
 
     @property
     def url(self) -> str:

@@ -14,6 +14,8 @@ from lash_redis.core.checks import checked_int, refused
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.options import SUBMIT_OPTIONS
 from lash_redis.core.schedules import NAME, Schedule, ScheduleDeclaration, ScheduleRule
+from lash_redis.registry.blocking import BlockingRegistry
+from lash_redis.registry.registry import ProcessRegistry
 
 _OF_ONE_SUBMIT: Final = {
     "at_ms": "each tick has its own time",
@@ -86,10 +88,17 @@ def caller() -> str:
 
 
 class Schedules:
-    """The schedules that are stored, whoever declared them."""
+    """The schedules that are stored, whoever declared them. The first use stores those that this program declares."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
+
+    async def _registry(self) -> ProcessRegistry:
+        registry = self._context.sessions.registry
+        if new := _not_stored(self._context):
+            await registry.declare_schedules(new)
+            self._context.stored_schedules.update(each.name for each in new)
+        return registry
 
     async def list(self) -> list[Schedule]:
         """Return all of them, by name.
@@ -97,7 +106,7 @@ class Schedules:
         Raises:
             RegistryUnavailable: the server does not answer. So do the other calls here.
         """
-        return await self._context.sessions.registry.all_schedules()
+        return await (await self._registry()).all_schedules()
 
     async def pause(self, name: str) -> None:
         """Submit no more ticks of a schedule until ``resume``; what is due now is submitted. It survives deployments.
@@ -105,7 +114,7 @@ class Schedules:
         Raises:
             SettingsError: no schedule of that name is stored.
         """
-        await self._context.sessions.registry.pause_schedule(name)
+        await (await self._registry()).pause_schedule(name)
 
     async def resume(self, name: str) -> None:
         """Let a paused schedule go on from now: what it would have submitted meanwhile is left out.
@@ -113,7 +122,7 @@ class Schedules:
         Raises:
             SettingsError: no schedule of that name is stored.
         """
-        await self._context.sessions.registry.resume_schedule(name)
+        await (await self._registry()).resume_schedule(name)
 
     async def run(self, name: str) -> Process[Any]:
         """Submit one process of a schedule now, beside its ticks, paused or not.
@@ -121,16 +130,16 @@ class Schedules:
         Raises:
             SettingsError: no schedule of that name is stored.
         """
-        process_id = await self._context.sessions.registry.run_schedule(name)
+        process_id = await (await self._registry()).run_schedule(name)
         return Process(self._context, process_id, known=True)
 
     async def remove(self, name: str) -> None:
-        """Forget a schedule; what is due now is submitted. Code that declares it stores it again at the next start.
+        """Forget a schedule; what is due now is submitted. Code that declares it stores it again at its next start.
 
         Raises:
             SettingsError: no schedule of that name is stored.
         """
-        await self._context.sessions.registry.remove_schedule(name)
+        await (await self._registry()).remove_schedule(name)
 
 
 class BlockingSchedules:
@@ -139,23 +148,33 @@ class BlockingSchedules:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
+    def _registry(self) -> BlockingRegistry:
+        registry = self._context.sessions.blocking().registry
+        if new := _not_stored(self._context):
+            registry.declare_schedules(new)
+            self._context.stored_schedules.update(each.name for each in new)
+        return registry
+
     def list(self) -> list[Schedule]:
         """Do what ``Schedules.list`` does."""
-        return self._context.sessions.blocking().registry.all_schedules()
+        return self._registry().all_schedules()
 
     def pause(self, name: str) -> None:
         """Do what ``Schedules.pause`` does."""
-        self._context.sessions.blocking().registry.pause_schedule(name)
+        self._registry().pause_schedule(name)
 
     def resume(self, name: str) -> None:
         """Do what ``Schedules.resume`` does."""
-        self._context.sessions.blocking().registry.resume_schedule(name)
+        self._registry().resume_schedule(name)
 
     def run(self, name: str) -> BlockingProcess[Any]:
         """Do what ``Schedules.run`` does."""
-        process_id = self._context.sessions.blocking().registry.run_schedule(name)
-        return BlockingProcess(self._context, process_id, known=True)
+        return BlockingProcess(self._context, self._registry().run_schedule(name), known=True)
 
     def remove(self, name: str) -> None:
         """Do what ``Schedules.remove`` does."""
-        self._context.sessions.blocking().registry.remove_schedule(name)
+        self._registry().remove_schedule(name)
+
+
+def _not_stored(context: AppContext) -> Sequence[ScheduleDeclaration]:
+    return [each for name, each in context.schedules.items() if name not in context.stored_schedules]

@@ -15,7 +15,9 @@ from typing import Any
 
 from lash_redis.cli.parsing import Parser
 
-VERBS = ("worker", "ps", "show", "cancel", "abandon", "replay", "resolve", "pause", "resume", "prune")
+VERBS = (
+    "worker", "ps", "show", "cancel", "abandon", "replay", "resolve", "pause", "resume", "schedules", "prune",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -58,6 +58,7 @@ class BlockingRegistry:
     tombstones = blocking_operation(forgetting.tombstones)
     service_of = blocking_operation(serving.service_of)
 
+    declare_schedules = blocking_operation(schedules.declare_schedules)
     all_schedules = blocking_operation(schedules.all_schedules)
     pause_schedule = blocking_operation(schedules.pause_schedule)
     resume_schedule = blocking_operation(schedules.resume_schedule)

@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Sequence
 from lash_redis.core.error_text import text_of
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.events import (
-    ScheduleDeclared,
-    ScheduleDiffers,
     ScheduleMissed,
     ScheduleNotTicked,
     ScheduleRefused,
@@ -51,16 +49,7 @@ class Scheduling:
             LashError: no answer; to be called again.
         """
         if self._declared:
-            answers = await self._registry.declare_schedules(self._declared)
-            for declaration, answer in zip(self._declared, answers, strict=False):
-                if answer in ("new", "changed"):
-                    emit(ScheduleDeclared(schedule=declaration.name, revision=declaration.revision, became=answer))
-                elif answer == "differs":
-                    emit(
-                        ScheduleDiffers(
-                            schedule=declaration.name, revision=declaration.revision, location=declaration.location
-                        )
-                    )
+            await self._registry.declare_schedules(self._declared)
         schedules = await self._registry.all_schedules()
         await self._note_undeclared(schedules)
         await self._set_back(schedules)

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import sys
 
-NAMES = ("throughput", "memory", "startup", "recovery")
+NAMES = ("throughput", "memory", "startup", "recovery", "schedules")
 
 
 def main(names: list[str]) -> int:

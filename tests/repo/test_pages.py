@@ -33,6 +33,7 @@ PAGES: dict[str, str] = {
     "docs/later.md": "fakeredis",
     "docs/retention.md": "fakeredis",
     "docs/changing-tasks.md": "fakeredis",
+    "docs/schedules.md": "fakeredis",
     "docs/queues.md": "fakeredis",
     "docs/unique.md": "fakeredis",
 }

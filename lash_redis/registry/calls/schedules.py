@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import LashError, SettingsError
+from lash_redis.core.events import ScheduleDeclared, ScheduleDiffers
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.schedules import (
     MOST_INPUT_BYTES,
@@ -18,6 +19,7 @@ from lash_redis.core.schedules import (
     ScheduleDeclaration,
     ScheduleRule,
 )
+from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import random_token
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
@@ -36,7 +38,7 @@ _FIELDS: Final = 18
 def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclaration]) -> Steps[list[Declared]]:
     """Store schedules, each by its revision; return what became of each, in their order.
 
-    One that is due is ticked before it is changed.
+    One that is due is ticked before it is changed. What is stored now, and what differs from what stands, is told.
 
     Raises:
         PayloadError: an input cannot be encoded, or is too long.
@@ -56,7 +58,16 @@ def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclarati
         if not due:
             break
         yield from tick_schedules(namespace, due)
+    for each in declared:
+        _tell(each, words.get(each.name, "same"))
     return [words[each.name] for each in declared if each.name in words]
+
+
+def _tell(declared: ScheduleDeclaration, became: Declared) -> None:
+    if became in ("new", "changed"):
+        emit(ScheduleDeclared(schedule=declared.name, revision=declared.revision, became=became))
+    elif became == "differs":
+        emit(ScheduleDiffers(schedule=declared.name, revision=declared.revision, location=declared.location))
 
 
 def _encoded(declared: ScheduleDeclaration) -> list[Any]:

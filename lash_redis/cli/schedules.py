@@ -1,0 +1,74 @@
+"""``lash-redis schedules``: when what runs again and again runs next; pause, resume, run or remove one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lash_redis.cli.connect import add_options, answer, checked_by
+from lash_redis.cli.render import ago, json_text, printable, table
+from lash_redis.core.schedules import NAME
+from lash_redis.operate.schedules import ScheduleView, schedule_views
+from lash_redis.registry.registry import ProcessRegistry
+
+_ACTS = {
+    "pause": "submits no more, until it is resumed",
+    "resume": "goes on from now",
+    "run": "runs once, beside its times",
+    "remove": "is forgotten; code that declares it stores it again when a worker starts",
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "schedules", help="list what runs again and again; pause, resume, run or remove one", description=__doc__
+    )
+    parser.add_argument("act", nargs="?", choices=_ACTS, metavar="ACT", help=", ".join(_ACTS))
+    name = checked_by(lambda value: NAME.checked("NAME", value))
+    parser.add_argument("name", nargs="?", type=name, metavar="NAME", help="the schedule")
+    add_options(parser)
+    parser.set_defaults(run=lambda args: _run(parser, args))
+
+
+def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    if args.act is not None and args.name is None:
+        parser.error(f"expected the name of a schedule after {args.act}: `lash-redis schedules` lists them")
+    return answer(args, _schedules if args.act is None else _change)
+
+
+async def _schedules(registry: ProcessRegistry, args: argparse.Namespace) -> str:
+    views = await schedule_views(registry)
+    if args.json:
+        return json_text({"schedules": views})
+    if not views:
+        return f"no schedule is stored in namespace {args.namespace}: a worker stores those of its code when it starts"
+    header = ("NAME", "NEXT", "RULE", "TASK", "QUEUE", "LAST")
+    lines = table([header, *map(_line, views)])
+    notes = [f"{view['name']}: {printable('; '.join(view['notes']))}" for view in views if view["notes"]]
+    return "\n".join([*lines, *([""] if notes else []), *notes])
+
+
+def _line(view: ScheduleView) -> tuple[str, ...]:
+    now_ms, following, last_ms = view["now_ms"], view["next"], view["last_tick_ms"]
+    if view["next_ms"] is not None:
+        following += f", {ago(view['next_ms'], now_ms)}"
+    last = "-" if last_ms is None else ago(last_ms, now_ms)
+    return (view["name"], following, view["rule"], view["task"], view["queue"], last)
+
+
+async def _change(registry: ProcessRegistry, args: argparse.Namespace) -> str:
+    process_id = None
+    match args.act:
+        case "pause":
+            await registry.pause_schedule(args.name)
+        case "resume":
+            await registry.resume_schedule(args.name)
+        case "remove":
+            await registry.remove_schedule(args.name)
+        case _:
+            process_id = await registry.run_schedule(args.name)
+    if args.json:
+        return json_text({"schedule": args.name, "act": args.act, "process_id": process_id})
+    also = f": process {process_id}" if process_id else ""
+    return f"{args.name} {_ACTS[args.act]}{also}"

@@ -1,0 +1,116 @@
+"""What operators see of schedules: when each ticks next, in words, and what somebody should look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from lash_redis.core.error_text import text_of
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.lanes import plain_lane, unkeyed
+from lash_redis.core.schedules import Schedule, times_of
+from lash_redis.operate.pausing import why_paused
+from lash_redis.registry.registry import ProcessRegistry
+
+
+class ScheduleView(TypedDict):
+    """One schedule."""
+
+    name: str
+    revision: int
+    rule: str
+    spec: str
+    zone: str
+    missed: str
+    late_after_ms: int
+    task: str
+    queue: str
+    next_ms: int | None
+    next: str
+    last_tick_ms: int | None
+    missed_ticks: int
+    last_missed_ms: int | None
+    refused_ticks: int
+    last_refused_ms: int | None
+    paused_at_ms: int | None
+    declared_at_ms: int
+    undeclared_at_ms: int | None
+    differs_at_ms: int | None
+    now_ms: int  # the server's
+    notes: list[str]
+
+
+async def schedule_views(registry: ProcessRegistry) -> list[ScheduleView]:
+    """Return all schedules, by name."""
+    schedules = await registry.all_schedules()
+    waits = await _why_ticks_wait(registry, schedules)
+    return [_view(each, waits.get(each.name, "")) for each in schedules]
+
+
+async def _why_ticks_wait(registry: ProcessRegistry, schedules: Sequence[Schedule]) -> dict[str, str]:
+    """Return by the name of a schedule why its ticks would not run now; those that would are left out."""
+    pauses = await registry.pauses() if schedules else []
+    in_partition: dict[int, list[Schedule]] = {}
+    for each in schedules:
+        in_partition.setdefault(registry.partition_of(each.name), []).append(each)
+    reasons = {}
+    for partition, found in in_partition.items():
+        lanes = {each.name: unkeyed(plain_lane(each.lane)) for each in found}
+        services = await registry.served(partition, list(lanes.values()))
+        for name, lane in lanes.items():
+            if why := why_paused(pauses, lane) or services[lane].why_it_waits:
+                reasons[name] = why
+    return reasons
+
+
+def _view(schedule: Schedule, why_it_waits: str) -> ScheduleView:
+    rule, notes, next_ms = schedule.rule, _notes(schedule), None
+    try:
+        times, next_ms = times_of(rule), schedule.next_ms
+    except SettingsError as error:
+        words, following = rule.spec, "cannot be computed here"
+        notes.append(text_of(error))
+    else:
+        words = times.in_words()
+        following = "never" if next_ms is None else times.moment_in_words(next_ms)
+    if schedule.paused_at_ms is not None:
+        following = "paused"
+    if why_it_waits:
+        notes.append(f"its ticks wait: {why_it_waits}")
+    return {
+        "name": schedule.name,
+        "revision": schedule.revision,
+        "rule": words,
+        "spec": rule.spec,
+        "zone": rule.zone,
+        "missed": rule.missed,
+        "late_after_ms": rule.late_after_ms,
+        "task": schedule.task,
+        "queue": schedule.queue,
+        "next_ms": next_ms,
+        "next": following,
+        "last_tick_ms": schedule.last_tick_ms,
+        "missed_ticks": schedule.missed,
+        "last_missed_ms": schedule.last_missed_ms,
+        "refused_ticks": schedule.refused,
+        "last_refused_ms": schedule.last_refused_ms,
+        "paused_at_ms": schedule.paused_at_ms,
+        "declared_at_ms": schedule.declared_at_ms,
+        "undeclared_at_ms": schedule.undeclared_at_ms,
+        "differs_at_ms": schedule.differs_at_ms,
+        "now_ms": schedule.now_ms,
+        "notes": notes,
+    }
+
+
+def _notes(schedule: Schedule) -> list[str]:
+    notes = []
+    if schedule.undeclared_at_ms is not None:
+        notes.append("the code of a worker that has its task does not declare it: remove it, or start the right code")
+    if schedule.differs_at_ms is not None:
+        notes.append("the code declares other content with the same revision, which does not hold: raise its revision")
+    if schedule.missed:
+        notes.append(f"{schedule.missed} missed")
+    if schedule.refused:
+        notes.append(f"{schedule.refused} refused by a full queue")
+    return notes

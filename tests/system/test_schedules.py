@@ -1,0 +1,112 @@
+"""Schedules under pools as users run them, and the operator's command (rules 12.1 and 12.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lash_redis.cli.main import main
+from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.test_schedules import HOUR_MS, declare, declared, stored
+from tests.servers import Server
+from tests.support import block_until
+from tests.system.conftest import StartPool
+
+pytestmark = pytest.mark.system
+
+TASKS = """
+import os
+from pathlib import Path
+from lash_redis import Lash, current_process
+
+LEDGER = Path(__file__).parent / "ledger"
+lash = Lash(namespace=os.environ["POOL_NAMESPACE"])
+
+
+@lash.task(recovery="owner_bound", name="beat")
+async def beat() -> None:
+    with LEDGER.open("a") as file:
+        file.write(current_process().id + "\\n")
+
+
+lash.schedule("beat", beat, every=1, missed=("all", 100))
+"""
+
+
+async def test_two_pools_that_come_and_go_submit_each_tick_once(
+    start_pool: StartPool, tmp_path: Path, namespace: str
+) -> None:
+    """One is killed while it works, another comes, and the server crashes meanwhile. No second is left out."""
+    (tmp_path / "work.py").write_text(TASKS)
+
+    def begun() -> list[int]:
+        file = tmp_path / "ledger"
+        return [int(line.rpartition("::")[2]) for line in file.read_text().split()] if file.exists() else []
+
+    def until_more(count: int) -> None:
+        known = len(begun())
+        block_until(lambda: len(begun()) >= known + count, f"{count} more ticks have begun")
+
+    with Server("valkey", appendonly="yes", appendfsync="always") as server:
+        pools = [start_pool("--workers", "1", url=server.url) for _ in range(2)]
+        for pool in pools:
+            pool.until_ready()
+        until_more(2)
+        pools[0].stop()  # SIGKILL, supervisor and worker process
+        until_more(1)
+        server.kill_and_start()
+        third = start_pool("--workers", "1", url=server.url)
+        third.until_ready()
+        until_more(2)
+        registry = ProcessRegistry(server.url, namespace)
+        await registry.pause_schedule("beat")
+        last_ms = (await stored(registry, "beat")).last_tick_ms
+        assert last_ms is not None
+        first_ms = min(begun())
+        instants = [*range(first_ms, last_ms + 1, 1_000)]
+        records = [await registry.get(f"beat::{each}") for each in instants]
+        await registry.aclose()
+
+    assert all(records), "each second has its process"
+    assert max(Counter(begun()).values()) == 1, "and none of them began twice"
+
+
+async def test_an_operator_sees_and_changes_schedules(
+    url: str, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next time in words, and what somebody should look at."""
+    registry = ProcessRegistry(url, namespace, 2)
+    await declare(registry, declared("hourly"), declared("other"))
+    await registry.undeclare_schedule("other")
+    monkeypatch.setenv("LASH_REDIS_URL", url)
+
+    async def cli(*argv: str, code: int = 0) -> str:
+        try:
+            ended = await asyncio.to_thread(main, ["schedules", *argv, "--namespace", namespace])
+        except SystemExit as error:
+            ended = int(error.code or 0)
+        out, err = capsys.readouterr()
+        assert ended == code, err
+        return out or err
+
+    lines = (await cli()).splitlines()
+    assert lines[0].split() == ["NAME", "NEXT", "RULE", "TASK", "QUEUE", "LAST"]
+    assert ":00:00 UTC, in " in lines[1]
+    assert "every 1 h" in lines[1]
+    assert lines[1].split()[0] == "hourly"
+    assert "other: the code of a worker that has its task does not declare it" in lines[-1]
+    assert await cli("pause", "hourly") == "hourly submits no more, until it is resumed\n"
+    assert "hourly  paused" in await cli()
+    assert "hourly goes on from now" in await cli("resume", "hourly")
+    process_id = json.loads(await cli("run", "hourly", "--json"))["process_id"]
+    assert await registry.get(process_id) is not None
+    await cli("remove", "other")
+    (found,) = json.loads(await cli("--json"))["schedules"]
+    assert (found["name"], found["spec"], found["rule"]) == ("hourly", f"every {HOUR_MS}", "every 1 h")
+    assert "expected the name of a schedule that is stored, got 'other'" in await cli("remove", "other", code=1)
+    assert "expected the name of a schedule after pause" in await cli("pause", code=2)
+    await registry.aclose()
