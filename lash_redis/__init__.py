@@ -81,6 +81,7 @@ from lash_redis.core.outcomes import (
 )
 from lash_redis.core.pausing import Paused
 from lash_redis.core.policies import Policy
+from lash_redis.core.retrying import Retries, Retry, Snooze
 from lash_redis.core.schedules import Missed, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.core.unique import Unique
 from lash_redis.recovery.sweep import SweepReport
@@ -169,6 +170,8 @@ __all__ = [
     "RegistryUnavailable",
     "Resolution",
     "ResolutionKind",
+    "Retries",
+    "Retry",
     "Schedule",
     "ScheduleDeclaration",
     "ScheduleRule",
@@ -176,6 +179,7 @@ __all__ = [
     "ScriptError",
     "ServerInfo",
     "SettingsError",
+    "Snooze",
     "StopRequested",
     "SubmitOptions",
     "Success",

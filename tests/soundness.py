@@ -147,6 +147,7 @@ class _Partition:
         yield from self.bad_pauses()
         yield from self.bad_bounds()
         yield from self.bad_unique_keys()
+        yield from self.bad_expiries()
         yield from self.bad_places()
         yield from self.bad_keys()
         yield from self.bad_slots()
@@ -215,6 +216,12 @@ class _Partition:
             if self.rows.get(id_.decode(), {}).get("uq") != key.encode():
                 yield f"the unique key {key} leads to {id_!r}, whose row does not have it"
 
+    def bad_expiries(self) -> Iterator[str]:
+        rows = {id_ for id_, row in self.live.items() if "xp" in row and "fs" not in row}
+        alarms = {each.removeprefix("expire ") for each in self.index("alarms") if each.startswith("expire ")}
+        if rows != alarms:
+            yield f"the rows {sorted(rows)} may expire, and alarms are set for {sorted(alarms)}"
+
     def bad_row(self, id_: str, row: dict[str, bytes]) -> Iterator[str]:
         if unknown := row.keys() - ROW_FIELDS.keys():
             yield f"unknown fields {unknown}"
@@ -233,6 +240,8 @@ class _Partition:
             yield "it stands in another partition than its id says"
         if len({"fs", "fa", "ft"} & row.keys()) not in (0, 3):
             yield "its first start is half written"
+        if "tr" in row and (int(row["tr"]) < 1 or not {"rt", "lf", "fs"} <= row.keys()):
+            yield f"it was tried again, and the row does not say how: {row}"
         if int(row.get("lo", 0)) < 0 or int(row.get("lo", 0)) > int(row.get("ll", 5)):
             yield f"{row['lo']!r} losses"
         yield from self.bad_terminal(row) if "ts" in row else self.bad_phase(row)
@@ -263,7 +272,8 @@ class _Partition:
             yield "terminal, and somebody still waits"
         if row["d"] == b"e" and ("ho" in row or not ("by" in row or row["ts"] == b"a")):
             yield "externally owned work was held, or ended without an authority"
-        if row["d"] != b"e" and row["ts"] == b"k" and not {"cr", "ar"} & row.keys():
+        has_expired = "xp" in row and "fs" not in row and row["ta"] >= row["xp"] and row.get("oc") == b"\x91\xa7expired"
+        if row["d"] != b"e" and row["ts"] == b"k" and not {"cr", "ar"} & row.keys() and not has_expired:
             yield "cancelled, and nobody asked"
         if "rs" in row and row["ts"] != b"a":
             yield "resolved, and it was never abandoned"
@@ -393,7 +403,10 @@ class _Partition:
         wordless = {id_ for id_, row in self.ended.items() if row["ts"] == b"k"}
         if not outcomes - wordless <= beside <= outcomes:
             yield f"outcomes {sorted(beside)} stand beside the rows of {sorted(outcomes)}"
-        for id_, data in (self.named("i:") | self.named("o:")).items():
+        failures = {id_ for id_, row in self.rows.items() if row.get("lf") == b""}
+        if failures != self.named("f:").keys():
+            yield f"failures {sorted(self.named('f:'))} stand beside the rows of {sorted(failures)}"
+        for id_, data in (*self.named("i:").items(), *self.named("o:").items(), *self.named("f:").items()):
             if len(data) <= 64:
                 yield f"a payload of {len(data)} bytes stands beside the row of {id_}"
 

@@ -144,7 +144,8 @@ class Lash(QueueControls, LimitControls, ManyControls, ScheduleControls):
                 ``rate=(starts, seconds)``, how many start in a window, of each key if there are keys; ``cost``, how
                 many slots one takes, a number or the name of a parameter; ``within``, a limit that several tasks
                 share; ``revision``, raised with each change of ``limit`` or ``rate``; or ``sequence=True`` with
-                ``after_loss="halt"`` or ``"continue"``: the work of a key runs one at a time, in order.
+                ``after_loss="halt"`` or ``"continue"``: the work of a key runs one at a time, in order. ``retries``
+                says how often a run that failed is made again: runs in all, or a ``Retries``; of rerunnable work only.
 
         Raises:
             SettingsError: the recovery is missing, another function has this task's name, or as ``declare`` says.

@@ -19,11 +19,13 @@ class CurrentProcess(msgspec.Struct, frozen=True):
         id: the process id. It is the same in every attempt, and so an idempotency key for systems outside.
         task: the name of its task.
         fencing_token: of the lease under which this attempt began; it is larger in each later attempt.
+        attempt: the number of this run, from 1; runs that were lost, released or snoozed are not counted.
     """
 
     id: str
     task: str
     fencing_token: int
+    attempt: int = 1
 
 
 class _Refused:

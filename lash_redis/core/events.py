@@ -264,6 +264,20 @@ class ProcessFailed(Event, frozen=True, tag="process.failed"):
     code: str
     message: str
     traceback: str = ""
+    attempt: int = 1
+
+
+class ProcessRetried(Event, frozen=True, tag="process.retried"):
+    """The run with this number failed, and the work runs again after so long."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    process_id: str
+    attempt: int
+    wait_ms: int
+    code: str
+    message: str
+    traceback: str = ""
 
 
 class ProcessCompleted(Event, frozen=True, tag="process.completed"):

@@ -29,7 +29,7 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.options import SUBMIT_OPTIONS, ProcessOptions, SubmitOptions, refuse_asks
-from lash_redis.core.outcomes import Outcome, Resolution
+from lash_redis.core.outcomes import Failure, Outcome, Resolution
 from lash_redis.core.sequences import check_in_sequence
 from lash_redis.core.struct_checks import CheckedStruct, check_names_are_text, check_types
 from lash_redis.core.unique import check_unique
@@ -214,9 +214,12 @@ class ProcessRecord(ProcessOptions, frozen=True):
     """One process as the registry knows it. It has the options of ``ProcessOptions`` too.
 
     ``input`` is None in a listing, if it is longer than 64 bytes: ``get`` reads it. ``phase`` is None once terminal.
-    ``lease_lapsed`` says that the last lease ran out and no sweep has seen that yet. ``due_at_ms`` says when a delayed
-    process enters its lane, by the server's clock; None for any other. ``resolution`` is what was found out after the
-    process was abandoned; None while nobody has said so.
+    ``attempts`` counts the runs that ended by themselves or run now, ``losses`` those whose owner was lost,
+    ``releases`` those that a worker stopped and gave back; no run is in two of them. ``last_failure`` is that of the
+    last run after which it was tried again (None in a listing, if it is longer than 64 bytes). ``expires_at_ms`` says
+    when it is cancelled if nobody has started it by then. ``lease_lapsed`` says that the last lease ran out and no
+    sweep has seen that yet. ``due_at_ms`` says when a delayed process enters its lane, by the server's clock; None for
+    any other. ``resolution`` is what was found out after the process was abandoned; None while nobody has said so.
     """
 
     id: str
@@ -234,7 +237,11 @@ class ProcessRecord(ProcessOptions, frozen=True):
     labels: Mapping[str, str] = {}
     key: str | None = None
     replay_of: str | None = None
+    attempts: int = 0
+    releases: int = 0
+    last_failure: Failure | None = None
     registered_at_ms: int = 0
+    expires_at_ms: int | None = None
     due_at_ms: int | None = None
     ended_at_ms: int | None = None
     resolution: Resolution | None = None

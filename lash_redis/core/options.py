@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final, TypedDict, TypeVar
 
 import msgspec
@@ -75,6 +76,14 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
             row_field="co",
         ),
     ] = 1
+    expires_in_ms: Annotated[
+        int | None,
+        Option(
+            "milliseconds after the registration at which it is cancelled if nobody has started it",
+            or_none(integer(1, MAX_MS)),
+            ask="expire",
+        ),
+    ] = None
 
 
 class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
@@ -98,14 +107,25 @@ class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
     ] = {}
 
 
-class ChosenOptions(TypedDict, total=False):
-    """The options that a declaration gives by name: the same names and types, for type checkers."""
-
+class _PlainOptions(TypedDict, total=False):
     queue: str
     loss_limit: int
     priority: int
-    keep_results: Duration
     cost: int
+
+
+class ChosenOptions(_PlainOptions, total=False):
+    """The options that a declaration gives by name, for type checkers, with lengths of time in people's words."""
+
+    expires_in: Duration
+    keep_results: Duration
+
+
+class ShownOptions(_PlainOptions, total=False):
+    """The options that a row has, for type checkers: the names and types of ``ProcessOptions``."""
+
+    expires_in_ms: int | None
+    keep_results_ms: int | None
 
 
 class ChosenSubmitOptions(ChosenOptions, total=False):
@@ -129,6 +149,7 @@ WORDS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "delay": ("delay_ms", milliseconds),
     "at": ("at_ms", instant_ms),
     "keep_results": ("keep_results_ms", milliseconds),
+    "expires_in": ("expires_in_ms", partial(milliseconds, at_least_ms=1)),
 }
 
 

@@ -89,6 +89,7 @@ class Move(msgspec.Struct, frozen=True):
 _RERUNNABLE = (RecoveryDisposition.RERUNNABLE,)
 _BOUND = (RecoveryDisposition.OWNER_BOUND,)
 _POOL = (*_RERUNNABLE, *_BOUND)  # what the pool runs
+_EXPIRES = ("bring_due", "claim_next", "settle")  # what finds that it has expired
 _EXTERNAL = (RecoveryDisposition.EXTERNALLY_OWNED,)
 
 # Owner-bound work whose start was recorded without a lease can be *held* but never becomes *started*: no lease has the
@@ -109,6 +110,15 @@ MOVES: Final = (
             "cancel_many",
         ),
     ),
+    Move(Phase.DELAYED, ProcessStatus.CANCELLED, _POOL, _EXPIRES),
+    Move(Phase.QUEUED, ProcessStatus.CANCELLED, _POOL, _EXPIRES),
+    Move(Phase.HELD, ProcessStatus.CANCELLED, _POOL, ("bring_due", "claim_next")),  # it has expired
+    Move(Phase.STARTED, Phase.DELAYED, _RERUNNABLE, ("retry",)),
+    Move(Phase.STARTED, ProcessStatus.FAILED, _RERUNNABLE, ("retry",)),
+    Move(Phase.STARTED, ProcessStatus.CANCELLED, _RERUNNABLE, ("retry",)),
+    Move(Phase.HELD, Phase.DELAYED, _RERUNNABLE, ("retry",)),
+    Move(Phase.HELD, ProcessStatus.FAILED, _RERUNNABLE, ("retry",)),
+    Move(Phase.HELD, ProcessStatus.CANCELLED, _RERUNNABLE, ("retry",)),
     Move(Phase.QUEUED, Phase.STARTED, _POOL, ("claim_next",)),
     Move(Phase.QUEUED, Phase.HELD, _POOL, ("claim", "reclaim")),
     Move(Phase.QUEUED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),

@@ -57,7 +57,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         starter_dead: the owner in ``first_started`` is proven dead. The death of another holder proves nothing.
         ended_here: this incarnation started it, and saw its work end without a result.
         losses_at_limit: the losses have reached the row's limit, with the loss that this verdict would count.
-        expired: the row's expiry has passed. Nothing writes an expiry yet.
+        expired: the row's expiry has passed.
         waiting: its place is *queued*, *delayed* or *blocked*.
     """
 

@@ -8,7 +8,7 @@ import msgspec
 
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.model import ExternalInput, TaskInput
-from lash_redis.core.options import OPTIONS, ChosenOptions
+from lash_redis.core.options import OPTIONS, ShownOptions
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Success
 from lash_redis.registry.rows import Row
 
@@ -26,11 +26,10 @@ class LeaseView(TypedDict):
     expires_at_ms: int
 
 
-class RowView(ChosenOptions):
+class RowView(ShownOptions):
     """A process without its payloads. It has every option of the process, by its name."""
 
     id: str
-    keep_results_ms: int | None
     labels: dict[str, str]
     replay_of: str | None
     status: str
@@ -46,6 +45,11 @@ class RowView(ChosenOptions):
     lease_lapsed: bool
     losses: int
     key: str | None  # whom it is for; None: no limit and no turn is by key
+    attempts: int  # runs that ended by themselves, and the one that runs now
+    releases: int
+    last_failure: Plain | None  # of the last run after which it was tried again: code, message, traceback
+    due_at_ms: int | None  # when a delayed process may run, by the server's clock
+    expires_at_ms: int | None  # when it is cancelled if nobody has started it
     runs_alone: bool  # a worker runs one such process at a time
     waits: str | None  # why it waits, if it is queued and no worker is known that lives and serves it
     cancel_request: Plain | None  # requested_by, requested_at_ms, reason
@@ -85,6 +89,11 @@ def row_view(row: Row, waits: str = "") -> RowView:
         "lease_lapsed": record.lease_lapsed,
         "losses": record.losses,
         "key": record.key,
+        "attempts": record.attempts,
+        "releases": record.releases,
+        "last_failure": msgspec.to_builtins(record.last_failure),
+        "due_at_ms": record.due_at_ms,
+        "expires_at_ms": record.expires_at_ms,
         "runs_alone": row.runs_alone,
         "waits": waits or None,
         "cancel_request": msgspec.to_builtins(record.cancel_request),
@@ -93,8 +102,8 @@ def row_view(row: Row, waits: str = "") -> RowView:
     }
 
 
-def _options_view(row: Row) -> ChosenOptions:
-    return cast("ChosenOptions", {name: msgspec.to_builtins(getattr(row.options, name)) for name in OPTIONS})
+def _options_view(row: Row) -> ShownOptions:
+    return cast("ShownOptions", {name: msgspec.to_builtins(getattr(row.options, name)) for name in OPTIONS})
 
 
 def _lease_view(row: Row) -> LeaseView | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from lash_redis.core.events import ProcessAbandoned, ProcessSettled, ProcessUncertain
 from lash_redis.core.model import Phase
-from lash_redis.core.outcomes import Abandoned, AbandonEvidence
+from lash_redis.core.outcomes import Abandoned, AbandonEvidence, Cancelled
 from lash_redis.core.subscribers import emit
 from lash_redis.core.verdict import Action, EvidenceOwner, EvidenceProof, Facts, Verdict
 from lash_redis.recovery.proofs_of_death import Proof, ProofOf
@@ -51,7 +51,8 @@ class Judge(msgspec.Struct, frozen=True):
             case Action.REQUEUE:
                 return Settlement(row, "queue", even_if_live=even_if_live)
             case Action.CANCEL:
-                return Settlement(row, "fact", even_if_live=even_if_live)
+                outcome = Cancelled(verdict.reason) if verdict.reason else None
+                return Settlement(row, "fact", outcome, even_if_live=even_if_live)
             case Action.ABANDON:
                 evidence = self._evidence(row, verdict)
                 return Settlement(row, "fact", Abandoned(evidence), even_if_live=even_if_live)

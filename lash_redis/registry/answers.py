@@ -10,8 +10,9 @@ from lash_redis.core.checks import MAX_BATCH, checked_int, checked_ttl
 from lash_redis.core.lanes import runs_alone
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import AbandonRequest, CancelRequest, Phase, ProcessLease, RecoveryDisposition
-from lash_redis.core.outcomes import Outcome
+from lash_redis.core.outcomes import Failure, Outcome
 from lash_redis.core.places import PLACES
+from lash_redis.core.retrying import Again
 from lash_redis.core.schedules import DueSchedule
 from lash_redis.core.timing import random_token
 from lash_redis.registry.codec import DISPOSITIONS, decode_abandon_request, decode_cancel_request
@@ -73,6 +74,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
     lane: str
     disposition: bytes
     input: bytes
+    retries: int = 0  # how often it was tried again already
 
     @classmethod
     def read(cls, values: list[Any]) -> Self:
@@ -213,6 +215,20 @@ class TerminalFact(msgspec.Struct, frozen=True):
     lease: ProcessLease
     state: str
     data: bytes
+
+
+class RetriedRun(msgspec.Struct, frozen=True):
+    """One run that has failed and is to be made again.
+
+    Attributes:
+        lease: under which it ran.
+        again: when, and how often in all.
+        failure: what is kept of it.
+    """
+
+    lease: ProcessLease
+    again: Again
+    failure: Failure
 
 
 class Settlement(msgspec.Struct, frozen=True):

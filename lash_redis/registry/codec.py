@@ -226,6 +226,11 @@ def decode_outcome(state: bytes, data: bytes, ended_at_ms: int, cancel_reason: s
     return Abandoned(AbandonEvidence(AbandonWriter(writer), named, ended_at_ms, proof, detail))
 
 
+def decode_failure(data: bytes) -> Failure:
+    """Return the failure that a row keeps of a run that was tried again; it is encoded as an outcome."""
+    return Failure(*_decode(data))
+
+
 def encode_owner(owner: LeaseOwner) -> bytes:
     """Return an owner with its liveness as bytes."""
     return _encoder.encode(owner)

@@ -14,6 +14,7 @@ key                       type        content
 ``K:p:<id>``              hash        the row; its fields are listed in ``ROW_FIELDS``
 ``K:i:<id>``              string      the input, if over 64 bytes (a longer value ends the row's compact encoding)
 ``K:o:<id>``              string      the outcome, if over 64 bytes
+``K:f:<id>``              string      the last failure that was tried again, if over 64 bytes
 ``K:l:<id>``              string      the lease: its token; expires at the lease's end (PXAT)
 ``K:paused``              hash        what is paused, ``q:<queue>`` or ``t:<task>``, to who paused it, when and why
 ``K:bounds``              hash        queue to ``revision most declared``: how many rows that nobody has claimed may
@@ -99,6 +100,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "p:": ("hash", False),
     "i:": ("string", False),
     "o:": ("string", False),
+    "f:": ("string", False),
     "l:": ("string", True),
     "paused": ("hash", False),
     "bounds": ("hash", False),
@@ -152,6 +154,11 @@ ROW_FIELDS: dict[str, str] = {
     "uq": "digest of its task and unique key, if it is unique",
     "ud": "id of the submit that put it off last (debounce)",
     "du": "due at, ms: when a delayed row enters its lane, or last did",
+    "xp": "expires at, ms: when it is cancelled if nobody has started it",
+    "tr": "runs that failed and were tried again",
+    "rt": "token of the lease under which it was last tried again",
+    "lf": "failure of the last run that was tried again; empty if it stands in K:f:",
+    "re": "runs that their holder stopped and gave back",
     "in": "input; empty if it stands in K:i:",
     "cd": "content digest",
     "at": "registered at, ms",

@@ -21,6 +21,7 @@ from lash_redis.registry.calls import (
     reads,
     registration,
     requests,
+    retries,
     schedules,
     sequences,
     serving,
@@ -197,6 +198,7 @@ class ProcessRegistry:
 
     complete = operation(terminal_facts.complete)
     complete_unleased = operation(terminal_facts.complete_unleased)
+    retry_many = operation(retries.retry_many)
     terminalize_many = operation(terminal_facts.terminalize_many)
     settle_many = operation(settle.settle_many)
 

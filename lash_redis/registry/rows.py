@@ -22,6 +22,7 @@ from lash_redis.core.model import (
     RecoveryDisposition,
 )
 from lash_redis.core.options import ProcessOptions, options_in_row
+from lash_redis.core.outcomes import Failure
 from lash_redis.core.places import LEASED, PLACE_OF_CODE
 from lash_redis.core.sequences import sequence_in
 from lash_redis.registry.codec import (
@@ -29,6 +30,7 @@ from lash_redis.registry.codec import (
     STATUSES,
     decode_abandon_request,
     decode_cancel_request,
+    decode_failure,
     decode_input,
     decode_outcome,
     decode_owner,
@@ -115,6 +117,28 @@ class Row:
         return self._number(b"lo")
 
     @property
+    def attempts(self) -> int:
+        """Runs that ended by themselves, and the one that runs now: those that were tried again, and a last one."""
+        has_last = self.status in (ProcessStatus.COMPLETED, ProcessStatus.FAILED) or self.phase is Phase.STARTED
+        return self._number(b"tr") + has_last
+
+    @property
+    def expires_at_ms(self) -> int | None:
+        """When it is cancelled if nobody has started it, by the server's clock; None: never."""
+        return self._number(b"xp") if b"xp" in self.fields else None
+
+    @property
+    def has_expired(self) -> bool:
+        """Nobody started it in time (verdict, line 12)."""
+        return self.expires_at_ms is not None and not self.starter_digest and self.expires_at_ms <= self.now_ms
+
+    @property
+    def last_failure(self) -> Failure | None:
+        """The failure after which it was tried again last; None if there is none, or in a page if it is long."""
+        data = self.fields.get(b"lf")
+        return decode_failure(data) if data else None
+
+    @property
     def runs_alone(self) -> bool:
         """It has not ended, and a worker runs one such row at a time (rule 4.6)."""
         return not self.is_terminal and self.losses >= ALONE_LOSSES
@@ -122,7 +146,10 @@ class Row:
     @cached_property
     def options(self) -> ProcessOptions:
         """The options of the registration."""
-        return options_in_row(lane_parts(self.lane)[0], self.fields)
+        options = options_in_row(lane_parts(self.lane)[0], self.fields)
+        if self.expires_at_ms is None:
+            return options
+        return msgspec.structs.replace(options, expires_in_ms=self.expires_at_ms - self._number(b"at"))
 
     @property
     def labels(self) -> dict[str, str]:
@@ -200,6 +227,7 @@ class Row:
             _ = self.disposition, self.status, self.phase, self.holder, self.starter, self.lease(), self.losses
             _ = self.options, self.abandon_request, self.cancel_request, self._number(b"fa"), self._number(b"at")
             _ = self._number(b"du"), self.labels
+            _ = self.attempts, self.expires_at_ms, self.last_failure, self._number(b"re")
             if b"sq" in self.fields or self.phase not in (None, Phase.DELAYED, Phase.BLOCKED):
                 _ = int(self.fields[b"sq"])
         except Exception as error:
@@ -242,7 +270,11 @@ class Row:
             labels=self.labels,
             key=self.key,
             replay_of=replay_of.decode() if (replay_of := self.fields.get(b"rp")) else None,
+            attempts=self.attempts,
+            releases=self._number(b"re"),
+            last_failure=self.last_failure,
             registered_at_ms=self._number(b"at"),
+            expires_at_ms=self.expires_at_ms,
             due_at_ms=self._number(b"du") if phase is Phase.DELAYED else None,
             ended_at_ms=int(ended_at) if ended_at else None,
             resolution=decode_resolution(self.fields.get(b"rs")),

@@ -12,6 +12,7 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
 from lash_redis.core.options import ProcessOptions, with_options
+from lash_redis.core.retrying import Retries, retries_of
 from lash_redis.tasks.limits import NO_LIMITS, ChosenTaskOptions, Limits, declared_limits, without_limits
 from lash_redis.tasks.naming import default_name, definition, described, location_of
 from lash_redis.tasks.signature import Signature, signature_of
@@ -42,6 +43,7 @@ class Declaration:
         function: what a worker calls.
         disposition: what recovery may do with a process of it whose owner was lost.
         options: for every submit that gives no others.
+        retries: when a run that failed is made again; None: never, unless its code asks for it.
         signature: what the function can be called with.
         is_async: True if a call of the function gives a coroutine.
         aliases: other names under which rows wait that it runs: those that it had in earlier releases.
@@ -56,6 +58,7 @@ class Declaration:
     is_async: bool
     aliases: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
+    retries: Retries | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,7 +95,7 @@ def declare(
             typed at a prompt or in a notebook, given to ``python -c``, or executed.
         aliases: the names that the task had in earlier releases: it runs what was submitted under them too.
         **options: those of ``ProcessOptions``, for every submit that gives no others; and what it says of keys and
-            limits (``Limits``).
+            limits (``Limits``), and ``retries``: runs in all, or a ``Retries``; of rerunnable work only.
 
     Raises:
         SettingsError: the recovery is missing or not for a function, an alias is no task name or
@@ -104,6 +107,8 @@ def declare(
     disposition = _disposition(recovery, function)
     _check_can_be_called(function)
     chosen = with_options(ProcessOptions(), without_limits(options))
+    retries = _checked_retries(options.pop("retries", None), disposition, function)
+    chosen = with_options(ProcessOptions(), options)
     task = checked_task_name(default_name(function) if name is None else name)
     signature = signature_of(function, task)
     return Declaration(
@@ -115,6 +120,7 @@ def declare(
         is_async=inspect.iscoroutinefunction(function),
         aliases=_checked_aliases(task, aliases),
         limits=declared_limits(task, function, signature, options),
+        retries=retries,
     )
 
 
@@ -172,6 +178,16 @@ def _disposition(recovery: object, function: Callable[..., Any]) -> RecoveryDisp
             "register it with `lash.expect(process_id, grantee=...)`"
         )
     return disposition
+
+
+def _checked_retries(given: object, disposition: RecoveryDisposition, function: Callable[..., Any]) -> Retries | None:
+    retries = retries_of(given)
+    if retries is not None and disposition is RecoveryDisposition.OWNER_BOUND:
+        raise SettingsError(
+            f"{described(function)}: retries={shown(given)} on owner-bound work: once started it may never run again; "
+            "declare it rerunnable, or handle the error inside"
+        )
+    return retries
 
 
 def _check_can_be_called(function: Callable[..., Any]) -> None:

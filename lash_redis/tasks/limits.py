@@ -15,6 +15,7 @@ from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import TaskInput
 from lash_redis.core.options import ChosenOptions
 from lash_redis.core.policies import MOST_REVISION, MOST_SLOTS, Policy, scope_of_task
+from lash_redis.core.retrying import Retries
 from lash_redis.core.sequences import AfterLoss, sequence_in
 from lash_redis.tasks.ordered import declared_sequence
 from lash_redis.tasks.signature import Signature
@@ -38,6 +39,7 @@ class ChosenLimits(TypedDict, total=False):
 class ChosenTaskOptions(ChosenOptions, ChosenLimits, total=False):
     """The options of a declaration. ``cost`` is a number or the name of a parameter."""
 
+    retries: Retries | int
     cost: int | str  # type: ignore[misc] # one submit gives a number
 
 

@@ -29,6 +29,7 @@ class Attempt:
         row: what the claim handed out.
         task: the name of its task; empty if it has none.
         signature: the digest of the signature that it was written for.
+        number: of this run, from 1; runs that were lost, released or snoozed are not counted.
         alone: one such row runs in a worker at a time, since it has lost an owner twice (rule 4.6).
         bound: owner-bound: it goes on without trust, since no other owner may ever run it (rule 6.2).
         trusted_until_ms: local trust in the lease, on this machine's clock since boot, ms (rule 6.1).
@@ -39,8 +40,8 @@ class Attempt:
         took_ms: how long its code ran, ms, once it has a result.
     """
 
-    __slots__ = ("alone", "began_at_ms", "bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "reason",
-                 "row", "signature", "stop", "task", "took_ms", "trusted_until_ms")  # fmt: skip
+    __slots__ = ("alone", "began_at_ms", "bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "number",
+                 "reason", "row", "signature", "stop", "task", "took_ms", "trusted_until_ms")  # fmt: skip
 
     def __init__(self, lease: ProcessLease, row: ClaimedRow) -> None:
         self.lease = lease
@@ -48,6 +49,7 @@ class Attempt:
         _, self.task, self.signature = lane_parts(row.lane)
         self.bound = row.is_owner_bound
         self.alone = row.alone
+        self.number = row.retries + 1
         self.leased_at_ms = self.began_at_ms = boottime_ms()
         self.took_ms = 0
         self.trusted_until_ms = 0

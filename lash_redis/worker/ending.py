@@ -17,6 +17,7 @@ class How(enum.Enum):
 
     RETURNED = "returned"
     RAISED = "raised"
+    AGAIN = "to be made again"  # it raised, and its task or its code says that it is to be tried again
     INTERRUPTED = "interrupted"  # it let itself be stopped: CancelledError, StopRequested
     NEVER_BEGAN = "never began"  # no line of it was entered: it could not begin, or was stopped before
 
@@ -27,6 +28,7 @@ class Ending(enum.Enum):
     SUCCEED = "write completed"
     FAIL = "write failed"
     CANCEL = "write cancelled"
+    RETRY = "delay it, to run again"
     RELEASE = "release the lease"
     UNSTART = "give it back as never started"
     SETTLE = "leave it to the drain, which settles it"
@@ -45,6 +47,11 @@ TABLE: Final[tuple[_Line, ...]] = (
         lambda how, _stop, _bound: how is How.RETURNED,
         Ending.SUCCEED,
         "the code returned: that is its result, whatever was asked of it",
+    ),
+    (
+        lambda how, _stop, _bound: how is How.AGAIN,
+        Ending.RETRY,
+        "it is to be tried again, unless a cancel request stands on the row",
     ),
     (
         lambda how, stop, _bound: how is How.NEVER_BEGAN and stop is not Stop.REQUESTED,

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.events import ProcessFailed
 from lash_redis.core.lanes import lane_parts, runs_alone
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.outcomes import Cancelled, Failure, Outcome
-from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms
 from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.answers import ClaimedRow
@@ -35,9 +33,8 @@ from lash_redis.worker.runner import RunEnd, Runner
 from lash_redis.worker.scheduling import Scheduling
 from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.told import tell_failed
 from lash_redis.worker.unknown_leases import UnknownLeases
-
-_SHOWN_MESSAGE = 200  # characters of a failure's message in its event
 
 
 class InFlight:
@@ -203,6 +200,9 @@ class InFlight:
                 outcome = end.result
             case Ending.CANCEL:
                 self._write(attempt, Cancelled(attempt.reason))
+            case Ending.RETRY:
+                if end.again is not None and isinstance(end.result, Failure):
+                    self.outbox.retry(attempt, end.again, end.result)
             case Ending.RELEASE:
                 self.outbox.release(attempt.lease, attempt)
             case Ending.UNSTART:
@@ -220,7 +220,7 @@ class InFlight:
         self._go_on(attempt)
         self._on_change()
         if outcome is not None:
-            _report_failure(attempt, outcome)  # last: nothing of the above waits for what tells (rule 11.7)
+            tell_failed(attempt, outcome)  # last: nothing of the above waits for what tells (rule 11.7)
 
     def _write(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.has_result = True
@@ -287,11 +287,3 @@ class InFlight:
         """Say no: outside a drain, what ended here without a result is given back at once."""
         del row
         return False
-
-
-def _report_failure(attempt: Attempt, result: Outcome) -> None:
-    if isinstance(result, Failure):
-        message = result.message[:_SHOWN_MESSAGE]
-        emit(
-            ProcessFailed(process_id=attempt.process_id, code=result.code, message=message, traceback=result.traceback)
-        )

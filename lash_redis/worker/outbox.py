@@ -13,17 +13,19 @@ from lash_redis.core.errors import (
     AlreadyStarted,
     AlreadyTerminal,
     AuthorityRejected,
+    NotItsTurn,
     PayloadError,
     ScriptError,
     UnknownProcess,
 )
 from lash_redis.core.events import ProcessCompleted, ProcessResultRefused
 from lash_redis.core.model import Acquired, ProcessLease, ProcessStatus
-from lash_redis.core.outcomes import Outcome
+from lash_redis.core.outcomes import Failure, Outcome
+from lash_redis.core.retrying import Again
 from lash_redis.core.subscribers import emit, wants
 from lash_redis.core.timing import boottime_ms
 from lash_redis.recovery.last_writes import LastWrites
-from lash_redis.registry.answers import TerminalFact
+from lash_redis.registry.answers import RetriedRun, TerminalFact
 from lash_redis.registry.calls.leases import attempt_of
 from lash_redis.registry.codec import STATUS_CODES
 from lash_redis.registry.registry import ProcessRegistry
@@ -32,11 +34,14 @@ from lash_redis.worker.changes import Changes
 from lash_redis.worker.failures import unfit_result
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.roster import Roster
+from lash_redis.worker.told import tell_retried
 from lash_redis.worker.unsent import Unsent
 
 _Name = tuple[str, str, int]
 _Encoded = tuple[str, bytes]
 _Release = tuple[ProcessLease, Attempt | None]
+_Retry = tuple[Again, Failure]
+_Batches = Unsent[Attempt, _Encoded] | Unsent[Attempt, None] | Unsent[Attempt, _Retry] | Unsent[_Name, _Release]
 
 _COMPLETED = STATUS_CODES[ProcessStatus.COMPLETED]
 _REFUSED = frozenset({"UNKNOWN", "TERMINAL", "AUTHORITY"})  # what no second try changes
@@ -72,7 +77,8 @@ class Outbox:
         self._on_change = on_change
         self._roster = roster
         self._ttl_ms = lease_ttl_ms
-        self._outcomes: dict[int, Unsent[Attempt, _Encoded]] = {}  # by partition, as the next two
+        self._outcomes: dict[int, Unsent[Attempt, _Encoded]] = {}  # by partition, as the next three
+        self._retries: dict[int, Unsent[Attempt, _Retry]] = {}
         self._unstarts: dict[int, Unsent[Attempt, None]] = {}
         self._releases: dict[int, Unsent[_Name, _Release]] = {}
         self._to_do = Changes()
@@ -97,6 +103,13 @@ class Outbox:
         partition = self._registry.partition_of(attempt.process_id)
         unsent = self._unstarts.setdefault(partition, Unsent("unstart", self._unstart))
         unsent.items[attempt] = None
+        self._to_do.notify()
+
+    def retry(self, attempt: Attempt, again: Again, failure: Failure) -> None:
+        """Delay what failed, to be run again, with the next batch."""
+        partition = self._registry.partition_of(attempt.process_id)
+        unsent = self._retries.setdefault(partition, Unsent("retry", self._retry))
+        unsent.items[attempt] = (again, failure)
         self._to_do.notify()
 
     def release(self, lease: ProcessLease, attempt: Attempt | None = None) -> None:
@@ -151,8 +164,9 @@ class Outbox:
             self._identity.check()
             await each.step()
 
-    def _each(self) -> Iterator[Unsent[Attempt, _Encoded] | Unsent[Attempt, None] | Unsent[_Name, _Release]]:
+    def _each(self) -> Iterator[_Batches]:
         yield from list(self._outcomes.values())
+        yield from list(self._retries.values())
         yield from list(self._unstarts.values())
         yield from list(self._releases.values())
 
@@ -177,6 +191,15 @@ class Outbox:
         for attempt in lost:
             if await self.claim_again(attempt) is not ClaimedAgain.OURS:
                 self._refused(attempt, "LOST")
+
+    async def _retry(self, batch: dict[Attempt, _Retry]) -> None:
+        runs = [RetriedRun(attempt.lease, again, failure) for attempt, (again, failure) in batch.items()]
+        statuses = await self._registry.retry_many(runs, attempts=1)
+        for attempt, status in zip(batch, statuses, strict=True):
+            if status == "LOST" and await self.claim_again(attempt) is ClaimedAgain.OURS:
+                continue  # it is sent again under the new lease
+            self._done_with(attempt)
+            tell_retried(attempt, *batch[attempt], status)
 
     async def _unstart(self, batch: dict[Attempt, None]) -> None:
         statuses = await self._registry.unstart_many([attempt.lease for attempt in batch], attempts=1)
@@ -205,7 +228,7 @@ class Outbox:
     def _done_with(self, attempt: Attempt) -> None:
         self._roster.forget(attempt)  # first: what strikes behind it lets the rest be sent, and so done, again
         partition = self._registry.partition_of(attempt.process_id)
-        for unsent in (self._outcomes.get(partition), self._unstarts.get(partition)):
+        for unsent in (self._outcomes.get(partition), self._retries.get(partition), self._unstarts.get(partition)):
             if unsent is not None:
                 unsent.items.pop(attempt, None)
 
@@ -222,7 +245,7 @@ class Outbox:
             answer = await self._registry.claim(attempt.process_id, attempt.lease.owner, self._ttl_ms)
         except (AlreadyTerminal, UnknownProcess):
             return ClaimedAgain.OVER
-        except (AlreadyStarted, AuthorityRejected):
+        except (AlreadyStarted, AuthorityRejected, NotItsTurn):
             return ClaimedAgain.TAKEN
         finally:
             self.claiming -= 1

@@ -14,7 +14,9 @@ from lash_redis.core.current import CurrentProcess
 from lash_redis.core.error_text import bounded, text_of
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import WorkerCannotBegin
+from lash_redis.core.model import RecoveryDisposition
 from lash_redis.core.outcomes import Failure, Success
+from lash_redis.core.retrying import Again, again_after, asks_to_run_again
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import call_later
 from lash_redis.core.trouble import EXITS, SURVIVED, Trouble
@@ -35,6 +37,10 @@ from lash_redis.worker.threads import Run, Threads
 from lash_redis.worker.throttle import Throttle
 
 _INTERRUPTS = (asyncio.CancelledError, StopRequested)
+_NEVER_AGAIN = (
+    "owner-bound work cannot be tried again: once started it may never run again. "
+    "Declare the task rerunnable, or handle the error inside"
+)
 
 
 class RunEnd(msgspec.Struct, frozen=True):
@@ -43,10 +49,12 @@ class RunEnd(msgspec.Struct, frozen=True):
     Attributes:
         how: in one word.
         result: what the code returned, or the failure that its exception is.
+        again: when the run is to be made again, if it is.
     """
 
     how: How
     result: Success | Failure
+    again: Again | None = None
 
 
 OnRunEnd = Callable[[Attempt, RunEnd], None]
@@ -112,7 +120,7 @@ class Runner:
             return
         function = functools.partial(declaration.function, *args, **kwargs)
         try:
-            current = CurrentProcess(attempt.process_id, attempt.task, attempt.lease.fencing_token)
+            current = CurrentProcess(attempt.process_id, attempt.task, attempt.lease.fencing_token, attempt.number)
             context = self._contexts.new(current)
             begin = self._begin_async if declaration.is_async else self._begin_plain
             begin(attempt, declaration, function, context)
@@ -168,7 +176,7 @@ class Runner:
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
         def ended(end: CallEnd) -> None:
-            self._ended(attempt, run_end(declaration, end))
+            self._ended(attempt, run_end(declaration, end, attempt.number))
 
         self._start_async(attempt, AsyncRun(call, ended, self._may_act), context)
 
@@ -186,7 +194,7 @@ class Runner:
             if end.error is None and is_awaitable(end.value):
                 then = functools.partial(self._await_returned, attempt, declaration, end.value, context)
             else:
-                then = functools.partial(self._ended, attempt, run_end(declaration, end))
+                then = functools.partial(self._ended, attempt, run_end(declaration, end, attempt.number))
             self._handover.make(then)
 
         run = Run(functools.partial(context.run, call), ended, self._may_act)
@@ -201,7 +209,8 @@ class Runner:
         """Go on with what a plain function returned: a wrapper around an ``async def`` looks plain itself."""
 
         def ended(end: CallEnd) -> None:
-            self._ended(attempt, run_end(declaration, msgspec.structs.replace(end, is_entered=True)))
+            entered = msgspec.structs.replace(end, is_entered=True)
+            self._ended(attempt, run_end(declaration, entered, attempt.number))
 
         def go_on() -> Any:
             task = asyncio.current_task()
@@ -217,8 +226,14 @@ class Runner:
                 ended(CallEnd(None, error, is_entered=True))
 
 
-def run_end(declaration: Declaration, end: CallEnd) -> RunEnd:
-    """Return how a run ended; never raises. A result that cannot be carried is a failure."""
+def run_end(declaration: Declaration, end: CallEnd, attempt: int = 1) -> RunEnd:
+    """Return how a run ended; never raises. A result that cannot be carried is a failure.
+
+    Args:
+        declaration: of its task.
+        end: as the thread or the event loop reports it.
+        attempt: the number of the run, from 1.
+    """
     error = end.error
     if error is None:
         try:
@@ -227,6 +242,20 @@ def run_end(declaration: Declaration, end: CallEnd) -> RunEnd:
             return RunEnd(How.RAISED, unfit_result(refused))
     if not end.is_entered:
         return RunEnd(How.NEVER_BEGAN, failure_of(error))
+    return _raised(declaration, error, attempt)
+
+
+def _raised(declaration: Declaration, error: BaseException, attempt: int) -> RunEnd:
     # Not isinstance: it asks the exception for its class.
     how = How.INTERRUPTED if issubclass(type(error), _INTERRUPTS) else How.RAISED
-    return RunEnd(how, failure_of(error))
+    if declaration.disposition is not RecoveryDisposition.RERUNNABLE:
+        failure = failure_of(error)
+        if asks_to_run_again(error):
+            failure = msgspec.structs.replace(failure, message=_NEVER_AGAIN)
+        return RunEnd(how, failure)
+    try:
+        again = again_after(error, attempt, declaration.retries)
+    except BaseException as broken:  # noqa: BLE001 - a class of the user that is a Retry, or has a metaclass
+        return RunEnd(How.RAISED, failure_of(broken))
+    cause = error.__cause__ or error.__context__ if asks_to_run_again(error) and not str(error) else None
+    return RunEnd(how if again is None else How.AGAIN, failure_of(cause or error), again)

@@ -177,3 +177,12 @@ async def make_due(registry: ProcessRegistry, process_id: str) -> None:
     await registry.connections.execute("calls", "HSET", f"{k}:p:{process_id}", "du", "1")
     await registry.connections.execute("calls", "ZADD", f"{k}:delayed", "1", process_id)
     await registry.connections.execute("calls", "HSET", f"{k}:hdr", "due", "1")
+
+
+async def make_expired(registry: ProcessRegistry, process_id: str) -> None:
+    """Let the expiry of a row have come, whatever the clock says."""
+    partition = registry.partition_of(process_id)
+    k = partition_prefix(registry.namespace, partition)
+    await registry.connections.execute("calls", "HSET", f"{k}:p:{process_id}", "xp", "1")
+    await registry.connections.execute("calls", "ZADD", f"{k}:alarms", "1", f"expire {process_id}")
+    await registry.connections.execute("calls", "HSET", f"{k}:hdr", "due", "1")

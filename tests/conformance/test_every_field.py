@@ -44,10 +44,11 @@ VALUES: Final[list[Any]] = [
     object(), int, ADA, msgspec.Raw(b""), msgspec.Raw(b"\xc1"), msgspec.Raw(b"\x01\x02"),
 ]  # fmt: skip
 
-# What calls answer with, and what is checked elsewhere: Opaque has no field.
+# What calls answer with, and what is checked elsewhere: Opaque has no field, and no call takes a Retries.
 ANSWERS: Final = {
     "Acquired", "BulkReport", "Busy", "CurrentProcess", "Deferred", "DrainReport", "Opaque", "Policy", "ProcessOptions",
     "ProcessRecord", "PruneReport", "SubmitOptions", "RecordPage", "ServerInfo", "SweepReport", "WorkerSettings",
+    "Retries",
 }  # fmt: skip
 EVIDENCE: Final = AbandonEvidence(AbandonWriter.SWEEP, ADA, 1)
 LEASE: Final = ProcessLease("p", ADA, "token", 1, 0, 0)

@@ -27,10 +27,11 @@ from lash_redis.core.model import (
 )
 from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Success
 from lash_redis.core.places import LEASED, MOVES
+from lash_redis.core.retrying import Again
 from lash_redis.recovery.proofs_of_death import Proof
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.recovery.verdict_facts import NothingLocal
-from lash_redis.registry.answers import Death
+from lash_redis.registry.answers import Death, RetriedRun
 from lash_redis.registry.calls import bulk
 from lash_redis.registry.calls.requests import encoded_request
 from lash_redis.registry.keys import owner_digest, partition_prefix
@@ -49,6 +50,7 @@ from tests.conformance.actors import (
     batch_claim,
     cancel,
     make_due,
+    make_expired,
     outside,
     work,
 )
@@ -153,6 +155,12 @@ async def renew(registry: ProcessRegistry, row: Row) -> None:
     await registry.renew(lease_of(row), LONG_MS)
 
 
+def try_again(*, attempts: int | None = None, counts: bool = True) -> Step:
+    """End a run that is to be made again."""
+    again = Again(LONG_MS, attempts, counts)
+    return lambda registry, row: registry.retry_many([RetriedRun(lease_of(row), again, Failure("E"))])
+
+
 class _SawTheEnd(NothingLocal):
     def saw_end(self, row: Row) -> bool:
         return True
@@ -183,6 +191,9 @@ TRANSITIONS: tuple[tuple[str, Step], ...] = (
     ("renew", renew),
     ("release", release),
     ("unstart", unstart),
+    ("retry", try_again()),
+    ("retry", try_again(attempts=1)),
+    ("retry", try_again(counts=False)),
     *(("terminalize", complete(outcome)) for outcome in OUTCOMES),
     *(("complete_unleased", complete_outside(outcome)) for outcome in OUTCOMES),
     ("request_cancel", request_cancel(2)),
@@ -203,6 +214,7 @@ class Situation(msgspec.Struct, frozen=True):
     loss_limit: int = 5
     delay_ms: int = 0
     is_due: bool = False
+    is_expired: bool = False
 
 
 SITUATIONS = (
@@ -211,6 +223,10 @@ SITUATIONS = (
     Situation(RERUNNABLE, Phase.QUEUED, (record(ADA),)),
     Situation(RERUNNABLE, Phase.DELAYED, delay_ms=LONG_MS),
     Situation(RERUNNABLE, Phase.DELAYED, delay_ms=LONG_MS, is_due=True),
+    Situation(RERUNNABLE, Phase.QUEUED, is_expired=True),
+    Situation(RERUNNABLE, Phase.DELAYED, delay_ms=LONG_MS, is_expired=True),
+    Situation(RERUNNABLE, Phase.DELAYED, (take(ADA), try_again())),
+    Situation(RERUNNABLE, Phase.HELD, (claim(ADA),), is_expired=True),
     Situation(RERUNNABLE, Phase.HELD, (claim(ADA),)),
     Situation(RERUNNABLE, Phase.HELD, (claim(DEAD),)),
     Situation(RERUNNABLE, Phase.HELD, (take(ADA), release, claim(BOB))),
@@ -219,6 +235,9 @@ SITUATIONS = (
     Situation(RERUNNABLE, Phase.STARTED, (take(ADA), release, take(BOB))),
     Situation(RERUNNABLE, Phase.STARTED, (claim(DEAD), start)),
     Situation(OWNER_BOUND, Phase.QUEUED),
+    Situation(OWNER_BOUND, Phase.QUEUED, is_expired=True),
+    Situation(OWNER_BOUND, Phase.DELAYED, delay_ms=LONG_MS, is_expired=True),
+    Situation(OWNER_BOUND, Phase.HELD, (claim(ADA),), is_expired=True),
     Situation(OWNER_BOUND, Phase.DELAYED, delay_ms=LONG_MS),
     Situation(OWNER_BOUND, Phase.DELAYED, delay_ms=LONG_MS, is_due=True),
     Situation(OWNER_BOUND, Phase.HELD, (claim(ADA),)),
@@ -272,6 +291,7 @@ class Stage:
             task=process_id,
             loss_limit=situation.loss_limit,
             delay_ms=situation.delay_ms,
+            expires_in_ms=LONG_MS if situation.is_expired else None,
         )
         if situation.disposition is EXTERNALLY_OWNED:
             registration = outside(process_id)
@@ -281,12 +301,13 @@ class Stage:
         if situation.is_due:
             await make_due(self._registry, process_id)  # nobody has brought it yet
         for step in situation.steps:
-            if step in (start, release):
-                row = await row_of(self._registry, process_id)  # which names the lease now
+            row = await row_of(self._registry, process_id)  # which names the lease now
             await step(self._registry, row)
         if request is not None:
             with contextlib.suppress(LashError):
                 await request(self._registry, row)
+        if situation.is_expired:
+            await make_expired(self._registry, process_id)  # nobody has seen it yet
         if lapsed:
             # The lease's key goes, as it does once its time is up.
             await self._client.delete(f"{partition_prefix(self._registry.namespace, 0)}:l:{process_id}")

@@ -29,6 +29,7 @@ ANSWERS = {
     "PAUSED", "TOO_MANY", "RESUMED", "PAUSES", "BOUNDED", "BOUNDS", "FULL", "DUPLICATE",
     "RETAINED", "TOMBSTONES", "ASKED",
     "DECLARED", "DUE", "SCHEDULES", "TICKED",
+    "RETRIED", "FAILED", "CANCELLED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = tuple(f"include/{name}" for name in ("lane_names", "partition", "planned_keys", "planned_writes", "row"))

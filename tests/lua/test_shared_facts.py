@@ -85,11 +85,13 @@ def test_the_bound_of_a_script_is_the_longest_batch(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "row"), [("claim_next", ClaimedRow), ("renew_owned", RenewedRow)])
 def test_a_row_has_the_fields_that_its_script_answers(name: str, row: type[ClaimedRow | RenewedRow]) -> None:
-    """As many as the header names and as the code writes."""
+    """As many as the header names and as the code writes; what is seldom there comes beside the rows."""
     named = re.findall(r"-- reply   .*? \((.*?)\) x rows", SOURCES[name])[0]
     written = re.findall(r"reply\[n \+ (\d)\]", SOURCES[name])
 
-    assert len(named.split(", ")) == len(written) == len(row.__struct_fields__)
+    fields = len(row.__struct_fields__) - (name == "claim_next")
+
+    assert len(named.split(", ")) == len(written) == fields
 
 
 def test_a_worker_calls_before_it_counts_as_gone() -> None:

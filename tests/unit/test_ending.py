@@ -18,6 +18,10 @@ ROWS = [
     (How.RAISED, None, False, Ending.FAIL),
     (How.RAISED, Stop.REQUESTED, False, Ending.FAIL),
     (How.RAISED, Stop.DRAIN, True, Ending.FAIL),
+    (How.AGAIN, None, False, Ending.RETRY),
+    (How.AGAIN, Stop.REQUESTED, False, Ending.RETRY),
+    (How.AGAIN, Stop.DRAIN, False, Ending.RETRY),
+    (How.AGAIN, Stop.TERMINAL, False, Ending.FORGET),
     (How.INTERRUPTED, None, False, Ending.FAIL),
     (How.INTERRUPTED, None, True, Ending.FAIL),
     (How.INTERRUPTED, Stop.REQUESTED, False, Ending.CANCEL),
@@ -54,6 +58,7 @@ def test_every_combination_has_the_ending_that_its_conditions_ask_for() -> None:
             Ending.FAIL: not is_over and (how is How.RAISED or (how is How.INTERRUPTED and stop is None)),
             Ending.CANCEL: how in (How.INTERRUPTED, How.NEVER_BEGAN) and stop is Stop.REQUESTED,
             Ending.UNSTART: how is How.NEVER_BEGAN and stop in (None, Stop.DRAIN, Stop.TRUST),
+            Ending.RETRY: how is How.AGAIN and not is_over,
             Ending.SETTLE: stopped_by_us and bound,
             Ending.RELEASE: stopped_by_us and not bound,
         }

@@ -124,7 +124,7 @@ def test_a_value_forges_no_line_and_no_field(what: str, caplog: pytest.LogCaptur
     with caplog.at_level(logging.INFO, "lash_redis"):
         emit(ProcessFailed(process_id="p", code="E", message=message))
     (record,) = caplog.records
-    assert record.getMessage() == f'process.failed process_id=p code=E message={quoted} traceback=""'
+    assert record.getMessage() == f'process.failed process_id=p code=E message={quoted} traceback="" attempt=1'
     assert record.__dict__["fields"]["message"] == message
 
 

@@ -14,6 +14,7 @@ from lash_redis.core.options import (
     WORDS,
     ChosenOptions,
     ProcessOptions,
+    ShownOptions,
     options_in_row,
     row_fields,
     with_options,
@@ -27,10 +28,11 @@ def registered(**options: Any) -> ProcessRegistration:
 
 
 def test_a_type_checker_sees_the_options_as_they_are() -> None:
-    """``ChosenOptions``, what decorator and ``options()`` take, has the names and types of the struct."""
+    """People give lengths of time in their words; what a row shows has the names and types of the struct."""
     hints = get_type_hints(ChosenOptions)
     words = {word: option for word, (option, _) in WORDS.items()}
 
+    assert get_type_hints(ShownOptions) == {name: field.type for name, field in OPTIONS.items()}
     assert {words.get(name, name) for name in hints} == set(OPTIONS)
     assert all(hint == OPTIONS[name].type for name, hint in hints.items() if name not in words)
     assert tuple(OPTIONS) == ProcessOptions.__struct_fields__
@@ -69,10 +71,10 @@ def test_a_row_may_hold_what_a_newer_release_allows() -> None:
 
 
 def test_every_option_has_a_place_of_its_own_in_the_row() -> None:
-    """The data dictionary lists the field; only the queue has none, which the lane names."""
+    """The data dictionary lists the field. The queue stands in the lane, and an expiry as the moment that it gives."""
     fields = [field.about.row_field for field in OPTIONS.values() if field.about.row_field]
 
-    assert [name for name, field in OPTIONS.items() if not field.about.row_field] == ["queue"]
+    assert [name for name, field in OPTIONS.items() if not field.about.row_field] == ["queue", "expires_in_ms"]
     assert len(set(fields)) == len(fields)
     assert set(fields) <= ROW_FIELDS.keys()
 

@@ -127,7 +127,7 @@ def test_a_traceback_is_shown_below_the_line_of_its_event(monkeypatch: pytest.Mo
         emit(ProcessFailed(process_id="p1", code="ValueError", message="no", traceback=traceback))
 
     first, *rest = stream.getvalue().splitlines()
-    assert first.endswith(" WARNING process.failed process_id=p1 code=ValueError message=no")
+    assert first.endswith(" WARNING process.failed process_id=p1 code=ValueError message=no attempt=1")
     assert rest == [
         "    Traceback (most recent call last):",
         '      File "a.py", line 1',

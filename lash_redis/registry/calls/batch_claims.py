@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.errors import RegistryUnavailable
@@ -15,6 +17,8 @@ from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.ticks import due_schedules
 from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.unreadable import tell_unreadable
+
+_WIDTH: Final = 6  # values of a row in the answer
 
 
 def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) -> Steps[ClaimedBatch]:
@@ -85,9 +89,14 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
         case b"UNNAMED":
             return None
         case b"CLAIMED":
-            width = len(ClaimedRow.__struct_fields__)
             notes = [note.decode() for note in reply[5]]
-            rows = [ClaimedRow.read(reply[i : i + width]) for i in range(6, len(reply), width)]
+            due_at_ms, retries = _read_notes(notes)
+            rows = [ClaimedRow.read(reply[i : i + _WIDTH]) for i in range(6, len(reply), _WIDTH)]
+            if retries:
+                rows = [
+                    msgspec.structs.replace(row, retries=retries[row.process_id]) if row.process_id in retries else row
+                    for row in rows
+                ]
             return ClaimedBatch(
                 rows,
                 int(reply[1]),
@@ -95,19 +104,22 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
                 reply[3] != b"0",
                 reply[4] == b"1",
                 is_shared=reply[3] == b"2",
-                due_at_ms=_read_notes(notes),
+                due_at_ms=due_at_ms,
                 schedules=due_schedules(notes),
             )
     raise refusal("", reply)
 
 
-def _read_notes(notes: list[str]) -> int | None:
-    """Tell of each row that was left as it is; return when to claim again."""
-    due_at_ms = None
+def _read_notes(notes: list[str]) -> tuple[int | None, dict[str, int]]:
+    """Tell of each row that was left as it is; return when to claim again, and how often rows were tried again."""
+    due_at_ms, retries = None, dict[str, int]()
     for note in notes:
         word, is_about, detail = note.partition(" ")  # no id has a space
         if not is_about:
             tell_unreadable("row", word, "it stands in a lane, and does not say how to run it")
         elif word == "due":
             due_at_ms = int(detail)
-    return due_at_ms
+        elif word == "tried":
+            number, _, process_id = detail.partition(" ")
+            retries[process_id] = int(number)
+    return due_at_ms, retries

@@ -67,6 +67,8 @@ def waits_for(place: Place, detail: str) -> str:
     """Say in words what a row in this place waits for; ``detail`` is what the reply says of it."""
     if detail == "paused":
         return "its queue or its task is paused"
+    if detail == "expired":
+        return "nobody started it before it expired, so that it is about to be cancelled"
     if place is DELAYED:
         return f"it is delayed until {detail} ms since the epoch, by the server's clock"
     if place is QUEUED and detail.startswith(_FIRST):

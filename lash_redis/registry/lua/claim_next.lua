@@ -12,8 +12,8 @@
 --         · UNNAMED (the list is not known, and nothing was done) · STALE
 --         more: '1' if there may be more rows, '2' if they were left for others that wait;
 --         passed: '1' if rows wait that run alone;
---         notes: 'due ms' (when to claim again), 'tick ..' (a schedule is due, see read_schedule), and the ids of rows
---         that were left as they are
+--         notes: 'due ms' (when to claim again), 'tick ..' (a schedule is due, see read_schedule), 'tried number id'
+--         (how often a row was tried again), and the ids of rows that were left as they are
 -- bound   count <= 500, inputs of 1 MiB (a longer one goes alone), the lanes of the list, 16 lanes woken for,
 --         100 entries passed over, 200 due rows, 200 alarms
 -- What has become due is brought first: a transition of its own, committed before the claim looks at the lanes.
@@ -37,6 +37,10 @@
 --- @include "score_of"
 --- @include "bring_due"
 --- @include "watch_due"
+--- @include "has_expired"
+--- @include "idle_others"
+--- @include "input_of"
+--- @include "expire"
 local me, owner, number, count_wanted, claim_ttl, stem, alone, bound, takes, list = unpack(ARGV, 1, 10)
 local wanted, ttl = tonumber(count_wanted), tonumber(claim_ttl)
 -- What lost two owners may end its worker process, and owner-bound work beside it would be abandoned. So one that runs
@@ -77,10 +81,9 @@ local function hand_out(row, input)
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3] = row.id, row.token, row.fence
   reply[n + 4], reply[n + 5], reply[n + 6] = lane_of(row), row.disposition, input
-end
-
-local function input_of(id, short)
-  return short ~= '' and short or text_at(K .. 'i:' .. id) or ''
+  if row.retries then
+    notes[#notes + 1] = 'tried ' .. row.retries .. ' ' .. row.id
+  end
 end
 
 -- Each row of each batch has a score of its own, since a batch has fewer than 1000 rows. The last number of all
@@ -132,11 +135,12 @@ local NO_KEY = { gone = {}, added = {} }
 -- Lease and start a row of this lane and key. Return false if it may not be handed out now: its input is too long for
 -- what this answer carries already, or it is owner-bound beside a row that runs alone.
 local function lease_and_start(id, lane, entry, member)
-  local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr', 'nw'))
+  local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr', 'nw',
+    'xp', 'tr'))
   local row = {
     id = id, place = f[1], lane = f[2], sequence = f[8],
     disposition = f[3], fence = f[4], starter = f[5], losses = f[7],
-    priority = f[9], new = f[10], cost = int(cost_of(member)),
+    priority = f[9], new = f[10], cost = int(cost_of(member)), expiry = f[11], retries = f[12],
   }
   -- One that is not there is a stale entry.
   local is_there = row.place or redis.call('EXISTS', row_key(id)) == 1
@@ -155,6 +159,11 @@ local function lease_and_start(id, lane, entry, member)
   end
   if row.disposition ~= RERUNNABLE and (row.disposition ~= OWNER_BOUND or row.starter) then
     return set_back(id, lane, entry, member)
+  end
+  if has_expired(row) then
+    passed_over = passed_over + 1
+    expire(read_row(id))
+    return true
   end
   if row.disposition == OWNER_BOUND and not may_take_bound then
     return false

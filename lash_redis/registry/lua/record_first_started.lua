@@ -15,6 +15,7 @@
 --- @include "next_sequence"
 --- @include "list_as_owned"
 --- @include "remember_owner"
+--- @include "unwatch_expiry"
 local id, me, owner, started = unpack(ARGV)
 
 local row = read_row(id)
@@ -39,6 +40,7 @@ if live and not has_begun(row) and not (row.disposition == OWNER_BOUND and row.s
   -- Under a live lease of this very owner the record is a start under that lease.
   mark_started(row, me)
 elseif not row.starter then
+  unwatch_expiry(row)
   row.starter = me
   if not row.sequence then
     row.sequence = next_sequence()

@@ -6,7 +6,7 @@
 -- ARGV 1.. (id, disposition, lane, input, content digest, number of further fields,
 --         (field, value) x further fields) x rows
 --         A further field is stored as it is. One whose name begins with '+' asks for something: '+in' ms or '+at' ms
---         (since the epoch) delays the row.
+--         (since the epoch) delays the row; '+expire' ms ends it if nobody has started it by then.
 --         '+un' (until, on_duplicate, within, longest) looks for another row of the same unique key, the field uq,
 --         which no other row of the batch has; '+ur' is the cancel request that ends what is replaced.
 -- reply   REGISTERED now ('1' new, '0' known, '=' and the id of the one that is there instead) x rows · CONFLICT id..

@@ -11,6 +11,7 @@
 --- @include "give_back"
 --- @include "take_back_loss"
 --- @include "is_holder"
+--- @include "count_release"
 local me = ARGV[1]
 
 local reply = { 'RELEASED' }
@@ -23,6 +24,7 @@ for at = 2, #ARGV, 3 do
     take_back_loss(row, token)
   end
   if current then
+    count_release(row)
     give_back(row)
   end
   reply[#reply + 1] = current and '1' or '0'

@@ -7,6 +7,7 @@
 --- @include "holder_reply"
 --- @include "waits_reply"
 --- @include "waits_for_key"
+--- @include "has_expired"
 -- What claim and reclaim share: refuse, grant a free or lapsed row, or extend the claimant's own live lease. Return the
 -- reply, or nil if another owner holds a live lease.
 local function claim_unless_held(row, claimant)
@@ -18,7 +19,7 @@ local function claim_unless_held(row, claimant)
     return { 'UNREADABLE' }
   elseif row.disposition == EXTERNALLY_OWNED then
     return { 'AUTHORITY' }
-  elseif row.place == DELAYED or row.place == BLOCKED then
+  elseif row.place == DELAYED or row.place == BLOCKED or (has_expired(row) and not is_live(row)) then
     return waits_reply(row)
   elseif row.place == QUEUED and is_paused(row.lane) then
     return { 'WAITS', row.place, 'paused' }

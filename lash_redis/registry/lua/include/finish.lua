@@ -8,6 +8,7 @@
 --- @include "ended_index"
 --- @include "ended_kind"
 --- @include "store_payload"
+--- @include "unwatch_expiry"
 -- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
 local function finish(row, state, outcome, fence)
   leave_place(row)
@@ -22,6 +23,7 @@ local function finish(row, state, outcome, fence)
   if row.abandon_request then
     index_remove(K .. 'asked', row.id)
   end
+  unwatch_expiry(row)
   local index = state == ABANDONED and K .. UNRESOLVED_INDEX or ended_index(ended_kind(row, state))
   index_add(index, now_text, row.id)
   count_ended(row, state, 1)

@@ -20,4 +20,5 @@ local function forget_row(row)
   drop(row_key(row.id))
   drop(K .. 'i:' .. row.id)
   drop(K .. 'o:' .. row.id)
+  drop(K .. 'f:' .. row.id)
 end

@@ -11,6 +11,7 @@
 --- @include "label_keys"
 --- @include "tombstone_of"
 --- @include "meet_duplicate"
+--- @include "watch_expiry"
 -- Part what the row stores from what the caller asks for; the row takes what the transition looks at.
 local function part_further_fields(row, further)
   local stored_fields, asked = {}, {}
@@ -42,6 +43,8 @@ local function place_of(row, asked)
     row.sequence = next_sequence()
     return OUTSIDE, now_text
   end
+  row.expiry = asked.expire and int(now + tonumber(asked.expire))
+  watch_expiry(row)
   row.due = due_of(asked)
   if row.due then
     plan_due(tonumber(row.due), queue_of(row.lane))
@@ -88,6 +91,9 @@ local function register_row(id, disposition, lane, input, content, further)
   end
   for _, key in ipairs(label_keys(row)) do
     index_add(key, now_text, id)
+  end
+  if row.expiry then
+    write_row(id, 'xp', row.expiry)
   end
   if #fields > 0 then
     write_row(id, unpack(fields))

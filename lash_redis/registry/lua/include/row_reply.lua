@@ -8,6 +8,9 @@ local function row_reply(id, is_bare)
   local by_name = {}
   for i = 1, #fields, 2 do
     by_name[fields[i]] = fields[i + 1]
+    if fields[i] == 'lf' and fields[i + 1] == '' and not is_bare then
+      fields[i + 1] = text_at(K .. 'f:' .. id) or ''
+    end
   end
   local input = not is_bare and by_name['in'] == '' and text_at(K .. 'i:' .. id) or ''
   local outcome = not is_bare and by_name.oc == '' and text_at(K .. 'o:' .. id) or ''
