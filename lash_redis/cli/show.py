@@ -49,10 +49,12 @@ async def _show(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     row = explanation.row
     pairs = [
         *_waits(explanation),
+        *_ahead(explanation),
         *_record(row),
         *_owners(explanation),
         *_end(row),
         *_resolution(row),
+        *_halts(explanation),
         *_verdict(explanation),
     ]
     return "\n".join([_title(row), "", *fields(pairs)])

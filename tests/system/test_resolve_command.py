@@ -12,7 +12,7 @@ import pytest
 
 from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import abandon, abandoned, outside, settled
+from tests.conformance.actors import ADA, OWNER_BOUND, abandon, abandoned, held, outside, settled, work
 from tests.repo.tree import ROOT
 
 pytestmark = pytest.mark.system
@@ -62,3 +62,21 @@ async def test_an_operator_says_what_became_of_abandoned_work(
     shown = cli("show", "lost").stdout
     assert "happened, says ada: on the statement" in shown
     assert "unresolved" not in cli("ps", "--state", "abandoned").stdout
+
+
+async def test_whoever_looks_at_a_sequence_is_told_what_halts_it(
+    cli: Callable[..., Ran], registry: ProcessRegistry
+) -> None:
+    """What waits names what it waits for; what was lost says that others wait for it, and how to settle that."""
+    scopes = "!work,"
+    await registry.register_many([work(name, OWNER_BOUND, key="ada", scopes=scopes) for name in ("first", "second")])
+    lease = await held(registry, "first", ADA)
+    await registry.start(lease)
+    assert "first, the first of its sequence, which is started" in cli("show", "second").stdout
+    await registry.release(lease)
+
+    behind, first = cli("show", "second").stdout, cli("show", "first").stdout
+
+    assert "first, the first of its sequence, which is uncertain" in behind
+    assert "the sequence halts until somebody says what became of it" in behind
+    assert "halted: the work behind it waits. Find out what became of it, then abandon it, then resolve it" in first
