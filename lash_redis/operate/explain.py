@@ -11,7 +11,7 @@ from typing import Final, TypedDict
 
 import msgspec
 
-from lash_redis.core.errors import UnknownProcess
+from lash_redis.core.errors import OutcomePruned, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import Phase
 from lash_redis.core.timing import new_incarnation_id
@@ -87,10 +87,12 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
 
     Raises:
         UnknownProcess: no process has this id.
+        OutcomePruned: it ended and was forgotten; the error says how it ended.
     """
     row = await registry.row(process_id)
     if row is None:
-        raise UnknownProcess(process_id)
+        (tombstone,) = await registry.tombstones([process_id])
+        raise OutcomePruned(process_id, tombstone.status.value) if tombstone else UnknownProcess(process_id)
     me = LeaseOwner.local_process("lash-redis", new_incarnation_id())
     partition = registry.partition_of(process_id)
     owners = {} if row.is_terminal else {row.starter_digest: row.starter, row.holder_digest: row.holder}

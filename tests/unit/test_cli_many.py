@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 import fakeredis
 import pytest
 
-from lash_redis.cli import cancel, main, replay
-from lash_redis.core.errors import SettingsError
+from lash_redis.cli import cancel, main, ps, replay, show
+from lash_redis.core.errors import OutcomePruned, SettingsError
 from lash_redis.core.model import ProcessStatus
 from lash_redis.core.outcomes import Failure
+from lash_redis.operate.explain import explain
 from lash_redis.registry.calls.bulk import replay_id
+from lash_redis.registry.calls.forgetting import Retention
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, RERUNNABLE, held, work
 from tests.look import record_of
@@ -91,3 +93,22 @@ async def test_an_id_may_stand_behind_the_options(registry: ProcessRegistry) -> 
     """As it might before many could be named."""
     assert "cancelled" in await ran(registry, "cancel", *WHO, "m3")
     assert (await ran(registry, "replay", "--most", "3", "bad")).startswith("bad: submitted as ")
+
+
+async def test_show_says_how_a_forgotten_process_ended(registry: ProcessRegistry) -> None:
+    """As long as that is kept, which it is for an id that somebody chose."""
+    await registry.retain(0, Retention(1_000_000, 0, 1_000_000))
+
+    with pytest.raises(OutcomePruned, match="'bad' ended as failed"):
+        await explain(registry, "bad")
+
+
+async def test_labels_are_listed_and_shown(registry: ProcessRegistry) -> None:
+    """``ps --label`` reads no other row; a page says how to go on."""
+    args = main._parser(["ps"]).parse_args(["ps", "--label", "tenant=42", "--limit", "1"])
+    first = await ps._ps(registry, args)
+    args = main._parser(["show"]).parse_args(["show", "p1"])
+
+    assert [line.split()[0] for line in first.splitlines() if "tenant=42" in line] == ["p0", "more:"]
+    assert "more: --limit 1 --label tenant=42 --cursor " in first
+    assert "tenant=42" in await show._show(registry, args)
