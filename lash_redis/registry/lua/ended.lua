@@ -16,24 +16,53 @@
 --- @include "row_reply"
 local list, latest, skip, limit, task = unpack(ARGV)
 
-local indexes = list == UNRESOLVED_INDEX and { K .. list } or {}
-for _, kind in ipairs(#indexes == 0 and ended_kinds(list) or {}) do
-  if task == '*' or task == kind.task then
-    indexes[#indexes + 1] = ended_index(kind.name)
-  end
-end
 local first, most = tonumber(skip), tonumber(limit)
 local last, found = first + most, {}
-for _, index in ipairs(indexes) do
-  local page = redis.call('ZRANGE', index, latest, '-inf', 'BYSCORE', 'REV', 'LIMIT', '0', int(last + 1), 'WITHSCORES')
+
+local function read(index, many)
+  return redis.call('ZRANGE', index, latest, '-inf', 'BYSCORE', 'REV', 'LIMIT', '0', int(many), 'WITHSCORES')
+end
+
+-- Those of one time stand in one order, page after page.
+local function is_before(a, b)
+  return a.ended == b.ended and a.id > b.id or tonumber(a.ended) > tonumber(b.ended)
+end
+
+-- The indexes that are read, the one with the newest row first.
+local function indexes_by_newest()
+  local indexes = {}
+  local function add(index)
+    local newest = read(index, 1)[2]
+    if newest then
+      indexes[#indexes + 1] = { key = index, newest = tonumber(newest) }
+    end
+  end
+  if list == UNRESOLVED_INDEX then
+    add(K .. list)
+    return indexes
+  end
+  for _, kind in ipairs(ended_kinds(list)) do
+    if task == '*' or task == kind.task then
+      add(ended_index(kind.name))
+    end
+  end
+  table.sort(indexes, function(a, b) return a.newest > b.newest end)
+  return indexes
+end
+
+for _, index in ipairs(indexes_by_newest()) do
+  if #found > last and tonumber(found[last + 1].ended) > index.newest then
+    break
+  end
+  local page = read(index.key, last + 1)
   for at = 1, #page, 2 do
     found[#found + 1] = { id = page[at], ended = page[at + 1] }
   end
+  table.sort(found, is_before)
+  for at = #found, last + 2, -1 do
+    found[at] = nil
+  end
 end
--- Those of one time stand in one order, page after page.
-table.sort(found, function(a, b)
-  return a.ended == b.ended and a.id > b.id or tonumber(a.ended) > tonumber(b.ended)
-end)
 local reply = { 'ENDED', #found > last and '1' or '0' }
 for at = first + 1, math.min(#found, last) do
   reply[#reply + 1] = found[at].ended
