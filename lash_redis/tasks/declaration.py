@@ -106,9 +106,8 @@ def declare(
     _check_is_function(function)
     disposition = _disposition(recovery, function)
     _check_can_be_called(function)
-    chosen = with_options(ProcessOptions(), without_limits(options))
     retries = _checked_retries(options.pop("retries", None), disposition, function)
-    chosen = with_options(ProcessOptions(), options)
+    chosen = with_options(ProcessOptions(), without_limits(options))
     task = checked_task_name(default_name(function) if name is None else name)
     signature = signature_of(function, task)
     return Declaration(
