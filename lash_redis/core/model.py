@@ -130,6 +130,8 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         check_fields(self, SUBMIT_OPTIONS)
         if self.disposition is RecoveryDisposition.EXTERNALLY_OWNED:
             refuse_asks(self, "externally owned work runs outside the pool")
+            if self.scopes:
+                raise refused("scopes", "empty, since externally owned work runs outside the pool", self.scopes)
         if self.unique is not None:
             check_unique(self.unique, is_task=isinstance(self.input, TaskInput), delay_ms=self.delay_ms)
         if self.granted_to is not None:

@@ -14,7 +14,9 @@ from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Acquired, Phase, ProcessLease, ProcessRecord, ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, ResolutionKind, Success
+from lash_redis.core.retrying import Again
 from lash_redis.core.sequences import AfterLoss, sequence_scope
+from lash_redis.registry.answers import RetriedRun
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -142,12 +144,16 @@ class Life:
             await self.registry.complete(lease, outcome)
 
     async def give_back(self) -> None:
-        """Release it, or say that it never began."""
-        lease = self.lease()
-        if self.random.random() < 0.5:
-            await self.registry.release(lease)
-        else:
-            await self.registry.unstart_many([lease])
+        """Release it, say that it never began, or run it again later; perhaps twice."""
+        lease, way = self.lease(), self.random.choice(["release", "unstart", "retry"])
+        for _ in range(self.random.choice([1, 2])):
+            match way:
+                case "release":
+                    await self.registry.release(lease)
+                case "unstart":
+                    await self.registry.unstart_many([lease])
+                case "retry":
+                    await self.registry.retry_many([RetriedRun(lease, Again(LONG_MS), Failure("E"))])
 
     async def lose(self) -> None:
         """Settle as a sweep would that finds the owner dead or silent."""

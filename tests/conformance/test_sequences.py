@@ -10,8 +10,10 @@ from lash_redis.core.errors import NotItsTurn, SettingsError
 from lash_redis.core.lanes import ALONE, lane
 from lash_redis.core.model import Acquired, ProcessLease, ProcessRegistration, ProcessStarted
 from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, ResolutionKind, Success
+from lash_redis.core.retrying import Again
 from lash_redis.operate.explain import explain
 from lash_redis.operate.sequence_state import Ahead
+from lash_redis.registry.answers import RetriedRun
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -139,6 +141,21 @@ async def test_what_comes_back_keeps_its_place(registry: ProcessRegistry, scopes
         await one(registry)
         assert await settled(registry, lease.process_id, "queue", even_if_live=True)
         assert (await row_of(registry, lease.process_id)).runs_alone
+    assert await ids(registry) == ["a"]
+
+
+@EITHER
+@IN_ONE
+@pytest.mark.parametrize("counts", [True, False], ids=["retry", "snooze"])
+async def test_what_is_to_run_again_later_keeps_its_place(registry: ProcessRegistry, scopes: str, counts: bool) -> None:
+    """Sentence 4: it holds up what is behind it while it waits for its time."""
+    await registry.register_many([row(name, scopes=scopes, disposition=RERUNNABLE) for name in "ab"])
+    lease = await one(registry)
+    again = RetriedRun(lease, Again(LONG_MS, counts=counts), Failure("E"))
+    assert await registry.retry_many([again]) == ["DONE"]
+
+    assert await claimed(registry) == []
+    await make_due(registry, "acc-1::a")
     assert await ids(registry) == ["a"]
 
 

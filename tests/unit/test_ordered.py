@@ -9,6 +9,7 @@ import pytest
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.policies import Policy
+from tests.conformance.actors import outside
 
 
 @pytest.fixture
@@ -98,3 +99,18 @@ def test_a_key_that_cannot_be_a_route_makes_no_id(lash: Lash, key: str) -> None:
     registration = ordered.registration((key,), {})
 
     assert (registration.key, registration.id[0], "::" in registration.id) == (key, "p", False)
+
+
+def test_a_schedule_of_a_sequence_lies_in_the_partition_of_its_key() -> None:
+    """The id of a tick begins with the schedule's name: with several partitions that must be the key."""
+    lash = Lash("redis://nowhere", partitions=8)
+    ordered = task(lash, key="account", sequence=True, after_loss="halt")
+    lash.schedule("ada", ordered, ("ada",), every=60)
+    with pytest.raises(SettingsError, match="to be one that begins with 'bob::', got 'nightly'"):
+        lash.schedule("nightly", ordered, ("bob",), every=60)
+
+
+def test_what_runs_outside_stands_in_no_sequence() -> None:
+    """Nobody claims it, so that nothing could keep its order."""
+    with pytest.raises(SettingsError, match="expected scopes to be empty, since externally owned work"):
+        outside("x", scopes="!work,", key="ada")
