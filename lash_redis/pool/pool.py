@@ -34,6 +34,11 @@ class LifeEnd(msgspec.Struct, frozen=True):
     fatal: messages.Fatal | None = None
 
     @property
+    def has_left(self) -> bool:
+        """It was ready, and has drained by itself."""
+        return self.lived_ms is not None and not self.is_fault
+
+    @property
     def has_bad_settings(self) -> bool:
         """It could not start for a reason that another try would meet again."""
         return self.fatal is not None and self.fatal.exit_code == messages.BAD_SETTINGS

@@ -57,7 +57,7 @@ class Slot:
             else:
                 self._failed_starts += 1
             self._pool.on_life_end(end, self._failed_starts)
-            if drain.has_begun:
+            if drain.has_begun or (self._pool.settings.worker.leaves_when_empty and end.has_left):
                 return end
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._delay.after(end.lived_ms)):

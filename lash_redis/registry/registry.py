@@ -178,6 +178,7 @@ class ProcessRegistry:
     service_of = operation(serving.service_of)
     first_of_sequence = operation(sequences.first_of_sequence)
     living = operation(serving.living)
+    waiting = operation(serving.waiting)
 
     claim = operation(leases.claim)
     reclaim = operation(leases.reclaim)

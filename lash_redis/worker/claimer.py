@@ -110,6 +110,11 @@ class Claimer:
         return list(self._unanswered)
 
     @property
+    def is_quiet(self) -> bool:
+        """Every partition was asked, has answered, and had no more."""
+        return len(self._numbers) == self._registry.partitions and not (self._unanswered or self.may_have_more)
+
+    @property
     def may_bring(self) -> int:
         """How many rows the claims whose answers were lost may bring, at most."""
         lost = [each for partition, each in self._unanswered.items() if partition not in self._set_aside]

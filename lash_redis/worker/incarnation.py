@@ -26,6 +26,7 @@ from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.lease_keeper import Renewal
 from lash_redis.worker.loops.checking_server import Checking
 from lash_redis.worker.loops.claiming import Claiming
+from lash_redis.worker.loops.leaving import Leaving
 from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.loops.loop import Loop, lasting, repeat
 from lash_redis.worker.loops.polling import Polling
@@ -148,6 +149,10 @@ class Incarnation:
         async with self._services:
             for loop in self._loops:
                 self._services.start(repeat(loop))
+            if self._settings.leaves_when_empty:
+                delayed = self._settings.burst_delayed
+                leaving = Leaving(self.registry, self._in_flight, self.begin_drain, waits_for_delayed=delayed)
+                self._services.start(repeat(leaving))
             listen = functools.partial(self._wake_ups.listen, owner_digest(self.identity.owner))
             self._services.start(lasting("listen", listen))
             self._services.start(lasting("reconcile", self._in_flight.scheduling.reconcile))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 import msgspec
 
-from lash_redis.core.checks import MAX_TTL_MS, Check, integer
+from lash_redis.core.checks import MAX_TTL_MS, Check, checked_bool, integer
 from lash_redis.core.durations import MAX_MS
 from lash_redis.core.error_text import bounded, shown
 from lash_redis.core.errors import SettingsError
@@ -105,8 +105,28 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         Setting("between two looks for what need not be kept, ± 50 %", _PAUSE, "--retain", "S", is_time=True),
     ] = 60_000
 
+    burst: Annotated[
+        bool,
+        Setting(
+            "leave once nothing runs and nothing waits that it serves", Check("True or False", checked_bool), "--burst"
+        ),
+    ] = False
+    burst_delayed: Annotated[
+        bool,
+        Setting(
+            "the same, and once nothing is delayed in the namespace",
+            Check("True or False", checked_bool),
+            "--burst-delayed",
+        ),
+    ] = False
+
     def __post_init__(self) -> None:
         check_fields(self, WORKER_SETTINGS)
+
+    @property
+    def leaves_when_empty(self) -> bool:
+        """It runs until nothing is left to do."""
+        return self.burst or self.burst_delayed
 
     @property
     def queue_names(self) -> tuple[str, ...]:
@@ -130,6 +150,8 @@ class ChosenSettings(TypedDict, total=False):
     last_writes_ms: int
     sweep_ms: int
     poll_ms: int
+    burst: bool
+    burst_delayed: bool
     keep_ms: int
     keep_rows: int
     keep_memory: int

@@ -267,6 +267,12 @@ async def _pauses(world: World) -> Call[Any]:
 
 
 @case
+async def _waiting(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    return world.call(serving.waiting, 0, ServedLanes([("default", ["default|work|"])]))
+
+
+@case
 async def _ended(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await world.registry.request_cancel(world.one, cancel())

@@ -66,7 +66,7 @@ MOVES_NO_ROW = {
     "first_of_sequence", "forget_tombstones", "retain", "tombstones",
     "name_lanes", "name_policies", "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses",
     "prunable", "prune", "read_bounds", "record_death", "renew_owned", "resolve", "resume", "served", "store_bounds",
-    "wake", "watch",
+    "waiting", "wake", "watch",
 }  # fmt: skip
 
 Moved = tuple[RecoveryDisposition, Phase | None, Phase | ProcessStatus, str]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.lanes import plain_lane
+from lash_redis.core.lanes import plain_lane, scopes_of
 from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps
+from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.registry.service import LIVING_MS, LaneService, Living
 
 
@@ -70,3 +71,13 @@ def living(_: Namespace, partition: int) -> Call[Living]:
 def _living(reply: list[bytes]) -> Living:
     _, owners, *queues = reply
     return Living(int(owners), tuple(sorted({queue.decode(errors="replace") for queue in queues})))
+
+
+def waiting(_: Namespace, partition: int, served: ServedLanes) -> Call[tuple[bool, int]]:
+    """Return whether rows wait in a partition that a worker with these lanes would run, and how many are delayed.
+
+    Rows of paused queues and tasks do not wait for anybody; those of keys that may not run now do.
+    """
+    keyed = [lane for lane in served.lanes if scopes_of(lane)][: MAX_BATCH - 1]
+    args: list[Argument] = [served.name, *keyed]
+    return Call("waiting", partition, args, lambda reply: (reply[1] == b"1", int(reply[2])), word=b"WAITING")

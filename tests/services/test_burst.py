@@ -1,0 +1,93 @@
+"""Running until empty: a worker leaves once nothing runs and nothing waits for it (rule 9.15)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lash_redis.core.model import PauseRequest, Phase, ProcessStatus
+from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.tasks.declaration import declare
+from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
+from tests.conftest import ServerTime
+from tests.look import record_of
+from tests.services.benches import Bench
+from tests.services.conftest import Crew
+from tests.support import PATIENCE_S, wait_until
+
+
+async def test_a_burst_runs_what_waits_and_what_that_submits_and_then_leaves(
+    registry: ProcessRegistry, crew: Crew
+) -> None:
+    """It drains by itself: nothing is left of it, and its report says that all has finished."""
+
+    async def split(piece: str) -> None:
+        if len(piece) < 3:
+            await registry.register_many([work(f"{piece}{end}", OWNER_BOUND, f"{piece}{end}") for end in "ab"])
+
+    worker = crew.worker(declare(split, recovery="owner_bound", name="work"), burst=True)
+    await registry.register_many([work("a", OWNER_BOUND, "a"), work("elsewhere", queue="elsewhere")])
+
+    async with asyncio.timeout(PATIENCE_S):
+        await worker.run()
+
+    for process_id in ("a", "aa", "ab", "aaa", "aab", "aba", "abb"):
+        assert (await record_of(registry, process_id)).status is ProcessStatus.COMPLETED
+    assert (await record_of(registry, "elsewhere")).phase is Phase.QUEUED
+    report = await worker.drain()
+    assert (report.abandoned, report.deferred, report.released) == ([], [], 0)
+
+
+async def test_a_burst_stays_while_something_runs(registry: ProcessRegistry, crew: Crew) -> None:
+    """Whatever waits, and then leaves at once."""
+    bench = Bench()
+    worker = crew.worker(bench.task(), burst=True)
+    await registry.register(work("p", RERUNNABLE, "p"))
+    run = asyncio.create_task(worker.run())
+    await wait_until(lambda: bench.begun, "it runs")
+    leaving = worker.probe.in_flight
+
+    await wait_until(lambda: leaving.claimer.is_quiet, "all partitions were asked in vain")
+    assert not worker.is_draining
+    bench.let_go("p")
+
+    async with asyncio.timeout(PATIENCE_S):
+        await run
+    assert (await record_of(registry, "p")).status is ProcessStatus.COMPLETED
+
+
+async def test_a_burst_waits_for_what_is_delayed_only_if_it_is_asked_to(
+    registry: ProcessRegistry, crew: Crew, server: ServerTime
+) -> None:
+    """What runs tomorrow does not hold up a build."""
+    bench = Bench(is_open=True)
+    due_at_ms = (await registry.register(work("p", RERUNNABLE, "p", delay_ms=400))).due_at_ms
+    assert due_at_ms is not None
+
+    async with asyncio.timeout(PATIENCE_S):
+        await crew.worker(bench.task(), burst=True).run()
+        assert (await record_of(registry, "p")).phase is Phase.DELAYED
+        run = asyncio.create_task(crew.worker(bench.task(), burst_delayed=True).run())
+        await server.pass_until(due_at_ms)
+        await run
+
+    assert (await record_of(registry, "p")).status is ProcessStatus.COMPLETED
+
+
+async def test_a_burst_does_not_wait_for_what_is_paused(registry: ProcessRegistry, crew: Crew) -> None:
+    """Nobody runs it."""
+    await registry.pause(PauseRequest("ada", 1), task="work")
+    await registry.register(work("p", RERUNNABLE, "p"))
+
+    async with asyncio.timeout(PATIENCE_S):
+        await crew.worker(Bench(is_open=True).task(), burst=True).run()
+
+    assert (await record_of(registry, "p")).phase is Phase.QUEUED
+
+
+@pytest.mark.parametrize("setting", ["burst", "burst_delayed"])
+async def test_a_burst_with_nothing_to_do_leaves_at_once(crew: Crew, setting: str) -> None:
+    """Also if there was never a row."""
+    async with asyncio.timeout(PATIENCE_S):
+        await crew.worker(Bench().task(), **{setting: True}).run()
