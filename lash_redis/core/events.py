@@ -76,6 +76,12 @@ class WorkerHasNoTasks(Event, frozen=True, tag="worker.has_no_tasks"):
     owner: str
 
 
+class WorkerReloading(Event, frozen=True, tag="worker.reloading"):
+    """A file of its code has changed, and the pool reloads: the worker drains, and another one is started."""
+
+    changed: str
+
+
 class WorkerDraining(Event, frozen=True, tag="worker.draining"):
     """The worker claims no more."""
 

@@ -36,6 +36,7 @@ from lash_redis.pool.leaving import exit_within
 from lash_redis.pool.loading import Loaded, load, serves, tasks_to_run
 from lash_redis.pool.logs import log_to_stderr
 from lash_redis.pool.pipe import Pipe
+from lash_redis.pool.reloading import leave_when_changed
 from lash_redis.pool.renewal import PipeRenewal
 from lash_redis.pool.signals import block_signals, ignore_signals, unblock_signals
 from lash_redis.pool.streams import background_stderr
@@ -86,6 +87,7 @@ class Child:
         self._worker: Worker | None = None
         self._renewal: PipeRenewal | None = None
         self._draining: asyncio.Task[DrainReport] | None = None
+        self._reloading: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
         """Work until told to drain; return the exit code."""
@@ -142,6 +144,10 @@ class Child:
         signal.signal(signal.SIGTERM, on_loop(asyncio.get_running_loop(), self._on_sigterm))
         self._children.own_handlers(signal.SIGTERM)
         self._pipe.send(messages.Ready())
+        if self._start.reload:
+            self._reloading = asyncio.get_running_loop().create_task(
+                leave_when_changed(self._loaded.modules, self._drain)
+            )
         fault = None
         try:
             await self._worker.run()

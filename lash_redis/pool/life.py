@@ -80,6 +80,7 @@ class Life:
                 settings.tasks,
                 settings.imports,
                 settings.discovery,
+                settings.reload,
                 settings.url or "",
             )
         )

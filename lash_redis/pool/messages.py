@@ -69,6 +69,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     tasks: tuple[str, ...] = ()  # the names of those to serve; none: all of the ``Lash``
     imports: tuple[str, ...] = ()  # modules to import beside that of the target
     discovery: bool = True  # import the modules named ``tasks`` too
+    reload: bool = False  # leave when a file of the imported packages changes
     url: str = ""  # of the server, in place of $LASH_REDIS_URL; it may hold a password
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from typing import Annotated
 
@@ -61,6 +62,14 @@ def _checked_name(what: str, value: object) -> str:
 
 def _checked_tasks(what: str, value: object) -> tuple[str, ...]:
     return checked_names(what, value, checked_task_name)
+
+
+def _checked_reload(what: str, value: object) -> bool:
+    if checked_bool(what, value) and importlib.util.find_spec("watchfiles") is None:
+        raise SettingsError(
+            "expected watchfiles to be installed for --reload, found none: pip install 'lash-redis[reload]'"
+        )
+    return value is True
 
 
 def _owner_id(name: object, slot: str) -> str:
@@ -132,6 +141,14 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
             "--no-discovery",
         ),
     ] = True
+    reload: Annotated[
+        bool,
+        Setting(
+            "for development: start the worker processes anew when a file of the imported packages changes",
+            Check("True or False; True needs watchfiles", _checked_reload),
+            "--reload",
+        ),
+    ] = False
     start_timeout_ms: Annotated[
         int,
         Setting(
@@ -146,6 +163,10 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_fields(self, POOL_SETTINGS)
+        if self.reload and self.worker.leaves_when_empty:
+            raise SettingsError(
+                "expected --reload or --burst, got both: what leaves once it is empty is not started anew"
+            )
 
     def __repr__(self) -> str:
         """Show it without the URL, in which a password may stand."""

@@ -51,20 +51,20 @@ def test_every_flag_sets_its_setting() -> None:
         "--workers", "4", "--name", "pod", "--concurrency", "8", "--queues", "a,b",
         "--tasks", "shop.mail,shop.report", "--lease-ttl", "1.5", "--grace", "0", "--interrupt", "2",
         "--last-writes", "3", "--sweep", "0.5", "--poll", "4", "--import", "shop.orders,shop.mail",
-        "--start-timeout", "0", "--no-discovery", "--url", "redis://:secret@host/1",
+        "--start-timeout", "0", "--no-discovery", "--burst", "--burst-delayed", "--url", "redis://:secret@host/1",
     )  # fmt: skip
     flags = [field.about.flag for field in (*POOL_SETTINGS.values(), *WORKER_SETTINGS.values())]
 
     assert (given.target, given.workers, given.owner_id("1")) == ("shop.tasks:lash", 4, "pod/1")
     assert given.worker == WorkerSettings(
         concurrency=8, queues=("a", "b"), lease_ttl_ms=1_500, grace_ms=0, interrupt_ms=2_000, last_writes_ms=3_000,
-        sweep_ms=500, poll_ms=4_000,
+        sweep_ms=500, poll_ms=4_000, burst=True, burst_delayed=True,
     )  # fmt: skip
     assert (given.tasks, given.imports) == (("shop.mail", "shop.report"), ("shop.orders", "shop.mail"))
     assert not given.discovery
     assert (given.start_timeout_ms, given.url) == (0, "redis://:secret@host/1")
     assert "secret" not in repr(given)
-    assert len([flag for flag in flags if flag.startswith("--")]) == 20
+    assert len([flag for flag in flags if flag.startswith("--")]) == 23
 
 
 def test_a_flag_of_names_may_be_given_again() -> None:

@@ -1,0 +1,69 @@
+"""``--reload``: a worker process leaves when a file of the user's code changes, and its slot starts another one.
+
+For development. It needs watchfiles, which the extra ``reload`` installs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+
+from lash_redis.core.events import WorkerReloading, WorkerUnavailable
+from lash_redis.core.subscribers import emit
+from lash_redis.core.trouble import SURVIVED
+
+_QUIET_MS = 200  # an editor writes several files one after the other
+
+
+async def leave_when_changed(modules: Iterable[str], leave: Callable[[], object]) -> None:
+    """Leave once a file of the user's code has changed; the slot starts another worker process."""
+    try:
+        emit(WorkerReloading(changed=await until_changed(*watched_for(modules))))
+    except SURVIVED as error:  # nothing is watched any more, and what runs goes on
+        emit(WorkerUnavailable(operation="reload", reason=str(error)))
+    else:
+        leave()
+
+
+def watched_for(modules: Iterable[str]) -> tuple[list[Path], list[Path]]:
+    """Return what is watched for modules that were imported: the folders of their packages, and single files."""
+    packages: dict[Path, None] = {}
+    files: dict[Path, None] = {}
+    for name in modules:
+        file = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)
+        if file is not None:
+            path = Path(file).resolve()
+            if path.stem == "__init__":
+                packages[path.parent] = None
+            else:
+                files[path] = None
+    return list(packages), list(files)
+
+
+async def until_changed(packages: Sequence[Path], files: Sequence[Path]) -> str:
+    """Wait until a file of Python code changes, appears or goes; return which."""
+    # A file is watched in its folder: an editor that puts another file in its place would end a watch of the old one.
+    named = {str(path) for path in files}
+    watches = [
+        asyncio.ensure_future(_first_change(packages, lambda path: path.endswith(".py"), recursive=True)),
+        asyncio.ensure_future(_first_change({path.parent for path in files}, named.__contains__, recursive=False)),
+    ]
+    try:
+        done, _ = await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for watch in watches:
+            watch.cancel()
+
+
+async def _first_change(paths: Collection[Path], is_watched: Callable[[str], bool], *, recursive: bool) -> str:
+    from watchfiles import PythonFilter, awatch  # noqa: PLC0415 - an extra that only development needs
+
+    if not paths:
+        await asyncio.get_running_loop().create_future()  # nothing to watch here: the other watch decides
+    async for changes in awatch(*paths, watch_filter=PythonFilter(), step=_QUIET_MS, recursive=recursive):
+        if changed := sorted(path for _, path in changes if is_watched(path)):
+            return changed[0]
+    return ""

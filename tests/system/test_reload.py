@@ -1,0 +1,55 @@
+"""``lash-redis worker --reload``: new code runs without a new pool."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.outcomes import Success
+from lash_redis.pool.settings import PoolSettings
+from tests.support import block_until
+from tests.system.conftest import StartPool
+from tests.system.pools import Work
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform == "win32", reason="the pool needs POSIX")]
+
+TASK = """
+
+@lash.task(recovery="rerunnable", name="measure_version")
+def measure_version(name: str) -> int:
+    return {version}
+"""
+
+
+async def test_a_changed_file_is_run_by_the_next_worker_process(
+    start_pool: StartPool, work: Work, tmp_path: Path
+) -> None:
+    """The pool itself goes on; what the old worker process ran has ended in order."""
+    (tmp_path / "more.py").write_text("from work import lash" + TASK.format(version=1))
+    pool = start_pool("--reload", "--grace", "1", "--import", "more")
+    pool.until_ready()
+    (first,) = pool.workers
+    await work.submit("measure_version", "a")
+    assert (await work.end_of("a")).outcome == Success(1)
+
+    (tmp_path / "more.py").write_text("from work import lash" + TASK.format(version=2))
+
+    pool.until_logged("worker.reloading")
+    block_until(lambda: [each.pid for each in pool.workers] not in ([], [first.pid]), "another one was started")
+    await work.submit("measure_version", "b")
+    assert (await work.end_of("b")).outcome == Success(2)
+    pool.signal()
+    assert pool.exit_code() == 0
+
+
+def test_without_watchfiles_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else needs it."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+
+    with pytest.raises(SettingsError, match=r"pip install 'lash-redis\[reload\]'"):
+        PoolSettings(target="shop:lash", reload=True)
+    assert not PoolSettings(target="shop:lash").reload
