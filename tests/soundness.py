@@ -201,7 +201,7 @@ class _Partition:
     def bad_bounds(self) -> Iterator[str]:
         bounded = {}
         for queue, text in self.index("bounds").items():
-            most, whole = text.decode().split(" ")[1], int(self.headers[self.number]["partitions"])  # type: ignore[attr-defined]
+            most, whole = str(text, "ascii").split(" ")[1], int(self.headers[self.number]["partitions"])  # type: ignore[call-overload]
             if most:
                 bounded[queue] = str(int(most) // whole + (self.number < int(most) % whole))
         words = self.headers.get(self.number, {}).get("bounded", b"").decode().split()

@@ -26,7 +26,7 @@ CHECK_EVERY = 40
 MOST = 3  # in each partition
 ROUTES = ("a", "b", "c")
 SERVED = (("default", (LANE,)), ("mail", (LANE.replace("default", "mail"),)))
-UNIQUE = (
+UNIQUE: tuple[dict[str, Any], ...] = (
     {},
     {"on_duplicate": "refuse"},
     {"on_duplicate": "replace"},

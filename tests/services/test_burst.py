@@ -90,4 +90,4 @@ async def test_a_burst_does_not_wait_for_what_is_paused(registry: ProcessRegistr
 async def test_a_burst_with_nothing_to_do_leaves_at_once(crew: Crew, setting: str) -> None:
     """Also if there was never a row."""
     async with asyncio.timeout(PATIENCE_S):
-        await crew.worker(Bench().task(), **{setting: True}).run()
+        await crew.worker(Bench().task(), burst=setting == "burst", burst_delayed=setting != "burst").run()
