@@ -19,6 +19,7 @@ from lash_redis.registry.registry import ProcessRegistry
 
 _OF_ONE_SUBMIT: Final = {
     "at_ms": "each tick has its own time",
+    "unique": "a tick is submitted once anyway; limit=1 of its task keeps two from running beside each other",
     "after": "a tick waits for no process",
     "if_failed": "a tick waits for no process",
 }
@@ -49,6 +50,11 @@ def declaration_of(
             f"expected the task of schedule {checked!r} to have no process_id, got {task.process_id!r}: each tick is a "
             f"process of its own, {checked}::<its time in ms>"
         )
+    if task.declaration.limits.is_sequence:
+        raise SettingsError(
+            f"expected the task of schedule {checked!r} to be no sequence, got {task.name}: its ids begin with its "
+            "key, those of ticks with the schedule; schedule a task that submits to it"
+        )
     for option, why in _OF_ONE_SUBMIT.items():
         field = SUBMIT_OPTIONS.get(option)
         if field is not None and getattr(registration, option) != field.default:
@@ -63,6 +69,7 @@ def declaration_of(
         msgspec.structs.replace(registration, id=checked),
         dict(task.declaration.signature.named),
         location,
+        tuple(task.declaration.limits.policies),
     )
 
 

@@ -11,6 +11,7 @@ from lash_redis.core.cron import MOST_INSTANTS, UTC, Times, checked_cron, checke
 from lash_redis.core.durations import milliseconds
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessRegistration, TaskInput
+from lash_redis.core.policies import Policy
 
 Missed = Literal["skip", "latest"] | tuple[Literal["all"], int]
 
@@ -52,6 +53,7 @@ class ScheduleDeclaration(msgspec.Struct, frozen=True):
         registration: of its ticks; its id is the name.
         signatures: the parameters of the task, by digest (rule 9.7).
         location: where it is declared, ``file:line``.
+        policies: what the processes of its task may not exceed.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ScheduleDeclaration(msgspec.Struct, frozen=True):
     registration: ProcessRegistration
     signatures: dict[str, bytes]
     location: str
+    policies: tuple[Policy, ...] = ()
 
     @property
     def task(self) -> str:

@@ -23,6 +23,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import random_token
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
+from lash_redis.registry.calls.policies import policies_named
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.registration import registration_args
 from lash_redis.registry.calls.signatures import signatures_named
@@ -45,7 +46,9 @@ def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclarati
         LashError: no answer; the declarations may be sent again.
     """
     for each in declared:
-        yield from signatures_named(namespace, [namespace.partition_of(each.name)], each.signatures)
+        partitions = [namespace.partition_of(each.name)]
+        yield from signatures_named(namespace, partitions, each.signatures)
+        yield from policies_named(namespace, each.policies, partitions)
     encoded = [_encoded(each) for each in declared]
     words: dict[str, Declared] = {}
     for _ in range(_ATTEMPTS):
