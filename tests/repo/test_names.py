@@ -22,6 +22,7 @@ FIXED = """
     Schedule Schedules BlockingSchedules ScheduleDeclaration ScheduleRule Missed
     SubmitOptions ChosenSubmitOptions NotItsTurn
     Resolution ResolutionKind NothingToResolve Policy ChosenTaskOptions
+    Retries Retry Snooze
     Paused PauseRequest QueueBound BoundedQueue QueueFull Unique NotUnique
     Declaration HasDeclaration Deferred BulkReport ChosenProcesses PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one
