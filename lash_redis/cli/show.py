@@ -106,6 +106,15 @@ def _record(row: Row) -> Pairs:
     pairs += [("queue", record.queue), ("registered", moment(record.registered_at_ms, now))]
     if record.disposition is RecoveryDisposition.EXTERNALLY_OWNED:
         pairs.append(("granted to", printable(record.granted_to or "any external owner")))
+    if record.due_at_ms is not None:
+        pairs.append(("due", moment(record.due_at_ms, now)))
+    if record.expires_at_ms is not None and record.first_started is None:
+        pairs.append(("expires", f"{moment(record.expires_at_ms, now)}, if nobody has started it"))
+    if record.attempts or record.releases:
+        pairs.append(("attempts", f"{record.attempts}, and {record.releases} that a worker stopped and gave back"))
+    if record.last_failure is not None:
+        failure = record.last_failure
+        pairs.append(("last failure", shortened(f"{failure.code}: {failure.message}")))
     if record.losses:
         limit = record.loss_limit
         pairs.append(("losses", f"{record.losses} of {limit}; at {limit} of {limit} it is abandoned"))
