@@ -7,6 +7,7 @@ import msgspec
 from lash_redis.core.lanes import scopes_of
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.sequences import halts
+from lash_redis.operate.pausing import why_paused
 from lash_redis.operate.serving import why_it_waits
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
@@ -19,7 +20,7 @@ class Ahead(msgspec.Struct, frozen=True):
         process_id: its id.
         state: its phase, or its status if it has ended.
         is_halted: it is uncertain, or was abandoned and is not resolved: the sequence halts until that is settled.
-        waits: why it waits itself, if no worker is known that lives and serves it; else empty.
+        waits: why it waits itself, if it is paused, or not known to be served by a worker that lives; else empty.
     """
 
     process_id: str
@@ -38,7 +39,8 @@ async def what_goes_before(registry: ProcessRegistry, row: Row) -> Ahead | None:
         return None
     state = ahead.phase or ahead.status
     is_halted = state in (Phase.UNCERTAIN, ProcessStatus.ABANDONED)
-    return Ahead(ahead.process_id, state.value, is_halted, await why_it_waits(registry, ahead))
+    paused = why_paused(await registry.pauses(), ahead.lane) if ahead.phase is Phase.QUEUED else ""
+    return Ahead(ahead.process_id, state.value, is_halted, paused or await why_it_waits(registry, ahead))
 
 
 def halts_others(row: Row) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from lash_redis.core.errors import NotItsTurn, SettingsError
 from lash_redis.core.lanes import ALONE, lane
-from lash_redis.core.model import Acquired, ProcessLease, ProcessRegistration, ProcessStarted
+from lash_redis.core.model import Acquired, PauseRequest, ProcessLease, ProcessRegistration, ProcessStarted
 from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, ResolutionKind, Success
 from lash_redis.core.retrying import Again
 from lash_redis.operate.explain import explain
@@ -309,6 +309,19 @@ async def test_who_looks_at_a_row_is_told_what_goes_before_it(registry: ProcessR
     await registry.resolve("acc-1::a", Resolution(ResolutionKind.HAPPENED, "ops", 1))
     behind, first = await explain(registry, "acc-1::b"), await explain(registry, "acc-1::a")
     assert (behind.ahead, first.halts_others) == (None, False)
+
+
+@IN_ONE
+async def test_a_paused_first_row_stops_its_key_and_says_so(registry: ProcessRegistry) -> None:
+    """Although the queue of the row behind it is not paused."""
+    await registry.register_many([row("a", queue="paused"), row("b")])
+    await registry.pause(PauseRequest("ops", 1, "the bank is closed"), queue="paused")
+
+    assert await claimed(registry) == []
+    ahead = (await explain(registry, "acc-1::b")).ahead
+    assert ahead is not None
+    assert (ahead.process_id, ahead.state) == ("acc-1::a", "queued")
+    assert "the bank is closed" in ahead.waits
 
 
 async def test_a_sequence_lies_in_one_partition(registry: ProcessRegistry) -> None:
