@@ -11,7 +11,6 @@ from lash_redis.app.schedules import Schedules, add_declaration, caller, declara
 from lash_redis.app.task import Task
 from lash_redis.core.durations import Duration
 from lash_redis.core.schedules import LATE_AFTER_S, Missed, rule_of
-from lash_redis.registry.calls.sequences import check_routes
 
 
 class ScheduleControls:
@@ -59,6 +58,4 @@ class ScheduleControls:
         """
         rule = rule_of(cron=cron, every=every, zone=zone, missed=missed, late_after=late_after)
         declared = declaration_of(name, task, args, kwargs, rule=rule, revision=revision, location=caller())
-        if self._context.sessions.registry.partitions > 1:
-            check_routes([declared.registration])
         add_declaration(self._context.schedules, declared)
