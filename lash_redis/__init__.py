@@ -67,7 +67,14 @@ from lash_redis.core.model import (
     RecoveryDisposition,
     TaskInput,
 )
-from lash_redis.core.options import ChosenOptions, ChosenSubmitOptions, ProcessOptions, SubmitOptions
+from lash_redis.core.options import (
+    ChosenOptions,
+    ChosenSubmitOptions,
+    HasId,
+    IfFailed,
+    ProcessOptions,
+    SubmitOptions,
+)
 from lash_redis.core.outcomes import (
     Abandoned,
     AbandonEvidence,
@@ -84,6 +91,7 @@ from lash_redis.core.policies import Policy
 from lash_redis.core.retrying import Retries, Retry, Snooze
 from lash_redis.core.schedules import Missed, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.core.unique import Unique
+from lash_redis.core.waiting_errors import CannotAwait, CannotJoinGroup
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.answers import BulkReport, PruneReport
 from lash_redis.registry.calls.listing import RecordPage
@@ -113,6 +121,8 @@ __all__ = [
     "Busy",
     "CancelRequest",
     "Cancelled",
+    "CannotAwait",
+    "CannotJoinGroup",
     "ChosenOptions",
     "ChosenProcesses",
     "ChosenSettings",
@@ -127,6 +137,8 @@ __all__ = [
     "Failure",
     "ForkedCopy",
     "HasDeclaration",
+    "HasId",
+    "IfFailed",
     "Lash",
     "LashError",
     "LeaseHeld",

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS, SCHEDULE_FIELDS
+from tests.sound_waits import Waits
 from tests.soundness_of_sequences import bad_sequences
 
 Value = dict[str, Any] | bytes
@@ -152,6 +153,7 @@ class _Partition:
         yield from self.bad_keys()
         yield from self.bad_slots()
         yield from bad_sequences(self.rows, self.index, list(self.keys))
+        yield from Waits(self.rows, self.named, self.index("alarms")).problems()
         yield from self.bad_owners()
         yield from self.bad_leases()
         yield from self.bad_payloads()
@@ -273,7 +275,9 @@ class _Partition:
         if row["d"] == b"e" and ("ho" in row or not ("by" in row or row["ts"] == b"a")):
             yield "externally owned work was held, or ended without an authority"
         has_expired = "xp" in row and "fs" not in row and row["ta"] >= row["xp"] and row.get("oc") == b"\x91\xa7expired"
-        if row["d"] != b"e" and row["ts"] == b"k" and not {"cr", "ar"} & row.keys() and not has_expired:
+        other_end = len(_text(row, "aw").split()) == 3 and _text(row, "aw")[0] == "c"
+        nobody_asked = not {"cr", "ar"} & row.keys() and not has_expired and not other_end
+        if row["d"] != b"e" and row["ts"] == b"k" and nobody_asked:
             yield "cancelled, and nobody asked"
         if "rs" in row and row["ts"] != b"a":
             yield "resolved, and it was never abandoned"

@@ -68,6 +68,33 @@ def or_none(check: Check[T]) -> Check[T | None]:
     return Check(f"{check.allowed}, or None", checked)
 
 
+def one_of(*words: str) -> Check[str]:
+    """Return a check for one of some words."""
+    allowed = " or ".join(map(repr, words))
+
+    def checked(what: str, value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise refused(what, allowed, value)
+        return value
+
+    return Check(allowed, checked)
+
+
+def several(check: Check[T], at_most: int, of: str) -> Check[tuple[T, ...]]:
+    """Return a check for a tuple of distinct values that each pass a check; ``of`` says what they are."""
+    allowed = f"at most {at_most} distinct {of}"
+
+    def checked(what: str, value: object) -> tuple[T, ...]:
+        if not isinstance(value, tuple) or len(value) > at_most:
+            raise refused(what, f"a tuple of {allowed}", value)
+        found = tuple(check.checked(f"each of {what}", each) for each in value)
+        if len(set(found)) != len(found):
+            raise refused(what, f"a tuple of {allowed}", value)
+        return found
+
+    return Check(allowed, checked)
+
+
 ID = matching(r"[A-Za-z0-9._:/@+-]{1,256}", "1 to 256 characters of [A-Za-z0-9._:/@+-]")
 NAMESPACE = matching(r"[a-z0-9-]{1,64}", "1 to 64 characters of [a-z0-9-]")
 QUEUE = matching(r"[A-Za-z0-9._:/@+-]{1,64}", "1 to 64 characters of [A-Za-z0-9._:/@+-]")

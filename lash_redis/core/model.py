@@ -111,6 +111,8 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         scopes: the policy that each key passes by itself and the limit that all keys share, with a comma between them;
             either may be empty. Empty: it passes none, and has no key (rule 9.12).
         key: whom the work is for, at most 256 bytes, if there are scopes: keys take turns.
+        opens_group: it continues a group, which is held open for members until it is closed.
+        member_of: the id of the process that continues the group of which this one is a member.
 
     Raises:
         SettingsError: a field is outside what is allowed.
@@ -122,6 +124,8 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
     chosen_id: bool = True
     scopes: str = ""
     key: str | None = None
+    opens_group: bool = False
+    member_of: str | None = None
 
     def __post_init__(self) -> None:
         checked_id("process id", self.id)
@@ -145,8 +149,23 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         check_in_sequence(self.scopes, self.priority, self.cost)
         if self.replay_of is not None:
             checked_id("replay_of", self.replay_of)
+        self._check_waiting()
         if not isinstance(self.input, ProcessInput):
             check_types(self)
+
+    def _check_waiting(self) -> None:
+        checked_bool("opens_group", self.opens_group)
+        if self.member_of is not None:
+            checked_id("member_of", self.member_of)
+        if (self.after or self.opens_group) and self.if_failed is None:
+            raise refused(
+                "if_failed",
+                "'cancel' (it is cancelled if one that it waits for does not complete) or 'run' (it runs all the same)",
+                None,
+                ", which has no default",
+            )
+        if self.after and self.opens_group:
+            raise refused("after", "left out: a group waits for its members", self.after)
 
 
 class ProcessLease(msgspec.Struct, frozen=True):

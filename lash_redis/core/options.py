@@ -7,14 +7,14 @@ Declaration, registration, row and record carry the options whole and name none 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Final, TypedDict, TypeVar
+from typing import Annotated, Any, Final, Literal, Protocol, TypedDict, TypeVar
 
 import msgspec
 
-from lash_redis.core.checks import QUEUE, Check, integer, or_none
+from lash_redis.core.checks import ID, QUEUE, Check, integer, one_of, or_none, refused, several
 from lash_redis.core.durations import MAX_MS, Duration, instant_ms, milliseconds
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
@@ -32,7 +32,7 @@ class Option:
         check: what its values may be.
         row_field: the field of the row that holds a value other than the default; empty: no field does.
         ask: what a value other than the default asks of the script that registers (see its header); empty: nothing.
-        encode: how the row holds a value that is no text and no number.
+        encode: how the row holds, or the script is asked, a value that is no text and no number.
     """
 
     meaning: str
@@ -86,6 +86,18 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+IfFailed = Literal["cancel", "run"]
+MAX_AFTER: Final = 100
+
+
+class HasId(Protocol):
+    """A handle of a process."""
+
+    @property
+    def id(self) -> str:
+        """The process id."""
+
+
 class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
     """The options of one submit: those of its task, and when it runs.
 
@@ -105,6 +117,19 @@ class SubmitOptions(ProcessOptions, frozen=True, kw_only=True):
         Mapping[str, str],
         Option("names and values by which it can be found", LABELS, row_field="lb", encode=encode_labels),
     ] = {}
+    after: Annotated[
+        tuple[str, ...],
+        Option("the processes that it waits for", several(ID, MAX_AFTER, "process ids"), ask="after", encode=" ".join),
+    ] = ()
+    if_failed: Annotated[
+        IfFailed | None,
+        Option(
+            "what becomes of it if one of them does not complete: it is cancelled, or it runs all the same",
+            or_none(one_of("cancel", "run")),
+            ask="by",
+            encode=lambda value: value[0],
+        ),
+    ] = None
 
 
 class _PlainOptions(TypedDict, total=False):
@@ -135,6 +160,8 @@ class ChosenSubmitOptions(ChosenOptions, total=False):
     at: dt.datetime
     labels: Mapping[str, str]
     unique: Unique
+    after: Iterable[HasId | str]
+    if_failed: IfFailed
 
 
 AnyOptions = TypeVar("AnyOptions", bound=ProcessOptions)
@@ -144,12 +171,22 @@ SUBMIT_OPTIONS = fields_of(SubmitOptions, Option)
 _STORED = [(field.about.row_field.encode(), field) for field in SUBMIT_OPTIONS.values() if field.about.row_field]
 _ASKED = [(f"+{field.about.ask}".encode(), field) for field in SUBMIT_OPTIONS.values() if field.about.ask]
 
+
+def _ids(what: str, value: object) -> object:
+    """Return the ids of processes that are given by their handles or ids."""
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
+        raise refused(what, f"an iterable of handles and process ids, {MAX_AFTER} at most", value)
+    ids = dict.fromkeys(getattr(each, "id", each) for each in value)
+    return SUBMIT_OPTIONS["after"].checked(what, tuple(ids))
+
+
 # Options that people give in words of their own: the option that each stands for, and how it is read.
 WORDS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "delay": ("delay_ms", milliseconds),
     "at": ("at_ms", instant_ms),
     "keep_results": ("keep_results_ms", milliseconds),
     "expires_in": ("expires_in_ms", partial(milliseconds, at_least_ms=1)),
+    "after": ("after", _ids),
 }
 
 

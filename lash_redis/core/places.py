@@ -92,12 +92,32 @@ _POOL = (*_RERUNNABLE, *_BOUND)  # what the pool runs
 _EXPIRES = ("bring_due", "claim_next", "settle")  # what finds that it has expired
 _EXTERNAL = (RecoveryDisposition.EXTERNALLY_OWNED,)
 
+# What ends a process tells those that wait for it, which moves them. A cancel request ends a blocked row itself too.
+TELLING: Final = (
+    "terminalize",
+    "settle",
+    "complete_unleased",
+    "request_cancel",
+    "cancel_many",
+    "release",
+    "unstart",
+    "bring_due",
+    "claim_next",
+    "retry",
+    "resolve",
+)
+
 # Owner-bound work whose start was recorded without a lease can be *held* but never becomes *started*: no lease has the
 # token of its start. Where held work has a move that only owner-bound work makes, it is such work.
 MOVES: Final = (
     Move(None, Phase.QUEUED, _POOL, ("register",)),
     Move(None, Phase.OUTSIDE, _EXTERNAL, ("register",)),
     Move(None, Phase.DELAYED, _POOL, ("register",)),
+    Move(None, Phase.BLOCKED, _POOL, ("register",)),
+    Move(Phase.BLOCKED, Phase.QUEUED, _POOL, (*TELLING, "close_group")),
+    Move(Phase.BLOCKED, Phase.DELAYED, _POOL, (*TELLING, "close_group")),
+    Move(Phase.BLOCKED, ProcessStatus.CANCELLED, _POOL, (*TELLING, "close_group")),
+    Move(Phase.BLOCKED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),
     Move(Phase.DELAYED, Phase.QUEUED, _POOL, ("bring_due", "claim_next")),
     Move(Phase.DELAYED, Phase.STARTED, _POOL, ("claim_next",)),  # it brings what is due, and then claims
     Move(Phase.DELAYED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),

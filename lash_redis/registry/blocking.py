@@ -9,6 +9,7 @@ import threading
 
 from lash_redis.core.forks import PerProcess
 from lash_redis.registry.calls import (
+    awaiting,
     bounding,
     bulk,
     forgetting,
@@ -64,6 +65,8 @@ class BlockingRegistry:
     resume_schedule = blocking_operation(schedules.resume_schedule)
     run_schedule = blocking_operation(schedules.run_schedule)
     remove_schedule = blocking_operation(schedules.remove_schedule)
+    close_group = blocking_operation(awaiting.close_group)
+    members = blocking_operation(awaiting.members)
 
     complete_unleased = blocking_operation(terminal_facts.complete_unleased)
     request_abandon = blocking_operation(requests.request_abandon)

@@ -38,6 +38,10 @@ key                       type        content
 ``K:delayed``             zset        delayed ids by when they become due
 ``K:alarms``              zset        what a script is to do, ``kind name``, by when
 ``K:blocked``             zset        ids that wait for other processes, by since when
+``K:awaits:<id>``         zset        the ids that a blocked row waits for, ``*`` while its group is held open; a
+                                      group's last until its members have ended, whatever became of it
+``K:then:<id>``           zset        the rows that wait for this one: 1 those that need its completion, 0 the others
+``K:members:<id>``        zset        the members of the group that this row continues, by the order of their joining
 ``K:leases``              zset        leased ids by expiry, lapsed ones included
 ``K:held``                zset        leased ids under whose lease user code has not begun
 ``K:uncertain``           zset        ids by since when
@@ -89,6 +93,9 @@ SCHEMA_VERSION = 3
 # Indexes by which a page of rows is read; ``owned_index`` names one more.
 LEASES: Final = LEASED.index
 ASKED: Final = "asked"
+AWAITS: Final = "awaits:"
+THEN: Final = "then:"
+MEMBERS: Final = "members:"
 _OWNED: Final = "of:"
 _ENDED: Final = "done:"
 _LABEL: Final = "label:"
@@ -119,6 +126,9 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "seq:": ("zset", False),
     **dict.fromkeys(INDEXES, ("zset", False)),
     "alarms": ("zset", False),
+    AWAITS: ("zset", False),
+    THEN: ("zset", False),
+    MEMBERS: ("zset", False),
     ASKED: ("zset", False),
     UNRESOLVED: ("zset", False),
     _OWNED: ("zset", False),
@@ -185,6 +195,11 @@ ROW_FIELDS: dict[str, str] = {
     "oc": "outcome; empty if it stands in K:o:, or is a cancel for the reason that the request gives; none of a "
     "completed row whose result was forgotten",
     "rs": "resolution of an abandoned process",
+    "rk": "its kind: h happened, d did not happen, a accepted",
+    "aw": "how it waits for others: c it needs their completion, r it runs all the same; then g if it continues a "
+    "group; then the first that did not complete, and its state",
+    "dp": "1 once another row has waited for it",
+    "gp": "the id of the row that continues the group of which it is a member",
     "by": "the authority that completed externally owned work",
 } | {
     option.about.row_field: f"option {name}, if not the default"

@@ -8,6 +8,7 @@ from typing import Any
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_bool, checked_int, checked_partitions
 from lash_redis.core.outcomes import Outcome
 from lash_redis.registry.calls import (
+    awaiting,
     batch_claims,
     bounding,
     bulk,
@@ -179,6 +180,10 @@ class ProcessRegistry:
     first_of_sequence = operation(sequences.first_of_sequence)
     living = operation(serving.living)
     waiting = operation(serving.waiting)
+
+    close_group = operation(awaiting.close_group)
+    awaited = operation(awaiting.awaited)
+    members = operation(awaiting.members)
 
     claim = operation(leases.claim)
     reclaim = operation(leases.reclaim)

@@ -205,6 +205,22 @@ class Row:
         """The request that the work stop, if there is one: of both the cancel."""
         return self.cancel_request or self.abandon_request
 
+    @property
+    def group(self) -> str | None:
+        """The id of the process that continues the group of which it is a member."""
+        return self.fields[b"gp"].decode() if b"gp" in self.fields else None
+
+    @property
+    def continues_group(self) -> bool:
+        """It continues a group: the members of a group come before it."""
+        return self.fields.get(b"aw", b"")[1:2] == b"g"
+
+    @property
+    def _other_end(self) -> str | None:
+        """How the first ended that did not complete and for whose completion it waited, in words; None: none has."""
+        _, *other = self.fields.get(b"aw", b"").split(b" ")
+        return f"after {other[0].decode()}: {STATUSES[other[1]].value}" if other else None
+
     def lease(self) -> ProcessLease | None:
         """Return the last lease, live or lapsed; None if there is none to speak of."""
         if self.holder is None or self.is_terminal:
@@ -250,7 +266,7 @@ class Row:
         ended_at = self.fields.get(b"ta")
         content, result, outcome = self.fields[b"in"] or self._input, self.fields.get(b"oc") or self._outcome, None
         if ended_at is not None and (result or self.status is ProcessStatus.CANCELLED):
-            reason = cancel_request.reason if cancel_request else None
+            reason = cancel_request.reason if cancel_request else self._other_end
             outcome = decode_outcome(self.fields[b"ts"], result, int(ended_at), reason)
         started = ProcessStarted(self.starter, self._number(b"fa")) if self.starter else None
         grantee = self.fields.get(b"gr")

@@ -120,8 +120,9 @@ def _in_own_scope(lines: list[str], used: Mapping[str, int]) -> list[str]:
     for line in lines:
         match = _DEFINES.match(line)
         names = match[2].split(", ") if match else []
-        if match and any(used[name] > 1 for name in names):
-            shown += names
+        if match and (others := [name for name in names if used[name] > 1]):
+            shown += others
+            own += [f"local {name}" for name in names if name not in others]
             own += [line.removeprefix("local ")] if match[1] or "=" in line else []
         else:
             own.append(line)

@@ -21,6 +21,7 @@ from lash_redis.core.policies import Policy
 from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death, PageStart, Settlement, TerminalFact
 from lash_redis.registry.calls import (
+    awaiting,
     batch_claims,
     bounding,
     bulk,
@@ -118,6 +119,17 @@ async def _claim_next(world: World) -> Call[Any]:
 async def _close_claims(world: World) -> Call[Any]:
     await world.registry.claim_next(batch_claim(world.registry, ADA, number=1))
     return world.call(batch_claims.close_claims, 0, ADA, 2, ["default"])
+
+
+@case
+async def _close_group(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one, opens_group=True, if_failed="run"))
+    return world.call(awaiting.close_group, world.one)
+
+
+@case
+async def _waits_for(world: World) -> Call[Any]:
+    return world.call(awaiting.awaited, world.one)
 
 
 @case

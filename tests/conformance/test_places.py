@@ -25,7 +25,16 @@ from lash_redis.core.model import (
     ProcessStatus,
     RecoveryDisposition,
 )
-from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Success
+from lash_redis.core.options import IfFailed
+from lash_redis.core.outcomes import (
+    AbandonWriter,
+    Cancelled,
+    Failure,
+    Outcome,
+    Resolution,
+    ResolutionKind,
+    Success,
+)
 from lash_redis.core.places import LEASED, MOVES
 from lash_redis.core.retrying import Again
 from lash_redis.recovery.proofs_of_death import Proof
@@ -65,10 +74,11 @@ MOVES_NO_ROW = {
     "close_claims", "counts", "ended", "forget_owners", "get", "header", "holder", "holders", "lanes", "living",
     "first_of_sequence", "forget_tombstones", "retain", "tombstones",
     "name_lanes", "name_policies", "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses",
-    "prunable", "prune", "read_bounds", "record_death", "renew_owned", "resolve", "resume", "served", "store_bounds",
-    "waiting", "wake", "watch",
+    "prunable", "prune", "read_bounds", "record_death", "renew_owned", "resume", "served", "store_bounds",
+    "waiting", "waits_for", "wake", "watch",
 }  # fmt: skip
 
+WAITS: tuple[tuple[int, IfFailed], ...] = ((0, "cancel"), (LONG_MS, "cancel"), (0, "run"), (LONG_MS, "run"))
 Moved = tuple[RecoveryDisposition, Phase | None, Phase | ProcessStatus, str]
 Step = Callable[[ProcessRegistry, Row], Awaitable[Any]]
 
@@ -161,6 +171,11 @@ def try_again(*, attempts: int | None = None, counts: bool = True) -> Step:
     return lambda registry, row: registry.retry_many([RetriedRun(lease_of(row), again, Failure("E"))])
 
 
+async def close_group(registry: ProcessRegistry, row: Row) -> None:
+    """Let a group's continuation go."""
+    await registry.close_group(row.process_id)
+
+
 class _SawTheEnd(NothingLocal):
     def saw_end(self, row: Row) -> bool:
         return True
@@ -205,6 +220,71 @@ TRANSITIONS: tuple[tuple[str, Step], ...] = (
 )
 
 
+def other(row: Row) -> str:
+    """Return the id of the process for which a blocked row waits."""
+    return f"{row.process_id}.other"
+
+
+def ended_by(*steps: Step) -> Step:
+    """Take these steps with the process for which a blocked row waits."""
+
+    async def end(registry: ProcessRegistry, row: Row) -> None:
+        for step in steps:
+            await step(registry, await row_of(registry, other(row)))
+
+    return end
+
+
+def told_late(step: Step, outcome: Outcome) -> Step:
+    """End the process for which a blocked row waits as if many others came before it, and tell it by the alarm."""
+
+    async def end(registry: ProcessRegistry, row: Row) -> None:
+        k, execute = partition_prefix(registry.namespace, 0), registry.connections.execute
+        await execute("calls", "ZREM", f"{k}:then:{other(row)}", row.process_id)
+        await ended_by(claim(ADA), complete(outcome))(registry, row)
+        await execute("calls", "ZADD", f"{k}:then:{other(row)}", int(row.fields[b"aw"] == b"c"), row.process_id)
+        await execute("calls", "ZADD", f"{k}:alarms", 1, f"tell {other(row)}")
+        await execute("calls", "HSET", f"{k}:hdr", "due", "1")
+        assert (await row_of(registry, row.process_id)).phase is Phase.BLOCKED
+        await step(registry, row)
+
+    return end
+
+
+def resolve(kind: ResolutionKind) -> Step:
+    """Say what was found out."""
+    return lambda registry, row: registry.resolve(row.process_id, Resolution(kind, by="ops", at_ms=1))
+
+
+async def fail_member(registry: ProcessRegistry, row: Row) -> None:
+    """Have a member of a group fail, while the group is held open."""
+    await registry.register(work(other(row), member_of=row.process_id))
+    await ended_by(claim(ADA), complete(Failure("E")))(registry, row)
+
+
+# What ends the process for which a blocked row waits, by its disposition.
+ENDINGS: dict[RecoveryDisposition | None, tuple[tuple[str, Step], ...]] = {
+    RERUNNABLE: (
+        *(("terminalize", ended_by(claim(ADA), complete(outcome))) for outcome in (Success(), Failure("E"))),
+        ("settle", ended_by(claim(DEAD), request_cancel(1), settle(proven=True))),
+        ("request_cancel", ended_by(request_cancel(1))),
+        ("cancel_many", ended_by(cancel_many)),
+        ("release", ended_by(take(ADA), request_cancel(1), release)),
+        ("unstart", ended_by(take(ADA), request_cancel(1), unstart)),
+        ("retry", ended_by(take(ADA), try_again(attempts=1))),
+        *(("bring_due", told_late(bring_due, outcome)) for outcome in (Success(), Failure("E"))),
+        *(("claim_next", told_late(take_nothing, outcome)) for outcome in (Success(), Failure("E"))),
+    ),
+    OWNER_BOUND: tuple(
+        ("resolve", ended_by(claim(DEAD), start, settle(proven=True), resolve(kind))) for kind in ResolutionKind
+    ),
+    EXTERNALLY_OWNED: tuple(
+        ("complete_unleased", ended_by(complete_outside(outcome))) for outcome in (Success(), Failure("E"))
+    ),
+    None: (("close_group", close_group),),
+}
+
+
 class Situation(msgspec.Struct, frozen=True):
     """How a row comes to a phase."""
 
@@ -215,8 +295,27 @@ class Situation(msgspec.Struct, frozen=True):
     delay_ms: int = 0
     is_due: bool = False
     is_expired: bool = False
+    if_failed: IfFailed | None = None
+    after: RecoveryDisposition | None = None
+    opens_group: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """What does not end the process for which a row waits is tried in one of its situations."""
+        waits_for_work = self.after is RERUNNABLE and self.if_failed == "cancel"
+        return self.phase is not Phase.BLOCKED or (not self.delay_ms and (waits_for_work or self.opens_group))
 
 
+BLOCKED = tuple(
+    Situation(disposition, Phase.BLOCKED, delay_ms=delay_ms, if_failed=if_failed, after=after)
+    for disposition in (RERUNNABLE, OWNER_BOUND)
+    for delay_ms, if_failed in WAITS
+    for after in (RERUNNABLE, OWNER_BOUND, EXTERNALLY_OWNED)
+) + tuple(
+    Situation(disposition, Phase.BLOCKED, steps, delay_ms=delay_ms, if_failed="cancel", opens_group=True)
+    for disposition in (RERUNNABLE, OWNER_BOUND)
+    for delay_ms, steps in ((0, ()), (LONG_MS, ()), (0, (fail_member,)))
+)
 SITUATIONS = (
     Situation(RERUNNABLE, Phase.QUEUED),
     Situation(RERUNNABLE, Phase.QUEUED, (take(ADA), release)),
@@ -227,6 +326,7 @@ SITUATIONS = (
     Situation(RERUNNABLE, Phase.DELAYED, delay_ms=LONG_MS, is_expired=True),
     Situation(RERUNNABLE, Phase.DELAYED, (take(ADA), try_again())),
     Situation(RERUNNABLE, Phase.HELD, (claim(ADA),), is_expired=True),
+    *BLOCKED,
     Situation(RERUNNABLE, Phase.HELD, (claim(ADA),)),
     Situation(RERUNNABLE, Phase.HELD, (claim(DEAD),)),
     Situation(RERUNNABLE, Phase.HELD, (take(ADA), release, claim(BOB))),
@@ -269,7 +369,7 @@ class Stage:
     async def try_all(self, situation: Situation, request: Step | None, *, lapsed: bool) -> None:
         """Try every transition on a row in one situation; on a new row once one has changed it."""
         row = None
-        for script, step in TRANSITIONS:
+        for script, step in (*ENDINGS[situation.after], *(TRANSITIONS if situation.is_whole else ())):
             row = row or await self._situated(situation, request, lapsed=lapsed)
             if row is None:
                 return
@@ -292,7 +392,14 @@ class Stage:
             loss_limit=situation.loss_limit,
             delay_ms=situation.delay_ms,
             expires_in_ms=LONG_MS if situation.is_expired else None,
+            after=(f"{process_id}.other",) if situation.after else (),
+            if_failed=situation.if_failed,
+            opens_group=situation.opens_group,
         )
+        if situation.after is EXTERNALLY_OWNED:
+            await self._registry.register(outside(f"{process_id}.other"))
+        elif situation.after:
+            await self._registry.register(work(f"{process_id}.other", situation.after, task=f"{process_id}.other"))
         if situation.disposition is EXTERNALLY_OWNED:
             registration = outside(process_id)
         await self._registry.register_many([registration])
@@ -345,4 +452,6 @@ async def test_every_transition_moves_rows_as_the_table_says(registry: ProcessRe
 
 def test_every_script_is_tried_or_moves_no_row() -> None:
     """A new transition joins the ones that are tried."""
-    assert set(names()) == {"register"} | {script for script, _ in TRANSITIONS} | MOVES_NO_ROW
+    tried = {script for tries in (TRANSITIONS, *ENDINGS.values()) for script, _ in tries}
+
+    assert set(names()) == {"register"} | tried | MOVES_NO_ROW

@@ -30,6 +30,7 @@ ANSWERS = {
     "RETAINED", "TOMBSTONES", "ASKED",
     "DECLARED", "DUE", "SCHEDULES", "TICKED",
     "RETRIED", "FAILED", "CANCELLED",
+    "AWAITED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = tuple(f"include/{name}" for name in ("lane_names", "partition", "planned_keys", "planned_writes", "row"))
@@ -40,6 +41,9 @@ REFUSALS: dict[str, list[Any]] = {
     "AUTHORITY": [b"AUTHORITY"],
     "UNREADABLE": [b"UNREADABLE"],
     "WAITS": [b"WAITS", b"d", b"1"],
+    "UNAWAITED": [b"UNAWAITED", b"p", b"q", b""],
+    "NO_MEMBER": [b"NO_MEMBER", b"p", b"g", b"closed"],
+    "NO_GROUP": [b"NO_GROUP"],
     "STARTED_BY": [b"STARTED_BY", b"digest", b""],
     "LOST": [b"LOST"],
     "HELD": [b"HELD", b"digest", b"", b"token", b"1", b"1", b"1"],

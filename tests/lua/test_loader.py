@@ -176,11 +176,12 @@ def test_what_no_other_part_names_is_seen_in_its_own_part_only(folder: Path) -> 
         "  return own",
         "end",
     )
-    write(folder, "main", '--- @include "part"', "return part()")
+    write(folder, "main", '--- @include "part"', "return part(more)")
 
     assert body(folder, "main") == [
-        "local part", "do", "local base, more = 1", "local own = base", "function part()", "  return own", "end", "end",
-        "return part()",
+        "local more", "local part", "do", "local base", "base, more = 1", "local own = base", "function part()",
+        "  return own", "end", "end",
+        "return part(more)",
     ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from lash_redis.core.errors import (
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.places import DELAYED, PLACE_OF_CODE, QUEUED, Place
 from lash_redis.core.policies import scope_named
+from lash_redis.core.waiting_errors import CannotAwait, CannotJoinGroup
 from lash_redis.registry.codec import STATUSES, decode_owner
 
 _EXTERNAL: Final = (
@@ -28,6 +29,15 @@ _EXTERNAL: Final = (
 )
 
 _FIRST: Final = "first "
+_UNAWAITED: Final = {
+    b"": "it is not registered: register it before, or earlier in the batch",
+    b"stranger": "a member of a group waits for earlier members of that group alone",
+}
+_NO_MEMBER: Final = {
+    b"stranger": "it is registered already, and not as a member of this group",
+    b"unknown": "no such group is registered",
+    b"closed": "the group is closed",
+}
 
 
 def refusal(  # noqa: PLR0911 - a word, an error
@@ -60,7 +70,19 @@ def refusal(  # noqa: PLR0911 - a word, an error
                 "the namespace's header is gone or changed (flushed, restored from a backup, or another server at its "
                 "address?)"
             )
-    return ScriptError(f"unexpected reply {reply[0]!r}")
+    return _waiting_refusal(process_id, reply) or ScriptError(f"unexpected reply {reply[0]!r}")
+
+
+def _waiting_refusal(process_id: str, reply: list[Any]) -> Exception | None:
+    match reply[0]:
+        case b"UNAWAITED":
+            return CannotAwait(reply[1].decode(), reply[2].decode(), _UNAWAITED[reply[3]])
+        case b"NO_MEMBER":
+            why = _NO_MEMBER.get(reply[3]) or f"the group has ended: {STATUSES[reply[3]].value}"
+            return CannotJoinGroup(reply[1].decode(), reply[2].decode(), why)
+        case b"NO_GROUP":
+            return CannotJoinGroup(process_id, process_id, "it continues no group")
+    return None
 
 
 def waits_for(place: Place, detail: str) -> str:
@@ -75,7 +97,11 @@ def waits_for(place: Place, detail: str) -> str:
         return f"{detail.removeprefix(_FIRST)} is the first of its sequence, and goes before it"
     if place is QUEUED:
         return f"it waits for {scope_named(detail)}" if detail != "head" else "another of its key goes first"
-    return "it waits for other processes"
+    number, *ids = detail.split()
+    others = [each for each in ids if each != "*"]
+    named = ", ".join(others) + (", …" if len(others) < int(number) - ("*" in ids) else "")
+    held_open = "its group is held open, and " if "*" in ids else ""
+    return f"{held_open}it waits for {int(number) - ('*' in ids)} processes to end{f' ({named})' if named else ''}"
 
 
 def lease_in(process_id: str, reply: list[Any]) -> ProcessLease:

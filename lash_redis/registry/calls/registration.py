@@ -17,6 +17,7 @@ from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.options import asks, row_fields
 from lash_redis.core.policies import Policy
 from lash_redis.core.struct_checks import checked_kind
+from lash_redis.registry.calls.awaiting import AWAITED_BYTES, check_awaited_routes
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.bounding import bounds_stored
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
@@ -127,6 +128,7 @@ def _all_sent(
     encoded = [_encoded(registration, namespace.max_payload_bytes, namespace.partitions) for registration in given]
     if namespace.partitions > 1:
         check_routes(given)
+        check_awaited_routes(given)
     for policy in policies:
         for each in given:
             policy.check_cost(each.cost, namespace.partitions)
@@ -142,7 +144,7 @@ def _all_sent(
             encoded,
             lambda each: each.process_id,
             partial(_register, namespace.partitions),
-            bytes_of=lambda each: len(each.input),
+            bytes_of=lambda each: each.size,
             apart_by=lambda each: each.unique,
         )
     except RegistrationConflict as conflict:
@@ -172,6 +174,7 @@ class _Encoded(msgspec.Struct, frozen=True):
     process_id: str
     input: bytes
     args: tuple[Argument, ...]
+    size: int
     unique: str = ""
 
 
@@ -186,6 +189,10 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int, partitio
         further += (b"rp", registration.replay_of)
     if registration.chosen_id:
         further += (b"ch", b"1")
+    if registration.opens_group:
+        further += (b"+group", 1)
+    if registration.member_of is not None:
+        further += (b"gp", registration.member_of)
     unique = ""
     if registration.unique is not None:
         unique, asked = unique_asks(registration, task, registration.unique, partitions)
@@ -202,6 +209,7 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int, partitio
             len(further) // 2,
             *further,
         ),
+        len(data) + AWAITED_BYTES * len(registration.after),
         unique,
     )
 

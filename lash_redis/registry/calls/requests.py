@@ -32,7 +32,7 @@ def resolve(namespace: Namespace, process_id: str, resolution: Resolution) -> Ca
         PayloadError: the value cannot be encoded, or is too long.
     """
     checked_kind("resolution", resolution, Resolution)
-    return about(namespace, "resolve", process_id, encode_resolution(resolution))
+    return about(namespace, "resolve", process_id, encode_resolution(resolution), resolution.kind.value[0])
 
 
 def encoded_request(request: AbandonRequest | CancelRequest, kind: type) -> bytes:

@@ -21,12 +21,12 @@ for _, kind in ipairs(ended_kinds()) do
   local key = ended_index(kind.name)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', before, 'LIMIT', '0', int(limit - found))) do
     local row = read_row(id)
-    found = found + 1
     -- The index is a hint (rule 8.7): a row that did not end so is only taken out of it.
-    if row and row.state == kind.state then
-      forget_row(row)
-    else
+    if not row or row.state ~= kind.state then
+      found = found + 1
       index_remove(key, id)
+    elseif forget_row(row) then
+      found = found + 1
     end
   end
 end

@@ -7,17 +7,21 @@
 --         (field, value) x further fields) x rows
 --         A further field is stored as it is. One whose name begins with '+' asks for something: '+in' ms or '+at' ms
 --         (since the epoch) delays the row; '+expire' ms ends it if nobody has started it by then.
+--         '+after' ids blocks it until these have ended, '+group' until its group is closed and has ended; '+by' says
+--         how it waits: 'c' it needs their completion, 'r' it runs all the same.
 --         '+un' (until, on_duplicate, within, longest) looks for another row of the same unique key, the field uq,
 --         which no other row of the batch has; '+ur' is the cancel request that ends what is replaced.
 -- reply   REGISTERED now ('1' new, '0' known, '=' and the id of the one that is there instead) x rows · CONFLICT id..
 --         · DUPLICATE id other: it is refused for another one that is there
 --         · FULL queue waiting most: so many rows of a bounded queue wait that nobody has claimed yet
--- bound   rows <= 500
+--         · UNAWAITED id other where · NO_MEMBER id group why
+-- bound   rows <= 500, about 1000 ids that they wait for (their sender counts each as 1 KiB of payload)
 --- @include "partition"
 --- @include "planned_writes"
 --- @include "register_row"
 --- @include "never_claimed_in"
 local conflicts, reply, duplicate, full = { 'CONFLICT' }, { 'REGISTERED', now_text }, nil, nil
+local why_not = nil
 
 -- How many wait in each bounded queue that nobody has claimed, before this call.
 local waited = {}
@@ -43,6 +47,10 @@ while at < #ARGV do
     conflicts[#conflicts + 1] = id
   elseif became == 'duplicate' then
     duplicate = duplicate or { 'DUPLICATE', id, other }
+  elseif became == 'awaits' then
+    why_not = why_not or { 'UNAWAITED', id, unpack(other) }
+  elseif became == 'joins' then
+    why_not = why_not or { 'NO_MEMBER', id, unpack(other) }
   end
   if before then
     look_at_bound(queue, before)
@@ -51,8 +59,8 @@ while at < #ARGV do
 end
 if #conflicts > 1 then
   return conflicts
-elseif duplicate or full then
-  return duplicate or full
+elseif duplicate or full or why_not then
+  return duplicate or full or why_not
 end
 commit()
 return reply

@@ -3,9 +3,9 @@
 -- flags   allow-oom
 -- connections calls
 -- KEYS 1  partition header
--- ARGV 1  id   ARGV 2 resolution
+-- ARGV 1  id   ARGV 2 resolution   ARGV 3 the first letter of its kind
 -- reply   DONE row · UNKNOWN · UNRESOLVABLE state ('' before the end)
--- bound   1 row
+-- bound   1 row, 100 rows that wait for it
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
@@ -13,7 +13,9 @@
 --- @include "ended_index"
 --- @include "ended_kind"
 --- @include "change_key"
-local id, resolution = ARGV[1], ARGV[2]
+--- @include "finish"
+--- @include "tell_dependents"
+local id, resolution, kind = ARGV[1], ARGV[2], ARGV[3]
 
 local row = read_row(id)
 if not row then
@@ -24,10 +26,14 @@ if row.state ~= ABANDONED then
 end
 local ended, stands = unpack(redis.call('HMGET', row_key(id), 'ta', 'rs'))
 if not stands then
-  write_row(id, 'rs', resolution)
+  write_row(id, 'rs', resolution, 'rk', kind)
   index_remove(K .. UNRESOLVED_INDEX, id)
   change_key(row, ABANDONED)
   index_add(ended_index(ended_kind(row, ABANDONED)), ended, id)
+  if row.dependents or row.group then
+    row.resolution = kind
+    tell_dependents(row, ABANDONED, finish)
+  end
   commit()
 end
 return { 'DONE', row_reply(id) }

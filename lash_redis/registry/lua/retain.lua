@@ -38,7 +38,9 @@ local function forget(id, kind)
     index_remove(ended_index(kind.name), id)
     return
   end
-  forget_row(row)
+  if not forget_row(row) then
+    return
+  end
   if row.is_chosen and keep_ids_ms > 0 then
     leave_tombstone(row, keep_ids_ms)
   end

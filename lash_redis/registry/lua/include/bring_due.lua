@@ -4,13 +4,14 @@
 --- @include "is_readable"
 --- @include "enter_lane"
 --- @include "key_alarms"
+--- @include "tell_again"
 --- @include "tick_alarm"
 --- @include "has_expired"
 --- @include "expire"
 --- @include "expiry_alarm"
 -- What an alarm does, by its kind: the first word of its name. A function here is given the rest of the name, and
 -- returns when it is to be called again, ms, or nil. It plans, as all others do.
-local ALARMS = { tick = tick_alarm, expire = expiry_alarm }
+local ALARMS = { tell = tell_again, tick = tick_alarm, expire = expiry_alarm }
 for kind, act in pairs(key_alarms()) do
   ALARMS[kind] = act
 end

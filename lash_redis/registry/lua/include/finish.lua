@@ -9,6 +9,7 @@
 --- @include "ended_kind"
 --- @include "store_payload"
 --- @include "unwatch_expiry"
+--- @include "tell_dependents"
 -- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
 local function finish(row, state, outcome, fence)
   leave_place(row)
@@ -37,5 +38,8 @@ local function finish(row, state, outcome, fence)
       publish(waiter, 'ended ' .. row.id)
     end
     clear_fields(row.id, 'w')
+  end
+  if row.dependents or row.group then
+    tell_dependents(row, state, finish)
   end
 end

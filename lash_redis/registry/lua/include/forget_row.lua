@@ -6,8 +6,12 @@
 --- @include "ended_kind"
 --- @include "label_keys"
 --- @include "forget_unique"
--- Forget a terminal row, with all that was kept beside it.
+--- @include "may_forget"
+-- Forget a terminal row, with all that was kept beside it. Return false if it has to stay for now.
 local function forget_row(row)
+  if not may_forget(row) then
+    return false
+  end
   index_remove(ended_index(ended_kind(row, row.state)), row.id)
   count_ended(row, row.state, -1)
   for _, key in ipairs(label_keys(row)) do
@@ -21,4 +25,5 @@ local function forget_row(row)
   drop(K .. 'i:' .. row.id)
   drop(K .. 'o:' .. row.id)
   drop(K .. 'f:' .. row.id)
+  return true
 end

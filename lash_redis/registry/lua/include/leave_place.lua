@@ -2,6 +2,7 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "place_index"
+--- @include "stop_waiting"
 -- Take a row out of the place in which it was read. Whoever calls this puts it into another one, or ends it: a
 -- non-terminal row stands in exactly one place (rule 8.7).
 local function leave_place(row)
@@ -11,5 +12,7 @@ local function leave_place(row)
     if not has_begun(row) then
       index_remove(K .. UNBEGUN_INDEX, row.id)
     end
+  elseif row.place == BLOCKED then
+    stop_waiting(row)
   end
 end

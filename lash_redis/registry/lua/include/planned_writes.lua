@@ -11,6 +11,7 @@ local idle_workers
 local header_set, header_cleared, due_known, due_least, due_queue
 -- What the reply tells its caller beside. It stays when the plan is made, or is made anew.
 local notes = {}
+local followers = {}
 
 local function plan_nothing()
   added, removed, trimmed, expiring = {}, {}, {}, {}
@@ -136,6 +137,11 @@ end
 local function alarm_at(at, queue, alarm)
   index_add(K .. 'alarms', int(at), alarm)
   plan_due(at, queue)
+end
+
+-- Have something done once what is planned now is committed: a transition that follows from it, and sees its writes.
+local function follow(act)
+  followers[#followers + 1] = act
 end
 
 local function drop(key)
@@ -273,4 +279,10 @@ local function commit()
     wake_one(due_queue, 'due ' .. earlier)
   end
   plan_nothing()
+  local following = followers
+  followers = {}
+  for _, act in ipairs(following) do
+    act()
+    commit()
+  end
 end

@@ -3,6 +3,9 @@
 --- @include "planned_writes"
 --- @include "lane_names"
 --- @include "place_index"
+--- @include "await_others"
+--- @include "join_group"
+--- @include "finish"
 --- @include "change_key"
 --- @include "next_sequence"
 --- @include "score_of"
@@ -12,6 +15,9 @@
 --- @include "tombstone_of"
 --- @include "meet_duplicate"
 --- @include "watch_expiry"
+-- The rows that are new in this call.
+local fresh = {}
+
 -- Part what the row stores from what the caller asks for; the row takes what the transition looks at.
 local function part_further_fields(row, further)
   local stored_fields, asked = {}, {}
@@ -26,6 +32,7 @@ local function part_further_fields(row, further)
       row.is_chosen = row.is_chosen or name == 'ch'
       row.cost = name == 'co' and value or row.cost
       row.unique = name == 'uq' and value or row.unique
+      row.group = name == 'gp' and value or row.group
     end
   end
   return stored_fields, asked
@@ -37,7 +44,7 @@ local function due_of(asked)
   return due and due > now and int(due) or nil
 end
 
--- The place of a new row, and where it stands there.
+-- The place of a new row, where it stands there, and what it cannot wait for.
 local function place_of(row, asked)
   if row.disposition == EXTERNALLY_OWNED then
     row.sequence = next_sequence()
@@ -46,7 +53,9 @@ local function place_of(row, asked)
   row.expiry = asked.expire and int(now + tonumber(asked.expire))
   watch_expiry(row)
   row.due = due_of(asked)
-  if row.due then
+  if asked.after or asked.group then
+    return BLOCKED, now_text, await_others(row, asked, fresh, finish)
+  elseif row.due then
     plan_due(tonumber(row.due), queue_of(row.lane))
     return DELAYED, row.due
   end
@@ -60,17 +69,22 @@ end
 -- Plan the row of a new process; `further` has fields and asks by turns (see register). Return what it is: 'new',
 -- 'known' (the same content is or was registered, and nothing is planned), or a 'conflict' (other content). What is
 -- unique may also meet an 'existing' row that it is answered with, or a 'duplicate' for which it is refused; its id
--- follows.
+-- follows. What cannot wait for another one ('awaits') or be a member of its group ('joins') is followed by that one's
+-- id, and why.
 local function register_row(id, disposition, lane, input, content, further)
   local known = redis.call('HGET', row_key(id), 'cd')
-  if known then
-    return known == content and 'known' or 'conflict'
-  end
   local row = { id = id, disposition = disposition, lane = lane }
   local fields, asked = part_further_fields(row, further)
-  local kept = row.is_chosen and tombstone_of(id)
-  if kept then
-    return kept == content and 'known' or 'conflict'
+  known = known or row.is_chosen and tombstone_of(id)
+  if known and known ~= content then
+    return 'conflict'
+  end
+  local is_member, no_member
+  if row.group then
+    is_member, no_member = join_group(row, known, finish)
+  end
+  if known or is_member or no_member then
+    return no_member and 'joins' or 'known', no_member
   end
   if asked.un then
     local meets, other = meet_duplicate(row, asked, tonumber(due_of(asked)))
@@ -78,7 +92,8 @@ local function register_row(id, disposition, lane, input, content, further)
       return meets, other
     end
   end
-  local place, score = place_of(row, asked)
+  local place, score, unawaited = place_of(row, asked)
+  fresh[id] = row
   index_add(place_index(row, place), score, id)
   change_key(row, nil, place, score)
   write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'in', store_payload(K .. 'i:' .. id, input),
@@ -88,6 +103,9 @@ local function register_row(id, disposition, lane, input, content, further)
   end
   if row.due then
     write_row(id, 'du', row.due)
+  end
+  if row.awaits then
+    write_row(id, 'aw', row.awaits)
   end
   for _, key in ipairs(label_keys(row)) do
     index_add(key, now_text, id)
@@ -99,5 +117,5 @@ local function register_row(id, disposition, lane, input, content, further)
     write_row(id, unpack(fields))
   end
   count_as_new(row, place)
-  return 'new'
+  return unawaited and 'awaits' or 'new', unawaited
 end

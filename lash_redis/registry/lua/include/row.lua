@@ -39,7 +39,8 @@ end
 local function read_row(id)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'd', 'ph', 'ln', 'sq', 'ho', 'tk', 'fe', 'ex', 'ca',
     'fs', 'fa', 'ft', 'st', 'lo', 'lt', 'll', 'ar', 'cr', 'w', 'ts', 'pr', 'du',
-    'nw', 'uq', 'lb', 'ch', 'kr', 'co', 'xp', 'tr', 'rt', 'lf', 're'))
+    'nw', 'uq', 'lb', 'ch', 'kr', 'co', 'xp', 'tr', 'rt', 'lf', 're',
+    'aw', 'dp', 'gp', 'rk'))
   if not f[1] then
     return nil
   end
@@ -53,6 +54,7 @@ local function read_row(id)
     new = f[23], unique = f[24],
     labels = f[25], is_chosen = f[26], keep_result = f[27], cost = f[28],
     expiry = f[29], retries = f[30], retry_token = f[31], last_failure = f[32], releases = f[33],
+    awaits = f[34], dependents = f[35], group = f[36], resolution = f[37],
   }
 end
 

@@ -1,6 +1,15 @@
+--- @include "partition"
+--- @include "row"
 --- @include "has_expired"
 -- The refusal of a row that may not run, or not yet, with its place: that it has expired (its alarm is about to end
--- it), when a delayed one becomes due, or what the key of a queued one waits for.
+-- it), when a delayed one becomes due, how many a blocked one waits for and the ids of some of them, or what the key of
+-- a queued one waits for.
+local MOST_NAMED = 10
 local function waits_reply(row, waits_for)
-  return { 'WAITS', row.place, has_expired(row) and 'expired' or waits_for or row.due or '' }
+  if row.place ~= BLOCKED or has_expired(row) then
+    return { 'WAITS', row.place, has_expired(row) and 'expired' or waits_for or row.due or '' }
+  end
+  local key = K .. 'awaits:' .. row.id
+  local ids = redis.call('ZRANGE', key, '0', int(MOST_NAMED - 1))
+  return { 'WAITS', row.place, int(redis.call('ZCARD', key)) .. ' ' .. table.concat(ids, ' ') }
 end

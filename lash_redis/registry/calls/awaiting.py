@@ -1,0 +1,92 @@
+"""Processes that wait for others: what is refused, what they wait for, and groups. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from lash_redis.core.checks import MAX_BATCH, checked_id
+from lash_redis.core.model import ProcessRecord, ProcessRegistration
+from lash_redis.core.waiting_errors import CannotAwait
+from lash_redis.registry.calls.call import Call, Namespace, Steps, about
+from lash_redis.registry.calls.reads import rows
+from lash_redis.registry.keys import route_of
+from lash_redis.registry.rows import Row
+
+# What an awaited id counts as among the bytes of a batch, so that a batch names about 1,000 of them at most.
+AWAITED_BYTES: Final = 1024
+HELD_OPEN: Final = "*"
+
+
+class Awaited(msgspec.Struct, frozen=True):
+    """What a blocked process waits for.
+
+    Attributes:
+        number: how many processes.
+        rows: some of them, as they stand.
+        is_held_open: it continues a group that further members may join.
+    """
+
+    number: int
+    rows: list[Row]
+    is_held_open: bool = False
+
+
+class Members(msgspec.Struct, frozen=True):
+    """One page of the members of a group, in the order in which they joined; a row is None once it was pruned."""
+
+    ids: list[str]
+    rows: list[Row | None]
+
+
+def check_awaited_routes(registrations: Sequence[ProcessRegistration]) -> None:
+    """Check that what waits lies in one partition with what it waits for, where the namespace has several.
+
+    Raises:
+        CannotAwait: two processes have different routes.
+    """
+    for each in registrations:
+        for other in (*each.after, *filter(None, [each.member_of])):
+            if route_of(other) != route_of(each.id):
+                raise CannotAwait(
+                    each.id,
+                    other,
+                    f"the namespace has several partitions, a process lies in that of what stands before '::' in its "
+                    f"id, and what waits lies in one with what it waits for: give both ids that begin alike, such as "
+                    f"{f'{route_of(other)}::…'!r}",
+                )
+
+
+def close_group(namespace: Namespace, process_id: str) -> Call[ProcessRecord]:
+    """Let a group's continuation go, which no further member will join, once its members have ended.
+
+    Raises:
+        UnknownProcess: no process has this id.
+        CannotJoinGroup: it continues no group.
+    """
+    return about(namespace, "close_group", process_id)
+
+
+def awaited(namespace: Namespace, process_id: str, limit: int = 10) -> Steps[Awaited]:
+    """Return what a blocked process waits for: how many, and some of them as they stand."""
+    number, ids = yield from _listed(namespace, process_id, "awaits", 0, limit)
+    found = yield from rows(namespace, [each for each in ids if each != HELD_OPEN])
+    is_held_open = HELD_OPEN in ids  # it sorts before every id
+    return Awaited(number - is_held_open, [row for row in found if row is not None], is_held_open)
+
+
+def members(namespace: Namespace, process_id: str, first: int = 0, limit: int = MAX_BATCH) -> Steps[Members]:
+    """Return one page of the members of the group that a process continues, without the ``first`` ones."""
+    _, ids = yield from _listed(namespace, process_id, "members", first, limit)
+    found = yield from rows(namespace, ids)
+    return Members(ids, found)
+
+
+def _listed(namespace: Namespace, process_id: str, kind: str, first: int, limit: int) -> Call[tuple[int, list[str]]]:
+    def decode(reply: list[Any]) -> tuple[int, list[str]]:
+        return int(reply[1]), [each.decode() for each in reply[2:]]
+
+    partition = namespace.partition_of(checked_id("process id", process_id))
+    return Call("waits_for", partition, [process_id, kind, first, limit], decode, word=b"AWAITED")
