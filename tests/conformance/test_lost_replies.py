@@ -16,10 +16,11 @@ import pytest
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import Acquired, Busy, ExternalOwner, PauseRequest, Phase, ProcessStarted, ProcessStatus
-from lash_redis.core.outcomes import AbandonWriter, Resolution, ResolutionKind, Success
+from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, ResolutionKind, Success
 from lash_redis.core.policies import Policy
+from lash_redis.core.retrying import Again
 from lash_redis.registry import scripts
-from lash_redis.registry.answers import Death, PageStart, Settlement, TerminalFact
+from lash_redis.registry.answers import Death, PageStart, RetriedRun, Settlement, TerminalFact
 from lash_redis.registry.calls import (
     awaiting,
     batch_claims,
@@ -36,6 +37,7 @@ from lash_redis.registry.calls import (
     reads,
     registration,
     requests,
+    retries,
     sequences,
     serving,
     settle,
@@ -423,6 +425,14 @@ async def _terminalize(world: World) -> Call[Any]:
     lease = await begun(world.registry, world.one, ADA)
     fact = TerminalFact(lease, *world.registry.encoded(Success("x" * 100)))
     return world.call(terminal_facts.terminalize_many, [fact])
+
+
+@case
+async def _retry(world: World) -> Call[Any]:
+    await world.registry.register_many([work(world.one), work(world.two)])
+    failed = [RetriedRun(await begun(world.registry, each, ADA), Again(LONG_MS, 3), Failure("E")) for each in
+              (world.one, world.two)]  # fmt: skip
+    return world.call(retries.retry_many, failed)
 
 
 @case
