@@ -13,7 +13,7 @@ import pytest
 from lash_redis import Lash
 from lash_redis.core.events import EVENTS
 from lash_redis.core.fields import Field
-from lash_redis.core.options import OPTIONS
+from lash_redis.core.options import OPTIONS, SUBMIT_OPTIONS, WORDS
 from lash_redis.core.settings import Setting
 from lash_redis.core.verdict import TABLE, Action, Verdict
 from lash_redis.pool.settings import POOL_SETTINGS
@@ -106,6 +106,15 @@ def test_the_reference_lists_the_options_of_a_task() -> None:
     ]
 
     assert rows("docs/settings.md", "| option | default | allowed | meaning |") == expected
+
+
+def test_the_reference_lists_what_a_submit_may_ask_for() -> None:
+    """Every option of a submit that no task declares stands there, under the name in which people give it."""
+    words = {option: word for word, (option, _) in WORDS.items()}
+    listed = [name for name, *_ in rows("docs/settings.md", "| option | takes | meaning |")]
+
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == {f"`{words.get(name, name)}`" for name in SUBMIT_OPTIONS if name not in OPTIONS}
 
 
 @pytest.mark.parametrize(
