@@ -132,7 +132,7 @@ class Schedules:
         await (await self._registry()).resume_schedule(name)
 
     async def run(self, name: str) -> Process[Any]:
-        """Submit one process of a schedule now, beside its ticks, paused or not.
+        """Submit one process of a schedule now, beside its ticks, paused or not. A full queue takes it too.
 
         Raises:
             SettingsError: no schedule of that name is stored.

@@ -15,13 +15,14 @@ from lash_redis.core.events import (
 )
 from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, Ticked, TickPlan, tick_id
 from lash_redis.core.subscribers import emit
-from lash_redis.core.timing import boottime_ms
+from lash_redis.core.timing import boottime_ms, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.registry import ProcessRegistry
 
 # How far a server's clock must have stepped back until all schedules are looked at. What a clock was ahead by less was
 # no missed tick (see ``LATE_AFTER_S``), so that none is left out.
 _STEP_MS = 60_000
+_COMPUTED_AT_ONCE = 100
 
 
 class Scheduling:
@@ -64,7 +65,9 @@ class Scheduling:
     async def _set_back(self, schedules: Iterable[Schedule]) -> None:
         """Have each schedule looked at in time whose next tick is earlier than it would be looked at."""
         plans = []
-        for each in schedules:
+        for number, each in enumerate(schedules):
+            if number % _COMPUTED_AT_ONCE == 0:
+                await sleep(0)  # others get their turn: thousands of schedules take a second to compute
             if each.paused_at_ms is not None:
                 continue
             due = DueSchedule(each.name, each.revision, each.from_ms, each.now_ms, each.rule)

@@ -30,7 +30,7 @@ from lash_redis.registry.calls.signatures import signatures_named
 from lash_redis.registry.calls.ticks import due_in, tick_schedules
 
 Declared = Literal["new", "changed", "same", "older", "differs"]
-Change = Literal["pause", "resume", "run", "remove", "undeclare"]
+Change = Literal["pause", "resume", "run", "remove", "undeclare", "check"]
 
 _ATTEMPTS: Final = 5  # to change a schedule that becomes due again and again meanwhile
 _FIELDS: Final = 18
@@ -174,7 +174,7 @@ def remove_schedule(namespace: Namespace, name: str) -> Steps[None]:
     Raises:
         SettingsError: there is no schedule of that name.
     """
-    yield from _expect_stored(namespace, name)
+    yield from _changed(namespace, "check", name)  # a removal that is sent again finds nothing
     yield from _changed(namespace, "remove", name, may_be_gone=True)
 
 
@@ -192,14 +192,6 @@ def run_schedule(namespace: Namespace, name: str) -> Steps[str]:
 def undeclare_schedule(namespace: Namespace, name: str) -> Steps[None]:
     """Note that a worker which has the task of a schedule does not declare it. It ticks all the same."""
     yield from _changed(namespace, "undeclare", name, may_be_gone=True)
-
-
-def _expect_stored(namespace: Namespace, name: str) -> Steps[None]:
-    partition = namespace.partition_of(NAME.checked("the name of a schedule", name))
-    for each in (yield from schedules_page(namespace, partition, name[:-1], MAX_BATCH)):
-        if each.name == name:
-            return
-    raise _unknown(name)
 
 
 def _unknown(name: str) -> SettingsError:

@@ -3,7 +3,7 @@
 -- flags   none
 -- connections calls
 -- KEYS 1  partition header
--- ARGV 1  what: pause, resume, run, remove or undeclare   ARGV 2 name   ARGV 3 id of the process that 'run' makes
+-- ARGV 1  what: pause, resume, run, remove, undeclare or check   ARGV 2 name   ARGV 3 id of the process of a run
 -- reply   DONE · ABSENT · DUE note (nothing was done, since the ticks that the note tells of come first)
 -- bound   one schedule
 --- @include "partition"
@@ -46,6 +46,10 @@ function changes.undeclare()
   if redis.call('HEXISTS', K .. key, 'un') == 0 then
     write_hash(key, 'un', now_text)
   end
+end
+
+function changes.check()
+  return nil
 end
 
 local found = read_schedule(name)
