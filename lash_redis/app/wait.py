@@ -51,6 +51,7 @@ class Wait:
         self._raise_uncertain = raise_uncertain
         self._was_read = False
         self._phase: Phase | None = None
+        self._until = ""
         self.queued_in = ""
 
     def record_if_ended(self, row: Row | None) -> ProcessRecord | None:
@@ -65,6 +66,8 @@ class Wait:
             raise OutcomePruned(self.process_id) if self._known else UnknownProcess(self.process_id)
         self._known = self._was_read = True
         self._phase = readable("row", self.process_id, lambda: row.phase)  # a newer release may know more places
+        due_at_ms = readable("row", self.process_id, lambda: row.due_at_ms)
+        self._until = f" until {due_at_ms} ms since the epoch, by the server's clock" if due_at_ms else ""
         self.queued_in = plain_lane(row.lane) if self._phase is Phase.QUEUED else ""
         if row.is_terminal:
             return row.record()
@@ -90,7 +93,11 @@ class Wait:
             if isinstance(error, RegistryUnavailable):
                 error.reads = True  # for the caller, whom it does not concern whether a read noted the wait
             return error
-        where = "stands where this release knows no place" if self._phase is None else f"is {self._phase.value}"
+        where = (
+            "stands where this release knows no place"
+            if self._phase is None
+            else f"is {self._phase.value}{self._until}"
+        )
         known = [f"it {where}{f': {waits}' if waits else ''}", *map(str, outages[-1:])]
         return TimeoutError(f"process {self.process_id!r} has not ended{within} ({'; '.join(known)})")
 

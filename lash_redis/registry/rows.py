@@ -128,6 +128,11 @@ class Row:
         return self._number(b"xp") if b"xp" in self.fields else None
 
     @property
+    def due_at_ms(self) -> int | None:
+        """When a delayed row enters its lane, by the server's clock; None for any other."""
+        return self._number(b"du") if self.phase is Phase.DELAYED else None
+
+    @property
     def has_expired(self) -> bool:
         """Nobody started it in time (verdict, line 12)."""
         return self.expires_at_ms is not None and not self.starter_digest and self.expires_at_ms <= self.now_ms
@@ -291,7 +296,7 @@ class Row:
             last_failure=self.last_failure,
             registered_at_ms=self._number(b"at"),
             expires_at_ms=self.expires_at_ms,
-            due_at_ms=self._number(b"du") if phase is Phase.DELAYED else None,
+            due_at_ms=self.due_at_ms,
             ended_at_ms=int(ended_at) if ended_at else None,
             resolution=decode_resolution(self.fields.get(b"rs")),
             **msgspec.structs.asdict(self.options),

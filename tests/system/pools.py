@@ -25,7 +25,7 @@ from tests.support import PATIENCE_S, block_until
 TASKS = '''
 import asyncio, os, re, subprocess, time
 from pathlib import Path
-from lash_redis import Lash, StopRequested
+from lash_redis import Lash, Retries, StopRequested
 
 FOLDER = Path(__file__).parent
 lash = Lash(namespace=os.environ["POOL_NAMESPACE"])
@@ -113,6 +113,23 @@ def orphan(name: str) -> None:
     """Start an OS process that outlives its parent a little, so that pid 1 inherits it."""
     begin(name)
     subprocess.run(["sh", "-c", "(sleep 0.05 & ) ; exit 0"], check=True)
+
+
+class KillsItsWorker(Exception):
+    def __str__(self):
+        """Kill the worker process while it looks at the failure, before the retry is sent."""
+        if not (FOLDER / "killed").exists():
+            (FOLDER / "killed").touch()
+            os.kill(os.getpid(), 9)
+        return "its worker lives"
+
+
+@lash.task(recovery="rerunnable", name="fail_twice", retries=Retries(attempts=3, first=0.01))
+def fail_twice(name: str) -> int:
+    begin(name)
+    if len((FOLDER / f"{name}.begun").read_text().splitlines()) < 3:
+        raise KillsItsWorker
+    return os.getpid()
 
 
 async def note(name, file):
