@@ -314,7 +314,7 @@ class _Partition:
                 cost = _text(row, "co")
                 expected[f"k:{lane} {key}"][f"{id_} {cost}" if cost else id_] = self.index(f"q:{lane}").get(id_)
                 for scope in filter(None, scopes):
-                    expected[f"scope:{scope}"][lane] = 0
+                    expected[f"scope:{scope}"][lane] = None
         for name in sorted(expected.keys() | {each for each in self.keys if each.startswith(("k:", "scope:"))}):
             yield from self.differences(name, expected[name], self.index(name))
         lanes = {name[2:].split(" ")[0] for name in expected if name.startswith("k:")}
@@ -345,6 +345,10 @@ class _Partition:
             window = self.keys.get(f"window:{scope} {key}")
             used = int(window.value.split(b" ")[1]) if window and isinstance(window.value, bytes) else 0
             waits_for_slots = limit and taken + cost > limit
+            if kept := self.keys.get(f"next:{scope} {key}"):
+                _, needed, other, *_ = str(kept.value, "utf-8").split(" ")  # type: ignore[call-overload]
+                is_short = taken + int(needed) > limit or f"slots {scope}  {key}" in alarms
+                waits_for_slots = waits_for_slots or (other != lane and is_short)
             waits_for_window = starts and used >= starts and f"key {lane} {key}" in alarms
             if not (waits_for_slots or waits_for_window or f"key {lane} {key}" in alarms):
                 yield f"key {key!r} of lane {lane} is parked and may run"
@@ -362,7 +366,10 @@ class _Partition:
                 if scope and not scope.startswith(("!", "~")) and row["ph"] in (b"l", b"u"):
                     holders[f"slots:{scope} {of}"][id_] = int(row.get("co", 1))
         for name in sorted(holders.keys() | {each for each in self.keys if each.startswith("slots:")}):
-            held = {id_: cost for id_, cost in self.index(name).items() if id_}
+            held = {id_: cost for id_, cost in self.index(name).items() if id_ not in ("", "?")}
+            uncertain = sum(cost for id_, cost in held.items() if self.live.get(id_, {}).get("ph") == b"u")
+            if self.index(name).get("?", 0) != uncertain:
+                yield f"{name} counts other slots of uncertain rows than {uncertain}: {self.index(name)}"
             if held.keys() != holders[name].keys():
                 yield f"{name} has slots of {sorted(held)}, the rows are {sorted(holders[name])}"
             if any(not 1 <= cost <= holders[name].get(id_, 0) for id_, cost in held.items()):

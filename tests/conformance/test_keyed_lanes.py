@@ -232,3 +232,53 @@ async def test_each_partition_has_its_share_of_a_policy() -> None:
         Policy("a", keyed=True, limit=7).share(0, 8)
     with pytest.raises(SettingsError, match="cost to be at most 1"):
         Policy("a", keyed=True, limit=10).check_cost(2, 8)
+
+
+OTHER = lane("default", "other", "", "a,")
+
+
+async def shared(registry: ProcessRegistry) -> ProcessLease:
+    """Let the row of one task have the only slot, and rows of both tasks wait; return its lease."""
+    await policy(registry, limit=1)
+    await registry.register_many([row(f"x{n}", "x", "a,") for n in range(3)])
+    await registry.register(row("o0", "x", "a,", task="other"))
+    (lease,) = await claimed(registry, 1, LIMITED)
+    assert await ids(registry, 1, LIMITED, OTHER) == []
+    return lease
+
+
+async def test_lanes_that_share_slots_take_turns(registry: ProcessRegistry) -> None:
+    """Sentence 7: who ends work and claims in one go does not starve the other task."""
+    await registry.register(row("first", "x", "a,", task="other"))
+    lease = await shared(registry)
+    started = [lease.process_id]
+    for _ in range(4):
+        await registry.complete(lease, Success(1))
+        (lease,) = await claimed(registry, 1, LIMITED, OTHER)
+        started.append(lease.process_id)
+
+    assert "o0" in started[:4] or "first" in started[:3]
+
+
+async def test_a_lane_that_does_not_come_is_waited_for_for_a_second(
+    registry: ProcessRegistry, server: ServerTime
+) -> None:
+    """Sentence 7: nobody serves the other task; once it was named again it is waited for again."""
+    lease = await shared(registry)
+
+    await registry.complete(lease, Success(1))
+    freed = await server.now_ms()
+    if await ids(registry, 1, LIMITED) == []:
+        await server.pass_until(freed + 1000)
+        assert await ids(registry, 1, LIMITED) == ["x1"]
+
+
+async def test_uncertain_rows_that_leave_a_lane_no_room_stop_no_other(registry: ProcessRegistry) -> None:
+    """Sentence 7: what waits for two slots is not waited for while an uncertain row has one of two."""
+    await policy(registry, limit=2)
+    await registry.register_many([row("u", "x", "a,", disposition=OWNER_BOUND), row("big", "x", "a,", cost=2)])
+    await registry.register_many([row(f"o{n}", "x", "a,", task="other") for n in range(2)])
+    (lease,) = await claimed(registry, 1, LIMITED)
+    await registry.release(lease)
+
+    assert await ids(registry, 9, LIMITED, OTHER) == ["o0"]

@@ -22,12 +22,20 @@ local function start_in(scope, key)
   end
 end
 
-local function take_slots(scope, key, row)
+local function take_slots(scope, key, row, lane)
   local slots, limit = slots_of(scope, key), policy_of(scope).limit
   local cost = number_in(row.cost or '1')
   cost = limit > 0 and math.min(cost, limit) or cost
   slots.given[row.id], slots.taken, slots.has_changed = cost, slots.taken + cost, true
+  wait_no_longer(slots, lane)
   start_in(scope, key)
+end
+
+-- Uncertain rows are counted apart, since nobody knows when they free their slots.
+local function count_uncertain(scope, key, row, by)
+  local slots = slots_of(scope, key)
+  local cost = slots.given[row.id] or tonumber(redis.call('ZMSCORE', slots.set, row.id)[1] or '0')
+  slots.uncertain, slots.has_changed = slots.uncertain + by * cost, true
 end
 
 local function free_slots(scope, key, row)
@@ -59,12 +67,18 @@ local function change_key(row, from, to, score)
   end
   for _, scope in ipairs({ by_key, for_all }) do
     local of = scope == by_key and key or ''
+    if scope ~= '' and from == UNCERTAIN and to ~= UNCERTAIN then
+      count_uncertain(scope, of, row, -1)
+    end
     if scope ~= '' and HOLDS[to] and not HOLDS[from] then
-      take_slots(scope, of, row)
+      take_slots(scope, of, row, lane)
     elseif scope ~= '' and HOLDS[from] and not HOLDS[to] then
       free_slots(scope, of, row)
     elseif scope ~= '' and from == LEASED and to == LEASED then
       start_in(scope, of)
+    end
+    if scope ~= '' and to == UNCERTAIN and from ~= UNCERTAIN then
+      count_uncertain(scope, of, row, 1)
     end
   end
 end

@@ -20,9 +20,9 @@ end
 local function startable(entry)
   local by_key, for_all = scopes_of(entry.lane)
   local member = head_of(entry)
-  if not member or (by_key ~= '' and not passes(by_key, entry.key, member)) then
+  if not member or (by_key ~= '' and not passes(by_key, entry.key, member, entry.lane)) then
     return nil, by_key
-  elseif for_all ~= '' and not passes(for_all, '', member) then
+  elseif for_all ~= '' and not passes(for_all, '', member, entry.lane) then
     return nil, for_all, true
   end
   return member
@@ -32,6 +32,12 @@ local function hand_out_keys(lane, most, try)
   local read, may_have_more = 0, true
   local keys, at, again, misses = {}, 1, {}, 0
   hooks.look = look
+  -- A lane that was not waited for any more is, since somebody serves it.
+  for _, scope in ipairs({ scopes_of(lane) }) do
+    if scope ~= '' and redis.call('ZMSCORE', K .. 'scope:' .. scope, lane)[1] == '1' then
+      index_add(K .. 'scope:' .. scope, '0', lane)
+    end
+  end
   while true do
     if at > #keys and may_have_more then
       keys, may_have_more = next_keys(lane, read)

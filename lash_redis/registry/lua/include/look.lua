@@ -26,6 +26,30 @@ local function look_in_scope(scope, key, after, has_room)
   end
 end
 
+-- Who is next is waited for from when there is room for it; what waits for that is looked at when it did not come.
+local function plan_next(slots)
+  local waiting, limit = slots.waiting or {}, policy_of(slots.scope).limit
+  local first, key = waiting[1], K .. 'next:' .. slots.scope .. ' ' .. slots.key
+  if first then
+    local has_room = limit - slots.taken >= first.cost
+    if has_room and waiting.since == 0 then
+      waiting.since, waiting.has_changed = now, true
+      alarm_at(now + WAITED_FOR_MS, nil, 'slots ' .. slots.scope .. '  ' .. slots.key)
+    elseif not has_room and waiting.since > 0 then
+      waiting.since, waiting.has_changed = 0, true
+    end
+  end
+  if waiting.has_changed and first then
+    local words = { int(waiting.since) }
+    for _, each in ipairs(waiting) do
+      table.insert(words, int(each.cost) .. ' ' .. each.lane)
+    end
+    store(key, table.concat(words, ' '), int(now + NEXT_LIVES_MS))
+  elseif waiting.has_changed then
+    drop(key)
+  end
+end
+
 local function plan_slots(slots)
   look_in_scope(slots.scope, slots.key, '', slots.taken < slots.before)
   if slots.taken <= 0 then
@@ -37,6 +61,11 @@ local function plan_slots(slots)
     slots.freed[id] = nil
   end
   index_add(slots.set, int(slots.taken), '')
+  if slots.uncertain > 0 then
+    index_add(slots.set, int(slots.uncertain), '?')
+  else
+    slots.freed['?'] = true
+  end
   for id in pairs(slots.freed) do
     index_remove(slots.set, id)
   end
@@ -66,6 +95,14 @@ local function plan_rows(entry, head)
   end
 end
 
+-- A key has no rows in a lane any more: it is not waited for there, and the other lanes are looked at.
+local function wait_no_more(scope, key, lane)
+  local slots = not sequence_named(scope) and policy_of(scope).limit > 0 and slots_of(scope, key)
+  if slots and wait_no_longer(slots, lane) then
+    look_soon(slots)
+  end
+end
+
 -- Put one key where it belongs. One that has no rows stands nowhere, and one in rotation stays there if it has got
 -- room.
 local function place_key(entry, has_turn, is_parked)
@@ -78,7 +115,7 @@ local function place_key(entry, has_turn, is_parked)
   local fits, opens_at = true, nil
   local scope = scopes_of(lane)
   if head and scope ~= '' then
-    fits, opens_at = passes(scope, key, head)
+    fits, opens_at = passes(scope, key, head, lane)
   end
   if head and fits and (entry.turn or not has_turn) then
     index_add(turn, int(entry.turn or next_turn(lane)), key)
@@ -94,6 +131,8 @@ local function place_key(entry, has_turn, is_parked)
     wake(lane)
   elseif head and opens_at and not entry.rings_again then
     alarm_at(opens_at, queue_of(lane), 'key ' .. lane .. ' ' .. key)
+  elseif not head and scope ~= '' then
+    wait_no_more(scope, key, lane)
   end
   plan_rows(entry, head)
 end
@@ -138,6 +177,9 @@ local function look()
     for at, entry in ipairs(entries) do
       place_key(entry, turns[at], parks[at])
     end
+  end
+  for _, slots in ipairs(planned_slots) do
+    plan_next(slots)
   end
   forget_keys()
   hooks.look = nil

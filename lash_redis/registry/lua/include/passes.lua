@@ -1,16 +1,42 @@
+--- @include "partition"
+--- @include "planned_writes"
 --- @include "planned_keys"
 --- @include "lane_names"
--- Whether the first row of a key may start under one policy, by its member (see member_of). If the window is what it
--- waits for, when that ends. In a sequence only the row that is the first of all lanes may start.
-local function passes(scope, key, member)
+-- Lanes that share slots take turns: the first that is refused is next, and no other takes any until it has them. It is
+-- waited for no longer once there was room for it for a second, and not while uncertain rows leave it none.
+local function is_kept_for_another(slots, lane, limit)
+  local waiting = waiting_for(slots)
+  local first = waiting[1]
+  if not first or first.lane == lane or limit - slots.uncertain < first.cost then
+    return false
+  elseif waiting.since > 0 and now - waiting.since >= WAITED_FOR_MS then
+    wait_no_longer(slots, first.lane)
+    index_add(K .. 'scope:' .. slots.scope, '1', first.lane)
+    look_soon(slots)
+    return is_kept_for_another(slots, lane, limit)
+  end
+  return true
+end
+
+-- Whether the first row of a key in a lane may start under one policy, by its member (see member_of). If the window is
+-- what it waits for, when that ends. In a sequence only the row that is the first of all lanes may start.
+local function passes(scope, key, member, lane)
   local name = sequence_named(scope)
   if name then
     return head_of(sequence_in(name, key)) == member
   end
   local policy = policy_of(scope)
-  if policy.limit > 0 and slots_of(scope, key).taken + math.min(cost_of(member), policy.limit) > policy.limit then
-    return false
-  elseif policy.starts > 0 then
+  if policy.limit > 0 then
+    local slots, needed = slots_of(scope, key), math.min(cost_of(member), policy.limit)
+    if slots.taken + needed > policy.limit then
+      wait_in(slots, lane, needed)
+      return false
+    elseif is_kept_for_another(slots, lane, policy.limit) then
+      wait_in(slots, lane, needed)
+      return false
+    end
+  end
+  if policy.starts > 0 then
     local window = window_of(scope, key)
     if window.starts >= policy.starts then
       return false, window.ends

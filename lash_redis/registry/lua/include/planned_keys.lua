@@ -40,18 +40,69 @@ local function remembered(list, name, made)
   return made
 end
 
--- The slots of one key of a scope: who has how many, and how many are taken in all (which stands under no id).
+-- The slots of one key of a scope: who has how many, how many are taken in all (which stands under no id), and how many
+-- of these by uncertain rows (under '?').
 local function slots_of(scope, key)
   local name = scope .. ' ' .. key
   if planned_slots[name] then
     return planned_slots[name]
   end
   local set = K .. 'slots:' .. name
-  local taken = tonumber(redis.call('ZMSCORE', set, '')[1] or '0')
+  local sums = redis.call('ZMSCORE', set, '', '?')
+  local taken, uncertain = tonumber(sums[1] or '0'), tonumber(sums[2] or '0')
   return remembered(planned_slots, name, {
     scope = scope, key = key, set = set, given = {}, freed = {},
-    taken = taken, before = taken,
+    taken = taken, before = taken, uncertain = uncertain,
   })
+end
+
+-- The lanes that were refused slots of a key, the first of them first, each with how many it needs. The first one is
+-- waited for before others take any; since when there is room for it (0: there is none). Only lanes that share a scope
+-- wait for each other.
+local WAITED_FOR_MS, NEXT_LIVES_MS = 1000, 86400000
+local function waiting_for(slots)
+  if not slots.waiting then
+    local is_shared = #lanes_of(slots.scope, '') > 1
+    local text = is_shared and text_at(K .. 'next:' .. slots.scope .. ' ' .. slots.key) or ''
+    slots.waiting = { since = tonumber(string.match(text, '^%d+') or '0') }
+    for cost, lane in string.gmatch(text, ' (%d+) (%S+)') do
+      table.insert(slots.waiting, { lane = lane, cost = tonumber(cost) })
+    end
+  end
+  return slots.waiting
+end
+
+-- A lane is refused slots. One that did not come when it was waited for is waited for again once a claim has named it.
+local function wait_in(slots, lane, cost)
+  local waiting = waiting_for(slots)
+  for _, other in ipairs(waiting) do
+    if other.lane == lane then
+      return
+    end
+  end
+  local is_shared = #lanes_of(slots.scope, '') > 1
+  if is_shared and redis.call('ZMSCORE', K .. 'scope:' .. slots.scope, lane)[1] ~= '1' then
+    table.insert(waiting, { lane = lane, cost = cost })
+    waiting.has_changed = true
+  end
+end
+
+-- A lane has its slots, needs none, or did not come for them. Return whether it waited.
+local function wait_no_longer(slots, lane)
+  local waiting = waiting_for(slots)
+  for at, other in ipairs(waiting) do
+    if other.lane == lane then
+      table.remove(waiting, at)
+      waiting.since, waiting.has_changed = at > 1 and waiting.since or 0, true
+      return true
+    end
+  end
+  return false
+end
+
+-- What waits for a lane that does not come any more is looked at in the next step.
+local function look_soon(slots)
+  alarm_at(now, nil, 'slots ' .. slots.scope .. '  ' .. slots.key)
 end
 
 -- The window of one key of a scope. One that the clock does not lie in has ended, whatever the clock did.

@@ -206,6 +206,23 @@ local function plan_header()
   return is_earlier and due_text
 end
 
+-- An alarm that rings and is planned again, by itself or by what another one does, stays.
+local function keep_planned_alarms()
+  local key, planned = K .. 'alarms', {}
+  if removed[key] and added[key] then
+    for at = 2, #added[key], 2 do
+      planned[added[key][at]] = true
+    end
+    local rung = removed[key]
+    removed[key] = nil
+    for _, alarm in ipairs(rung) do
+      if not planned[alarm] then
+        index_remove(key, alarm)
+      end
+    end
+  end
+end
+
 -- What is looked at once all that a script changes is planned: it reads, and plans more (see look).
 local hooks = {}
 
@@ -213,6 +230,7 @@ local function commit()
   if hooks.look then
     hooks.look()
   end
+  keep_planned_alarms()
   local earlier = plan_header()
   for key, list in pairs(added) do
     local grown = redis.call('ZADD', key, unpack(list))

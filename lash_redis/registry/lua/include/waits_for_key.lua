@@ -18,9 +18,9 @@ local function waits_for_key(row)
     return 'first ' .. first
   elseif not name and head_of(key_in(lane, key)) ~= member then
     return 'head'
-  elseif by_key ~= '' and not passes(by_key, key, member) then
+  elseif by_key ~= '' and not passes(by_key, key, member, lane) then
     return by_key
-  elseif for_all ~= '' and not passes(for_all, '', member) then
+  elseif for_all ~= '' and not passes(for_all, '', member, lane) then
     return for_all
   end
 end
