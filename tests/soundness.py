@@ -347,8 +347,11 @@ class _Partition:
             waits_for_slots = limit and taken + cost > limit
             if kept := self.keys.get(f"next:{scope} {key}"):
                 _, needed, other, *_ = str(kept.value, "utf-8").split(" ")  # type: ignore[call-overload]
-                is_short = taken + int(needed) > limit or f"slots {scope}  {key}" in alarms
-                waits_for_slots = waits_for_slots or (other != lane and is_short)
+                is_short = taken + int(needed) > limit or any(
+                    each.startswith("turns ") and each.endswith(f" {scope} {key}") for each in alarms
+                )
+                takes_its = taken + cost + int(needed) > limit
+                waits_for_slots = waits_for_slots or (other != lane and takes_its and is_short)
             waits_for_window = starts and used >= starts and f"key {lane} {key}" in alarms
             if not (waits_for_slots or waits_for_window or f"key {lane} {key}" in alarms):
                 yield f"key {key!r} of lane {lane} is parked and may run"

@@ -16,7 +16,8 @@ from typing import Any
 from lash_redis.cli.parsing import Parser
 
 VERBS = (
-    "worker", "ps", "show", "cancel", "abandon", "replay", "resolve", "pause", "resume", "schedules", "prune",
+    "worker", "ps", "show", "cancel", "abandon", "replay", "resolve", "pause", "resume", "limits",
+    "schedules", "prune",
 )  # fmt: skip
 
 

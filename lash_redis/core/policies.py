@@ -94,18 +94,42 @@ def _part(number: int, partition: int, partitions: int) -> int:
     return number // partitions + (partition < number % partitions)
 
 
-class StoredPolicy(msgspec.Struct, frozen=True):
-    """What stands in one partition under a scope: its share there."""
+class PolicyState(msgspec.Struct, frozen=True):
+    """A policy as it stands, and what waits for it.
 
-    scope: str
-    revision: int
-    keyed: bool
-    limit: int
-    starts: int
-    window_ms: int
+    Attributes:
+        policy: of all partitions together.
+        taken: the slots that are taken, if all keys share them.
+        waiting: queued rows in its lanes, 100 lanes at most of each partition.
+        running_keys: keys of which a row may start.
+        parked_keys: keys of which none may.
+    """
+
+    policy: Policy
+    taken: int
+    waiting: int
+    running_keys: int
+    parked_keys: int
+
+    def with_share(self, other: PolicyState) -> PolicyState:
+        """Return this with what stands in another partition."""
+        mine, theirs = self.policy, other.policy
+        both = msgspec.structs.replace(
+            mine,
+            limit=mine.limit + theirs.limit,
+            starts=mine.starts + theirs.starts,
+            revision=max(mine.revision, theirs.revision),
+        )
+        return PolicyState(
+            both,
+            self.taken + other.taken,
+            self.waiting + other.waiting,
+            self.running_keys + other.running_keys,
+            self.parked_keys + other.parked_keys,
+        )
 
 
-def stored_policy(scope: str, text: str) -> StoredPolicy:
-    """Return what a partition's text says."""
+def stored_policy(scope: str, text: str) -> Policy:
+    """Return what a partition's text says: its share."""
     revision, keyed, limit, starts, window_ms = map(int, text.split(" "))
-    return StoredPolicy(scope, revision, keyed == 1, limit, starts, window_ms)
+    return Policy(scope, keyed == 1, limit, starts, window_ms, revision)

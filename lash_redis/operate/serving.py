@@ -29,7 +29,10 @@ async def why_they_wait(registry: ProcessRegistry, rows: Iterable[Row]) -> dict[
 
 
 async def why_it_waits(registry: ProcessRegistry, row: Row) -> str:
-    """Return why a queued row waits, and which task like it is served; empty if its lane is served."""
+    """Return why a queued row waits: nobody serves its lane (and what like it is served), or a limit; else empty."""
     if row.phase is not Phase.QUEUED:
         return ""
-    return (await registry.service_of(row.process_id, row.lane)).why_it_waits
+    why = (await registry.service_of(row.process_id, row.lane)).why_it_waits
+    if why or row.key is None or row.is_in_sequence:
+        return why
+    return await registry.waits_for_limit(row.process_id)

@@ -35,7 +35,7 @@ key                       type        content
 ``K:scope:<scope>``       zset        the keyed lanes of a scope that are not empty; 1: one that did not come for slots
 ``K:slots:<scope key>``   zset        leased and uncertain ids of a key by how many slots each has; the sum under no id,
                                       that of the uncertain ones under ``?``
-``K:next:<scope key>``    string      lanes that were refused slots: since when there is room for the first, ms (0: no room)
+``K:next:<scope key>``    string      lanes that were refused slots: since when the first has room, ms (0: none),
                                       and by turns how many it needs, lane; expires a day after it was written
 ``K:window:<scope key>``  string      when the window opened, ms, and how many started in it; expires at its end (PXAT)
 ``K:delayed``             zset        delayed ids by when they become due

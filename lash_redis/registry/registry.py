@@ -189,6 +189,8 @@ class ProcessRegistry:
     reclaim = operation(leases.reclaim)
     claim_next = operation(batch_claims.claim_next)
     close_claims = operation(batch_claims.close_claims)
+    waits_for_limit = operation(policies.waits_for_limit)
+    limits = operation(policies.limits)
     policies_named = operation(policies.policies_named)
     name_policies = operation(policies.name_policies)
     name_signatures = operation(signatures.name_signatures)

@@ -197,6 +197,18 @@ async def _name_signatures(world: World) -> Call[Any]:
 
 
 @case
+async def _read_policies(world: World) -> Call[Any]:
+    await world.registry.name_policies(0, [Policy("api", keyed=True, limit=8)])
+    return world.call(policies.limits)
+
+
+@case
+async def _waits(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one, key="k", scopes=","))
+    return world.call(policies.waits_for_limit, world.one)
+
+
+@case
 async def _name_policies(world: World) -> Call[Any]:
     await world.registry.open()
     return world.call(policies.name_policies, 0, [Policy("api", keyed=True, limit=8)])

@@ -70,12 +70,11 @@ OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned
 
 # Scripts that move no row: they read, renew for owners, or keep house.
 MOVES_NO_ROW = {
-    "change_schedule", "declare_schedules", "schedules", "tick",  # these register as `register` does
-    "close_claims", "counts", "ended", "forget_owners", "get", "header", "holder", "holders", "lanes", "living",
-    "first_of_sequence", "forget_tombstones", "retain", "tombstones",
-    "name_lanes", "name_policies", "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses",
-    "prunable", "prune", "read_bounds", "record_death", "renew_owned", "resume", "served", "store_bounds",
-    "waiting", "waits_for", "wake", "watch",
+    "change_schedule", "close_claims", "counts", "declare_schedules", "ended", "first_of_sequence", "forget_owners",
+    "forget_tombstones", "get", "header", "holder", "holders", "lanes", "living", "name_lanes", "name_policies",
+    "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses", "prunable", "prune", "read_bounds",
+    "read_policies", "record_death", "renew_owned", "resolve", "resume", "retain", "schedules", "served",
+    "store_bounds", "tick", "tombstones", "waiting", "waits", "waits_for", "wake", "watch",
 }  # fmt: skip
 
 WAITS: tuple[tuple[int, IfFailed], ...] = ((0, "cancel"), (LONG_MS, "cancel"), (0, "run"), (LONG_MS, "run"))

@@ -34,6 +34,7 @@ PAGES: dict[str, str] = {
     "docs/retention.md": "fakeredis",
     "docs/changing-tasks.md": "fakeredis",
     "docs/schedules.md": "fakeredis",
+    "docs/limits.md": "fakeredis",
     "docs/queues.md": "fakeredis",
     "docs/unique.md": "fakeredis",
 }

@@ -48,6 +48,12 @@ local function on_slots(rest)
   end
 end
 
+-- A lane that is waited for did not come, or needs no slots any more.
+local function on_turns(rest)
+  local scope, key = string.match(rest, '^%d+ (%S+) (.*)$')
+  on_slots(scope .. '  ' .. key)
+end
+
 -- A policy has changed: what is parked in the lanes of its scope is looked at, one lane after the other.
 local function on_policy(rest)
   local scope, after = string.match(rest, '^(%S+) (%S*)$')
@@ -76,5 +82,6 @@ end
 local function key_alarms()
   return {
     key = on_window_of_key, window = on_window_of_all, slots = on_slots, policy = on_policy, parked = on_parked,
+    turns = on_turns,
   }
 end

@@ -34,7 +34,7 @@ local function plan_next(slots)
     local has_room = limit - slots.taken >= first.cost
     if has_room and waiting.since == 0 then
       waiting.since, waiting.has_changed = now, true
-      alarm_at(now + WAITED_FOR_MS, nil, 'slots ' .. slots.scope .. '  ' .. slots.key)
+      look_at_turns(slots, now + WAITED_FOR_MS)
     elseif not has_room and waiting.since > 0 then
       waiting.since, waiting.has_changed = 0, true
     end
@@ -99,7 +99,7 @@ end
 local function wait_no_more(scope, key, lane)
   local slots = not sequence_named(scope) and policy_of(scope).limit > 0 and slots_of(scope, key)
   if slots and wait_no_longer(slots, lane) then
-    look_soon(slots)
+    look_at_turns(slots, now + 1)
   end
 end
 

@@ -2,18 +2,19 @@
 --- @include "planned_writes"
 --- @include "planned_keys"
 --- @include "lane_names"
--- Lanes that share slots take turns: the first that is refused is next, and no other takes any until it has them. It is
+-- Lanes that share slots take turns: the first that is refused is next, and no other takes its slots before it. It is
 -- waited for no longer once there was room for it for a second, and not while uncertain rows leave it none.
-local function is_kept_for_another(slots, lane, limit)
+local function are_kept_for_another(slots, lane, needed, limit)
   local waiting = waiting_for(slots)
   local first = waiting[1]
-  if not first or first.lane == lane or limit - slots.uncertain < first.cost then
+  local has_room_for_both = first and slots.taken + needed + first.cost <= limit
+  if not first or first.lane == lane or has_room_for_both or limit - slots.uncertain < first.cost then
     return false
   elseif waiting.since > 0 and now - waiting.since >= WAITED_FOR_MS then
     wait_no_longer(slots, first.lane)
     index_add(K .. 'scope:' .. slots.scope, '1', first.lane)
-    look_soon(slots)
-    return is_kept_for_another(slots, lane, limit)
+    look_at_turns(slots, now + 1)
+    return are_kept_for_another(slots, lane, needed, limit)
   end
   return true
 end
@@ -31,7 +32,7 @@ local function passes(scope, key, member, lane)
     if slots.taken + needed > policy.limit then
       wait_in(slots, lane, needed)
       return false
-    elseif is_kept_for_another(slots, lane, policy.limit) then
+    elseif are_kept_for_another(slots, lane, needed, policy.limit) then
       wait_in(slots, lane, needed)
       return false
     end

@@ -101,8 +101,9 @@ local function wait_no_longer(slots, lane)
 end
 
 -- What waits for a lane that does not come any more is looked at in the next step.
-local function look_soon(slots)
-  alarm_at(now, nil, 'slots ' .. slots.scope .. '  ' .. slots.key)
+-- The alarm has its time in its name, since one that rings must not be planned again.
+local function look_at_turns(slots, at)
+  alarm_at(at, nil, table.concat({ 'turns', int(at), slots.scope, slots.key }, ' '))
 end
 
 -- The window of one key of a scope. One that the clock does not lie in has ended, whatever the clock did.
