@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lash_redis.core import timing
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.errors import AlreadyTerminal, NotUnique, QueueFull, RegistryUnavailable, UnknownProcess
 from lash_redis.core.model import PauseRequest, ProcessRegistration
@@ -20,9 +21,10 @@ from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, LANE, LONG_MS, batch_claim, cancel, work
 from tests.soundness import assert_sound
+from tests.support import StillClock
 
-STEPS = 160
-CHECK_EVERY = 40
+STEPS = 150
+CHECK_EVERY = 50
 MOST = 3  # in each partition
 ROUTES = ("a", "b", "c")
 SERVED = (("default", (LANE,)), ("mail", (LANE.replace("default", "mail"),)))
@@ -144,7 +146,7 @@ class Unreliable:
         return reply
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_nothing_contradicts_after_random_steps_of_paused_bounded_and_unique_work(
     registry: ProcessRegistry, client: Any, namespace: str, seed: int
 ) -> None:
@@ -154,20 +156,21 @@ async def test_nothing_contradicts_after_random_steps_of_paused_bounded_and_uniq
     Unreliable(registry, world.random)
     steps = [world.submit] * 6 + [world.claim] * 3 + [world.end] * 3 + [world.cancel, world.bound, world.pause]
 
-    for number in range(STEPS):
-        try:
-            await world.random.choice(steps)()
-        except (RegistryUnavailable, UnknownProcess, AlreadyTerminal):
-            continue
-        if number % CHECK_EVERY == 0:
-            await assert_sound(client, namespace)
-            world.paused = {each.queue or "" for each in await _whole(registry)}
+    with timing.use(StillClock()):  # what is lost is sent again at once
+        for number in range(STEPS):
+            try:
+                await world.random.choice(steps)()
+            except (RegistryUnavailable, UnknownProcess, AlreadyTerminal):
+                continue
+            if number % CHECK_EVERY == 0:
+                await assert_sound(client, namespace)
+                world.paused = {each.queue or "" for each in await _whole(registry)}
 
-    for registration in world.late:
-        record = await _surely(registry, registration.id)
-        if record is not None and isinstance(record.outcome, Cancelled) and record.outcome.reason != "enough":
-            assert registration.id not in world.ran, "what was replaced ran"
-            assert (record.outcome.reason or "").startswith("replaced by ")
+        for registration in world.late:
+            record = await _surely(registry, registration.id)
+            if record is not None and isinstance(record.outcome, Cancelled) and record.outcome.reason != "enough":
+                assert registration.id not in world.ran, "what was replaced ran"
+                assert (record.outcome.reason or "").startswith("replaced by ")
     assert all(one != two for one, two in world.duplicates)
     assert all(id_.startswith(f"{route}::") for route, id_ in world.answered)
     assert set(world.full) <= {("default", True)}
