@@ -234,13 +234,11 @@ class ExternalOwner(msgspec.Struct, frozen=True):
 class ProcessRecord(ProcessOptions, frozen=True):
     """One process as the registry knows it. It has the options of ``ProcessOptions`` too.
 
-    ``input`` is None in a listing, if it is longer than 64 bytes: ``get`` reads it. ``phase`` is None once terminal.
-    ``attempts`` counts the runs that ended by themselves or run now, ``losses`` those whose owner was lost,
-    ``releases`` those that a worker stopped and gave back; no run is in two of them. ``last_failure`` is that of the
-    last run after which it was tried again (None in a listing, if it is longer than 64 bytes). ``expires_at_ms`` says
-    when it is cancelled if nobody has started it by then. ``lease_lapsed`` says that the last lease ran out and no
-    sweep has seen that yet. ``due_at_ms`` says when a delayed process enters its lane, by the server's clock; None for
-    any other. ``resolution`` is what was found out after the process was abandoned; None while nobody has said so.
+    In a listing ``input`` and ``last_failure`` are None if they are longer than 64 bytes: ``get`` reads them. ``phase``
+    is None once terminal. ``attempts`` counts the runs that ended by themselves or run now, ``losses`` those whose owner
+    was lost, ``releases`` those that a worker gave back. ``last_failure`` is that of the last run after which it was
+    tried again. At ``expires_at_ms`` it is cancelled if nobody has started it, and at ``due_at_ms`` a delayed one may
+    run. ``lease_lapsed``: no sweep has seen that yet. ``resolution`` was found out after it was abandoned.
     """
 
     id: str

@@ -58,7 +58,7 @@ def facts_of(row: Row, me: str, proof_of: ProofOf, local: LocalKnowledge) -> Fac
         starter_dead=bool(starter) and starter != me and proof_of(starter) is not None,
         ended_here=starter == me and ended,
         losses_at_limit=row.losses + row.counts_a_loss >= row.options.loss_limit,
-        expired=row.has_expired,
+        expired=row.expires_at_ms is not None and row.expires_at_ms <= row.now_ms,
         waiting=row.phase in (Phase.QUEUED, Phase.DELAYED, Phase.BLOCKED),
     )
 

@@ -133,11 +133,6 @@ class Row:
         return self._number(b"du") if self.phase is Phase.DELAYED else None
 
     @property
-    def has_expired(self) -> bool:
-        """Nobody started it in time (verdict, line 12)."""
-        return self.expires_at_ms is not None and not self.starter_digest and self.expires_at_ms <= self.now_ms
-
-    @property
     def last_failure(self) -> Failure | None:
         """The failure after which it was tried again last; None if there is none, or in a page if it is long."""
         data = self.fields.get(b"lf")
