@@ -235,8 +235,8 @@ class ProcessRecord(ProcessOptions, frozen=True):
     """One process as the registry knows it. It has the options of ``ProcessOptions`` too.
 
     In a listing ``input`` and ``last_failure`` are None if they are longer than 64 bytes: ``get`` reads them. ``phase``
-    is None once terminal. ``attempts`` counts the runs that ended by themselves or run now, ``losses`` those whose owner
-    was lost, ``releases`` those that a worker gave back. ``last_failure`` is that of the last run after which it was
+    is None once terminal. ``attempts`` counts runs that ended by themselves or run, ``losses`` those whose owner was
+    lost, ``releases`` those that a worker gave back. ``last_failure`` is that of the last run after which it was
     tried again. At ``expires_at_ms`` it is cancelled if nobody has started it, and at ``due_at_ms`` a delayed one may
     run. ``lease_lapsed``: no sweep has seen that yet. ``resolution`` was found out after it was abandoned.
     """
