@@ -24,7 +24,6 @@ FIXED = """
     Resolution ResolutionKind NothingToResolve Policy ChosenTaskOptions
     Retries Retry Snooze
     CannotAwait CannotJoinGroup HasId IfFailed
-    Resolution ResolutionKind NothingToResolve
     Paused PauseRequest QueueBound BoundedQueue QueueFull Unique NotUnique
     Declaration HasDeclaration Deferred BulkReport ChosenProcesses PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one
