@@ -73,7 +73,7 @@ MOVES_NO_ROW = {
     "change_schedule", "close_claims", "counts", "declare_schedules", "ended", "first_of_sequence", "forget_owners",
     "forget_tombstones", "get", "header", "holder", "holders", "lanes", "living", "name_lanes", "name_policies",
     "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses", "prunable", "prune", "read_bounds",
-    "read_policies", "record_death", "renew_owned", "resolve", "resume", "retain", "schedules", "served",
+    "read_policies", "record_death", "renew_owned", "resume", "retain", "schedules", "served",
     "store_bounds", "tick", "tombstones", "waiting", "waits", "waits_for", "wake", "watch",
 }  # fmt: skip
 

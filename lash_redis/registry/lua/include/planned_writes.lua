@@ -72,10 +72,8 @@ local function lane_set(lane)
   local key = K .. 'q:' .. lane
   if not directories_of[key] then
     list_in(key, lane, K .. 'lanes')
-    for _, scope in ipairs({ scopes_of(lane) }) do
-      if scope ~= '' then
-        table.insert(directories_of[key], K .. 'scope:' .. scope)
-      end
+    for scope in string.gmatch(table.concat({ scopes_of(lane) }, ','), '[^,]+') do
+      table.insert(directories_of[key], K .. 'scope:' .. scope)
     end
   end
   return key
@@ -208,19 +206,14 @@ end
 
 -- An alarm that rings and is planned again, by itself or by what another one does, stays.
 local function keep_planned_alarms()
-  local key, planned = K .. 'alarms', {}
-  if removed[key] and added[key] then
-    for at = 2, #added[key], 2 do
-      planned[added[key][at]] = true
-    end
-    local rung = removed[key]
-    removed[key] = nil
-    for _, alarm in ipairs(rung) do
-      if not planned[alarm] then
-        index_remove(key, alarm)
-      end
-    end
+  local key, planned, rung = K .. 'alarms', {}, {}
+  for at = 2, #(added[key] or planned), 2 do
+    planned[added[key][at]] = true
   end
+  for _, alarm in ipairs(removed[key] or rung) do
+    rung[#rung + 1] = not planned[alarm] and alarm or nil
+  end
+  removed[key] = #rung > 0 and rung or nil
 end
 
 -- What is looked at once all that a script changes is planned: it reads, and plans more (see look).
