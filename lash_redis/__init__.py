@@ -7,6 +7,7 @@ below both.
 from __future__ import annotations
 
 from lash_redis.app.blocking_lash import BlockingLash
+from lash_redis.app.groups import BlockingGroup, Group, Member
 from lash_redis.app.lash import Lash
 from lash_redis.app.many_controls import ChosenProcesses
 from lash_redis.app.process import BlockingProcess, OnUncertain, Process
@@ -112,6 +113,7 @@ __all__ = [
     "AlreadyStarted",
     "AlreadyTerminal",
     "AuthorityRejected",
+    "BlockingGroup",
     "BlockingLash",
     "BlockingProcess",
     "BlockingSchedules",
@@ -136,6 +138,7 @@ __all__ = [
     "ExternalOwner",
     "Failure",
     "ForkedCopy",
+    "Group",
     "HasDeclaration",
     "HasId",
     "IfFailed",
@@ -145,6 +148,7 @@ __all__ = [
     "LeaseLost",
     "LeaseOwner",
     "LocalProcess",
+    "Member",
     "Missed",
     "NamespaceMismatch",
     "NoResult",

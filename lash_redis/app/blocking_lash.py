@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from lash_redis.app.groups import BlockingGroupControls
 from lash_redis.app.many_controls import BlockingManyControls
 from lash_redis.app.process import AppContext, BlockingProcess
 from lash_redis.app.queue_controls import BlockingQueueControls
@@ -18,7 +19,7 @@ from lash_redis.core.struct_checks import checked_kind
 from lash_redis.tasks.payload import InvalidValue, plain_value
 
 
-class BlockingLash(BlockingQueueControls, BlockingManyControls):
+class BlockingLash(BlockingQueueControls, BlockingManyControls, BlockingGroupControls):
     """``Lash`` for code without an event loop: the same names, each call blocks its thread, which may be any.
 
     The handles that it gives are blocking ones. Where an event loop runs, each call but ``process`` and ``close``

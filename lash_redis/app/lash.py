@@ -11,6 +11,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 import msgspec
 
 from lash_redis.app.blocking_lash import BlockingLash, external_registration
+from lash_redis.app.groups import GroupControls
 from lash_redis.app.limit_controls import LimitControls
 from lash_redis.app.many_controls import ManyControls
 from lash_redis.app.process import AppContext, Process
@@ -39,7 +40,7 @@ _RecoveryName = Literal["rerunnable", "owner_bound"]
 _Recovery = Literal[RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND]
 
 
-class Lash(QueueControls, LimitControls, ManyControls, ScheduleControls):
+class Lash(QueueControls, LimitControls, ManyControls, ScheduleControls, GroupControls):
     """One namespace on one server. Constructing it does no I/O and needs no event loop.
 
     Without a URL the server is that of ``$LASH_REDIS_URL``, which is read at first use. Without that variable it is the

@@ -91,7 +91,7 @@ class _Handle(Generic[T_co]):
             raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {shown(on_uncertain)}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
 
-    def _outcome(self, record: ProcessRecord) -> Outcome[T_co]:
+    def outcome_in(self, record: ProcessRecord) -> Outcome[T_co]:
         """Return the outcome of a terminal record, a result as the type that its task declares."""
         outcome = record.outcome
         if outcome is None:  # a wait ends with a terminal record
@@ -154,7 +154,7 @@ class Process(_Handle[T_co], Generic[T_co]):
         wait = self._wait(timeout, on_uncertain)
         session = self._context.sessions.current()
         try:
-            return self._outcome(await session.waiter.wait_for(wait))
+            return self.outcome_in(await session.waiter.wait_for(wait))
         except (OutcomePruned, UnknownProcess) as error:
             (tombstone,) = await session.registry.tombstones([self.id])
             raise missing_error(self.id, tombstone, error) from None
@@ -244,7 +244,7 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
         wait = self._wait(timeout, on_uncertain)
         session = self._context.sessions.blocking()
         try:
-            return self._outcome(session.waiter.wait_for(wait))
+            return self.outcome_in(session.waiter.wait_for(wait))
         except (OutcomePruned, UnknownProcess) as error:
             (tombstone,) = session.registry.tombstones([self.id])
             raise missing_error(self.id, tombstone, error) from None

@@ -69,6 +69,8 @@ def _waits(explanation: Explanation) -> Pairs:
     if not explanation.waits:
         return []
     cancel = f"lash-redis cancel {explanation.row.process_id} --by … --reason …"
+    if explanation.row.phase is Phase.BLOCKED:
+        return [("waits", printable(explanation.waits))]
     if explanation.is_paused:
         return [("queued", loud(printable(explanation.waits))), ("", "lash-redis resume lets it begin")]
     return [

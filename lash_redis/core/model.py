@@ -158,12 +158,8 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         if self.member_of is not None:
             checked_id("member_of", self.member_of)
         if (self.after or self.opens_group) and self.if_failed is None:
-            raise refused(
-                "if_failed",
-                "'cancel' (it is cancelled if one that it waits for does not complete) or 'run' (it runs all the same)",
-                None,
-                ", which has no default",
-            )
+            allowed = "'cancel' (it is, if one that it waits for does not complete) or 'run' (it runs all the same)"
+            raise refused("if_failed", allowed, None, ", which has no default")
         if self.after and self.opens_group:
             raise refused("after", "left out: a group waits for its members", self.after)
 

@@ -23,7 +23,7 @@ FIXED = """
     SubmitOptions ChosenSubmitOptions NotItsTurn
     Resolution ResolutionKind NothingToResolve Policy ChosenTaskOptions
     Retries Retry Snooze
-    CannotAwait CannotJoinGroup HasId IfFailed
+    BlockingGroup CannotAwait CannotJoinGroup Group Member HasId IfFailed
     Paused PauseRequest QueueBound BoundedQueue QueueFull Unique NotUnique
     Declaration HasDeclaration Deferred BulkReport ChosenProcesses PruneReport RecordPage SweepReport ServerInfo
 """.split()  # noqa: SIM905 - a list of words reads best as one

@@ -31,6 +31,7 @@ from tests.repo.tree import ROOT, read
 PAGES: dict[str, str] = {
     "docs/in-order.md": "fakeredis",
     "docs/later.md": "fakeredis",
+    "docs/groups.md": "fakeredis",
     "docs/retention.md": "fakeredis",
     "docs/changing-tasks.md": "fakeredis",
     "docs/schedules.md": "fakeredis",

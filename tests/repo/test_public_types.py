@@ -29,8 +29,10 @@ PARTS = {
 }
 # Made by ``Lash``, never by programs.
 HANDLES = {"Process", "BlockingProcess", "Task", "BlockingTask", "BlockingLash", "Schedules", "BlockingSchedules"}
+HANDLES |= {"Group", "BlockingGroup"}
 # How a field is checked and stored: beside its type, or in a base without a field.
 BESIDE = {
+    "BlockingGroupControls", "GroupControls",
     "BlockingManyControls", "BlockingQueueControls", "Check", "CheckedStruct", "ChosenLimits", "LimitControls",
     "ManyControls", "Option", "QueueControls", "ScheduleControls", "Setting",
 }  # fmt: skip

@@ -5,30 +5,23 @@
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
 -- that makes two transitions, one after the other, commits after each.
 local added, removed, trimmed, expiring
-local directories_of, members
+local directories_of, members, idle_workers
 local stored, written, cleared, dropped, counted, published, woken
-local idle_workers
 local header_set, header_cleared, due_known, due_least, due_queue
 -- What the reply tells its caller beside. It stays when the plan is made, or is made anew.
-local notes = {}
-local followers = {}
+local notes, followers = {}, {}
 
 local function plan_nothing()
   added, removed, trimmed, expiring = {}, {}, {}, {}
-  directories_of, members = {}, {}
+  directories_of, members, idle_workers = {}, {}, {}
   stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
-  idle_workers = {}
   header_set, header_cleared, due_known, due_least, due_queue = {}, {}, header[2], nil, nil
 end
 plan_nothing()
 
 local function list_for(lists, key)
-  local list = lists[key]
-  if not list then
-    list = {}
-    lists[key] = list
-  end
-  return list
+  lists[key] = lists[key] or {}
+  return lists[key]
 end
 
 -- The keys and values of a table by turns.
@@ -42,8 +35,7 @@ end
 
 local function index_add(key, score, id)
   local list = list_for(added, key)
-  list[#list + 1] = score
-  list[#list + 1] = id
+  list[#list + 1], list[#list + 2] = score, id
 end
 
 local function index_remove(key, id)

@@ -1,0 +1,250 @@
+"""Groups: members of any number, and one process that continues when all of them have ended (rule 13.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import msgspec
+
+from lash_redis.app.process import AppContext, BlockingProcess, Process
+from lash_redis.app.task import Task
+from lash_redis.core.checks import checked_id, refused
+from lash_redis.core.current import current_process
+from lash_redis.core.model import ProcessRegistration
+from lash_redis.core.outcomes import Outcome
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A member of a group: its process id, and how it ended (None: it has not, or its record was forgotten)."""
+
+    id: str
+    outcome: Outcome | None
+
+
+class _Members:
+    """What a group registers; the ids of its members are made of its own and of a number, unless they are chosen."""
+
+    def __init__(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.task = task
+        self.continuation = msgspec.structs.replace(task.registration(args, kwargs), opens_group=True)
+        self.number = 0
+
+    @property
+    def id(self) -> str:
+        """The id of the process that continues the group."""
+        return self.continuation.id
+
+    def member(self, registration: ProcessRegistration) -> ProcessRegistration:
+        """Return the registration of the next member."""
+        if registration.unique is not None:
+            raise refused("unique", "left out: a group waits for the members that it registers", registration.unique)
+        chosen = registration.id if registration.chosen_id else f"{self.id}::{self.number}"
+        self.number += 1
+        return msgspec.structs.replace(registration, id=chosen, chosen_id=True, member_of=self.id)
+
+    def left_open(self, error: BaseException) -> None:
+        """Say on an error of the block what has become of the group."""
+        error.add_note(f"group {self.id!r} is held open: the same block run again adds what is missing and closes it")
+
+
+class Group(Generic[R]):
+    """A group within ``async with``. The end of the block closes it; an error leaves it open."""
+
+    def __init__(self, members: _Members, context: AppContext) -> None:
+        self._members = members
+        self._context = context
+
+    @property
+    def process(self) -> Process[R]:
+        """The handle of the process that continues the group."""
+        return Process(self._context, self._members.id, known=True)
+
+    async def __aenter__(self) -> Self:
+        continuation, declaration = self._members.continuation, self._members.task.declaration
+        registry = self._context.sessions.registry
+        await registry.register_many([continuation], *self._context.beside(declaration, [continuation]))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._members.left_open(error)
+        else:
+            await self._context.sessions.registry.close_group(self._members.id)
+
+    async def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> Process[Any]:
+        """Register one member, and return its handle.
+
+        Raises:
+            CannotJoinGroup: the group is closed or has ended, or the process is no member of it.
+        """
+        member = self._members.member(task.registration(args, kwargs))
+        registry = self._context.sessions.registry
+        await registry.register_many([member], *self._context.beside(task.declaration, [member]))
+        return task.handle(member.id)
+
+    async def submit_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[Process[Any]]:
+        """Register one member for each tuple of arguments, and return their handles in that order.
+
+        Raises:
+            CannotJoinGroup: as for ``submit``.
+        """
+        handles: list[Process[Any]] = []
+        for batch in task.batches(calls):
+            members = [self._members.member(each) for each in batch]
+            await self._context.sessions.registry.register_many(
+                members, *self._context.beside(task.declaration, members)
+            )
+            handles += [task.handle(each.id) for each in members]
+        return handles
+
+    async def outcome(self, timeout: float | None = None) -> Outcome[R]:
+        """Wait until the process that continues the group has ended, as ``Process.outcome`` does."""
+        return await self.process.outcome(timeout)
+
+
+class BlockingGroup(Generic[R]):
+    """A group within ``with``, for code without an event loop: the same names, and each call blocks its thread."""
+
+    def __init__(self, members: _Members, context: AppContext) -> None:
+        self._members = members
+        self._context = context
+
+    @property
+    def process(self) -> BlockingProcess[R]:
+        """The handle of the process that continues the group."""
+        return BlockingProcess(self._context, self._members.id, known=True)
+
+    def _register(self, task: Task[..., Any], registrations: Sequence[ProcessRegistration]) -> None:
+        registry = self._context.sessions.blocking().registry
+        registry.register_many(registrations, *self._context.beside(task.declaration, registrations))
+
+    def __enter__(self) -> Self:
+        self._register(self._members.task, [self._members.continuation])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._members.left_open(error)
+        else:
+            self._context.sessions.blocking().registry.close_group(self._members.id)
+
+    def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
+        """Do what ``Group.submit`` does."""
+        member = self._members.member(task.registration(args, kwargs))
+        self._register(task, [member])
+        return task.handle(member.id).blocking
+
+    def submit_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[BlockingProcess[Any]]:
+        """Do what ``Group.submit_many`` does."""
+        handles: list[BlockingProcess[Any]] = []
+        for batch in task.batches(calls):
+            members = [self._members.member(each) for each in batch]
+            self._register(task, members)
+            handles += [task.handle(each.id).blocking for each in members]
+        return handles
+
+    def outcome(self, timeout: float | None = None) -> Outcome[R]:
+        """Do what ``Group.outcome`` does."""
+        return self.process.outcome(timeout)
+
+
+def _ended(context: AppContext, ids: Sequence[str], rows: Sequence[Any]) -> list[Member]:
+    return [
+        Member(each, Process(context, each, known=True).outcome_in(row.record()) if row and row.is_terminal else None)
+        for each, row in zip(ids, rows, strict=True)
+    ]
+
+
+class GroupControls:
+    """The part of ``Lash`` that is about several processes at once."""
+
+    _context: AppContext
+
+    def group(self, task: Task[..., R], /, *args: Any, **kwargs: Any) -> Group[Any]:
+        """Return a group that a call of ``task`` continues, once all of its members have ended.
+
+        Args:
+            task: with ``options(if_failed="cancel")`` or ``"run"``: what becomes of it if a member does not complete.
+                With a ``process_id`` the same block may run again, and completes the group.
+            args: of the call.
+            kwargs: of the call.
+        """
+        return Group(_Members(task, args, kwargs), self._context)
+
+    async def members(self, process_id: str | None = None) -> AsyncIterator[Member]:
+        """Iterate over the members of a group, in the order in which they joined, each with its outcome.
+
+        Args:
+            process_id: of the process that continues the group; None: the one that the calling code is a run of.
+        """
+        of = current_process().id if process_id is None else checked_id("process_id", process_id)
+        first = 0
+        while (page := await self._context.sessions.registry.members(of, first)).ids:
+            for member in _ended(self._context, page.ids, page.rows):
+                yield member
+            first += len(page.ids)
+
+    async def gather(self, *processes: Process[T], timeout: float | None = None) -> list[T]:
+        """Wait until all of them have ended, and return their results in that order.
+
+        Raises:
+            NoResult: the first that ended without one; the others go on.
+            TimeoutError: one has not ended within so many seconds.
+        """
+        waits = [asyncio.ensure_future(each.result(timeout)) for each in processes]
+        try:
+            return list(await asyncio.gather(*waits))
+        finally:
+            await _stopped(waits)
+
+    async def as_completed(
+        self, processes: Iterable[Process[T]], timeout: float | None = None
+    ) -> AsyncIterator[tuple[Process[T], Outcome[T]]]:
+        """Iterate over processes as they end, each with its outcome.
+
+        Raises:
+            TimeoutError: one has not ended within so many seconds.
+        """
+        waits = {asyncio.ensure_future(each.outcome(timeout)): each for each in processes}
+        left = set(waits)
+        try:
+            while left:
+                ended, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+                for wait in ended:
+                    yield waits[wait], wait.result()
+        finally:
+            await _stopped(list(waits))
+
+
+async def _stopped(waits: Sequence[asyncio.Future[Any]]) -> None:
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+
+
+class BlockingGroupControls:
+    """The same part of ``Lash.blocking``."""
+
+    _context: AppContext
+
+    def group(self, task: Task[..., R], /, *args: Any, **kwargs: Any) -> BlockingGroup[Any]:
+        """Do what ``Lash.group`` does, for a ``with`` statement."""
+        return BlockingGroup(_Members(task, args, kwargs), self._context)
+
+    def members(self, process_id: str | None = None) -> Iterable[Member]:
+        """Do what ``Lash.members`` does."""
+        of = current_process().id if process_id is None else checked_id("process_id", process_id)
+        first = 0
+        while (page := self._context.sessions.blocking().registry.members(of, first)).ids:
+            yield from _ended(self._context, page.ids, page.rows)
+            first += len(page.ids)
