@@ -345,8 +345,9 @@ class _Partition:
             window = self.keys.get(f"window:{scope} {key}")
             used = int(window.value.split(b" ")[1]) if window and isinstance(window.value, bytes) else 0
             waits_for_slots = limit and taken + cost > limit
-            if kept := self.keys.get(f"next:{scope} {key}"):
-                _, needed, other, *_ = str(kept.value, "utf-8").split(" ")  # type: ignore[call-overload]
+            kept = self.keys.get(f"next:{scope} {key}")
+            if kept and isinstance(kept.value, bytes):
+                _, needed, other, *_ = kept.value.decode().split(" ")
                 is_short = taken + int(needed) > limit or any(
                     each.startswith("turns ") and each.endswith(f" {scope} {key}") for each in alarms
                 )
@@ -357,8 +358,9 @@ class _Partition:
                 yield f"key {key!r} of lane {lane} is parked and may run"
 
     def policy(self, scope: str) -> tuple[int, int, int]:
-        text = self.index("policies").get(scope, b"0 0 0 0 0")
-        return tuple(map(int, text.split(b" ")[2:]))  # type: ignore[return-value, attr-defined]
+        policies: dict[str, Any] = self.index("policies")
+        limit, starts, window = map(int, policies.get(scope, b"0 0 0 0 0").split(b" ")[2:])
+        return limit, starts, window
 
     def bad_slots(self) -> Iterator[str]:
         """Each leased or uncertain row of a keyed lane has its slots, and nobody else has any; the sum is right."""

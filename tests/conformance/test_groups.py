@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import Phase, ProcessLease, ProcessStatus
+from lash_redis.core.model import Phase, ProcessLease, ProcessRegistration, ProcessStatus
 from lash_redis.core.outcomes import Cancelled, Failure, Resolution, ResolutionKind, Success
 from lash_redis.core.waiting_errors import CannotAwait, CannotJoinGroup
 from lash_redis.registry.answers import TerminalFact
@@ -16,12 +18,12 @@ from tests.conformance.test_awaiting import end, give_up, state, states, waiting
 G = "g"
 
 
-def group(process_id: str = G, *, if_failed: str = "run", **options: object) -> object:
+def group(process_id: str = G, *, if_failed: str = "run", **options: Any) -> ProcessRegistration:
     """Return the registration of what continues a group."""
     return work(process_id, opens_group=True, if_failed=if_failed, **options)
 
 
-def member(number: int, of: str = G, **options: object) -> object:
+def member(number: int, of: str = G, **options: Any) -> ProcessRegistration:
     """Return the registration of a member of a group."""
     return work(f"{of}::{number}", member_of=of, **options)
 

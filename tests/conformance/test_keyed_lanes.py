@@ -9,7 +9,7 @@ import pytest
 from lash_redis.core.errors import NotItsTurn, SettingsError
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import ProcessLease, ProcessRegistration, ProcessStarted
+from lash_redis.core.model import Acquired, ProcessLease, ProcessRegistration, ProcessStarted
 from lash_redis.core.outcomes import Success
 from lash_redis.core.policies import Policy
 from lash_redis.registry.registry import ProcessRegistry
@@ -109,7 +109,8 @@ async def test_an_uncertain_row_keeps_its_slot(registry: ProcessRegistry) -> Non
 
     await registry.release(lease)
     assert await ids(registry, 9) == []
-    (again,) = [await registry.claim("x0", ADA, LONG_MS)]
+    again = await registry.claim("x0", ADA, LONG_MS)
+    assert isinstance(again, Acquired)
     await registry.complete(again.lease, Success(1))
     assert await ids(registry, 9) == ["x1"]
 

@@ -148,7 +148,7 @@ class World:
             Policy("all", False, 10_000, revision=self.revision),
         ]
         await self.registry.name_policies(0, everything)
-        while (await self.registry.bring_due(0, 500)) == 0:
+        while (await self.registry.bring_due(0, 500)).next_in_ms == 0:
             pass
         while True:
             batch = await self.registry.claim_next(

@@ -10,7 +10,7 @@ import pytest
 
 from lash_redis.core.errors import LashError
 from lash_redis.core.model import Phase
-from lash_redis.core.outcomes import Failure, Success
+from lash_redis.core.outcomes import Failure, Outcome, Success
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, cancel, held, work
 from tests.soundness import assert_sound
@@ -26,7 +26,7 @@ async def step(registry: ProcessRegistry, chance: random.Random) -> None:
                 others = tuple(chance.sample(numbers, chance.randrange(4)))
                 await registry.register(work(one, after=others, if_failed=chance.choice(["cancel", "run"])))
             case 2 | 3:
-                outcome = chance.choice([Success(), Failure("E")])
+                outcome: Outcome = chance.choice([Success(), Failure("E")])
                 await registry.complete(await held(registry, one, ADA), outcome)
             case 4:
                 await registry.request_cancel(one, cancel())
