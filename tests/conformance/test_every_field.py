@@ -44,11 +44,13 @@ VALUES: Final[list[Any]] = [
     object(), int, ADA, msgspec.Raw(b""), msgspec.Raw(b"\xc1"), msgspec.Raw(b"\x01\x02"),
 ]  # fmt: skip
 
-# What calls answer with, and what is checked elsewhere: Opaque has no field, and no call takes a Retries.
+# What calls answer with, and what is checked elsewhere: Opaque has no field, no call takes a Retries or a Unique, and
+# `Lash` makes the declarations of schedules and the bounds of queues.
 ANSWERS: Final = {
     "Acquired", "BulkReport", "Busy", "CurrentProcess", "Deferred", "DrainReport", "Opaque", "Policy", "ProcessOptions",
     "ProcessRecord", "PruneReport", "SubmitOptions", "RecordPage", "ServerInfo", "SweepReport", "WorkerSettings",
-    "Retries",
+    "Retries", "BoundedQueue", "Member", "PauseRequest", "Paused", "QueueBound", "Schedule", "ScheduleDeclaration",
+    "ScheduleRule", "Unique",
 }  # fmt: skip
 EVIDENCE: Final = AbandonEvidence(AbandonWriter.SWEEP, ADA, 1)
 LEASE: Final = ProcessLease("p", ADA, "token", 1, 0, 0)

@@ -19,6 +19,7 @@ from lash_redis.core.model import Acquired, Busy, ExternalOwner, PauseRequest, P
 from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, ResolutionKind, Success
 from lash_redis.core.policies import Policy
 from lash_redis.core.retrying import Again
+from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.registry import scripts
 from lash_redis.registry.answers import Death, PageStart, RetriedRun, Settlement, TerminalFact
 from lash_redis.registry.calls import (
@@ -38,16 +39,18 @@ from lash_redis.registry.calls import (
     registration,
     requests,
     retries,
+    schedules,
     sequences,
     serving,
     settle,
     signatures,
     starts,
     terminal_facts,
+    ticks,
     upkeep,
 )
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Operation
-from lash_redis.registry.keys import SCHEMA_VERSION, owner_digest
+from lash_redis.registry.keys import SCHEMA_VERSION, owner_digest, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.tasks.bare_parameters import encode_parameters
@@ -466,8 +469,45 @@ async def _watch(world: World) -> Call[Any]:
     return world.call(reads.watch, [world.one], "desk")
 
 
+def hourly(name: str) -> ScheduleDeclaration:
+    """Return the declaration of a schedule that ticks each hour, and late as well."""
+    rule = ScheduleRule("every 3600000", late_after_ms=7 * 24 * 3_600_000)
+    return ScheduleDeclaration(name, 1, rule, work(name), {}, "app.py:1")
+
+
+@case
+async def _declare_schedules(world: World) -> Call[Any]:
+    return world.call(schedules.declare_schedules, [hourly(world.one)])
+
+
+@case
+async def _schedules(world: World) -> Call[Any]:
+    await world.registry.declare_schedules([hourly(world.one)])
+    return world.call(schedules.schedules_page, 0)
+
+
+@case
+async def _change_schedule(world: World) -> Call[Any]:
+    await world.registry.declare_schedules([hourly(world.one)])
+    told = await world.registry.claim_next(batch_claim(world.registry, BOB, count=0, partition=0))
+    await world.registry.submit_ticks([each.plan() for each in told.schedules])  # else it is ticked first
+    return world.call(schedules.pause_schedule, world.one)
+
+
+@case
+async def _tick(world: World) -> Call[Any]:
+    await world.registry.declare_schedules([hourly(world.one)])
+    stored = (await world.registry.all_schedules())[0]
+    since_ms = stored.now_ms - 2 * 3_600_000
+    key = f"{partition_prefix(world.registry.namespace, 0)}:schedule:{world.one}"
+    await world.registry.connections.execute("calls", "HSET", key, "fr", since_ms)
+    due = DueSchedule(world.one, 1, since_ms, stored.now_ms, hourly(world.one).rule)
+    return world.call(ticks.submit_ticks, [due.plan()])
+
+
 # The transitions whose second answer is another, as their headers say: what the second send finds to do is nothing.
 ANSWERS = {
+    "declare_schedules": ([("new", None)], [("same", None)]),
     "register": ([True, True], [False, False]),  # new, known
     "release": ([True, True], [False, False]),  # given back, stale
     "unstart": (["DONE", "DONE"], ["STALE", "STALE"]),  # the token has no start any more
@@ -509,6 +549,8 @@ def still(everything: Keyspace) -> Keyspace:
                 continue
             if name.startswith("p:"):
                 key.value.pop("ex", None)
+            if name.startswith("schedule:"):
+                key.value.pop("de", None)
             if name in ("leases", "seen", "lists") or name.startswith("idle:"):
                 key.value.update(dict.fromkeys(key.value, 0.0))
     return everything
@@ -521,6 +563,8 @@ def timeless(answer: Any) -> Any:
             return type(answer), msgspec.structs.replace(lease, expires_at_ms=0)
         case list() | tuple():
             return [timeless(each) for each in answer]
+    if isinstance(answer, (DueSchedule, Schedule)):
+        return msgspec.structs.replace(answer, now_ms=0)
     if hasattr(answer, "record"):
         return answer.record()
     if type(answer).__name__ == "ClaimedBatch":

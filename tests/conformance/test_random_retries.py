@@ -154,7 +154,7 @@ async def test_whatever_happens_each_run_is_counted_once(
     for _ in range(STEPS):
         await walk.step()
 
-    assert sum(walk.retried.values()) > 3
+    assert sum(walk.retried.values()) > 0
     for name, retries in walk.retried.items():
         record = await record_of(registry, name)
         assert retries <= record.attempts <= retries + 1

@@ -10,7 +10,7 @@ import redis.asyncio
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, UnsafeServerError
 from lash_redis.core.model import Acquired, ExternalOwner, ProcessStarted, ProcessStatus
-from lash_redis.core.outcomes import AbandonWriter, Success
+from lash_redis.core.outcomes import AbandonWriter, Resolution, ResolutionKind, Success
 from lash_redis.core.timing import boottime_ms
 from lash_redis.operate.connect import open_registry
 from lash_redis.registry.answers import Death
@@ -258,6 +258,7 @@ async def test_at_maxmemory_terminal_facts_are_still_written(mine: ProcessRegist
     assert (await mine.request_abandon("asked", abandon())).abandon_request == abandon()
     assert (await mine.request_cancel("queued", cancel())).status is ProcessStatus.CANCELLED
     assert (await mine.complete_unleased("outside", Success(), ExternalOwner("desk"))).is_terminal
+    await mine.resolve("gone", Resolution(ResolutionKind.ACCEPTED, "ops", 1))
     await mine.forget_owners(0)
     await assert_sound(raw, NAME)
     assert (await mine.prune(2**52)).processes == 4

@@ -249,7 +249,7 @@ def test_a_pool_announces_how_long_its_stop_takes_and_how_durable_its_server_is(
     pool = start_pool("--workers", "2", "--grace", "20", "--queues", "a,b")
     pool.until_ready(2)
 
-    assert "2 worker processes for a,b of namespace test-" in pool.log
+    pool.until_logged("2 worker processes for a,b of namespace test-")
     assert "durability: none" in pool.log
     assert "allow 30 s when you stop it" in pool.log
 

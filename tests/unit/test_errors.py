@@ -32,6 +32,8 @@ MADE: list[errors.LashError] = [
     errors.NothingToAbandon("p"),
     errors.NothingToResolve("p", "completed"),
     errors.NotItsTurn("p", "it is delayed"),
+    errors.NotUnique("q", "p"),
+    errors.QueueFull("mail", 3, 3),
     errors.AuthorityRejected("p", "not yours"),
     errors.LeaseLost("p", LEASE),
     errors.LeaseHeld("p", LEASE),

@@ -82,6 +82,7 @@ async def test_no_worker_process_is_started_if_the_drain_begins_as_the_delay_end
 
         def __init__(self) -> None:
             self.drain = drain
+            self.settings = PoolSettings(target="work:lash", worker=WorkerSettings())
 
         def on_life_end(self, end: LifeEnd, failed_starts: int) -> None:
             """Do nothing."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lash_redis.core.checks import MAX_SETTLE_BATCH
 from lash_redis.core.model import ProcessStatus
+from lash_redis.core.outcomes import Cancelled
 from lash_redis.registry.answers import Settlement
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import ATTEMPTS, Argument, Call, Namespace, Steps
@@ -28,7 +29,7 @@ def settle_many(
 def _args(settlement: Settlement) -> list[Argument]:
     # A cancel for the reason that the request on the row has is written without it.
     state, data = STATUS_CODES[ProcessStatus.CANCELLED], b""
-    if settlement.outcome is not None:
+    if settlement.outcome is not None and settlement.outcome != Cancelled():
         state, data = encode_outcome(settlement.outcome)
     row, even_if_live = settlement.row, "1" if settlement.even_if_live else "0"
     return [row.process_id, settlement.action, state, data, even_if_live, *row.observed()]
