@@ -147,9 +147,12 @@ class Drain:
             await self._until(lambda: self._hurried, boottime_ms() + int(1000 * pause_s))
 
     async def _end_looks(self) -> None:
-        """Wait for the looks on their way; where no answer comes, the lanes count as served for a minute (rule 9.8)."""
-        await self._until(lambda: not self._looking.is_under_way, self._grace_ends_at_ms or 0, hurried_too=True)
-        await self._until(lambda: not self._looking.is_under_way, boottime_ms() + _LEAST_MS)
+        """Wait for the looks on their way; where no answer comes, the lanes count as served for a minute (rule 9.8).
+
+        The end of the grace is left to the closing of the claims, so that a server which hangs makes no drain longer.
+        """
+        until_ms = (self._grace_ends_at_ms or 0) - _LEAST_MS
+        await self._until(lambda: not self._looking.is_under_way, until_ms, hurried_too=True)
 
     async def _close_claims(self, budget_ms: int, *, again: bool = False) -> None:
         """Make late copies of claims stale; what is not answered now is tried once more at the end.
