@@ -133,7 +133,7 @@ async def _close_group(world: World) -> Call[Any]:
 
 
 @case
-async def _waits_for(world: World) -> Call[Any]:
+async def _awaited(world: World) -> Call[Any]:
     return world.call(awaiting.awaited, world.one)
 
 

@@ -74,7 +74,7 @@ MOVES_NO_ROW = {
     "forget_tombstones", "get", "header", "holder", "holders", "lanes", "living", "name_lanes", "name_policies",
     "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses", "prunable", "prune", "read_bounds",
     "read_policies", "record_death", "renew_owned", "resume", "retain", "schedules", "served",
-    "store_bounds", "tick", "tombstones", "waiting", "waits", "waits_for", "wake", "watch",
+    "store_bounds", "tick", "tombstones", "awaited", "waiting", "waits", "wake", "watch",
 }  # fmt: skip
 
 WAITS: tuple[tuple[int, IfFailed], ...] = ((0, "cancel"), (LONG_MS, "cancel"), (0, "run"), (LONG_MS, "run"))

@@ -89,4 +89,4 @@ def _listed(namespace: Namespace, process_id: str, kind: str, first: int, limit:
         return int(reply[1]), [each.decode() for each in reply[2:]]
 
     partition = namespace.partition_of(checked_id("process id", process_id))
-    return Call("waits_for", partition, [process_id, kind, first, limit], decode, word=b"AWAITED")
+    return Call("awaited", partition, [process_id, kind, first, limit], decode, word=b"AWAITED")

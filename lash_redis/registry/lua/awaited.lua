@@ -1,4 +1,4 @@
--- waits_for: read one page of what a process waits for, or of the members of the group that it continues.
+-- awaited: read one page of what a process waits for, or of the members of the group that it continues.
 -- needs:  nothing                 twice: a read
 -- flags   no-writes
 -- connections calls
