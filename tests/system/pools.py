@@ -23,7 +23,7 @@ from tests.support import PATIENCE_S, block_until
 
 # Each task writes the pid of its OS process into NAME.begun when it begins, and ends once the file NAME.go exists.
 TASKS = '''
-import asyncio, os, re, subprocess, time
+import asyncio, ctypes, os, subprocess, time
 from pathlib import Path
 from lash_redis import Lash, Retries, StopRequested
 
@@ -81,24 +81,13 @@ def pay_stubborn(name: str) -> None:
     refuse_to_stop(name)
 
 
-def backtrack(length):
-    began = time.monotonic()
-    re.match(r"(a+)+$", "a" * length + "b")
-    return time.monotonic() - began
-
-
-@lash.task(recovery="rerunnable", name="match")
-def match(name: str, seconds: float) -> float:
-    """Hold the GIL in one C call for this time at least; each further letter doubles the length of the call."""
+@lash.task(recovery="rerunnable", name="hold_the_gil")
+def hold_the_gil(name: str, seconds: float) -> float:
+    """Hold the GIL in one C call, without load on the machine: a function of PyDLL does not let it go."""
     begin(name)
-    length, took = 18, 0.0
-    while took < 0.02:
-        length, took = length + 1, backtrack(length)
-    while took < seconds:
-        length, took = length + 1, took * 2
-    while (took := backtrack(length)) < seconds:  # the first calls were slowed down by others
-        length += 1
-    return took
+    began = time.monotonic()
+    ctypes.PyDLL(None).poll(None, 0, int(seconds * 1000))
+    return time.monotonic() - began
 
 
 @lash.task(recovery="rerunnable", name="spawn")

@@ -209,13 +209,13 @@ async def test_a_worker_process_stuck_in_a_c_call_is_killed_at_the_end_of_its_ti
     """It cannot even read that it is to drain. Its supervisor does the whole drain, and in time."""
     pool = start_pool(*SHORT)
     pool.until_begun(await work.submit("pay", "pay"))
-    pool.until_begun(await work.submit("match", "match", 60))
+    pool.until_begun(await work.submit("hold_the_gil", "hold", 60))
 
     pool.signal()
 
     assert pool.exit_code_in_time() == 0
-    assert (await work.record("match")).losses == 0
-    assert (await work.record("match")).phase is Phase.QUEUED
+    assert (await work.record("hold")).losses == 0
+    assert (await work.record("hold")).phase is Phase.QUEUED
     assert evidence(await work.record("pay")).writer is AbandonWriter.OWNER_DRAIN
 
 

@@ -220,7 +220,7 @@ def test_a_worker_process_that_is_slow_to_load_is_told_of(start_pool: StartPool,
 
 async def test_a_pool_serves_the_tasks_that_it_is_told_to(start_pool: StartPool, work: Work) -> None:
     """Work of the others waits for a pool that serves them."""
-    pool = start_pool("--tasks", "measure,match")
+    pool = start_pool("--tasks", "measure,hold_the_gil")
     pool.go("pay")
     pool.go("measure")
     await work.submit("pay", "pay")
