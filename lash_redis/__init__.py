@@ -19,6 +19,8 @@ from lash_redis.core.errors import (
     AlreadyStarted,
     AlreadyTerminal,
     AuthorityRejected,
+    CannotAwait,
+    CannotJoinGroup,
     ForkedCopy,
     LashError,
     LeaseHeld,
@@ -92,7 +94,6 @@ from lash_redis.core.policies import Policy
 from lash_redis.core.retrying import Retries, Retry, Snooze
 from lash_redis.core.schedules import Missed, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.core.unique import Unique
-from lash_redis.core.waiting_errors import CannotAwait, CannotJoinGroup
 from lash_redis.recovery.sweep import SweepReport
 from lash_redis.registry.answers import BulkReport, PruneReport
 from lash_redis.registry.calls.listing import RecordPage

@@ -17,6 +17,7 @@ This module is long because all errors stand in one place.
     └─ RegistryError                       the registry's own refusal; .process_id
        ├─ UnknownProcess · UnreadableRow · RegistrationConflict · NotUnique · QueueFull · NamespaceMismatch
        ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · NothingToResolve · AuthorityRejected
+       ├─ NotItsTurn · CannotAwait · CannotJoinGroup
        ├─ LeaseLost · LeaseHeld
        └─ OutcomePruned · OutcomeUncertain
     StopRequested (BaseException)          raised into user code, so that ``except Exception`` lets it pass
@@ -237,6 +238,22 @@ class NotItsTurn(RegistryError):
     def __init__(self, process_id: str, waits_for: str) -> None:
         self.waits_for = waits_for
         super().__init__(process_id, f"process {process_id!r} may not run yet: {waits_for}")
+
+
+class CannotAwait(RegistryError):
+    """The process cannot wait for another one; nothing was registered. ``other`` is that one's id."""
+
+    def __init__(self, process_id: str, other: str, why: str) -> None:
+        self.other = other
+        super().__init__(process_id, f"process {process_id!r} cannot wait for {other!r}: {why}")
+
+
+class CannotJoinGroup(RegistryError):
+    """The process cannot be a member of the group; nothing was registered. ``group`` is the id of its continuation."""
+
+    def __init__(self, process_id: str, group: str, why: str) -> None:
+        self.group = group
+        super().__init__(process_id, f"process {process_id!r} cannot be a member of group {group!r}: {why}")
 
 
 class AuthorityRejected(RegistryError):

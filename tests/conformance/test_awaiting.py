@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import NotItsTurn, SettingsError
+from lash_redis.core.errors import CannotAwait, NotItsTurn, SettingsError
 from lash_redis.core.model import ExternalOwner, Phase, ProcessStarted, ProcessStatus
 from lash_redis.core.options import IfFailed
 from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success
-from lash_redis.core.waiting_errors import CannotAwait
 from lash_redis.registry.calls import terminal_facts
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry

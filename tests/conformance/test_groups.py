@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.errors import CannotAwait, CannotJoinGroup, SettingsError
 from lash_redis.core.model import Phase, ProcessLease, ProcessRegistration, ProcessStatus
 from lash_redis.core.outcomes import Cancelled, Failure, Resolution, ResolutionKind, Success
-from lash_redis.core.waiting_errors import CannotAwait, CannotJoinGroup
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, batch_claim, cancel, held, work

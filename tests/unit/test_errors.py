@@ -32,6 +32,8 @@ MADE: list[errors.LashError] = [
     errors.NothingToAbandon("p"),
     errors.NothingToResolve("p", "completed"),
     errors.NotItsTurn("p", "it is delayed"),
+    errors.CannotAwait("p", "q", "it was pruned"),
+    errors.CannotJoinGroup("p", "g", "it is closed"),
     errors.NotUnique("q", "p"),
     errors.QueueFull("mail", 3, 3),
     errors.AuthorityRejected("p", "not yours"),

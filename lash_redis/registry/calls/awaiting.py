@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_id
+from lash_redis.core.errors import CannotAwait
 from lash_redis.core.model import ProcessRecord, ProcessRegistration
-from lash_redis.core.waiting_errors import CannotAwait
 from lash_redis.registry.calls.call import Call, Namespace, Steps, about
 from lash_redis.registry.calls.reads import rows
 from lash_redis.registry.keys import route_of

@@ -8,6 +8,8 @@ from lash_redis.core.errors import (
     AlreadyStarted,
     AlreadyTerminal,
     AuthorityRejected,
+    CannotAwait,
+    CannotJoinGroup,
     LeaseHeld,
     LeaseLost,
     NamespaceMismatch,
@@ -21,7 +23,6 @@ from lash_redis.core.errors import (
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.places import DELAYED, PLACE_OF_CODE, QUEUED, Place
 from lash_redis.core.policies import scope_named
-from lash_redis.core.waiting_errors import CannotAwait, CannotJoinGroup
 from lash_redis.registry.codec import STATUSES, decode_owner
 
 _EXTERNAL: Final = (
