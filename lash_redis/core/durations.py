@@ -12,7 +12,7 @@ Duration = float | dt.timedelta
 
 MAX_MS: Final = 100 * 366 * 24 * 3600 * 1000  # a century
 
-_MOST_WORDS: Final = "a number of seconds or a timedelta, from 0 to 100 years"
+_WORDS: Final = "a number of seconds or a timedelta"
 _MOMENT_WORDS: Final = "a datetime with a zone (datetime.now(UTC), or one in a ZoneInfo), before the year 2400"
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST_YEAR: Final = 2400
@@ -31,12 +31,12 @@ def milliseconds(what: str, value: object, *, at_least_ms: int = 0) -> int:
     """
     if isinstance(value, dt.timedelta):
         length = -((-value) // dt.timedelta(milliseconds=1))
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= MAX_MS / 1000:
         length = math.ceil(round(value * 1000, 6))
     else:
-        raise refused(what, _MOST_WORDS, value)
+        length = -1
     if not at_least_ms <= length <= MAX_MS:
-        raise refused(what, _MOST_WORDS.replace("from 0", f"from {at_least_ms / 1000:g} s"), value)
+        raise refused(what, f"{_WORDS}, from {at_least_ms / 1000:g} s to 100 years", value)
     return length
 
 

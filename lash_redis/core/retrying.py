@@ -15,7 +15,6 @@ from lash_redis.core.timing import jittered
 Errors = type[BaseException] | tuple[type[BaseException], ...]
 
 MOST_ATTEMPTS: Final = 1_000_000
-_MOST_DOUBLINGS: Final = 1000.0  # beyond that the longest wait has been reached, and a power overflows a float
 
 
 class Retries(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,11 +61,10 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
     def wait_ms(self, attempt: int) -> int:
         """Return how long to wait after this run, ms; the first run is number 1."""
         first, most = milliseconds("first", self.first), milliseconds("most", self.most)
-        steps = min(attempt - 1, _MOST_DOUBLINGS)
         try:
-            wait = min(first * self.factor**steps, most)
+            wait = min(first * float(self.factor) ** (attempt - 1), most)
         except OverflowError:
-            wait = most
+            wait = most if first else 0
         return round(jittered(wait, self.jitter))
 
 
@@ -115,7 +113,10 @@ class Snooze(Exception):
 
     def __init__(self, after: Duration) -> None:
         self.after_ms = milliseconds("after", after)
-        super().__init__(f"not for {self.after_ms / 1000:g} s")
+        super().__init__(after)  # what a pickle and a copy make it of again
+
+    def __str__(self) -> str:
+        return f"not for {self.after_ms / 1000:g} s"
 
 
 class Again(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import inspect
 import pickle
 
@@ -12,6 +13,7 @@ from lash_redis.core import errors
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Cancelled, Failure
+from lash_redis.core.retrying import Retry, Snooze
 
 OWNER = LeaseOwner.opaque("pod-1", "life-1")
 LEASE = ProcessLease("p", OWNER, "token", 7, 1, 2)
@@ -44,10 +46,11 @@ MADE: list[errors.LashError] = [
     errors.WorkCancelled("p", Cancelled("wish")),
     errors.WorkAbandoned("p", Abandoned(AbandonEvidence(AbandonWriter.SWEEP, OWNER, 1, "gone"))),
 ]
+ASKING: list[Exception] = [Retry("busy", after=5), Snooze(dt.timedelta(minutes=1))]  # raised by the code of tasks
 
 
-@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
-def test_an_error_survives_a_pickle_and_a_copy(error: errors.LashError) -> None:
+@pytest.mark.parametrize("error", [*MADE, *ASKING], ids=lambda error: type(error).__name__)
+def test_an_error_survives_a_pickle_and_a_copy(error: Exception) -> None:
     """Code in a process pool raises it where the pool is awaited: with its text, its facts and its notes."""
     error.add_note("in the shop")
 

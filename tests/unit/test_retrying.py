@@ -29,6 +29,8 @@ def test_each_wait_is_longer_than_the_one_before_up_to_the_longest() -> None:
     """Also after more runs than a float can count."""
     assert [PLAIN.wait_ms(run) for run in (1, 2, 3, 4, 5)] == [2000, 6000, 18_000, 54_000, 60_000]
     assert PLAIN.wait_ms(1_000_000) == 60_000
+    assert Retries(first=0, factor=3, most=60).wait_ms(1_000_000) == 0
+    assert Retries(first=1, factor=1.001, most=60, jitter=0).wait_ms(1_000_000) == 60_000
     assert Retries(first=dt.timedelta(seconds=1), factor=1, most=5, jitter=0).wait_ms(9) == 1000
 
 
@@ -75,3 +77,6 @@ def test_a_wait_that_the_code_asks_for_is_checked() -> None:
         Retry(after=-1)
     with pytest.raises(SettingsError, match="expected after to be"):
         Snooze("soon")  # type: ignore[arg-type]
+    for beyond_a_float in (1e306, 10**400, float("nan")):
+        with pytest.raises(SettingsError, match=r"expected after to be .* from 0 s to 100 years"):
+            Snooze(beyond_a_float)
