@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, TypedDict, TypeVar
 
 import msgspec
 
-from lash_redis.core.checks import ID, QUEUE, Check, integer, one_of, or_none, refused, several
+from lash_redis.core.checks import ID, QUEUE, Check, checked_iterable, integer, one_of, or_none, several
 from lash_redis.core.durations import MAX_MS, Duration, instant_ms, milliseconds
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
@@ -174,10 +174,9 @@ _ASKED = [(f"+{field.about.ask}".encode(), field) for field in SUBMIT_OPTIONS.va
 
 def _ids(what: str, value: object) -> object:
     """Return the ids of processes that are given by their handles or ids."""
-    if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
-        raise refused(what, f"an iterable of handles and process ids, {MAX_AFTER} at most", value)
-    ids = dict.fromkeys(getattr(each, "id", each) for each in value)
-    return SUBMIT_OPTIONS["after"].checked(what, tuple(ids))
+    given = checked_iterable(what, f"handles and process ids, {MAX_AFTER} at most", value)
+    ids = [ID.checked(f"each of {what}", getattr(each, "id", each)) for each in given]
+    return SUBMIT_OPTIONS["after"].checked(what, tuple(dict.fromkeys(ids)))
 
 
 # Options that people give in words of their own: the option that each stands for, and how it is read.

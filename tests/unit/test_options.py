@@ -102,6 +102,15 @@ def test_a_bad_or_unknown_option_is_refused_with_what_is_allowed(name: str, valu
             give()
 
 
+@pytest.mark.parametrize("after", [[["p"]], [{}], [None], ["a b"], "p", 1, [str(each) for each in range(101)]])
+def test_what_is_awaited_is_checked_where_it_is_given(after: Any) -> None:
+    """Handles and process ids, in any iterable."""
+    task = Lash("unix:///nowhere/s").task(recovery="rerunnable", name="known")(lambda: None)
+
+    with pytest.raises(SettingsError, match=r"expected (each of )?after to be"):
+        task.options(after=after, if_failed="run")
+
+
 def test_an_option_that_is_given_as_none_stays() -> None:
     """So that a wrapper can pass on what it was not given."""
     task = Lash("unix:///nowhere/s").task(recovery="rerunnable", name="known", queue="mail")(lambda: None)
