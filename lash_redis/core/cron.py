@@ -21,6 +21,7 @@ from lash_redis.core.errors import SettingsError
 
 UTC: Final = "UTC"
 LEAST_EVERY_MS: Final = 1_000
+NEWER: Final = " (a newer lash-redis wrote it?)"
 MOST_INSTANTS: Final = 100  # of those that are due, the newest; as many as the registry remembers
 
 _CRON_WORDS: Final = (
@@ -38,12 +39,14 @@ class Times:
         zone: the name of the time zone that the expression is meant in.
 
     Raises:
-        SettingsError: no schedule can be meant by it, or this machine does not know the zone.
+        SettingsError: this release cannot read it, or this machine does not know the zone.
     """
 
     def __init__(self, spec: str, zone: str = UTC) -> None:
         kind, _, detail = spec.partition(" ")
-        self._every_ms = int(detail) if kind == "every" else 0
+        self._every_ms = int(detail) if kind == "every" and detail.isdecimal() else 0
+        if kind != "cron" and not self._every_ms:
+            raise refused("the rule of a schedule", "'cron EXPRESSION' or 'every MS'", spec, NEWER)
         self._cron = "" if self._every_ms else checked_cron(detail)
         self.zone = zone_named(zone)
 

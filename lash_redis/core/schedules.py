@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from lash_redis.core.checks import checked_int, matching, refused
-from lash_redis.core.cron import MOST_INSTANTS, UTC, Times, checked_cron, checked_every, zone_named
+from lash_redis.core.cron import MOST_INSTANTS, NEWER, UTC, Times, checked_cron, checked_every, zone_named
 from lash_redis.core.durations import milliseconds
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessRegistration, TaskInput
@@ -136,18 +136,14 @@ class DueSchedule(msgspec.Struct, frozen=True):
         """Return which instants are submitted, which are missed, and when it is looked at next.
 
         Raises:
-            SettingsError: as for ``times_of``.
+            SettingsError: this release cannot read the rule, or this machine does not know the zone.
         """
         times = times_of(self.rule)
         instants = times.due(self.from_ms, self.now_ms) if self.from_ms < self.now_ms else []
         on_time = [each for each in instants if self.now_ms - each <= self.rule.late_after_ms]
         late = instants[: len(instants) - len(on_time)]
-        made_up: list[int] = []
-        kind, _, most = self.rule.missed.partition(":")
-        if kind == "latest" and not on_time:
-            made_up = late[-1:]
-        elif kind == "all":
-            made_up = late[-int(most) :]
+        most = _most_made_up(self.rule.missed, any_on_time=bool(on_time))
+        made_up = late[-most:] if most else []
         return TickPlan(self, made_up + on_time, late[: len(late) - len(made_up)], times.next_after(self.now_ms))
 
 
@@ -205,6 +201,20 @@ def _missed_text(value: Any) -> str:
         most = checked_int("n in missed=('all', n)", value[1], at_least=1, at_most=MOST_INSTANTS)
         return f"all:{most}"
     raise refused("missed", _MISSED_WORDS, value)
+
+
+def _most_made_up(missed: str, *, any_on_time: bool) -> int:
+    """Return how many of the ticks that come late are submitted all the same: the newest.
+
+    Raises:
+        SettingsError: this release cannot read it.
+    """
+    kind, _, most = missed.partition(":")
+    if kind == "all" and most.isdecimal():
+        return int(most)
+    if missed not in ("skip", "latest"):
+        raise refused("missed of a schedule", "'skip', 'latest' or 'all:N'", missed, NEWER)
+    return int(missed == "latest" and not any_on_time)
 
 
 def tick_id(name: str, instant_ms: int) -> str:

@@ -150,6 +150,23 @@ def test_a_bad_rule_is_refused_with_what_is_allowed(options: dict[str, Any], mes
         rule_of(**given)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ScheduleRule("moon 0 3 * * *"),
+        ScheduleRule("every 5m"),
+        ScheduleRule("every 0"),
+        ScheduleRule("cron"),
+        ScheduleRule("every 5000", missed="half"),
+        ScheduleRule("every 5000", missed="all:half"),
+    ],
+)
+def test_a_rule_of_a_newer_release_is_not_taken_for_another_one(rule: ScheduleRule) -> None:
+    """It is left to those that can read it."""
+    with pytest.raises(SettingsError):
+        DueSchedule("s", 1, 0, 60_000, rule).plan()
+
+
 def test_a_rule_is_said_in_words() -> None:
     """For people."""
     assert Times("cron 0 3 * * *", "Europe/Berlin").in_words() == "At 03:00 every day (Europe/Berlin)"
