@@ -6,10 +6,19 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lash_redis.core.model import TaskInput
 from lash_redis.tasks.payload import InvalidValue
 from lash_redis.tasks.signature import Parameter, Signature
 
 _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+
+
+def argument_in(signature: Signature, call: TaskInput, name: str, left_out: Any) -> Any:
+    """Return the argument that a canonical call has for a parameter; ``left_out`` if it has none."""
+    for parameter, value in zip(signature.positional, call.args, strict=False):
+        if parameter.name == name:
+            return value
+    return call.kwargs.get(name, left_out) if name in signature.by_name else left_out
 
 
 def canonical_call(

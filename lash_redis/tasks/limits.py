@@ -17,6 +17,7 @@ from lash_redis.core.options import ChosenOptions
 from lash_redis.core.policies import MOST_REVISION, MOST_SLOTS, Policy, scope_of_task
 from lash_redis.core.retrying import Retries
 from lash_redis.core.sequences import AfterLoss, sequence_in
+from lash_redis.tasks.binding import argument_in
 from lash_redis.tasks.ordered import declared_sequence
 from lash_redis.tasks.signature import Signature
 
@@ -173,7 +174,7 @@ def key_and_cost(
             )
         return None, cost
     if limits.cost:
-        cost = _cost_in(_argument(limits.cost, limits, signature, call), limits, call.task)
+        cost = _cost_in(argument_in(signature, call, limits.cost, limits.defaults.get(limits.cost)), limits, call.task)
     if not limits.needs_key:
         if key is not None:
             raise SettingsError(
@@ -181,7 +182,7 @@ def key_and_cost(
             )
         return "", cost
     if key is None and limits.key:
-        key = _key_in(_argument(limits.key, limits, signature, call), limits, call.task)
+        key = _key_in(argument_in(signature, call, limits.key, limits.defaults.get(limits.key)), limits, call.task)
     if key is None:
         raise SettingsError(f"task {call.task!r} needs a key: give one, options(key=...), or declare key= a parameter")
     return key, cost
@@ -219,15 +220,6 @@ def _check_counts(task: str, cost: int | str, policies: tuple[Policy, ...]) -> N
     if isinstance(cost, int):
         for each in policies:
             each.check_cost(cost, 1)
-
-
-def _argument(name: str, limits: Limits, signature: Signature, call: TaskInput) -> Any:
-    if name in call.kwargs:
-        return call.kwargs[name]
-    positions = [each.name for each in signature.positional]
-    if name in positions and positions.index(name) < len(call.args):
-        return call.args[positions.index(name)]
-    return limits.defaults.get(name)
 
 
 def _key_in(value: Any, limits: Limits, task: str) -> str:

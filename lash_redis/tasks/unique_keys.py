@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -11,8 +11,10 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import TaskInput
 from lash_redis.core.unique import Unique
+from lash_redis.tasks.binding import argument_in
 from lash_redis.tasks.declaration import Declaration
 
+_LEFT_OUT: Final = object()
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -46,12 +48,10 @@ def check_names(declaration: Declaration, unique: Unique) -> None:
 
 
 def _value(declaration: Declaration, call: TaskInput, name: str) -> Any:
-    if name in call.kwargs:
-        return call.kwargs[name]
-    for parameter, value in zip(declaration.signature.positional, call.args, strict=False):
-        if parameter.name == name:
-            return value
-    raise SettingsError(f"expected a call of task {declaration.name} to pass {name}, its unique key, got none")
+    value = argument_in(declaration.signature, call, name, _LEFT_OUT)
+    if value is _LEFT_OUT:
+        raise SettingsError(f"expected a call of task {declaration.name} to pass {name}, its unique key, got none")
+    return value
 
 
 def _text(value: Any) -> str:

@@ -45,6 +45,20 @@ async def test_a_parameter_may_be_the_key(lash: Lash) -> None:
     assert refusal.value.process_id == one.id
 
 
+def test_a_name_among_the_extra_arguments_is_no_parameter(lash: Lash) -> None:
+    """What an argument is bound to is the parameter, whatever others are called."""
+
+    @lash.task(recovery="rerunnable", name="index", unique=Unique(by="customer"))
+    def index(customer: str = "all", /, **filters: str) -> None: ...
+
+    made = index.registration(("ada",), {"customer": "bob"})
+
+    assert made.unique is not None
+    assert made.unique.key == "ada"
+    with pytest.raises(SettingsError, match="to pass customer"):
+        index.registration((), {"customer": "bob"})
+
+
 async def test_a_key_may_be_given(lash: Lash) -> None:
     """Whatever the arguments are; one that cannot stand in an id has a digest for its route."""
 
