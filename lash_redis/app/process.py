@@ -39,7 +39,7 @@ class AppContext:
         sessions: of the ``Lash``.
         declarations: by task name.
         schedules: that its code declares, by name.
-        stored_schedules: the names of those that this program has stored.
+        stored_schedules: those that it has stored, as the namespace's uuid, name and revision.
         unserved: looks whether anybody serves what is submitted.
         bounds: those of the declared queues, by name.
         limits: the declared limits that several tasks may share, by name.
@@ -48,7 +48,7 @@ class AppContext:
     sessions: Sessions
     declarations: dict[str, Declaration]
     schedules: dict[str, ScheduleDeclaration] = field(default_factory=dict)
-    stored_schedules: set[str] = field(default_factory=set)
+    stored_schedules: set[tuple[str, str, int]] = field(default_factory=set)
     unserved: Unserved = field(default_factory=Unserved)
     bounds: dict[str, QueueBound] = field(default_factory=dict)
     limits: dict[str, Policy] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -56,8 +56,7 @@ def declaration_of(
             "key, those of ticks with the schedule; schedule a task that submits to it"
         )
     for option, why in _OF_ONE_SUBMIT.items():
-        field = SUBMIT_OPTIONS.get(option)
-        if field is not None and getattr(registration, option) != field.default:
+        if getattr(registration, option) != SUBMIT_OPTIONS[option].default:
             raise SettingsError(
                 f"expected the task of schedule {checked!r} to be without the option {option.removesuffix('_ms')}, "
                 f"got {getattr(registration, option)!r}: {why}"
@@ -104,7 +103,7 @@ class Schedules:
         registry = self._context.sessions.registry
         if new := _not_stored(self._context):
             await registry.declare_schedules(new)
-            self._context.stored_schedules.update(each.name for each in new)
+            _note_stored(self._context, new)
         return registry
 
     async def list(self) -> list[Schedule]:
@@ -159,7 +158,7 @@ class BlockingSchedules:
         registry = self._context.sessions.blocking().registry
         if new := _not_stored(self._context):
             registry.declare_schedules(new)
-            self._context.stored_schedules.update(each.name for each in new)
+            _note_stored(self._context, new)
         return registry
 
     def list(self) -> list[Schedule]:
@@ -184,4 +183,13 @@ class BlockingSchedules:
 
 
 def _not_stored(context: AppContext) -> Sequence[ScheduleDeclaration]:
-    return [each for name, each in context.schedules.items() if name not in context.stored_schedules]
+    return [each for each in context.schedules.values() if _stored(context, each) not in context.stored_schedules]
+
+
+def _note_stored(context: AppContext, declared: Iterable[ScheduleDeclaration]) -> None:
+    context.stored_schedules.update(_stored(context, each) for each in declared)
+
+
+def _stored(context: AppContext, declared: ScheduleDeclaration) -> tuple[str, str, int]:
+    uuid = context.sessions.registry.target.namespace.uuid  # another server, or the same one after a flush, knows none
+    return uuid, declared.name, declared.revision

@@ -88,6 +88,23 @@ def test_another_server_is_told_the_signatures_too(program: Program) -> None:
         ]
 
 
+def test_another_server_is_told_the_schedules_too(program: Program) -> None:
+    """With an event loop and without; so is the same one when the code declares a higher revision."""
+
+    def declare(revision: int) -> None:
+        program.lash.schedule("daily", program.charge, ("o-17",), cron="0 3 * * *", revision=revision)
+
+    async def revisions() -> list[int]:
+        return [each.revision for each in await program.lash.schedules.list()]
+
+    for revision in (1, 2):
+        with program.lash.use(fakeredis.FakeAsyncRedis()):
+            declare(revision)
+            assert asyncio.run(revisions()) == [revision]
+            declare(revision + 1)
+            assert [each.revision for each in program.lash.blocking.schedules.list()] == [revision + 1]
+
+
 async def test_one_event_loop_for_all_tests(program: Program) -> None:
     """As some test runners have it. What listened to the former server is silent."""
     for _ in range(2):
