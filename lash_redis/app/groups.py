@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
+from lash_redis.app.many_calls import located
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.task import Task
 from lash_redis.core.checks import checked_id, refused
 from lash_redis.core.current import current_process
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.outcomes import Outcome
+from lash_redis.registry.rows import Row
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A member of a group: its process id, and how it ended (None: it has not, or its record was forgotten)."""
+    """A member of a group: its process id, and how it ended (None: it has not, or that is not kept any more)."""
 
     id: str
     outcome: Outcome | None
@@ -65,10 +68,13 @@ class Group(Generic[R]):
         """The handle of the process that continues the group."""
         return Process(self._context, self._members.id, known=True)
 
-    async def __aenter__(self) -> Self:
-        continuation, declaration = self._members.continuation, self._members.task.declaration
+    async def _register(self, task: Task[..., Any], registrations: Sequence[ProcessRegistration]) -> None:
         registry = self._context.sessions.registry
-        await registry.register_many([continuation], *self._context.beside(declaration, [continuation]))
+        await registry.register_many(registrations, *self._context.beside(task.declaration, registrations))
+        await self._context.unserved.look(registry, registrations[0])
+
+    async def __aenter__(self) -> Self:
+        await self._register(self._members.task, [self._members.continuation])
         return self
 
     async def __aexit__(
@@ -82,12 +88,13 @@ class Group(Generic[R]):
     async def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> Process[Any]:
         """Register one member, and return its handle.
 
+        Each call makes another member: if an answer is lost, run the block again instead of repeating the call.
+
         Raises:
             CannotJoinGroup: the group is closed or has ended, or the process is no member of it.
         """
         member = self._members.member(task.registration(args, kwargs))
-        registry = self._context.sessions.registry
-        await registry.register_many([member], *self._context.beside(task.declaration, [member]))
+        await self._register(task, [member])
         return task.handle(member.id)
 
     async def submit_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[Process[Any]]:
@@ -99,9 +106,8 @@ class Group(Generic[R]):
         handles: list[Process[Any]] = []
         for batch in task.batches(calls):
             members = [self._members.member(each) for each in batch]
-            await self._context.sessions.registry.register_many(
-                members, *self._context.beside(task.declaration, members)
-            )
+            with located(members, len(handles)):
+                await self._register(task, members)
             handles += [task.handle(each.id) for each in members]
         return handles
 
@@ -125,6 +131,7 @@ class BlockingGroup(Generic[R]):
     def _register(self, task: Task[..., Any], registrations: Sequence[ProcessRegistration]) -> None:
         registry = self._context.sessions.blocking().registry
         registry.register_many(registrations, *self._context.beside(task.declaration, registrations))
+        self._context.unserved.look_blocking(registry, registrations[0])
 
     def __enter__(self) -> Self:
         self._register(self._members.task, [self._members.continuation])
@@ -149,7 +156,8 @@ class BlockingGroup(Generic[R]):
         handles: list[BlockingProcess[Any]] = []
         for batch in task.batches(calls):
             members = [self._members.member(each) for each in batch]
-            self._register(task, members)
+            with located(members, len(handles)):
+                self._register(task, members)
             handles += [task.handle(each.id).blocking for each in members]
         return handles
 
@@ -158,11 +166,11 @@ class BlockingGroup(Generic[R]):
         return self.process.outcome(timeout)
 
 
-def _ended(context: AppContext, ids: Sequence[str], rows: Sequence[Any]) -> list[Member]:
-    return [
-        Member(each, Process(context, each, known=True).outcome_in(row.record()) if row and row.is_terminal else None)
-        for each, row in zip(ids, rows, strict=True)
-    ]
+def _member(context: AppContext, process_id: str, row: Row | None) -> Member:
+    record = row.record() if row is not None and row.is_terminal else None
+    if record is None or record.outcome is None:
+        return Member(process_id, None)
+    return Member(process_id, Process(context, process_id, known=True).outcome_in(record))
 
 
 class GroupControls:
@@ -190,8 +198,8 @@ class GroupControls:
         of = current_process().id if process_id is None else checked_id("process_id", process_id)
         first = 0
         while (page := await self._context.sessions.registry.members(of, first)).ids:
-            for member in _ended(self._context, page.ids, page.rows):
-                yield member
+            for each, row in zip(page.ids, page.rows, strict=True):
+                yield _member(self._context, each, row)
             first += len(page.ids)
 
     async def gather(self, *processes: Process[T], timeout: float | None = None) -> list[T]:
@@ -246,5 +254,5 @@ class BlockingGroupControls:
         of = current_process().id if process_id is None else checked_id("process_id", process_id)
         first = 0
         while (page := self._context.sessions.blocking().registry.members(of, first)).ids:
-            yield from _ended(self._context, page.ids, page.rows)
+            yield from map(partial(_member, self._context), page.ids, page.rows)
             first += len(page.ids)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
+
 import pytest
 
+from lash_redis.app.groups import Member
 from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
-from lash_redis.core.errors import SettingsError, WorkFailed
+from lash_redis.core.errors import QueueFull, SettingsError, WorkFailed
+from lash_redis.core.events import Event, WorkUnserved
 from lash_redis.core.model import Phase
 from lash_redis.core.outcomes import Failure, Success
+from lash_redis.core.subscribers import subscribed
 from lash_redis.operate.explain import explain
+from lash_redis.registry.calls.forgetting import Retention
 from tests.app.working import finish
+from tests.conftest import ServerTime
 
 
 @pytest.fixture
@@ -62,6 +70,58 @@ async def test_the_members_of_a_group_are_read_with_their_outcomes(lash: Lash, w
         ("g::mine", Success(1)),
         ("g::1", Failure("E")),
     ]
+
+
+async def test_a_member_whose_result_is_forgotten_ends_no_listing(
+    lash: Lash, work: Task[[int], int], server: ServerTime
+) -> None:
+    """It is listed without an outcome, and those after it with theirs."""
+    async with lash.group(work.options(process_id="g", if_failed="run"), 9) as group:
+        brief = await group.submit(work.options(keep_results=dt.timedelta(milliseconds=1)), 1)
+        other = await group.submit(work, 2)
+    await finish(lash, brief, Success(1))
+    await finish(lash, other, Success(2))
+    await server.pass_until(await server.now_ms() + 2)
+    for partition in range(lash.registry.partitions):
+        await lash.registry.retain(partition, Retention(60_000, 100, 0))
+
+    expected = [Member(brief.id, None), Member(other.id, Success(2))]
+    assert [each async for each in lash.members("g")] == expected
+    assert await asyncio.to_thread(lambda: list(lash.blocking.members("g"))) == expected
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_members_that_nobody_serves_are_told(lash: Lash, work: Task[[int], int], *, blocking: bool) -> None:
+    """As any submit is."""
+
+    def block() -> None:
+        with lash.blocking.group(work.options(process_id="g", if_failed="run"), 9) as group:
+            group.submit(work.options(queue="mail"), 1)
+            group.submit_many(work.options(queue="bulk"), [(2,)])
+
+    events: list[Event] = []
+    with subscribed(events.append):
+        if blocking:
+            await asyncio.to_thread(block)
+        else:
+            async with lash.group(work.options(process_id="g", if_failed="run"), 9) as group:
+                await group.submit(work.options(queue="mail"), 1)
+                await group.submit_many(work.options(queue="bulk"), [(2,)])
+
+    told = {each.queue for each in events if isinstance(each, WorkUnserved)}
+    assert told == {"default", "mail", "bulk"}
+
+
+async def test_a_refused_batch_says_how_many_members_there_are(lash: Lash, work: Task[[int], int]) -> None:
+    """As any "submit_many" does."""
+    lash.queue("mail", most_waiting=2)
+
+    async with lash.group(work.options(process_id="g", if_failed="run"), 9) as group:
+        await group.submit(work.options(queue="mail"), 0)
+        with pytest.raises(QueueFull) as refusal:
+            await group.submit_many(work.options(queue="mail"), [(each,) for each in range(3)])
+
+    assert refusal.value.__notes__ == ["submit_many: the first 0 of the iterable are registered, and no other is"]
 
 
 async def test_how_a_group_continues_is_required(lash: Lash, work: Task[[int], int]) -> None:
