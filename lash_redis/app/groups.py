@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -249,7 +249,7 @@ class BlockingGroupControls:
         """Do what ``Lash.group`` does, for a ``with`` statement."""
         return BlockingGroup(_Members(task, args, kwargs), self._context)
 
-    def members(self, process_id: str | None = None) -> Iterable[Member]:
+    def members(self, process_id: str | None = None) -> Iterator[Member]:
         """Do what ``Lash.members`` does."""
         of = current_process().id if process_id is None else checked_id("process_id", process_id)
         first = 0

@@ -11,8 +11,10 @@ import pytest
 
 from lash_redis.app.blocking_lash import BlockingLash
 from lash_redis.app.blocking_waiter import BlockingWaiter
+from lash_redis.app.groups import BlockingGroup, Group
 from lash_redis.app.lash import Lash
 from lash_redis.app.process import BlockingProcess, Process
+from lash_redis.app.schedules import BlockingSchedules, Schedules
 from lash_redis.app.task import BlockingTask, Task
 from lash_redis.app.waiter import Waiter
 
@@ -20,6 +22,8 @@ TWINS = [
     (Lash, BlockingLash),
     (Process, BlockingProcess),
     (Task, BlockingTask),
+    (Group, BlockingGroup),
+    (Schedules, BlockingSchedules),
     (Waiter, BlockingWaiter),
 ]
 # The same with and without an event loop.
@@ -27,16 +31,29 @@ SAME = {"aclose": "close", "aclose_if_idle": "close_if_idle", "__aenter__": "__e
 
 
 HANDLE = re.compile(r"\b(Blocking)?Process\b")  # a blocking method gives blocking handles
-NO_IO = {"process"}
+NO_IO = {"process", "group"}
+LATER = {"gather", "as_completed"}  # what blocks has none yet
 
 
 def methods(kind: type, wanted: Callable[[Any], bool]) -> dict[str, str]:
-    """Return the signatures of a class's own methods that others call, by the blocking one's name."""
+    """Return the signatures of the methods that others call, by the blocking one's name.
+
+    They are a class's own, and those of its parts. What both twins inherit is no twin.
+    """
+    parts = [each for each in kind.__mro__[:-1] if not each.__name__.startswith("_")]
     return {
-        SAME.get(name, name): HANDLE.sub("a handle", str(inspect.signature(method)))
-        for name, method in vars(kind).items()
-        if wanted(method) and name not in NO_IO and (not name.startswith("_") or name in {*SAME, *SAME.values()})
+        SAME.get(name, name): HANDLE.sub("a handle", str(inspect.signature(method))).replace("AsyncItera", "Itera")
+        for part in parts
+        for name, method in vars(part).items()
+        if wanted(method)
+        and name not in {*NO_IO, *LATER}
+        and (not name.startswith("_") or name in {*SAME, *SAME.values()})
     }
+
+
+def is_async(method: object) -> bool:
+    """Say whether a method is awaited, or iterated with ``async for``."""
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
 
 @pytest.mark.parametrize(("waits", "blocks"), TWINS)
@@ -45,13 +62,13 @@ def test_what_waits_can_be_called_without_an_event_loop(waits: type, blocks: typ
 
     A method that needs no server, such as ``Task.options``, is not there twice.
     """
-    assert methods(blocks, inspect.isfunction) == methods(waits, inspect.iscoroutinefunction) != {}
+    assert methods(blocks, inspect.isfunction) == methods(waits, is_async) != {}
 
 
-@pytest.mark.parametrize(("waits", "blocks"), TWINS[:3])
+@pytest.mark.parametrize(("waits", "blocks"), TWINS[:-1])
 def test_what_blocks_says_of_which_coroutine_it_does_the_work(waits: type, blocks: type) -> None:
     """There is one text of each, and a reader finds it."""
-    names = methods(waits, inspect.iscoroutinefunction)
+    names = methods(waits, is_async)
     documented = {name: getattr(blocks, name).__doc__ for name in names if not name.startswith("_") and name != "close"}
 
     assert documented == {name: f"Do what ``{waits.__name__}.{name}`` does." for name in documented}
