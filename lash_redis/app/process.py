@@ -25,7 +25,7 @@ from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.core.timing import wall_ms
 from lash_redis.tasks.arguments import decode_result
-from lash_redis.tasks.declaration import Declaration
+from lash_redis.tasks.declaration import Declaration, policies_of
 
 OnUncertain = Literal["wait", "raise"]
 _ON_UNCERTAIN: Final = ("wait", "raise")
@@ -56,7 +56,7 @@ class AppContext:
     @property
     def policies(self) -> list[Policy]:
         """Those of all declared tasks."""
-        return list(dict.fromkeys(policy for each in self.declarations.values() for policy in each.limits.policies))
+        return policies_of(self.declarations.values())
 
     def beside(
         self, task: Declaration, registrations: Iterable[ProcessRegistration]

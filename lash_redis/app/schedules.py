@@ -10,10 +10,11 @@ import msgspec
 
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.task import Task
-from lash_redis.core.checks import checked_int, refused
+from lash_redis.core.checks import refused
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.options import SUBMIT_OPTIONS
 from lash_redis.core.schedules import NAME, Schedule, ScheduleDeclaration, ScheduleRule
+from lash_redis.core.shares import REVISION
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -63,7 +64,7 @@ def declaration_of(
             )
     return ScheduleDeclaration(
         checked,
-        checked_int("revision", revision, at_least=1, at_most=2**31),
+        REVISION.checked("revision", revision),
         rule,
         msgspec.structs.replace(registration, id=checked),
         dict(task.declaration.signature.named),

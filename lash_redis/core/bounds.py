@@ -7,10 +7,9 @@ from typing import Final
 import msgspec
 
 from lash_redis.core.checks import checked_int, checked_queue
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.shares import REVISION, part_of
 
 MOST_BOUNDED: Final = 100
-MOST_REVISION: Final = 1_000_000_000
 
 
 class QueueBound(msgspec.Struct, frozen=True):
@@ -33,7 +32,7 @@ class QueueBound(msgspec.Struct, frozen=True):
         checked_queue(self.queue)
         if self.most_waiting is not None:
             checked_int("most_waiting", self.most_waiting, at_least=1, at_most=1_000_000_000)
-        checked_int("revision", self.revision, at_least=1, at_most=MOST_REVISION)
+        REVISION.checked("revision", self.revision)
 
     def part_of(self, partition: int, partitions: int) -> int | None:
         """Return how many may wait in one partition: all parts together are ``most_waiting``.
@@ -43,12 +42,7 @@ class QueueBound(msgspec.Struct, frozen=True):
         """
         if self.most_waiting is None:
             return None
-        if self.most_waiting < partitions:
-            raise SettingsError(
-                f"expected most_waiting of queue {self.queue!r} to be at least {partitions}, one for each partition of "
-                f"the namespace, got {self.most_waiting}"
-            )
-        return self.most_waiting // partitions + (partition < self.most_waiting % partitions)
+        return part_of(f"most_waiting of queue {self.queue!r}", self.most_waiting, partition, partitions)
 
 
 class BoundedQueue(msgspec.Struct, frozen=True):

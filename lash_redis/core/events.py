@@ -164,8 +164,6 @@ class WorkerLeftLane(Event, frozen=True, tag="worker.left_lane"):
 class RowsForgotten(Event, frozen=True, tag="rows.forgotten"):
     """Retention forgot so many rows that had ended, and results that were kept for a time of their own."""
 
-    level: ClassVar[int] = logging.INFO
-
     rows: int
     results: int
 

@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.shares import part_of
 
 _TASK: Final = "="
-MOST_REVISION: Final = 1_000_000_000
 MOST_SLOTS: Final = 1_000_000
 
 
@@ -54,19 +54,9 @@ class Policy(msgspec.Struct, frozen=True):
         Raises:
             SettingsError: there are more partitions than slots or starts.
         """
-        if self.limit:
-            self._check_divides("limit", self.limit, partitions)
-        if self.starts:
-            self._check_divides("the starts of rate", self.starts, partitions)
-        parts = (_part(self.limit, partition, partitions), _part(self.starts, partition, partitions))
-        return f"{self.revision} {int(self.keyed)} {parts[0]} {parts[1]} {self.window_ms if self.starts else 0}"
-
-    def _check_divides(self, what: str, number: int, partitions: int) -> None:
-        if number < partitions:
-            raise SettingsError(
-                f"expected {what} of {self.named} to be at least {partitions}, got {number}: the namespace has "
-                f"{partitions} partitions, and each needs one"
-            )
+        limit = part_of(f"limit of {self.named}", self.limit, partition, partitions)
+        starts = part_of(f"the starts of rate of {self.named}", self.starts, partition, partitions)
+        return f"{self.revision} {int(self.keyed)} {limit} {starts} {self.window_ms if self.starts else 0}"
 
     def check_cost(self, cost: int, partitions: int) -> None:
         """Refuse a cost that is above the share of a partition, which could never start as it is.
@@ -88,10 +78,6 @@ def scope_of_task(task: str) -> str:
 def scope_named(scope: str) -> str:
     """Return whose policy stands under a scope, in words."""
     return f"the limit of task {scope[1:]!r}" if scope.startswith(_TASK) else f"limit {scope!r}"
-
-
-def _part(number: int, partition: int, partitions: int) -> int:
-    return number // partitions + (partition < number % partitions)
 
 
 class PolicyState(msgspec.Struct, frozen=True):

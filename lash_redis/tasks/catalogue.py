@@ -12,7 +12,7 @@ from lash_redis.core.lanes import lane
 from lash_redis.core.model import RecoveryDisposition
 from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import ScheduleDeclaration
-from lash_redis.tasks.declaration import Declaration, two_tasks_error
+from lash_redis.tasks.declaration import Declaration, policies_of, two_tasks_error
 
 
 class HasDeclaration(Protocol):
@@ -95,7 +95,7 @@ class Catalogue:
     @property
     def policies(self) -> list[Policy]:
         """What the tasks may not exceed."""
-        return list(dict.fromkeys(policy for each in self._by_name.values() for policy in each.limits.policies))
+        return policies_of(self._by_name.values())
 
 
 def _declaration_of(task: object) -> Declaration:

@@ -12,6 +12,7 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import RecoveryDisposition, disposition_named
 from lash_redis.core.options import ProcessOptions, with_options
+from lash_redis.core.policies import Policy
 from lash_redis.core.retrying import Retries, retries_of
 from lash_redis.tasks.limits import NO_LIMITS, ChosenTaskOptions, Limits, declared_limits, without_limits
 from lash_redis.tasks.naming import default_name, definition, described, location_of
@@ -141,6 +142,11 @@ def two_tasks_error(known: Declaration, other: Declaration) -> SettingsError:
         f"two tasks are named {known.name!r}, at {known.location} and at {other.location}: "
         "give one of them another name"
     )
+
+
+def policies_of(declarations: Iterable[Declaration]) -> list[Policy]:
+    """Return what these tasks may not exceed, each policy once."""
+    return list(dict.fromkeys(policy for each in declarations for policy in each.limits.policies))
 
 
 def _checked_aliases(task: str, aliases: Iterable[str]) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import TaskInput
 from lash_redis.core.options import ChosenOptions
-from lash_redis.core.policies import MOST_REVISION, MOST_SLOTS, Policy, scope_of_task
+from lash_redis.core.policies import MOST_SLOTS, Policy, scope_of_task
 from lash_redis.core.retrying import Retries
 from lash_redis.core.sequences import AfterLoss, sequence_in
+from lash_redis.core.shares import REVISION
 from lash_redis.tasks.binding import argument_in
 from lash_redis.tasks.ordered import declared_sequence
 from lash_redis.tasks.signature import Signature
@@ -139,7 +140,7 @@ def policy(scope: str, limit: object, rate: object, revision: object, *, keyed: 
         SettingsError: a value is outside what is allowed.
     """
     slots, starts, window_ms = 0, 0, 0
-    number = checked_int("revision", revision, at_least=1, at_most=MOST_REVISION)
+    number = REVISION.checked("revision", revision)
     if limit is not None:
         slots = checked_int("limit", limit, at_least=1, at_most=MOST_SLOTS)
     if rate is not None:
