@@ -257,5 +257,13 @@ def _raised(declaration: Declaration, error: BaseException, attempt: int) -> Run
         again = again_after(error, attempt, declaration.retries)
     except BaseException as broken:  # noqa: BLE001 - a class of the user that is a Retry, or has a metaclass
         return RunEnd(How.RAISED, failure_of(broken))
-    cause = error.__cause__ or error.__context__ if asks_to_run_again(error) and not str(error) else None
-    return RunEnd(how if again is None else How.AGAIN, failure_of(cause or error), again)
+    return RunEnd(how if again is None else How.AGAIN, failure_of(_reason_of(error)), again)
+
+
+def _reason_of(error: BaseException) -> BaseException:
+    """Return what the record shows of a run: the error, or the cause of a ``Retry`` that gives no reason itself."""
+    if not asks_to_run_again(error) or text_of(error):
+        return error
+    # Compared with None: an exception may be false, or refuse to say (rule 11.7).
+    cause = error.__context__ if error.__cause__ is None else error.__cause__
+    return error if cause is None else cause

@@ -143,6 +143,36 @@ async def test_the_code_asks_for_a_retry_and_for_a_snooze(lash: Lash) -> None:
     assert record.last_failure.message == "the printer"
 
 
+async def test_a_retry_names_its_cause_whatever_the_methods_of_the_cause_do(lash: Lash) -> None:
+    """An error may be false, as an empty collection is, or refuse to say what it is. The run has an end."""
+
+    class Nothing(Busy):
+        def __bool__(self) -> bool:
+            return False
+
+    class Broken(Busy):
+        def __bool__(self) -> bool:
+            raise RuntimeError
+
+    class Mute(Retry):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    @lash.task(recovery="rerunnable", name="work", retries=1)
+    def work(kind: str) -> None:
+        if kind == "mute":
+            raise Mute
+        raise Retry from {"nothing": Nothing, "broken": Broken}[kind](kind)
+
+    async with lash, at_work(lash):
+        processes = await work.submit_many([("nothing",), ("broken",), ("mute",)])
+        outcomes = [await process.outcome(timeout=30) for process in processes]
+
+    assert [each.message for each in outcomes if isinstance(each, Failure)] == [
+        "nothing", "broken", "<no text: RuntimeError>",
+    ]  # fmt: skip
+
+
 async def test_owner_bound_work_is_not_tried_again_whatever_it_asks_for(lash: Lash) -> None:
     """It fails, and says why; retries are refused where it is declared."""
     runs: list[int] = []
