@@ -13,12 +13,14 @@ from lash_redis.core.errors import UnreadableRow
 from lash_redis.core.events import Event, RowUnreadable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, Phase, ProcessStatus
+from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.core.subscribers import subscribed
 from lash_redis.operate.counts import count
 from lash_redis.recovery.leftovers import UNREADABLE, Leftovers
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry import unreadable
 from lash_redis.registry.answers import Death
+from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.keys import ASKED, LEASES, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -29,10 +31,13 @@ from tests.conformance.actors import (
     OWNER_BOUND,
     RERUNNABLE,
     abandon,
+    abandoned,
     batch_claim,
+    begun,
     cancel,
     held,
     ids_of,
+    settled,
     work,
 )
 from tests.conftest import ServerTime
@@ -46,6 +51,9 @@ FIELDS = {
 }  # fmt: skip
 # Of these a batch claim reads those by which it hands out.
 HANDED_OUT_BY = [each for each in FIELDS if each not in ("ar", "cr", "ll")]
+
+# The same of what only the record shows of an end: its resolution, and its outcome.
+OF_AN_END = {"rs": msgspec.msgpack.encode(["seen", "ops", 1]), "oc": STRANGE}
 
 
 @pytest.fixture
@@ -181,6 +189,25 @@ async def test_a_listing_leaves_out_what_it_cannot_read(
     assert other is not None
     with pytest.raises(UnreadableRow):
         other.record()
+
+
+@pytest.mark.parametrize("field", OF_AN_END)
+async def test_an_end_that_cannot_be_read_is_left_out_of_what_has_its_label(
+    registry: ProcessRegistry, client: Any, prefix: str, told: list[RowUnreadable], field: str
+) -> None:
+    """A newer release may know further outcomes and resolutions. What acts on many goes on with the others."""
+    strange, plain = ids_of(2, 0, registry.partitions)
+    for id_ in (strange, plain):
+        await registry.register(work(id_, OWNER_BOUND, labels={"tenant": "42"}))
+    await begun(registry, strange, ADA)
+    assert await settled(registry, strange, "fact", abandoned(AbandonWriter.SWEEP, ADA), even_if_live=True)
+    async with with_field(client, f"{prefix}:p:{strange}", field, OF_AN_END[field]):
+        page = await registry.list_labelled("tenant", "42", 10)
+        report = await registry.cancel_many(cancel(), Which(labels={"tenant": "42"}))
+
+    assert [row.process_id for row in page.rows] == [plain]
+    assert report.done == {"cancelled": 1}
+    assert [(event.what, event.id) for event in told] == [("row", strange)]
 
 
 @pytest.mark.parametrize("field", HANDED_OUT_BY)

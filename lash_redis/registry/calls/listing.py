@@ -24,6 +24,7 @@ from lash_redis.registry.calls.call import Namespace, Steps
 from lash_redis.registry.calls.upkeep import lanes_page
 from lash_redis.registry.keys import label_index
 from lash_redis.registry.rows import Row
+from lash_redis.registry.unreadable import readable
 
 LanesOf = tuple[str | None, str | None]
 _BEGINNING: Final = PageStart()
@@ -128,7 +129,7 @@ def list_labelled(
         SettingsError: no label can be so, a bad limit, or a cursor that no page gave.
     """
     index = label_index(*checked_label("label", name, value))
-    order = [_Section(partition, index, False, ()) for partition in range(namespace.partitions)]  # noqa: FBT003 - a field
+    order = [_Section(partition, index, per_lane=False, phases=()) for partition in range(namespace.partitions)]
     return (yield from _page(namespace, order, limit, cursor))
 
 
@@ -151,12 +152,19 @@ def _page(
         page = yield from reads.page(
             namespace, section.partition, f"{section.index}{lane}", found.start, limit=limit - len(rows)
         )
-        rows += [row for row in page.rows if not section.phases or row.phase in section.phases]
+        rows += [row for row in page.rows if _is_listed(row, section)]
         if page.next is not None:
             at = _at(found.section, lane, page.next)
         else:
             at = _at(found.section, lane) if section.per_lane else _at(found.section + 1)
     return ListedRows(rows, _encoded(at))
+
+
+def _is_listed(row: Row, section: _Section) -> bool:
+    """Say whether a row is one of a section; one whose record cannot be read is told of, and left out (rule 8.15)."""
+    if section.phases and row.phase not in section.phases:
+        return False
+    return readable("row", row.process_id, row.record) is not None
 
 
 def _next_index(
