@@ -32,13 +32,12 @@ def watched_for(modules: Iterable[str]) -> tuple[list[Path], list[Path]]:
     packages: dict[Path, None] = {}
     files: dict[Path, None] = {}
     for name in modules:
-        file = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)
-        if file is not None:
-            path = Path(file).resolve()
-            if path.stem == "__init__":
-                packages[path.parent] = None
-            else:
-                files[path] = None
+        module = sys.modules.get(name.partition(".")[0])
+        folders, file = getattr(module, "__path__", None), getattr(module, "__file__", None)
+        if folders is not None:  # not its file: a package without an __init__.py has none
+            packages.update(dict.fromkeys(Path(folder).resolve() for folder in folders))
+        elif file is not None:
+            files[Path(file).resolve()] = None
     return list(packages), list(files)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.outcomes import Success
+from lash_redis.pool.reloading import watched_for
 from lash_redis.pool.settings import PoolSettings
 from tests.support import block_until
 from tests.system.conftest import StartPool
@@ -44,6 +46,24 @@ async def test_a_changed_file_is_run_by_the_next_worker_process(
     assert (await work.end_of("b")).outcome == Success(2)
     pool.signal()
     assert pool.exit_code() == 0
+
+
+def test_packages_are_watched_by_their_folders_and_modules_by_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a package that has no ``__init__.py``."""
+    for name in ("watched_plain/__init__.py", "watched_plain/inner.py", "watched_bare/inner.py", "watched_single.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = ["watched_plain.inner", "watched_bare.inner", "watched_single"]
+    for name in modules:
+        importlib.import_module(name)
+
+    packages, files = watched_for([*modules, "watched_not_imported"])
+
+    assert packages == [tmp_path / "watched_plain", tmp_path / "watched_bare"]
+    assert files == [tmp_path / "watched_single.py"]
 
 
 def test_without_watchfiles_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
