@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -20,7 +19,6 @@ import msgspec
 from lash_redis.cli.parsing import Parser
 from lash_redis.cli.render import printable
 from lash_redis.core.checks import checked_id, checked_namespace
-from lash_redis.core.error_text import shown
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.operate.connect import NoServer, open_registry
 from lash_redis.registry.registry import ProcessRegistry
@@ -29,7 +27,6 @@ from lash_redis.registry.transport.urls import URL_VARIABLE, checked_url
 Verb = Callable[[ProcessRegistry, argparse.Namespace], Awaitable[str]]
 
 REFUSED: Final = 1
-_SECONDS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 INTERRUPTED: Final = 130  # as shells report it: 128 + SIGINT
 
 
@@ -50,8 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_process_id(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
-    """Add the id of the process that a verb is about; with ``nargs`` there may be several."""
-    what = "the process id" if nargs is None else "the process ids"
+    """Add the id of the process that a verb is about; by ``nargs`` it may be left out, or there may be several."""
+    what = "the process ids" if nargs in ("*", "+") else "the process id"
     check = checked_by(lambda value: checked_id("ID", value))
     if nargs in ("?", "*") and isinstance(parser, Parser):
         parser.takes_ids_anywhere = True
@@ -68,20 +65,6 @@ def checked_by(check: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(printable(str(error))) from None
 
     return checked
-
-
-def age_ms(value: str) -> int:
-    """Return a length of time as a command line gives it, such as ``30d``, in ms.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    found = re.fullmatch(r"(\d{1,9}) ?(s|min|h|d|w)", value)
-    if found is None:
-        raise SettingsError(
-            f"expected --older-than to be a number and s, min, h, d or w, such as 30d, got {shown(value)}"
-        )
-    return int(found[1]) * _SECONDS[found[2]] * 1000
 
 
 def answer(args: argparse.Namespace, verb: Verb) -> int:

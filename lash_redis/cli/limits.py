@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from typing import Any
 
 from lash_redis.cli.connect import add_options, answer
@@ -17,12 +18,7 @@ def add_parser(subparsers: Any) -> None:
         "limits", help="list limits and rates, and what waits for them", description=__doc__
     )
     add_options(parser)
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Answer ``limits``; return the exit code."""
-    return answer(args, _limits)
+    parser.set_defaults(run=functools.partial(answer, verb=_limits))
 
 
 async def _limits(registry: ProcessRegistry, args: argparse.Namespace) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from lash_redis.cli.connect import age_ms, checked_by
+from lash_redis.cli.connect import checked_by
+from lash_redis.cli.parsing import age_ms
 from lash_redis.cli.render import json_text, printable
 from lash_redis.core.checks import checked_int, checked_queue, checked_task_name
 from lash_redis.core.labels import label_in

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from typing import Any
 
-from lash_redis.cli.connect import answer, checked_by
+from lash_redis.cli.connect import answer
 from lash_redis.cli.queue_or_task import add_queue_or_task
 from lash_redis.cli.render import json_text, printable
-from lash_redis.core.checks import checked_text
+from lash_redis.cli.requests import text
 from lash_redis.core.liveness import node_name
 from lash_redis.core.model import PauseRequest
 from lash_redis.core.timing import wall_ms
@@ -21,21 +22,11 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "pause", help="let nothing of a queue or of a task begin", description=__doc__
     )
-    parser.add_argument(
-        "--by", type=checked_by(lambda value: checked_text("--by", value.strip(), 256)),
-        help="who pauses it, up to 256 bytes; default: this machine's name",
-    )  # fmt: skip
-    parser.add_argument(
-        "--reason", type=checked_by(lambda value: checked_text("--reason", value.strip(), 4096)),
-        help="why, up to 4096 bytes; ps and show say it",
-    )  # fmt: skip
+    who = "who pauses it, up to 256 bytes; default: this machine's name"
+    parser.add_argument("--by", type=text("--by", 256), help=who)
+    parser.add_argument("--reason", type=text("--reason", 4096), help="why, up to 4096 bytes; ps and show say it")
     add_queue_or_task(parser)
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Answer ``pause``; return the exit code."""
-    return answer(args, _pause)
+    parser.set_defaults(run=functools.partial(answer, verb=_pause))
 
 
 async def _pause(registry: ProcessRegistry, args: argparse.Namespace) -> str:

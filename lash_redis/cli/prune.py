@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from datetime import UTC, datetime
 from typing import Any
 
-from lash_redis.cli.connect import add_options, age_ms, answer, checked_by
+from lash_redis.cli.connect import add_options, answer, checked_by
+from lash_redis.cli.parsing import age_ms
 from lash_redis.cli.render import json_text
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
@@ -31,12 +33,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="forget nothing, and say how many it would be")
     add_options(parser)
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Answer ``prune``; return the exit code."""
-    return answer(args, _prune)
+    parser.set_defaults(run=functools.partial(answer, verb=_prune))
 
 
 async def _prune(registry: ProcessRegistry, args: argparse.Namespace) -> str:

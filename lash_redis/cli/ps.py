@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -52,12 +53,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--limit", type=checked_by(_limit), default=50, help=f"rows a page, 1 to {MAX_BATCH} (50)")
     parser.add_argument("--cursor", help="where the page begins, as the page before says")
     add_options(parser)
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Answer ``ps``; return the exit code."""
-    return answer(args, _ps)
+    parser.set_defaults(run=functools.partial(answer, verb=_ps))
 
 
 def _limit(value: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from typing import Any
 
 from lash_redis.cli.connect import answer
@@ -18,12 +19,7 @@ def add_parser(subparsers: Any) -> None:
         "resume", help="let a paused queue or task begin again", description=__doc__
     )
     add_queue_or_task(parser)
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Answer ``resume``; return the exit code."""
-    return answer(args, _resume)
+    parser.set_defaults(run=functools.partial(answer, verb=_resume))
 
 
 async def _resume(registry: ProcessRegistry, args: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from typing import Any
 
 from lash_redis.cli.connect import add_options, add_process_id, answer
@@ -34,12 +35,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_process_id(parser)
     add_options(parser)
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Answer ``show``; return the exit code."""
-    return answer(args, _show)
+    parser.set_defaults(run=functools.partial(answer, verb=_show))
 
 
 async def _show(registry: ProcessRegistry, args: argparse.Namespace) -> str:
