@@ -68,5 +68,5 @@ def told(report: BulkReport, args: argparse.Namespace, does: str) -> str:
     if report.read > _MANY_READ * max(1, report.found):
         lines.append(f"{report.read} rows were read to find them: no index has all that was asked for")
     if report.has_more:
-        lines.append(f"there are more: this is what --most {args.most} allows; the same again acts on the next")
+        lines.append(f"there may be more: --most {args.most} was reached, and a larger number finds them")
     return "\n".join(map(printable, lines))

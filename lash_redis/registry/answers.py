@@ -256,7 +256,8 @@ class BulkReport(msgspec.Struct, frozen=True):
             ``submitted before``; or why not. Empty if they were only counted.
         left_out: how many are meant and may not be acted on, by the reason.
         read: how many rows were read to find them: where a filter has no index, all of a wider one.
-        has_more: more were found than were asked for; the same call again acts on the next.
+        has_more: there may be more than were asked for. The same cancel again acts on the next; the same replay finds
+            again what it has submitted, so that a larger number must be asked for.
     """
 
     first: list[str]

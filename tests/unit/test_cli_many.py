@@ -60,8 +60,20 @@ async def test_a_label_and_a_bound_say_which(registry: ProcessRegistry) -> None:
 
     assert shown.splitlines() == [
         "1 process: 1 cancelled",
-        "there are more: this is what --most 1 allows; the same again acts on the next",
+        "there may be more: --most 1 was reached, and a larger number finds them",
     ]
+
+
+async def test_a_replay_sent_again_does_not_reach_the_next_but_a_larger_number_does(registry: ProcessRegistry) -> None:
+    """What was submitted has still failed."""
+    await registry.register(work("worse", RERUNNABLE, task="send"))
+    await registry.complete(await held(registry, "worse", ADA), Failure("E", "no"))
+    more = "there may be more: --most 1 was reached, and a larger number finds them"
+    command = ("replay", "--state", "failed", "--yes", "--most")
+
+    assert (await ran(registry, *command, "1")).splitlines() == ["1 process: 1 submitted", more]
+    assert (await ran(registry, *command, "1")).splitlines() == ["1 process: 1 submitted before", more]
+    assert await ran(registry, *command, "2") == "2 processes: 1 submitted, 1 submitted before"
 
 
 async def test_a_replay_of_many_and_of_one_say_what_became_of_them(registry: ProcessRegistry) -> None:
