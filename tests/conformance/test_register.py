@@ -11,6 +11,7 @@ import pytest
 from lash_redis.core.errors import RegistrationConflict, SettingsError
 from lash_redis.core.model import ExternalInput, Phase, ProcessRegistration, ProcessStatus, TaskInput
 from lash_redis.core.outcomes import Success
+from lash_redis.core.policies import Policy
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -181,6 +182,15 @@ async def test_a_large_registration_is_sent_in_batches(registry: ProcessRegistry
     assert answers == [True] * 1_001
     queued = [sum((await registry.counts(number)).lanes.values()) for number in range(registry.partitions)]
     assert sum(queued) == 1_001
+
+
+async def test_policies_are_stored_before_what_they_hold_for(registry: ProcessRegistry) -> None:
+    """Also if no signature is named beside them."""
+    limit = Policy("api", keyed=False, limit=8)
+
+    await registry.register_many([work("p", key="k", scopes=",api")], {}, [], [limit])
+
+    assert [each.policy.limit for each in await registry.limits()] == [8 // registry.partitions]
 
 
 async def test_a_lane_hands_out_in_the_order_of_registration(registry: ProcessRegistry, partitions: int) -> None:

@@ -133,7 +133,7 @@ def _all_sent(
         for each in given:
             policy.check_cost(each.cost, namespace.partitions)
     yield from bounds_stored(namespace, bounds)
-    if signatures:
+    if signatures or policies:
         one = namespace.partitions == 1
         partitions = {0} if one else {namespace.partition_of(each.process_id) for each in encoded}
         yield from signatures_named(namespace, sorted(partitions), signatures)
