@@ -66,7 +66,7 @@ async def test_it_is_queued_when_the_last_has_completed(registry: ProcessRegistr
 
     await end(registry, B)
     before = await state(registry, C)
-    with pytest.raises(NotItsTurn, match=r"it waits for 1 processes to end \(r::a\)"):
+    with pytest.raises(NotItsTurn, match=r"it waits for 1 process to end \(r::a\)"):
         await registry.claim(C, BOB, LONG_MS)
     await end(registry, A)
 

@@ -100,9 +100,11 @@ def waits_for(place: Place, detail: str) -> str:
         return f"it waits for {scope_named(detail)}" if detail != "head" else "another of its key goes first"
     number, *ids = detail.split()
     others = [each for each in ids if each != "*"]
-    named = ", ".join(others) + (", …" if len(others) < int(number) - ("*" in ids) else "")
+    awaited = int(number) - ("*" in ids)
+    named = ", ".join(others) + (", …" if len(others) < awaited else "")
     held_open = "its group is held open, and " if "*" in ids else ""
-    return f"{held_open}it waits for {int(number) - ('*' in ids)} processes to end{f' ({named})' if named else ''}"
+    processes = f"{awaited} process{'' if awaited == 1 else 'es'}"
+    return f"{held_open}it waits for {processes} to end{f' ({named})' if named else ''}"
 
 
 def lease_in(process_id: str, reply: list[Any]) -> ProcessLease:
