@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
-from lash_redis.core.errors import SettingsError
-from lash_redis.core.lanes import lane_parts, plain_lane
+from lash_redis.core.lanes import lane_parts
 from lash_redis.core.pausing import Paused
 from lash_redis.operate.row_views import Plain
 
@@ -53,11 +52,6 @@ def why_paused(pauses: Sequence[Paused], lane: str) -> str:
     return "; ".join(in_words(each) for each in _of_lane(pauses, lane))
 
 
-def _of_lane(pauses: Sequence[Paused], lane: str) -> Iterable[Paused]:
-    try:
-        queue, task, _ = lane_parts(plain_lane(lane))
-    except SettingsError:  # of a newer release (rule 8.15)
-        return
-    for each in pauses:
-        if each.queue == queue or (each.task is not None and each.task == task):
-            yield each
+def _of_lane(pauses: Sequence[Paused], lane: str) -> list[Paused]:
+    queue, task, _ = lane_parts(lane)
+    return [each for each in pauses if queue == each.queue or task == each.task]

@@ -38,9 +38,8 @@ async def what_goes_before(registry: ProcessRegistry, row: Row) -> Ahead | None:
     if ahead is None:
         return None
     state = ahead.phase or ahead.status
-    is_halted = state in (Phase.UNCERTAIN, ProcessStatus.ABANDONED)
     paused = why_paused(await registry.pauses(), ahead.lane) if ahead.phase is Phase.QUEUED else ""
-    return Ahead(ahead.process_id, state.value, is_halted, paused or await why_it_waits(registry, ahead))
+    return Ahead(ahead.process_id, state.value, halts_others(ahead), paused or await why_it_waits(registry, ahead))
 
 
 def halts_others(row: Row) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from lash_redis.core.bounds import MOST_BOUNDED, BoundedQueue, QueueBound
 from lash_redis.core.errors import SettingsError
@@ -11,8 +11,6 @@ from lash_redis.core.events import QueueBoundKept
 from lash_redis.core.subscribers import emit
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.refusals import refusal
-
-_NAMED: Final = "bound "
 
 
 def bounds_stored(namespace: Namespace, bounds: Iterable[QueueBound]) -> Steps[None]:
@@ -23,10 +21,9 @@ def bounds_stored(namespace: Namespace, bounds: Iterable[QueueBound]) -> Steps[N
     """
     uuid = namespace.uuid
     for bound in bounds:
-        name = f"{_NAMED}{bound.queue} {bound.revision} {bound.most_waiting}"
-        if (uuid, 0, name) not in namespace.named:
+        if (uuid, bound) not in namespace.bounds:
             yield from bound_queue(namespace, bound)
-            namespace.named.add((uuid, 0, name))
+            namespace.bounds.add((uuid, bound))
 
 
 def bound_queue(namespace: Namespace, bound: QueueBound) -> Steps[None]:

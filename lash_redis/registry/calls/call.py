@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeVar
 
+from lash_redis.core.bounds import QueueBound
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id, checked_namespace
 from lash_redis.core.model import ProcessLease, ProcessRecord
 from lash_redis.core.policies import Policy
@@ -75,6 +76,7 @@ class Namespace:
         uuid: the header's; empty until the namespace is open.
         named: the signatures that this client has stored, as uuid, partition and digest (rule 9.7).
         policies: the policies that it has stored, as uuid, partition and policy (rule 9.12).
+        bounds: the bounds of queues that it has stored, as uuid and bound (rule 9.11).
     """
 
     def __init__(self, name: str, partitions: int, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
@@ -84,6 +86,7 @@ class Namespace:
         self.uuid = ""
         self.named: set[tuple[str, int, str]] = set()
         self.policies: set[tuple[str, int, Policy]] = set()
+        self.bounds: set[tuple[str, QueueBound]] = set()
 
     def forget(self) -> None:
         """Forget what the header said."""

@@ -39,5 +39,4 @@ def _most(run: RetriedRun) -> int | str:
 
 
 def _encoded(run: RetriedRun, max_payload_bytes: int) -> tuple[RetriedRun, bytes]:
-    failure = run.failure if run.again.counts else None
-    return run, b"" if failure is None else encode_outcome(failure, max_payload_bytes)[1]
+    return run, encode_outcome(run.failure, max_payload_bytes)[1] if run.again.counts else b""

@@ -13,7 +13,7 @@ from lash_redis.core.schedules import DueSchedule, ScheduleRule, Ticked, TickPla
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.unreadable import readable
 
-_TICK_BATCH: Final = 100  # schedules, and instants, of one call
+_TICK_BATCH: Final = 100  # schedules of one call, and their instants; the instants of one schedule go together
 
 
 def due_in(note: str) -> DueSchedule:
@@ -46,7 +46,8 @@ def submit_ticks(namespace: Namespace, plans: Sequence[TickPlan]) -> Steps[list[
     for plan in plans:
         partition = namespace.partition_of(plan.due.name)
         batch = batches.setdefault(partition, [])
-        if batch and sum(len(each.submitted) for each in batch) + max(len(plan.submitted), len(batch)) >= _TICK_BATCH:
+        instants = sum(len(each.submitted) for each in (*batch, plan))
+        if batch and (len(batch) == _TICK_BATCH or instants > _TICK_BATCH):
             ticked |= yield from _tick(partition, batch)
             batch.clear()
         batch.append(plan)
