@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.repo.checker import found_in_programs
 from tests.repo.tree import ROOT, read
 
 GUIDE = read(ROOT / "docs/guide.md")
@@ -114,30 +113,17 @@ def shop(tmp_path: Path) -> Path:
 
 def test_the_program_is_typed_and_the_refused_lines_are_refused(shop: Path) -> None:
     """A checker finds nothing in it, nor in the README's programs, but what the guide says that it finds."""
-    pytest.importorskip("basedpyright", reason="basedpyright comes with scripts/check")
     (shop / "readme").mkdir()  # its program is named shop too
     for number, text in enumerate(_blocks(read(ROOT / "README.md"))):
         if "import " in text:
             named = re.match(r"# (\w+\.py)\n", text)
             (shop / "readme" / (named[1] if named else f"readme_{number}.py")).write_text(text, encoding="utf-8")
-    paths = {"extraPaths": [str(ROOT)]}
-    roots = [{"root": "readme", **paths}, {"root": ".", **paths}]
-    (shop / "pyrightconfig.json").write_text(
-        json.dumps({"typeCheckingMode": "standard", "executionEnvironments": roots})
-    )
 
-    ran = subprocess.run(
-        [Path(sys.executable).with_name("basedpyright"), "--outputjson", "--pythonpath", sys.executable],
-        cwd=shop,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    found = found_in_programs(shop, ["readme", "."])
 
     refused = (shop / "shop/refused.py").read_text(encoding="utf-8").splitlines()
     expected = [number for number, line in enumerate(refused) if "await " in line or line.startswith("@")]
-    found = {(Path(each["file"]).name, each["range"]["start"]["line"]) for each in _found(ran.stdout)}
-    assert found == {("refused.py", number) for number in expected}, ran.stdout
+    assert {(file.name, line) for file, line, _ in found} == {("refused.py", number) for number in expected}, found
     assert len(expected) == 4
 
 
@@ -173,8 +159,3 @@ def test_every_command_is_understood(command: str) -> None:
 
 def _blocks(page: str) -> list[str]:
     return re.findall(r"^```(?:python|toml)\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-
-
-def _found(output: str) -> list[dict[str, Any]]:
-    diagnostics: list[dict[str, Any]] = json.loads(output)["generalDiagnostics"]
-    return diagnostics

@@ -11,9 +11,7 @@ import ast
 import asyncio
 import importlib
 import inspect
-import json
 import re
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -22,23 +20,18 @@ from typing import Any
 
 import fakeredis
 import pytest
-from redis.asyncio import Redis
 
 from lash_redis import Lash, Worker
-from tests.repo.tree import ROOT, read
+from tests.repo.checker import found_in_programs
+from tests.repo.tree import ROOT, files, read, shown
 
-# Each page, and the server on which its blocks run: a fake one, or one of tests/servers.py.
-PAGES: dict[str, str] = {
-    "docs/in-order.md": "fakeredis",
-    "docs/later.md": "fakeredis",
-    "docs/groups.md": "fakeredis",
-    "docs/retention.md": "fakeredis",
-    "docs/changing-tasks.md": "fakeredis",
-    "docs/schedules.md": "fakeredis",
-    "docs/limits.md": "fakeredis",
-    "docs/queues.md": "fakeredis",
-    "docs/unique.md": "fakeredis",
+# Pages with blocks of Python that are no such program, and the test that runs them.
+OTHERS = {
+    "docs/arguments.md": "tests/repo/test_arguments_page.py",
+    "docs/events.md": "tests/unit/test_pool_logs.py",
+    "docs/guide.md": "tests/repo/test_guide.py",
 }
+PAGES = sorted({shown(path) for path in files(".md", under="docs") if "```python\n" in read(path)} - OTHERS.keys())
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<printed>.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"# (\w+)\.py\n")
 AT_MOST_S = 30  # for one block
@@ -48,7 +41,6 @@ class Page:
     """What a page holds: its modules, by name, and the blocks of its program with what each prints."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
         self.modules: dict[str, str] = {}
         self.program: list[tuple[str, str | None]] = []
         text = read(ROOT / path)
@@ -73,28 +65,16 @@ class Page:
 
 def test_every_page_is_typed(tmp_path: Path) -> None:
     """A type checker finds nothing in a page."""
-    pytest.importorskip("basedpyright", reason="basedpyright comes with scripts/check")
-    roots = []
+    folders = []
     for path in PAGES:
         page, folder = Page(path), tmp_path / Path(path).stem
         folder.mkdir()
         page.write_modules(folder)
         (folder / "program_of_page.py").write_text(page.as_module(), encoding="utf-8")
-        roots.append({"root": folder.name, "extraPaths": [str(ROOT)]})
-    (tmp_path / "pyrightconfig.json").write_text(
-        json.dumps({"typeCheckingMode": "standard", "executionEnvironments": roots})
-    )
+        folders.append(folder.name)
 
-    ran = subprocess.run(
-        [Path(sys.executable).with_name("basedpyright"), "--outputjson", "--pythonpath", sys.executable],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    found = json.loads(ran.stdout)["generalDiagnostics"]
-    assert [(Path(each["file"]).parent.name, each["range"]["start"]["line"], each["message"]) for each in found] == []
+    assert folders
+    assert found_in_programs(tmp_path, folders) == []
 
 
 @pytest.fixture(params=PAGES)
@@ -108,18 +88,13 @@ def page(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         sys.modules.pop(module, None)
 
 
-async def test_every_block_runs(page: Page, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> None:
+async def test_every_block_runs(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever copies the blocks of a page has a program that works, and prints what the page says."""
     names: dict[str, Any] = {}
     for module in page.modules:
         names |= vars(importlib.import_module(module))
     lash: Lash = names["lash"]
-    if (kind := PAGES[page.path]) == "fakeredis":
-        client: Any = fakeredis.FakeAsyncRedis()
-    else:
-        client = Redis.from_url(request.getfixturevalue("servers")[kind].url)
-        await client.flushdb()
-    with lash.use(client):
+    with lash.use(fakeredis.FakeAsyncRedis()):
         await _run(page, lash, names, capsys)
 
 
