@@ -35,7 +35,8 @@ def plain(name):
 async def waits(name):
     step = await lash.expect(name)
     waiting = asyncio.create_task(step.outcome(timeout=60))
-    await asyncio.sleep(0.05)
+    while lash._sessions.current().waiter._listener is None:
+        await asyncio.sleep(0.01)
     await lash.complete_external(name, Success(name), desk)
     return (await waiting).value
 
