@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 import pytest
@@ -24,7 +25,7 @@ async def forget(lash: Lash, server: ServerTime, keep_ids_ms: int = 60_000) -> N
 async def test_a_submit_of_a_forgotten_id_runs_nothing_and_its_outcome_says_how_it_ended(
     lash: Lash, server: ServerTime
 ) -> None:
-    """With an event loop and without; other arguments are a conflict."""
+    """To who waits with an event loop and without; other arguments are a conflict."""
 
     @lash.task(recovery="rerunnable", name="double")
     async def double(number: int) -> int:
@@ -39,6 +40,8 @@ async def test_a_submit_of_a_forgotten_id_runs_nothing_and_its_outcome_says_how_
         with pytest.raises(OutcomePruned, match="process 'order-17' ended as completed") as pruned:
             await handle.outcome()
         assert pruned.value.status == "completed"
+        with pytest.raises(OutcomePruned, match="process 'order-17' ended as completed"):
+            await asyncio.to_thread(handle.blocking.outcome)
     with pytest.raises(RegistrationConflict):
         await order.submit(2)
     await lash.registry.prune(older_than_ms=0)
@@ -81,7 +84,7 @@ async def test_a_result_that_was_kept_for_a_shorter_time_is_pruned_alone(lash: L
     assert (await process.record()).is_terminal
 
 
-def test_the_blocking_twin_says_it_too(lash: Lash) -> None:
-    """An id that nobody registered is unknown there as well."""
+def test_an_id_that_nobody_registered_is_unknown_without_an_event_loop_too(lash: Lash) -> None:
+    """Nothing is known of it, not even that it was forgotten."""
     with lash.blocking, pytest.raises(UnknownProcess):
         lash.blocking.process("nobody").outcome(timeout=0)

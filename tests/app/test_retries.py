@@ -224,7 +224,6 @@ async def test_what_nobody_starts_in_time_is_cancelled_and_says_so(lash: Lash) -
         late = await work.submit()
         in_time = await work.options(expires_in=3600).submit()
         assert (await late.record()).expires_in_ms == 1
-        await asyncio.to_thread(lambda: None)
 
         async def has_expired() -> bool:
             seconds, microseconds = await lash.registry.connections.execute("calls", "TIME")

@@ -9,6 +9,7 @@ import pytest
 from lash_redis.core.model import PauseRequest, Phase, ProcessStatus
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
+from lash_redis.worker.loops.leaving import Leaving
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
 from tests.conftest import ServerTime
 from tests.look import record_of
@@ -40,15 +41,18 @@ async def test_a_burst_runs_what_waits_and_what_that_submits_and_then_leaves(
 
 
 async def test_a_burst_stays_while_something_runs(registry: ProcessRegistry, crew: Crew) -> None:
-    """Whatever waits, and then leaves at once."""
+    """Also if nothing waits; then it leaves at once."""
     bench = Bench()
     worker = crew.worker(bench.task(), burst=True)
     await registry.register(work("p", RERUNNABLE, "p"))
     run = asyncio.create_task(worker.run())
     await wait_until(lambda: bench.begun, "it runs")
-    leaving = worker.probe.in_flight
+    in_flight, left = worker.probe.in_flight, list[int]()
+    leaving = Leaving(worker.registry, in_flight, lambda: left.append(1), waits_for_delayed=False)
 
-    await wait_until(lambda: leaving.claimer.is_quiet, "all partitions were asked in vain")
+    await wait_until(lambda: in_flight.claimer.is_quiet, "all partitions were asked in vain")
+    await leaving.step()
+    assert not left
     assert not worker.is_draining
     bench.let_go("p")
 

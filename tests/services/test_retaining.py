@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from lash_redis.core.events import Event, MemoryShort, RowsForgotten
@@ -14,6 +16,7 @@ from lash_redis.worker.loops.retaining import Retaining
 from lash_redis.worker.settings import WorkerSettings, settings_from
 from tests.conformance.actors import ADA, held, local_owner, work
 from tests.conftest import ServerTime
+from tests.servers import Server
 
 
 def retaining(registry: ProcessRegistry, settings: WorkerSettings | None = None) -> Retaining:
@@ -63,9 +66,20 @@ async def test_where_memory_is_short_a_step_forgets_until_it_is_not(
     await registry.prune(older_than_ms=0)
 
 
-async def test_a_real_server_says_how_much_memory_it_uses(registry: ProcessRegistry) -> None:
-    """None where it has no limit, as here."""
+async def test_a_server_without_a_limit_is_short_of_nothing(registry: ProcessRegistry) -> None:
+    """Nor is one that does not say."""
     assert await registry.memory() is None
+
+
+async def test_a_server_with_a_limit_says_how_much_memory_it_uses() -> None:
+    """Asked anew each time."""
+    with Server("valkey", maxmemory="64mb") as server:
+        async with contextlib.aclosing(ProcessRegistry(server.url, "memory")) as registry:
+            memory = await registry.memory()
+
+    assert memory is not None
+    assert memory.limit == 64 * 2**20
+    assert 0 < memory.used < memory.limit
 
 
 def test_the_limit_of_a_server_is_its_maxmemory() -> None:
