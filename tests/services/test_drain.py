@@ -351,7 +351,7 @@ async def test_what_an_unanswered_claim_started_is_given_back_though_a_peer_thin
 ) -> None:
     """Its lease lapsed and a sweep has seen that; its starter knows that it never began."""
     bench = Bench()
-    worker = crew.worker(bench.task(BOUND), grace_ms=0, last_writes_ms=20_000, lease_ttl_ms=1_000)
+    worker = crew.worker(bench.task(BOUND), grace_ms=0, last_writes_ms=20_000, lease_ttl_ms=3_000)
     faults = crew.faults_of(worker)
     async with crew.running(worker):
         await crew.at_rest(worker)

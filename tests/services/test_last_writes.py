@@ -14,26 +14,25 @@ from lash_redis.recovery.last_writes import LastWriter, LastWrites
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, RERUNNABLE, held, ids_of, work
+from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, held, ids_of, work
 from tests.conftest import ServerTime
-from tests.look import record_of
+from tests.look import lease_of, record_of
 from tests.services.faults import Faults
 
 PEER = LeaseOwner.opaque("peer", "1")
-QUITE_SHORT_MS = 2_000  # long enough to be read live, on a busy machine too
 
 
-async def begun_bound(registry: ProcessRegistry, process_id: str, ttl_ms: int = LONG_MS) -> ProcessLease:
+async def begun_bound(registry: ProcessRegistry, process_id: str) -> ProcessLease:
     """Register owner-bound work, and let ADA claim and start it."""
     await registry.register(work(process_id, OWNER_BOUND))
-    lease = await held(registry, process_id, ADA, ttl_ms)
+    lease = await held(registry, process_id, ADA)
     await registry.start(lease)
     return lease
 
 
-async def known_and_unbegun(registry: ProcessRegistry, ttl_ms: int = LONG_MS) -> LastWrites:
+async def known_and_unbegun(registry: ProcessRegistry) -> LastWrites:
     """Return a result that ADA knows, and what ADA started and never began."""
-    known, unbegun = [await begun_bound(registry, each, ttl_ms) for each in ("known", "unbegun")]
+    known, unbegun = [await begun_bound(registry, each) for each in ("known", "unbegun")]
     return LastWrites([TerminalFact(known, *registry.encoded(Success(7)))], [unbegun])
 
 
@@ -42,9 +41,10 @@ async def test_a_known_result_is_written_and_what_never_began_is_given_back(
     registry: ProcessRegistry, server: ServerTime, is_lapsed: bool
 ) -> None:
     """Also if the leases have lapsed and a sweep has seen that: the starter may claim again."""
-    writer = LastWriter(registry, await known_and_unbegun(registry, QUITE_SHORT_MS if is_lapsed else LONG_MS))
+    writer = LastWriter(registry, await known_and_unbegun(registry))
     if is_lapsed:
-        await server.lapse(registry, "known", "unbegun")
+        for lease in [await lease_of(registry, each) for each in ("known", "unbegun")]:
+            await server.end(registry, lease)
         await Sweep(registry, PEER).run_once()
 
     await writer.send()
@@ -77,8 +77,7 @@ async def test_what_another_has_ended_or_taken_is_left_alone(registry: ProcessRe
     ended = await begun_bound(registry, "ended")
     await registry.complete(ended, Success(1))
     await registry.register(work("taken", RERUNNABLE))
-    taken = await held(registry, "taken", ADA, QUITE_SHORT_MS)
-    await server.lapse(registry, "taken")
+    taken = await server.end(registry, await held(registry, "taken", ADA))
     theirs = await held(registry, "taken", PEER)
     result = registry.encoded(Success(7))
     writer = LastWriter(registry, LastWrites([TerminalFact(ended, *result), TerminalFact(taken, *result)]))

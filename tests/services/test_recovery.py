@@ -108,12 +108,12 @@ async def test_started_owner_bound_work_of_a_silent_holder_stays(
 ) -> None:
     """Line 9: sweep after sweep, before and after its lease lapses, elapsed time alone terminalizes nothing."""
     await registry.register(work("p", OWNER_BOUND))
-    lease = await begun(registry, "p", ADA, 500)
+    lease = await begun(registry, "p", ADA)
 
     assert [await sweep.run_once() for _ in range(3)] == [NOTHING] * 3
     assert await registry.lease("p") == lease
 
-    await lapsed(server, lease)
+    await server.end(registry, lease)
     assert [await sweep.run_once() for _ in range(3)] == [SweepReport(uncertain=1), NOTHING, NOTHING]
     record = await record_of(registry, "p")
     assert (record.status, record.phase) == (ProcessStatus.RUNNING, Phase.UNCERTAIN)
@@ -139,10 +139,10 @@ async def test_a_dead_holder_that_is_not_the_starter_proves_nothing_about_the_wo
     """Work that ADA started elsewhere and a dead owner held last may still be running: never abandoned on that."""
     await registry.register(work("p", OWNER_BOUND))
     await registry.record_first_started("p", ProcessStarted(ADA, 1))
-    lease = await held(registry, "p", dead_owner(), 500)
+    lease = await held(registry, "p", dead_owner())
 
     assert [await sweep.run_once() for _ in range(2)] == [NOTHING] * 2
-    await lapsed(server, lease)
+    await server.end(registry, lease)
     assert [await sweep.run_once() for _ in range(2)] == [SweepReport(uncertain=1), NOTHING]
     assert (await record_of(registry, "p")).phase is Phase.UNCERTAIN
 
@@ -165,11 +165,11 @@ async def test_an_abandon_request_waits_for_a_live_lease(
 ) -> None:
     """Line 4: while the holder lives it is a wish; once the lease has lapsed it decides."""
     await registry.register(work("p", OWNER_BOUND))
-    lease = await begun(registry, "p", ADA, 500)
+    lease = await begun(registry, "p", ADA)
     await registry.request_abandon("p", abandon())
 
     assert await sweep.run_once() == NOTHING
-    await lapsed(server, lease)
+    await server.end(registry, lease)
     assert await sweep.run_once() == SweepReport(abandoned=1)
 
 
@@ -225,10 +225,10 @@ async def test_lapsed_rerunnable_work_with_a_cancel_request_is_cancelled(
 ) -> None:
     """Line 10: someone asked for a stop, and nobody runs it any more."""
     await registry.register(work())
-    lease = await begun(registry, "p", ADA, 500)
+    lease = await begun(registry, "p", ADA)
     await registry.request_cancel("p", cancel())
     assert await sweep.run_once() == NOTHING
-    await lapsed(server, lease)
+    await server.end(registry, lease)
 
     assert await sweep.run_once() == SweepReport(cancelled=1)
     assert (await record_of(registry, "p")).outcome == Cancelled("enough")

@@ -38,7 +38,7 @@ async def test_renewal_that_fails_for_any_reason_is_told_of_and_goes_on(
 ) -> None:
     """No worker process goes on under leases that nobody renews, and the pool claims on."""
     (tmp_path / "sitecustomize.py").write_text(FAULTY)
-    pool = start_pool("--lease-ttl", "2", environment={"PYTHONPATH": f"{tmp_path}:{ROOT}"})
+    pool = start_pool("--lease-ttl", "4", environment={"PYTHONPATH": f"{tmp_path}:{ROOT}"})
     pool.until_begun(await work.submit("pay", "pay"))
     first = await lease_of(work.registry, "pay")
 

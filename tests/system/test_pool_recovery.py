@@ -182,7 +182,7 @@ async def test_a_stopped_supervisor_renews_nothing(start_pool: StartPool, work: 
 
 async def test_orphaned_worker_processes_drain_and_exit(start_pool: StartPool, work: Work) -> None:
     """Without their supervisor they renew by themselves, let work finish, and exit."""
-    pool = start_pool("--workers", "2", "--grace", "60", "--lease-ttl", "2")
+    pool = start_pool("--workers", "2", "--grace", "60", *SHORT_LEASE)
     pool.until_ready(2)
     begun = pool.until_begun(await work.submit("pay", "pay"))
     await work.submit("measure", "measure")
@@ -192,7 +192,7 @@ async def test_orphaned_worker_processes_drain_and_exit(start_pool: StartPool, w
     pool.signal(signal.SIGKILL)
     pool.started.wait()
     block_until(lambda: pool.log.count("worker.draining") == 2, "both drain")
-    pass_time(3)
+    pass_time(LEASE_S + 1)
     pool.go("pay")
     pool.go("measure")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import signal
 import sys
 import termios
@@ -22,7 +23,7 @@ from tests.system.pools import RunningPool, Work
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform == "win32", reason="the pool needs POSIX")]
 
-SETTINGS = ("--lease-ttl", "1", "--grace", "120", "--interrupt", "0.5", "--last-writes", "1")
+SETTINGS = ("--lease-ttl", "3", "--grace", "120", "--interrupt", "0.5", "--last-writes", "1")
 
 
 def closed(*numbers: int) -> dict[str, Any]:
@@ -84,7 +85,8 @@ async def works_and_drains(pool: RunningPool, work: Work) -> None:
     assert "Traceback" not in pool.log
 
 
-REPORT = '{"abandoned":[],"deferred":[],"released":0,"finished":1}'
+# 1 has finished, or none: on a busy machine the work may end before its worker hears that it is to drain.
+REPORT = r'could not be written to standard output: {"abandoned":\[\],"deferred":\[\],"released":0,"finished":[01]}'
 
 
 @pytest.mark.parametrize("numbers", [(1,), (2,), (0, 1, 2)], ids=str)
@@ -97,9 +99,9 @@ async def test_a_pool_works_without_a_standard_stream(
     await works_and_drains(pool, work)
 
     if 1 not in numbers:
-        assert pool.report()["finished"] == 1
+        assert pool.report()["finished"] in (0, 1)
     elif 2 not in numbers:
-        assert f"the report could not be written to standard output: {REPORT}" in pool.log
+        assert re.search(REPORT, pool.log)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -113,7 +115,7 @@ async def test_a_pool_works_although_its_streams_lie_on_a_full_disk(
     await works_and_drains(pool, work)
 
     if streams == ("stdout",):
-        assert f"the report could not be written to standard output: {REPORT}" in pool.log
+        assert re.search(REPORT, pool.log)
 
 
 @pytest.mark.parametrize("streams", [("stderr",), ("stdout", "stderr")], ids="+".join)

@@ -200,7 +200,7 @@ async def test_work_of_a_worker_that_was_stopped_for_longer_than_its_lease(child
 
     The revenant claims the owner-bound work again and writes its result. Its result of the other is refused.
     """
-    first = children.start(1_000)
+    first = children.start(3_000)
     await both_begun(children)
     first.send(signal.SIGSTOP)
     block_until(lambda: process_state(first.process.pid) == "T", "it is stopped")
