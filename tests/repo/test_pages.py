@@ -93,9 +93,21 @@ async def test_every_block_runs(page: Page, capsys: pytest.CaptureFixture[str]) 
     names: dict[str, Any] = {}
     for module in page.modules:
         names |= vars(importlib.import_module(module))
+    held = _held(page)
     lash: Lash = names["lash"]
     with lash.use(fakeredis.FakeAsyncRedis()):
         await _run(page, lash, names, capsys)
+    assert _held(page) == held, "a task changed what its module holds, of which each worker process has its own"
+
+
+def _held(page: Page) -> dict[str, str]:
+    """Return the data that the modules of a page hold."""
+    return {
+        f"{module}.{name}": repr(value)
+        for module in page.modules
+        for name, value in vars(sys.modules[module]).items()
+        if isinstance(value, dict | list | set | int | float | str) and not name.startswith("__")
+    }
 
 
 async def _run(page: Page, lash: Lash, names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
