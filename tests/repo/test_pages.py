@@ -1,8 +1,8 @@
 """The pages about one subject each: their blocks of Python are type-checked, and run beside a worker.
 
-A block whose first line is ``# name.py`` is a module. All other blocks of a page are one program, which may await, has
-the names of the page's modules, and runs from the top to the bottom while a worker serves the tasks. A block of text
-right below a block of Python is what that block prints.
+A block whose first line is ``# name.py`` is a module. All other blocks of a page are one program, which may await,
+imports what it needs, and runs from the top to the bottom while a worker serves the tasks. A block of text right below
+a block of Python is what that block prints.
 """
 
 from __future__ import annotations
@@ -58,9 +58,8 @@ class Page:
 
     def as_module(self) -> str:
         """Return the program as a type checker reads it: one function."""
-        names = "".join(f"from {name} import *\n" for name in self.modules)
         body = textwrap.indent("".join(code for code, _ in self.program) or "pass\n", "    ")
-        return f"{names}\n\nasync def program() -> None:\n{body}"
+        return f"async def program() -> None:\n{body}"
 
 
 def test_every_page_is_typed(tmp_path: Path) -> None:
@@ -90,13 +89,10 @@ def page(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_every_block_runs(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever copies the blocks of a page has a program that works, and prints what the page says."""
-    names: dict[str, Any] = {}
-    for module in page.modules:
-        names |= vars(importlib.import_module(module))
+    (lash,) = [importlib.import_module(module).lash for module in page.modules]
     held = _held(page)
-    lash: Lash = names["lash"]
     with lash.use(fakeredis.FakeAsyncRedis()):
-        await _run(page, lash, names, capsys)
+        await _run(page, lash, capsys)
     assert _held(page) == held, "a task changed what its module holds, of which each worker process has its own"
 
 
@@ -110,7 +106,8 @@ def _held(page: Page) -> dict[str, str]:
     }
 
 
-async def _run(page: Page, lash: Lash, names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+async def _run(page: Page, lash: Lash, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
     queues = sorted({task.declaration.options.queue for task in lash.tasks})
     async with lash:
         worker = Worker(lash.registry, tasks=lash.tasks, queues=queues)
