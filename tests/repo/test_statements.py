@@ -93,6 +93,7 @@ CODE = {
 }
 OF_ANOTHER_PROJECT = {"lineage.md"}
 OF_OTHER_PROGRAMS = {"AsyncResult", "apply_async", "task_id", "task_always_eager", "max_retries", "acks_late"}
+OF_OTHER_PROGRAMS |= {"rate_limit", "result_expires", "task_reject_on_worker_lost"}
 OF_OTHER_PROGRAMS |= {"model_dump", "model_validate"}
 
 
