@@ -6,12 +6,12 @@ Every message says what was expected and what came: "expected lease_ttl_ms to be
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from lash_redis.core.error_text import shown
+from lash_redis.core.error_text import bounded, shown
 from lash_redis.core.errors import SettingsError
 
 MAX_PAYLOAD_BYTES = 1 << 20
@@ -137,6 +137,25 @@ def checked_iterable(what: str, of: str, value: object) -> Iterable[Any]:
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
         raise refused(what, f"an iterable of {of}", value)
     return value
+
+
+def checked_names(what: str, value: object, each: Callable[[object], str]) -> tuple[str, ...]:
+    """Return the distinct names in ``value``, each as ``each`` returns it.
+
+    Raises:
+        SettingsError: it is no sequence, a name is refused, or one comes twice.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise refused(what, "a sequence of names", value)
+    names = tuple(map(each, value))
+    check_distinct(what, names)
+    return names
+
+
+def check_distinct(what: str, names: Collection[str]) -> None:
+    """Refuse names of which one comes twice."""
+    if len(set(names)) != len(names):
+        raise SettingsError(f"expected {what} to be distinct, got {bounded(','.join(names))}")
 
 
 def checked_bool(what: str, value: object) -> bool:

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import msgspec
 
-from lash_redis.core.checks import Check, checked_bool, checked_task_name, integer, matching
+from lash_redis.core.checks import Check, checked_bool, checked_names, checked_task_name, integer, matching
 from lash_redis.core.error_text import MAX_SHOWN, shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, fields_of
 from lash_redis.core.liveness import node_name
 from lash_redis.core.settings import Setting
 from lash_redis.registry.transport.urls import URL_VARIABLE, checked_url
-from lash_redis.worker.settings import WorkerSettings, checked_names
+from lash_redis.worker.settings import WorkerSettings
 
 _MODULE = re.compile(r"[\w-]+(\.[\w-]+)*")
 _TARGET = re.compile(rf"{_MODULE.pattern}(:\w+(\.\w+)*)?")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from lash_redis.core.checks import checked_int, checked_queue
-from lash_redis.core.error_text import bounded, shown
+from lash_redis.core.checks import check_distinct, checked_int, checked_names, checked_queue
+from lash_redis.core.error_text import bounded
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.timing import random_fraction
 
@@ -25,12 +25,8 @@ def checked_queues(what: str, value: object) -> tuple[str, ...]:
     """
     if isinstance(value, Mapping):
         value = [f"{checked_queue(name)}={_weight(weight)}" for name, weight in value.items()]
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise SettingsError(f"expected {what} to be a sequence of names, got {shown(value)}")
-    queues = tuple(map(_checked_queue, value))
-    names = names_of(queues)
-    if len(set(names)) != len(names):
-        raise SettingsError(f"expected {what} to be distinct, got {bounded(','.join(names))}")
+    queues = checked_names(what, value, _checked_queue)
+    check_distinct(what, names_of(queues))
     if not queues:
         raise SettingsError(f"expected {what} to name at least one queue, got none")
     if len({"=" in each for each in queues}) > 1:

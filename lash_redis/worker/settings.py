@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypedDict
 
 import msgspec
 
 from lash_redis.core.checks import MAX_TTL_MS, Check, checked_bool, integer
 from lash_redis.core.durations import MAX_MS
-from lash_redis.core.error_text import bounded, shown
-from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, check_names, fields_of
 from lash_redis.core.settings import Setting
 from lash_redis.worker.queue_order import checked_queues, names_of
 
 _PHASE = integer(0, 24 * 3600 * 1000)
 _PAUSE = integer(10, 3600 * 1000)
-
-
-def checked_names(what: str, value: object, each: Callable[[object], str]) -> tuple[str, ...]:
-    """Return the distinct names in ``value``, each as ``each`` returns it.
-
-    Raises:
-        SettingsError: it is no sequence, a name is refused, or one comes twice.
-    """
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise SettingsError(f"expected {what} to be a sequence of names, got {shown(value)}")
-    names = tuple(map(each, value))
-    if len(set(names)) != len(names):
-        raise SettingsError(f"expected {what} to be distinct, got {bounded(','.join(names))}")
-    return names
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
