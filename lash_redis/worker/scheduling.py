@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from lash_redis.core.error_text import text_of
-from lash_redis.core.errors import SettingsError
-from lash_redis.core.events import (
-    ScheduleMissed,
-    ScheduleNotTicked,
-    ScheduleRefused,
-    ScheduleTicked,
-    ScheduleUndeclared,
-)
-from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, Ticked, TickPlan, tick_id
+from lash_redis.core.events import ScheduleMissed, ScheduleRefused, ScheduleTicked, ScheduleUndeclared
+from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, Ticked, tick_id
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
+from lash_redis.registry.calls.ticks import planned
 from lash_redis.registry.registry import ProcessRegistry
 
 # How far a server's clock must have stepped back until all schedules are looked at. What a clock was ahead by less was
@@ -71,7 +64,7 @@ class Scheduling:
             if each.paused_at_ms is not None:
                 continue
             due = DueSchedule(each.name, each.revision, each.from_ms, each.now_ms, each.rule)
-            if (plan := _planned(due)) is None or plan.next_ms is None:
+            if (plan := planned(due)) is None or plan.next_ms is None:
                 continue
             if each.due_at_ms is None or each.due_at_ms > plan.next_ms:
                 plans.append(plan)
@@ -81,7 +74,7 @@ class Scheduling:
     async def tick(self, due: Sequence[DueSchedule]) -> bool:
         """Submit what is due; say whether that was done. What cannot be done now is told to another worker soon."""
         try:
-            plans = [plan for each in due if (plan := _planned(each)) is not None]
+            plans = [plan for each in due if (plan := planned(each)) is not None]
             ticked = await self._registry.submit_ticks(plans)
         except SURVIVED as error:
             self._trouble.met(error)
@@ -125,12 +118,3 @@ class Scheduling:
                     emit(ScheduleTicked(schedule=name, process_id=tick_id(name, instant)))
             if plan.missed:
                 emit(ScheduleMissed(schedule=name, ticks=len(plan.missed), last_ms=plan.missed[-1]))
-
-
-def _planned(due: DueSchedule) -> TickPlan | None:
-    """Return what is to be done with a schedule; None, after it was told, if that cannot be computed here."""
-    try:
-        return due.plan()
-    except (SettingsError, ValueError) as error:
-        emit(ScheduleNotTicked(schedule=due.name, reason=text_of(error)))
-        return None

@@ -115,6 +115,23 @@ async def test_what_cannot_be_computed_here_stops_nothing_else(registry: Process
     assert await ticks_of(client, registry)
 
 
+async def test_what_cannot_be_computed_here_holds_up_no_other_declaration(
+    registry: ProcessRegistry, client: Any
+) -> None:
+    """It stays as it is. A worker looks at all other schedules all the same."""
+    await declare(registry, declared("s"), declared("gone"))
+    await let_pass(client, registry, ms=3 * HOUR_MS // 2)
+    k = partition_prefix(registry.namespace, registry.partition_of("s"))
+    await client.hset(f"{k}:schedule:s", "zo", "Mars/Base")
+    events: list[Event] = []
+    with subscribed(events.append):
+        await Scheduling(registry, [declared("s", 2), declared("t")], {"work"}).reconcile()
+    told = {type(each) for each in events}
+    assert told == {ScheduleNotTicked, ScheduleDeclared, ScheduleUndeclared}
+    assert [each.schedule for each in events if isinstance(each, ScheduleDeclared)] == ["t"]
+    assert (await stored(registry, "s")).revision == 1
+
+
 async def test_a_worker_sets_back_what_a_clock_that_was_ahead_set_too_late(
     registry: ProcessRegistry, client: Any
 ) -> None:

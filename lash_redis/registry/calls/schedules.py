@@ -27,9 +27,9 @@ from lash_redis.registry.calls.policies import policies_named
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.registration import registration_args
 from lash_redis.registry.calls.signatures import signatures_named
-from lash_redis.registry.calls.ticks import due_in, tick_schedules
+from lash_redis.registry.calls.ticks import due_in, planned, submit_ticks, tick_schedules
 
-Declared = Literal["new", "changed", "same", "older", "differs"]
+Declared = Literal["new", "changed", "same", "older", "differs", "due"]
 Change = Literal["pause", "resume", "run", "remove", "undeclare", "check"]
 
 _ATTEMPTS: Final = 5  # to change a schedule that becomes due again and again meanwhile
@@ -39,7 +39,8 @@ _FIELDS: Final = 18
 def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclaration]) -> Steps[list[Declared]]:
     """Store schedules, each by its revision; return what became of each, in their order.
 
-    One that is due is ticked before it is changed. What is stored now, and what differs from what stands, is told.
+    One that is due is ticked before it is changed. One whose ticks cannot be computed here stays as it is (``due``),
+    until a worker that can has ticked it. What is stored now, and what differs from what stands, is told.
 
     Raises:
         PayloadError: an input cannot be encoded, or is too long.
@@ -57,13 +58,14 @@ def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclarati
             namespace, left, lambda each: str(each[0]), _declare, bytes_of=lambda each: len(bytes(each[9]))
         )
         words |= {str(each[0]): word for each, (word, due) in zip(left, answers, strict=True) if due is None}
-        due = [due for _, due in answers if due is not None]
-        if not due:
+        plans = [plan for _, due in answers if due is not None and (plan := planned(due)) is not None]
+        if not plans:
             break
-        yield from tick_schedules(namespace, due)
-    for each in declared:
-        _tell(each, words.get(each.name, "same"))
-    return [words[each.name] for each in declared if each.name in words]
+        yield from submit_ticks(namespace, plans)
+    became: list[Declared] = [words.get(each.name, "due") for each in declared]
+    for each, word in zip(declared, became, strict=True):
+        _tell(each, word)
+    return became
 
 
 def _tell(declared: ScheduleDeclaration, became: Declared) -> None:

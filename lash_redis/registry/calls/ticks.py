@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from lash_redis.core.error_text import text_of
+from lash_redis.core.events import ScheduleNotTicked
 from lash_redis.core.schedules import DueSchedule, ScheduleRule, Ticked, TickPlan
+from lash_redis.core.subscribers import emit
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.unreadable import readable
 
@@ -27,6 +30,15 @@ def due_schedules(notes: Iterable[str]) -> list[DueSchedule]:
     told = [note for note in notes if note.startswith("tick ")]
     found = [readable("schedule", note, lambda note=note: due_in(note)) for note in told]  # type: ignore[misc]
     return [each for each in found if each is not None]
+
+
+def planned(due: DueSchedule) -> TickPlan | None:
+    """Return what is to be done with a schedule; None, after it was told, if that cannot be computed here."""
+    try:
+        return due.plan()
+    except ValueError as error:  # a zone or a rule that is not known here, or what a newer release has written
+        emit(ScheduleNotTicked(schedule=due.name, reason=text_of(error)))
+        return None
 
 
 def tick_schedules(namespace: Namespace, due: Iterable[DueSchedule]) -> Steps[list[Ticked]]:
