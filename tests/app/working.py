@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from typing import Any
 
 import pytest
@@ -40,15 +42,18 @@ async def until_subscribed(client: Any, namespace: str) -> None:
     await wait_until(is_subscribed, "a client has subscribed in both partitions")
 
 
-async def waited_too_long(process: Process[Any], timeout_s: float = 0.05) -> TimeoutError:
-    """Wait for an outcome that does not come, and return the error.
+async def waited_too_long(process: Process[Any] | BlockingProcess[Any], timeout_s: float = 0.05) -> TimeoutError:
+    """Wait for an outcome that does not come, in a thread if the handle blocks, and return the error.
 
     The wait is for longer and longer, until it is long enough for its first read: a machine may be busy.
     """
+    wait: Any = process.outcome
+    if isinstance(process, BlockingProcess):
+        wait = functools.partial(asyncio.to_thread, wait)
     while True:
         try:
             with pytest.raises(TimeoutError) as raised:
-                await process.outcome(timeout=timeout_s)
+                await wait(timeout=timeout_s)
         except RegistryUnavailable as error:
             if "was not read" not in str(error):
                 raise
