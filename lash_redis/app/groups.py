@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 import msgspec
 
+from lash_redis.app.given_tasks import checked_task
 from lash_redis.app.many_calls import located
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.task import Task
@@ -21,6 +22,8 @@ from lash_redis.registry.rows import Row
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+_MEMBER: Final = "the task of a member"
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -34,8 +37,8 @@ class _Members:
     """What a group registers; the ids of its members are made of its own and of a number, unless they are chosen."""
 
     def __init__(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.task = task
-        self.continuation = msgspec.structs.replace(task.registration(args, kwargs), opens_group=True)
+        self.task = checked_task("the task that continues a group", task)
+        self.continuation = msgspec.structs.replace(self.task.registration(args, kwargs), opens_group=True)
         self.number = 0
 
     @property
@@ -93,7 +96,7 @@ class Group(Generic[R]):
         Raises:
             CannotJoinGroup: the group is closed or has ended, or the process is no member of it.
         """
-        member = self._members.member(task.registration(args, kwargs))
+        member = self._members.member(checked_task(_MEMBER, task).registration(args, kwargs))
         await self._register(task, [member])
         return task.handle(member.id)
 
@@ -104,7 +107,7 @@ class Group(Generic[R]):
             CannotJoinGroup: as for ``submit``.
         """
         handles: list[Process[Any]] = []
-        for batch in task.batches(calls):
+        for batch in checked_task(_MEMBER, task).batches(calls):
             members = [self._members.member(each) for each in batch]
             with located(members, len(handles)):
                 await self._register(task, members)
@@ -147,14 +150,14 @@ class BlockingGroup(Generic[R]):
 
     def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
         """Do what ``Group.submit`` does."""
-        member = self._members.member(task.registration(args, kwargs))
+        member = self._members.member(checked_task(_MEMBER, task).registration(args, kwargs))
         self._register(task, [member])
         return task.handle(member.id).blocking
 
     def submit_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[BlockingProcess[Any]]:
         """Do what ``Group.submit_many`` does."""
         handles: list[BlockingProcess[Any]] = []
-        for batch in task.batches(calls):
+        for batch in checked_task(_MEMBER, task).batches(calls):
             members = [self._members.member(each) for each in batch]
             with located(members, len(handles)):
                 self._register(task, members)

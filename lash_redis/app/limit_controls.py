@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lash_redis.app.process import AppContext
-from lash_redis.core.checks import LIMIT_NAME
+from lash_redis.core.checks import LIMIT_NAME, checked_bool
 from lash_redis.core.durations import Duration
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.policies import Policy
@@ -39,7 +39,9 @@ class LimitControls:
         Raises:
             SettingsError: an argument is outside what is allowed, or the limit is declared otherwise.
         """
-        made = policy(LIMIT_NAME.checked("name of a limit", name), limit, rate, revision, keyed=keyed)
+        made = policy(
+            LIMIT_NAME.checked("name of a limit", name), limit, rate, revision, keyed=checked_bool("keyed", keyed)
+        )
         if made is None:
             raise SettingsError(f"expected limit {name!r} to have limit= or rate=, got neither")
         known = self._context.limits.get(name, made)

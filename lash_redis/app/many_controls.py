@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
+from lash_redis.app.given_tasks import name_of
 from lash_redis.app.process import AppContext
 from lash_redis.app.task import Task
 from lash_redis.core.durations import Duration, milliseconds
@@ -120,10 +121,10 @@ class BlockingManyControls:
 
 def _which(meant: ChosenProcesses, phase: Phase | str | None = None, state: ProcessStatus | str | None = None) -> Which:
     check_names("a filter", meant, ChosenProcesses.__annotations__)
-    task, older_than = meant.get("task"), meant.get("older_than")
+    older_than = meant.get("older_than")
     return Which(
         queue=meant.get("queue"),
-        task=task.name if isinstance(task, Task) else task,
+        task=name_of(meant.get("task")),
         phase=None if phase is None else phase_named(phase),
         status=None if state is None else status_named(state),
         labels=meant.get("labels", {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lash_redis.app.given_tasks import name_of
 from lash_redis.app.process import AppContext
 from lash_redis.app.task import Task
 from lash_redis.core.bounds import QueueBound
@@ -66,7 +67,7 @@ class QueueControls:
             SettingsError: not one of the two is given, or an argument is outside what is allowed.
         """
         request = _request(by, reason)
-        return await self._context.sessions.registry.pause(request, queue=queue, task=_name_of(task))
+        return await self._context.sessions.registry.pause(request, queue=queue, task=name_of(task))
 
     async def resume(self, *, queue: str | None = None, task: Task[..., Any] | str | None = None) -> None:
         """Let a queue or a task begin again, if it is paused.
@@ -74,7 +75,7 @@ class QueueControls:
         Raises:
             SettingsError: not one of the two is given, or it is outside what is allowed.
         """
-        await self._context.sessions.registry.resume(queue=queue, task=_name_of(task))
+        await self._context.sessions.registry.resume(queue=queue, task=name_of(task))
 
     async def pauses(self) -> list[Paused]:
         """Return what is paused: queues by name, then tasks."""
@@ -96,11 +97,11 @@ class BlockingQueueControls:
     ) -> Paused:
         """Do what ``Lash.pause`` does."""
         request = _request(by, reason)
-        return self._context.sessions.blocking().registry.pause(request, queue=queue, task=_name_of(task))
+        return self._context.sessions.blocking().registry.pause(request, queue=queue, task=name_of(task))
 
     def resume(self, *, queue: str | None = None, task: Task[..., Any] | str | None = None) -> None:
         """Do what ``Lash.resume`` does."""
-        self._context.sessions.blocking().registry.resume(queue=queue, task=_name_of(task))
+        self._context.sessions.blocking().registry.resume(queue=queue, task=name_of(task))
 
     def pauses(self) -> list[Paused]:
         """Do what ``Lash.pauses`` does."""
@@ -109,7 +110,3 @@ class BlockingQueueControls:
 
 def _request(by: str | None, reason: str | None) -> PauseRequest:
     return PauseRequest(node_name() if by is None else by, wall_ms(), reason)
-
-
-def _name_of(task: Task[..., Any] | str | None) -> str | None:
-    return task.name if isinstance(task, Task) else task

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
+from lash_redis.app.given_tasks import checked_task
 from lash_redis.app.process import AppContext, BlockingProcess, Process
-from lash_redis.app.task import Task
-from lash_redis.core.checks import refused
+from lash_redis.core.checks import checked_iterable
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.options import SUBMIT_OPTIONS
 from lash_redis.core.schedules import NAME, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.core.shares import REVISION
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -43,17 +44,18 @@ def declaration_of(
         PayloadError: the task cannot be called with the arguments.
     """
     checked = NAME.checked("the name of a schedule", name)
-    if not isinstance(task, Task):
-        raise refused("the task of a schedule", "what @lash.task made, or its options(...)", task)
-    registration = task.registration(tuple(args), dict(kwargs or {}))
-    if task.process_id is not None:
+    of = checked_task("the task of a schedule", task)
+    positional = tuple(checked_iterable("args", "arguments", args))
+    named = dict(checked_kind("kwargs", {} if kwargs is None else kwargs, Mapping))
+    registration = of.registration(positional, named)
+    if of.process_id is not None:
         raise SettingsError(
-            f"expected the task of schedule {checked!r} to have no process_id, got {task.process_id!r}: each tick is a "
+            f"expected the task of schedule {checked!r} to have no process_id, got {of.process_id!r}: each tick is a "
             f"process of its own, {checked}::<its time in ms>"
         )
-    if task.declaration.limits.is_sequence:
+    if of.declaration.limits.is_sequence:
         raise SettingsError(
-            f"expected the task of schedule {checked!r} to be no sequence, got {task.name}: its ids begin with its "
+            f"expected the task of schedule {checked!r} to be no sequence, got {of.name}: its ids begin with its "
             "key, those of ticks with the schedule; schedule a task that submits to it"
         )
     for option, why in _OF_ONE_SUBMIT.items():
@@ -67,9 +69,9 @@ def declaration_of(
         REVISION.checked("revision", revision),
         rule,
         msgspec.structs.replace(registration, id=checked),
-        dict(task.declaration.signature.named),
+        dict(of.declaration.signature.named),
         location,
-        tuple(task.declaration.limits.policies),
+        tuple(of.declaration.limits.policies),
     )
 
 

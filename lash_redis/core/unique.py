@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -75,10 +75,10 @@ class Unique(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.by is None:
             return ()
-        names = (self.by,) if isinstance(self.by, str) else tuple(self.by)
-        if not names or not all(str(name).isidentifier() for name in names):
+        names: Any = (self.by,) if isinstance(self.by, str) else self.by
+        if not isinstance(names, (tuple, list)) or not names or not all(map(_is_name, names)):
             raise refused("by", "the name of a parameter, or several", self.by)
-        return names
+        return tuple(names)
 
     @property
     def counts_until(self) -> Until:
@@ -94,6 +94,10 @@ class Unique(msgspec.Struct, frozen=True, kw_only=True):
     def longest_ms(self) -> int:
         """How long a process is put off at most, ms."""
         return 0 if self.longest is None else milliseconds("longest", self.longest, at_least_ms=1)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isidentifier()
 
 
 def _checked(what: str, value: object) -> Unique | None:

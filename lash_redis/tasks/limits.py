@@ -102,9 +102,14 @@ def declared_limits(
     if not given and cost == 1:
         return NO_LIMITS
     key = _parameter("key", given["key"], signature) if "key" in given else ""
-    is_keyed = bool(key) or checked_bool("fair", given.get("fair", False))
+    is_keyed = checked_bool("fair", given.get("fair", False)) or bool(key)
     sequence = declared_sequence(task, options)
     own = policy(scope_of_task(task), given.get("limit"), given.get("rate"), given.get("revision", 1), keyed=is_keyed)
+    if own is None and "revision" in given:
+        raise SettingsError(
+            f"expected task {task!r} to have limit= or rate= beside its revision, got revision={given['revision']} "
+            "alone: it is raised with each change of these"
+        )
     within = _checked_within(given.get("within"))
     if own and within and own.keyed and within.keyed:
         raise SettingsError(

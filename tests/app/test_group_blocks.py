@@ -130,6 +130,20 @@ async def test_how_a_group_continues_is_required(lash: Lash, work: Task[[int], i
         lash.group(work, 9)
 
 
+async def test_what_is_no_task_is_refused(lash: Lash, work: Task[[int], int]) -> None:
+    """With what is meant, which the blocking twin of a task is not."""
+    last = work.options(process_id="g", if_failed="run")
+
+    with pytest.raises(SettingsError, match=r"expected the task that continues a group to be what @lash"):
+        lash.group(last.blocking, 9)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=r"expected the task of a member to be what @lash"):
+        async with lash.group(last, 9) as group:
+            await group.submit(print, 1)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=r"expected the task of a member to be what @lash"):
+        async with lash.group(last, 9) as group:
+            await group.submit_many(work.blocking, [(1,)])  # type: ignore[arg-type]
+
+
 async def test_results_are_gathered_in_their_order(lash: Lash, work: Task[[int], int]) -> None:
     """The first end without a result is raised."""
     one, two, three = await work.submit_many([(1,), (2,), (3,)])

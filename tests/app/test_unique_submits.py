@@ -86,6 +86,9 @@ async def test_a_unique_that_names_no_parameter_is_refused_where_it_is_written(l
         other.options(unique=Unique(by=("customer", "tenant")))
     with pytest.raises(SettingsError, match="expected a call of task other to pass page, its unique key"):
         await other.options(unique=Unique(by="page")).submit("ada")
+    for by in (3, [], [3], "no name"):
+        with pytest.raises(SettingsError, match="expected by to be the name of a parameter, or several"):
+            Unique(by=by)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="unique to be a Unique"):
         other.options(unique="customer")  # type: ignore[arg-type]
 

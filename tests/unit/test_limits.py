@@ -68,6 +68,9 @@ def test_a_default_is_a_key_too_and_a_submit_may_give_another(lash: Lash) -> Non
         ({"limit": 0}, "limit to be an integer from 1"),
         ({"rate": 5}, "rate to be .*seconds"),
         ({"rate": (0, 5)}, "the starts of rate"),
+        ({"key": "tenant", "fair": "yes"}, "expected fair to be True or False, got 'yes'"),
+        ({"key": "tenant", "revision": 2}, "limit= or rate= beside its revision, got revision=2 alone"),
+        ({"within": Policy("api", True, 3), "revision": 2}, "limit= or rate= beside its revision"),
         ({"within": "api"}, r"within to be one limit, of lash.limit"),
         ({"key": "tenant", "limit": 1, "within": Policy("api", True, 3)}, "both|by key too"),
     ],
@@ -100,3 +103,5 @@ def test_a_limit_is_declared_once_with_each_revision(lash: Lash) -> None:
     assert lash.limit("api", limit=4, rate=(9, 60), revision=2).text == "4 at once and 9 in 60 s"
     with pytest.raises(SettingsError, match="limit= or rate="):
         lash.limit("nothing")
+    with pytest.raises(SettingsError, match="expected keyed to be True or False, got 'yes'"):
+        lash.limit("other", limit=4, keyed="yes")  # type: ignore[arg-type]
