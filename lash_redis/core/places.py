@@ -89,6 +89,7 @@ class Move(msgspec.Struct, frozen=True):
 _RERUNNABLE = (RecoveryDisposition.RERUNNABLE,)
 _BOUND = (RecoveryDisposition.OWNER_BOUND,)
 _POOL = (*_RERUNNABLE, *_BOUND)  # what the pool runs
+_CANCELS = ("request_cancel", "cancel_many")
 _EXPIRES = ("bring_due", "claim_next", "settle")  # what finds that it has expired
 _EXTERNAL = (RecoveryDisposition.EXTERNALLY_OWNED,)
 
@@ -121,17 +122,8 @@ MOVES: Final = (
     Move(Phase.DELAYED, Phase.QUEUED, _POOL, ("bring_due", "claim_next")),
     Move(Phase.DELAYED, Phase.STARTED, _POOL, ("claim_next",)),  # it brings what is due, and then claims
     Move(Phase.DELAYED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),
-    Move(
-        Phase.DELAYED,
-        ProcessStatus.CANCELLED,
-        _POOL,
-        (
-            "request_cancel",
-            "cancel_many",
-        ),
-    ),
-    Move(Phase.DELAYED, ProcessStatus.CANCELLED, _POOL, _EXPIRES),
-    Move(Phase.QUEUED, ProcessStatus.CANCELLED, _POOL, _EXPIRES),
+    Move(Phase.DELAYED, ProcessStatus.CANCELLED, _POOL, (*_CANCELS, *_EXPIRES)),
+    Move(Phase.QUEUED, ProcessStatus.CANCELLED, _POOL, (*_CANCELS, *_EXPIRES)),
     Move(Phase.HELD, ProcessStatus.CANCELLED, _POOL, ("bring_due", "claim_next")),  # it has expired
     Move(Phase.STARTED, Phase.DELAYED, _RERUNNABLE, ("retry",)),
     Move(Phase.STARTED, ProcessStatus.FAILED, _RERUNNABLE, ("retry",)),
@@ -142,21 +134,12 @@ MOVES: Final = (
     Move(Phase.QUEUED, Phase.STARTED, _POOL, ("claim_next",)),
     Move(Phase.QUEUED, Phase.HELD, _POOL, ("claim", "reclaim")),
     Move(Phase.QUEUED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),
-    Move(
-        Phase.QUEUED,
-        ProcessStatus.CANCELLED,
-        _POOL,
-        (
-            "request_cancel",
-            "cancel_many",
-        ),
-    ),
     Move(Phase.HELD, Phase.STARTED, _POOL, ("start", "record_first_started")),
     Move(Phase.HELD, Phase.QUEUED, _POOL, ("release", "settle")),
     Move(Phase.HELD, Phase.UNCERTAIN, _BOUND, ("release", "settle", "record_first_started")),
     Move(Phase.HELD, ProcessStatus.COMPLETED, _POOL, ("terminalize",)),
     Move(Phase.HELD, ProcessStatus.FAILED, _POOL, ("terminalize",)),
-    Move(Phase.HELD, ProcessStatus.CANCELLED, _POOL, ("release", "settle", "request_cancel", "cancel_many")),
+    Move(Phase.HELD, ProcessStatus.CANCELLED, _POOL, ("release", "settle", *_CANCELS)),
     Move(Phase.HELD, ProcessStatus.CANCELLED, _BOUND, ("terminalize",)),
     Move(Phase.HELD, ProcessStatus.ABANDONED, _BOUND, ("settle",)),
     Move(Phase.STARTED, Phase.QUEUED, _RERUNNABLE, ("release", "settle")),
@@ -166,7 +149,7 @@ MOVES: Final = (
     Move(Phase.STARTED, ProcessStatus.COMPLETED, _POOL, ("terminalize",)),
     Move(Phase.STARTED, ProcessStatus.FAILED, _POOL, ("terminalize",)),
     Move(Phase.STARTED, ProcessStatus.CANCELLED, _POOL, ("terminalize", "unstart")),
-    Move(Phase.STARTED, ProcessStatus.CANCELLED, _RERUNNABLE, ("release", "settle", "request_cancel", "cancel_many")),
+    Move(Phase.STARTED, ProcessStatus.CANCELLED, _RERUNNABLE, ("release", "settle", *_CANCELS)),
     Move(Phase.STARTED, ProcessStatus.ABANDONED, _POOL, ("settle",)),
     Move(Phase.UNCERTAIN, Phase.STARTED, _BOUND, ("claim", "reclaim")),
     Move(Phase.UNCERTAIN, Phase.HELD, _BOUND, ("claim", "reclaim")),
