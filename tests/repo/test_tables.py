@@ -5,22 +5,26 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
 
-from lash_redis import Lash
+from lash_redis import Lash, Task
 from lash_redis.core.events import EVENTS
 from lash_redis.core.fields import Field
 from lash_redis.core.options import OPTIONS, SUBMIT_OPTIONS, WORDS
+from lash_redis.core.places import PLACES
 from lash_redis.core.settings import Setting
 from lash_redis.core.verdict import TABLE, Action, Verdict
 from lash_redis.pool.settings import POOL_SETTINGS
 from lash_redis.registry.transport.urls import URL_OPTIONS
+from lash_redis.tasks.limits import ChosenTaskOptions
 from lash_redis.worker.settings import WORKER_SETTINGS
 from tests.repo.tree import ROOT, files, read, shown
 
+GLOSSARY_HEADER = "| word | meaning | not to be confused with |"
 LASH_HEADER = "| setting | default | allowed | meaning |"
 DONE = {
     Action.LEAVE: "leave",
@@ -112,9 +116,32 @@ def test_the_reference_lists_what_a_submit_may_ask_for() -> None:
     """Every option of a submit that no task declares stands there, under the name in which people give it."""
     words = {option: word for word, (option, _) in WORDS.items()}
     listed = [name for name, *_ in rows("docs/settings.md", "| option | takes | meaning |")]
+    beside = _by_name(Task.options) - {"options"}
 
     assert len(set(listed)) == len(listed)
-    assert set(listed) == {f"`{words.get(name, name)}`" for name in SUBMIT_OPTIONS if name not in OPTIONS}
+    assert set(listed) == {f"`{words.get(name, name)}`" for name in {*SUBMIT_OPTIONS, *beside} if name not in OPTIONS}
+
+
+def test_the_reference_lists_what_a_task_declares_beside_its_options() -> None:
+    """Everything that the decorator takes and that is no option of its processes stands there."""
+    listed = [name for name, *_ in rows("docs/settings.md", "| declared | takes | meaning |")]
+    taken = _by_name(Lash.task) - {"options"} | get_type_hints(ChosenTaskOptions).keys()
+
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == {f"`{name}`" for name in taken if name not in OPTIONS and name not in WORDS}
+
+
+def test_the_glossary_names_every_place() -> None:
+    """A place that is added is added there."""
+    (meaning,) = [row[1] for row in rows("docs/glossary.md", GLOSSARY_HEADER, after="## Where") if row[0] == "place"]
+
+    assert [place.name for place in PLACES if not re.search(rf"\b{place.name}\b", meaning)] == []
+
+
+def _by_name(function: Callable[..., object]) -> set[str]:
+    """Return the parameters that are given by name."""
+    kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    return {name for name, each in inspect.signature(function).parameters.items() if each.kind in kinds}
 
 
 @pytest.mark.parametrize(
