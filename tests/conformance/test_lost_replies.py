@@ -507,7 +507,7 @@ async def _tick(world: World) -> Call[Any]:
 
 # The transitions whose second answer is another, as their headers say: what the second send finds to do is nothing.
 ANSWERS = {
-    "declare_schedules": ([("new", None)], [("same", None)]),
+    "declare_schedules": ([("new", "")], [("same", "")]),
     "register": ([True, True], [False, False]),  # new, known
     "release": ([True, True], [False, False]),  # given back, stale
     "unstart": (["DONE", "DONE"], ["STALE", "STALE"]),  # the token has no start any more

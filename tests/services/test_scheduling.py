@@ -10,6 +10,7 @@ import pytest
 from lash_redis.app.lash import Lash
 from lash_redis.core.events import (
     Event,
+    RowUnreadable,
     ScheduleDeclared,
     ScheduleDiffers,
     ScheduleNotTicked,
@@ -19,6 +20,7 @@ from lash_redis.core.events import (
 from lash_redis.core.schedules import DueSchedule, ScheduleRule, TickPlan
 from lash_redis.core.subscribers import subscribed
 from lash_redis.core.timing import boottime_ms
+from lash_redis.registry import unreadable
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.scheduling import Scheduling
@@ -115,21 +117,28 @@ async def test_what_cannot_be_computed_here_stops_nothing_else(registry: Process
     assert await ticks_of(client, registry)
 
 
+# A field of a schedule, what this machine or this release cannot read there, and how that is told.
+STRANGE = {"zo": ("Mars/Base", ScheduleNotTicked), "la": ("soon", RowUnreadable)}
+
+
+@pytest.mark.parametrize("field", STRANGE)
 async def test_what_cannot_be_computed_here_holds_up_no_other_declaration(
-    registry: ProcessRegistry, client: Any
+    registry: ProcessRegistry, client: Any, field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stays as it is. A worker looks at all other schedules all the same."""
+    monkeypatch.setattr(unreadable, "_told", set())
+    value, said = STRANGE[field]
     await declare(registry, declared("s"), declared("gone"))
     await let_pass(client, registry, ms=3 * HOUR_MS // 2)
     k = partition_prefix(registry.namespace, registry.partition_of("s"))
-    await client.hset(f"{k}:schedule:s", "zo", "Mars/Base")
+    await client.hset(f"{k}:schedule:s", field, value)
     events: list[Event] = []
     with subscribed(events.append):
         await Scheduling(registry, [declared("s", 2), declared("t")], {"work"}).reconcile()
-    told = {type(each) for each in events}
-    assert told == {ScheduleNotTicked, ScheduleDeclared, ScheduleUndeclared}
+    assert {type(each) for each in events} == {said, ScheduleDeclared, ScheduleUndeclared}
+    assert sum(isinstance(each, RowUnreadable) for each in events) == (said is RowUnreadable), "it is told once"
     assert [each.schedule for each in events if isinstance(each, ScheduleDeclared)] == ["t"]
-    assert (await stored(registry, "s")).revision == 1
+    assert await client.hget(f"{k}:schedule:s", "rv") == b"1"
 
 
 async def test_a_worker_sets_back_what_a_clock_that_was_ahead_set_too_late(

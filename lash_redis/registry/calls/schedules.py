@@ -27,7 +27,8 @@ from lash_redis.registry.calls.policies import policies_named
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.registration import registration_args
 from lash_redis.registry.calls.signatures import signatures_named
-from lash_redis.registry.calls.ticks import due_in, planned, submit_ticks, tick_schedules
+from lash_redis.registry.calls.ticks import due_in, due_schedules, planned, submit_ticks, tick_schedules
+from lash_redis.registry.unreadable import readable
 
 Declared = Literal["new", "changed", "same", "older", "differs", "due"]
 Change = Literal["pause", "resume", "run", "remove", "undeclare", "check"]
@@ -57,8 +58,9 @@ def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclarati
         answers = yield from batched(
             namespace, left, lambda each: str(each[0]), _declare, bytes_of=lambda each: len(bytes(each[9]))
         )
-        words |= {str(each[0]): word for each, (word, due) in zip(left, answers, strict=True) if due is None}
-        plans = [plan for _, due in answers if due is not None and (plan := planned(due)) is not None]
+        words |= {str(each[0]): word for each, (word, note) in zip(left, answers, strict=True) if not note}
+        due = due_schedules(note for _, note in answers)
+        plans = [plan for each in due if (plan := planned(each)) is not None]
         if not plans:
             break
         yield from submit_ticks(namespace, plans)
@@ -89,35 +91,41 @@ def _encoded(declared: ScheduleDeclaration) -> list[Any]:
     ]  # fmt: skip
 
 
-def _declare(partition: int, declared: Sequence[list[Any]]) -> Call[list[tuple[Any, DueSchedule | None]]]:
-    def decode(reply: list[Any]) -> list[tuple[Any, DueSchedule | None]]:
-        return [
-            (word.decode(), due_in(note.decode()) if note else None)
-            for word, note in zip(reply[1::2], reply[2::2], strict=True)
-        ]
+def _declare(partition: int, declared: Sequence[list[Any]]) -> Call[list[tuple[Any, str]]]:
+    """Declare schedules of one partition; of each answer what became of it, or a note if it is due."""
+
+    def decode(reply: list[Any]) -> list[tuple[Any, str]]:
+        return [(word.decode(), note.decode()) for word, note in zip(reply[1::2], reply[2::2], strict=True)]
 
     args: list[Argument] = [arg for each in declared for arg in each]
     return Call("declare_schedules", partition, args, decode, word=b"DECLARED")
 
 
 def all_schedules(namespace: Namespace) -> Steps[list[Schedule]]:
-    """Return all schedules, by name."""
+    """Return all schedules, by name. What cannot be read is told, and left out (rule 8.15)."""
     found: list[Schedule] = []
     for partition in range(namespace.partitions):
-        page = yield from schedules_page(namespace, partition)
+        page, after = yield from schedules_page(namespace, partition)
         found += page
-        while len(page) == MAX_BATCH:
-            page = yield from schedules_page(namespace, partition, page[-1].name)
+        while after:
+            page, after = yield from schedules_page(namespace, partition, after)
             found += page
     return sorted(found, key=lambda each: each.name)
 
 
-def schedules_page(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH) -> Call[list[Schedule]]:
-    """Return one page of the schedules of a partition: those after ``after``, by name."""
+def schedules_page(
+    _: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH
+) -> Call[tuple[list[Schedule], str]]:
+    """Return the schedules of a partition after ``after``, by name, and after which the next page begins, if any."""
 
-    def decode(reply: list[Any]) -> list[Schedule]:
-        now_ms = int(reply[1])
-        return [_schedule(reply[at : at + _FIELDS], now_ms) for at in range(2, len(reply), _FIELDS)]
+    def decode(reply: list[Any]) -> tuple[list[Schedule], str]:
+        now_ms, found = int(reply[1]), [reply[at : at + _FIELDS] for at in range(2, len(reply), _FIELDS)]
+        names = [values[0].decode() for values in found]
+        read = [
+            readable("schedule", name, lambda values=values: _schedule(values, now_ms))  # type: ignore[misc]
+            for name, values in zip(names, found, strict=True)
+        ]
+        return [each for each in read if each is not None], names[-1] if len(names) == limit else ""
 
     return Call("schedules", partition, [after, limit], decode, word=b"SCHEDULES")
 

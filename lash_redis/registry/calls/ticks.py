@@ -28,7 +28,7 @@ def due_in(note: str) -> DueSchedule:
 def due_schedules(notes: Iterable[str]) -> list[DueSchedule]:
     """Return the schedules that notes of a reply tell of. One that nobody can read is told, and left to others."""
     told = [note for note in notes if note.startswith("tick ")]
-    found = [readable("schedule", note, lambda note=note: due_in(note)) for note in told]  # type: ignore[misc]
+    found = [readable("schedule", note.split(" ")[2], lambda note=note: due_in(note)) for note in told]  # type: ignore[misc]
     return [each for each in found if each is not None]
 
 
