@@ -6,22 +6,26 @@ changed. The seed is in the name of the test.
 
 from __future__ import annotations
 
+import contextlib
 import random
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import pytest
 
 from lash_redis.core import timing
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.errors import AlreadyTerminal, NotUnique, QueueFull, RegistryUnavailable, UnknownProcess
-from lash_redis.core.model import PauseRequest, ProcessRegistration
+from lash_redis.core.model import PauseRequest, ProcessRecord, ProcessRegistration
 from lash_redis.core.outcomes import Cancelled, Success
 from lash_redis.core.unique import Unique
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, LANE, LONG_MS, batch_claim, cancel, work
-from tests.soundness import assert_sound
+from tests.soundness import assert_sound, keyspace
 from tests.support import StillClock
+
+T = TypeVar("T")
 
 STEPS = 150
 CHECK_EVERY = 50
@@ -32,7 +36,7 @@ UNIQUE: tuple[dict[str, Any], ...] = (
     {},
     {"on_duplicate": "refuse"},
     {"on_duplicate": "replace"},
-    {"on_duplicate": "replace", "until": "end"},
+    *[{"on_duplicate": "replace", "until": "end"}] * 4,
     {"on_duplicate": "debounce", "longest": 60},
     {"within": 60},
     {"until": "start"},
@@ -45,7 +49,9 @@ class World:
     def __init__(self, registry: ProcessRegistry, seed: int) -> None:
         self.registry, self.random = registry, random.Random(seed)
         self.numbers = iter(range(10_000))
+        self.ids: list[str] = []
         self.late: list[ProcessRegistration] = []
+        self.ended: dict[str, ProcessRecord] = {}
         self.paused: set[str] = set()
         self.leases: list[Any] = []
         self.ran: set[str] = set()
@@ -71,6 +77,7 @@ class World:
                 for _ in range(pick.randint(1, 3))
             ]
         self.late += chosen
+        self.ids += [each.id for each in chosen]
         try:
             stand = await self.registry.submit_many(chosen)
         except NotUnique as error:
@@ -116,16 +123,31 @@ class World:
         await self.registry.terminalize_many([TerminalFact(lease, *self.registry.encoded(Success()))])
 
     async def cancel(self) -> None:
-        """Cancel something, or forget what has ended."""
+        """Cancel something, or forget what has ended, of which nothing is submitted again then."""
         if self.late and self.random.random() < 0.8:
             await self.registry.request_cancel(self.random.choice(self.late).id, cancel())
         else:
-            await self.registry.prune(before_ms=0)
+            self.late.clear()
+            await self.registry.prune(before_ms=2**52)
 
     async def bound(self) -> None:
         """Send the bound once more, or a lower revision of it."""
         most = MOST * self.registry.partitions
         await self.registry.bound_queue(QueueBound("default", most if self.random.random() < 0.7 else 99 * most, 2))
+
+    async def look(self, client: Any) -> None:
+        """Check what must be so at any time."""
+        await assert_sound(client, self.registry.namespace)
+        for keys in (await keyspace(client, self.registry.namespace)).values():
+            assert "new:default" not in keys or len(keys["new:default"].value) <= MOST
+        for id_ in self.ids:
+            record = await _surely(self.registry.get, id_)
+            if record is None or not record.is_terminal:
+                continue
+            assert self.ended.setdefault(id_, record) == record, "what ended changed"
+            if isinstance(record.outcome, Cancelled) and record.outcome.reason != "enough":
+                assert (record.outcome.reason or "").startswith("replaced by ")
+                assert id_ not in self.ran, "what was replaced ran"
 
 
 class Unreliable:
@@ -148,9 +170,9 @@ class Unreliable:
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_nothing_contradicts_after_random_steps_of_paused_bounded_and_unique_work(
-    registry: ProcessRegistry, client: Any, namespace: str, seed: int
+    registry: ProcessRegistry, client: Any, seed: int
 ) -> None:
-    """Thousands of steps in all, with lost, late and repeated calls."""
+    """With lost, late and repeated calls."""
     world = World(registry, seed)
     await registry.bound_queue(QueueBound("default", MOST * registry.partitions, 2))
     Unreliable(registry, world.random)
@@ -158,41 +180,28 @@ async def test_nothing_contradicts_after_random_steps_of_paused_bounded_and_uniq
 
     with timing.use(StillClock()):  # what is lost is sent again at once
         for number in range(STEPS):
-            try:
+            with contextlib.suppress(RegistryUnavailable, UnknownProcess, AlreadyTerminal):
                 await world.random.choice(steps)()
-            except (RegistryUnavailable, UnknownProcess, AlreadyTerminal):
-                continue
             if number % CHECK_EVERY == 0:
-                await assert_sound(client, namespace)
-                world.paused = {each.queue or "" for each in await _whole(registry)}
-
-        for registration in world.late:
-            record = await _surely(registry, registration.id)
-            if record is not None and isinstance(record.outcome, Cancelled) and record.outcome.reason != "enough":
-                assert registration.id not in world.ran, "what was replaced ran"
-                assert (record.outcome.reason or "").startswith("replaced by ")
+                await world.look(client)
+                world.paused = {each.queue or "" for each in await _surely(_whole, registry)}
+        await world.look(client)
     assert all(one != two for one, two in world.duplicates)
     assert all(id_.startswith(f"{route}::") for route, id_ in world.answered)
-    assert set(world.full) <= {("default", True)}
+    assert set(world.full) == {("default", True)}
     assert world.ran
     assert world.duplicates
 
 
 async def _whole(registry: ProcessRegistry) -> list[Any]:
-    """Pause all that is paused in some partitions only, however often a call is lost."""
-    while True:
-        try:
-            for half in await registry.pauses():
-                await registry.pause(half.request, queue=half.queue)
-            return await registry.pauses()
-        except RegistryUnavailable:
-            continue
+    """Pause all that is paused in some partitions only; return what is paused."""
+    for half in await registry.pauses():
+        await registry.pause(half.request, queue=half.queue)
+    return await registry.pauses()
 
 
-async def _surely(registry: ProcessRegistry, process_id: str) -> Any:
-    """Read a record, however often a call is lost."""
+async def _surely(call: Callable[[T], Awaitable[Any]], about: T) -> Any:
+    """Return what a call answers, however often it is lost."""
     while True:
-        try:
-            return await registry.get(process_id)
-        except RegistryUnavailable:
-            continue
+        with contextlib.suppress(RegistryUnavailable):
+            return await call(about)
