@@ -12,9 +12,11 @@ from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, Resolut
 from lash_redis.registry.calls import bulk, selecting
 from lash_redis.registry.calls.bulk import replay_id
 from lash_redis.registry.calls.selecting import Which
+from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
+    LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
     abandoned,
@@ -26,7 +28,6 @@ from tests.conformance.actors import (
     settled,
     work,
 )
-from tests.conftest import ServerTime
 from tests.look import record_of
 
 
@@ -87,18 +88,17 @@ async def test_a_label_finds_its_processes_whatever_else_there_is(registry: Proc
     assert (both.first, both.done) == (["b"], {"cancelled": 1})
 
 
-async def test_only_what_is_old_enough_or_in_a_phase_is_meant(registry: ProcessRegistry, server: ServerTime) -> None:
+async def test_only_what_is_old_enough_or_in_a_phase_is_meant(registry: ProcessRegistry) -> None:
     """Age counts from the registration, by the server's clock."""
-    old, new = "old", "new"
-    await registry.register(work(old))
-    await server.pass_until(await server.now_ms() + 400)
-    await registry.register(work(new))
-    await registry.register(work("later", delay_ms=60_000))
+    await registry.register_many([work("old"), work("new"), work("later", delay_ms=60_000)])
+    registered_ms = (await record_of(registry, "old")).registered_at_ms - 2 * LONG_MS  # as if it were older
+    row = f"{partition_prefix(registry.namespace, registry.partition_of('old'))}:p:old"
+    await registry.connections.execute("calls", "HSET", row, "at", registered_ms)
 
-    aged = await registry.cancel_many(cancel(), Which(older_than_ms=390), only_count=True)
+    aged = await registry.cancel_many(cancel(), Which(older_than_ms=2 * LONG_MS), only_count=True)
     delayed = await registry.cancel_many(cancel(), Which(phase=Phase.DELAYED), only_count=True)
 
-    assert old in aged.first
+    assert aged.first == ["old"]
     assert delayed.first == ["later"]
 
 

@@ -91,16 +91,18 @@ async def test_of_each_task_the_latest_rows_are_kept(
 
 
 async def test_where_memory_is_short_the_oldest_go_whatever_their_task(
-    registry: ProcessRegistry, server: ServerTime, partitions: int
+    registry: ProcessRegistry, server: ServerTime, partitions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page at a time, so that whoever asks can look again."""
-    ids = ids_of(20, 0, partitions)
+    monkeypatch.setattr(forgetting, "MAX_BATCH", 5)
+    ids = ids_of(8, 0, partitions)
     for number, id_ in enumerate(ids):
         await ended(registry, id_, task=f"task-{number % 3}")
         await server.pass_until(await server.now_ms() + 1)
 
     assert await registry.retain(0, Retention(FOR_EVER, FOR_EVER, 0)) == Retained(0, 0)
-    assert await registry.retain(0, Retention(FOR_EVER, FOR_EVER, 0), memory_is_short=True) == Retained(20, 0)
+    assert await registry.retain(0, Retention(FOR_EVER, FOR_EVER, 0), memory_is_short=True) == Retained(5, 0)
+    assert await left(registry, *ids) == ids[5:]
 
 
 async def test_an_abandoned_row_stays_until_it_is_resolved(registry: ProcessRegistry, server: ServerTime) -> None:
