@@ -22,7 +22,7 @@ from lash_redis.core.model import (
     TaskInput,
 )
 from lash_redis.core.outcomes import Abandoned, AbandonEvidence, AbandonWriter, Outcome
-from lash_redis.registry.answers import BatchClaim, ClaimedRow, SettleAction, Settlement
+from lash_redis.registry.answers import BatchClaim, ClaimedBatch, ClaimedRow, SettleAction, Settlement
 from lash_redis.registry.calls.call import Call, Operation
 from lash_redis.registry.keys import partition_of, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
@@ -129,13 +129,18 @@ def call_of(registry: ProcessRegistry, operation: Operation[P, T], *args: P.args
     return next(iter(operation(registry.target.namespace, *args, **kwargs)))
 
 
+def leases_of(batch: ClaimedBatch, owner: LeaseOwner) -> list[ProcessLease]:
+    """Return the leases under which a batch claim handed out its rows."""
+    times = batch.claimed_at_ms, batch.expires_at_ms
+    return [ProcessLease(row.process_id, owner, row.token, row.fence, *times) for row in batch.rows]
+
+
 async def begun(registry: ProcessRegistry, process_id: str, owner: LeaseOwner, ttl_ms: int = LONG_MS) -> ProcessLease:
     """Claim and start in one step the process that is first in its lane."""
     partition = registry.partition_of(process_id)
     batch = await registry.claim_next(batch_claim(registry, owner, ttl_ms=ttl_ms, partition=partition))
     assert [row.process_id for row in batch.rows] == [process_id]
-    row = batch.rows[0]
-    return ProcessLease(process_id, owner, row.token, row.fence, batch.claimed_at_ms, batch.expires_at_ms)
+    return leases_of(batch, owner)[0]
 
 
 async def lapsed(server: ServerTime, lease: ProcessLease) -> ProcessLease:

@@ -72,7 +72,7 @@ async def test_other_queues_are_not_bounded(registry: ProcessRegistry, partition
     ids = ids_of(4, 0, partitions)
     await bounded(registry, 1)
 
-    await registry.register_many([work(each, queue=name) for each in ids[:2] for name in [f"{each}.default"]])
+    await registry.register_many([work(each, queue=f"{each}.default") for each in ids[:2]])
     await registry.register_many([work(each, queue="default.x") for each in ids[2:]])
 
     assert await waiting(registry) == 0

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import CannotAwait, CannotJoinGroup, SettingsError
-from lash_redis.core.model import Phase, ProcessLease, ProcessRegistration, ProcessStatus
+from lash_redis.core.model import Phase, ProcessRegistration, ProcessStatus
 from lash_redis.core.outcomes import Cancelled, Failure, Resolution, ResolutionKind, Success
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, batch_claim, cancel, held, work
+from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, batch_claim, cancel, held, leases_of, work
 from tests.conformance.test_awaiting import end, give_up, state, states, waiting
 
 G = "g"
@@ -162,10 +162,9 @@ async def test_a_group_of_a_thousand(registry: ProcessRegistry) -> None:
     await registry.register_many([member(at) for at in range(1100)])
     await registry.close_group(G)
     state_, data = registry.encoded(Success(1))
-    partition, owner = registry.partition_of(G), ADA
-    while (batch := await registry.claim_next(batch_claim(registry, owner, count=500, partition=partition))).rows:
-        leases = [ProcessLease(row.process_id, owner, row.token, row.fence, 1, 1) for row in batch.rows]
-        await registry.terminalize_many([TerminalFact(lease, state_, data) for lease in leases])
+    partition = registry.partition_of(G)
+    while (batch := await registry.claim_next(batch_claim(registry, ADA, count=500, partition=partition))).rows:
+        await registry.terminalize_many([TerminalFact(lease, state_, data) for lease in leases_of(batch, ADA)])
 
     pages = [await registry.members(G, first) for first in (0, 500, 1000)]
     await registry.prune(2**52)

@@ -13,21 +13,29 @@ from lash_redis.core.model import Acquired, ProcessLease, ProcessRegistration, P
 from lash_redis.core.outcomes import Success
 from lash_redis.core.policies import Policy
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, batch_claim, held, settled, work
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    batch_claim,
+    held,
+    leases_of,
+    settled,
+    work,
+)
 from tests.conftest import ServerTime
 
 TURNS = lane("default", "work", "", ",")
 LIMITED = lane("default", "work", "", "a,")
 SHARED = lane("default", "work", "", ",all")
 
-pytestmark = pytest.mark.usefixtures("one_partition")
-
 
 @pytest.fixture
-def one_partition(partitions: int) -> None:
-    """Skip what happens within one partition in a namespace that has several."""
-    if partitions != 1:
-        pytest.skip("within one partition")
+def partitions() -> int:
+    """Return one: the turns, limits and slots of keys are each partition's own."""
+    return 1
 
 
 def row(process_id: str, key: str, scopes: str = ",", **options: Any) -> ProcessRegistration:
@@ -43,11 +51,7 @@ async def policy(registry: ProcessRegistry, scope: str = "a", **values: Any) -> 
 async def claimed(registry: ProcessRegistry, count: int, *lanes: str, owner: LeaseOwner = ADA) -> list[ProcessLease]:
     """Claim from lanes; return the leases."""
     served = (("default", lanes or (TURNS, LIMITED, SHARED)),)
-    batch = await registry.claim_next(batch_claim(registry, owner, count=count, served=served))
-    return [
-        ProcessLease(each.process_id, owner, each.token, each.fence, batch.claimed_at_ms, batch.expires_at_ms)
-        for each in batch.rows
-    ]
+    return leases_of(await registry.claim_next(batch_claim(registry, owner, count=count, served=served)), owner)
 
 
 async def ids(registry: ProcessRegistry, count: int, *lanes: str) -> list[str]:

@@ -10,13 +10,15 @@ from lash_redis.core.model import PauseRequest
 from lash_redis.core.outcomes import Success
 from lash_redis.core.unique import Unique
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.test_keyed_lanes import claimed, ids, one_partition, policy, row
-
-__all__ = ["one_partition"]
-
-pytestmark = pytest.mark.usefixtures("one_partition")
+from tests.conformance.test_keyed_lanes import claimed, ids, policy, row
 
 REPLACE = Unique(key="u", on_duplicate="replace")
+
+
+@pytest.fixture
+def partitions() -> int:
+    """Return one: the keys of a lane take turns within a partition."""
+    return 1
 
 
 async def test_what_is_replaced_leaves_its_key_and_the_next_of_that_key_goes(registry: ProcessRegistry) -> None:

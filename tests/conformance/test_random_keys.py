@@ -16,7 +16,18 @@ from lash_redis.core.outcomes import Success
 from lash_redis.core.places import LEASED
 from lash_redis.core.policies import Policy
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, batch_claim, cancel, settled, work
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    batch_claim,
+    cancel,
+    leases_of,
+    settled,
+    work,
+)
 from tests.soundness import assert_sound, keyspace
 
 SCOPES: Final = (",", "a,", "a,all", ",all")
@@ -82,10 +93,8 @@ class World:
             self.registry, ADA, count=self.chance.randint(1, 4), served=(("default", tuple(lanes)),), alone=alone
         )
         batch = await self.send(lambda: self.registry.claim_next(claim))
-        for row in batch.rows if batch else ():
-            self.leases.append(
-                ProcessLease(row.process_id, ADA, row.token, row.fence, batch.claimed_at_ms, batch.expires_at_ms)
-            )
+        if batch:
+            self.leases += leases_of(batch, ADA)
 
     def some_lease(self) -> ProcessLease | None:
         """Return a lease that was granted, and forget it."""
@@ -154,22 +163,18 @@ class World:
             batch = await self.registry.claim_next(
                 batch_claim(self.registry, ADA, count=50, served=(("default", LANES),), alone=True)
             )
-            for row in batch.rows:
-                lease = ProcessLease(
-                    row.process_id, ADA, row.token, row.fence, batch.claimed_at_ms, batch.expires_at_ms
-                )
+            for lease in leases_of(batch, ADA):
                 await self.registry.complete(lease, Success(1))
             if not batch.rows:
                 return list((await self.registry.counts(0)).lanes)
 
 
+@pytest.mark.parametrize("partitions", [1])
 @pytest.mark.parametrize("seed", range(4))
 async def test_random_transitions_leak_no_slot_and_forget_no_key(
-    registry: ProcessRegistry, client: Any, namespace: str, partitions: int, seed: int
+    registry: ProcessRegistry, client: Any, namespace: str, seed: int
 ) -> None:
     """Claims, ends, losses, starts without a lease, changed limits, calls sent twice and late."""
-    if partitions != 1:
-        pytest.skip("within one partition")
     world = World(registry, seed)
     await world.policy()
     for number in range(STEPS):

@@ -16,7 +16,7 @@ from lash_redis.core.retrying import Again
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import RetriedRun, TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, batch_claim, cancel, work
+from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, batch_claim, cancel, leases_of, work
 from tests.conftest import ServerTime
 from tests.look import record_of
 
@@ -75,8 +75,7 @@ class Walk:
             assert not (tokens and self.dispositions[name] is OWNER_BOUND)
             assert row.retries == self.retried[name]
             tokens.add(row.token)
-            times = batch.claimed_at_ms, batch.expires_at_ms
-            self.leases.append(ProcessLease(name, owner, row.token, row.fence, *times))
+        self.leases += leases_of(batch, owner)
 
     async def again(self) -> None:
         """End a run that is to be made again."""

@@ -23,6 +23,7 @@ from tests.conformance.actors import (
     begun_and_lapsed,
     cancel,
     held,
+    leases_of,
     settled,
     work,
 )
@@ -221,12 +222,8 @@ async def test_a_batch_delays_each_for_its_own_time(registry: ProcessRegistry) -
     await registry.register_many([work(name) for name in names])
     partition = registry.partition_of("one::0")
     batch = await registry.claim_next(batch_claim(registry, ADA, count=5, partition=partition))
-    leases = [
-        ProcessLease(row.process_id, ADA, row.token, row.fence, batch.claimed_at_ms, batch.expires_at_ms)
-        for row in batch.rows
-    ]
 
-    runs = [RetriedRun(lease, Again(1000 * number), FAILED) for number, lease in enumerate(leases, 1)]
+    runs = [RetriedRun(lease, Again(1000 * number), FAILED) for number, lease in enumerate(leases_of(batch, ADA), 1)]
     assert await registry.retry_many(runs) == ["DONE"] * 5
     moments = [(await record_of(registry, name)).due_at_ms or 0 for name in names]
     assert [later - earlier for earlier, later in itertools.pairwise(moments)] == [1000] * 4

@@ -25,12 +25,12 @@ from tests.conformance.actors import (
     batch_claim,
     cancel,
     held,
+    leases_of,
     make_due,
     settled,
     work,
 )
 from tests.look import row_of
-from tests.soundness import assert_sound
 
 HALT, CONTINUE = "!work,", "~work,"
 LANES = {(scopes, task): lane("default", task, "", scopes) for scopes in (HALT, CONTINUE) for task in ("work", "other")}
@@ -52,11 +52,8 @@ async def claimed(registry: ProcessRegistry, *lanes: str, count: int = 9) -> lis
     found = []
     for partition in range(registry.partitions):
         served = (("default", lanes or tuple(LANES.values())),)
-        batch = await registry.claim_next(batch_claim(registry, ADA, count=count, served=served, partition=partition))
-        found += [
-            ProcessLease(each.process_id, ADA, each.token, each.fence, batch.claimed_at_ms, batch.expires_at_ms)
-            for each in batch.rows
-        ]
+        claim = batch_claim(registry, ADA, count=count, served=served, partition=partition)
+        found += leases_of(await registry.claim_next(claim), ADA)
     return found
 
 
@@ -69,13 +66,6 @@ async def one(registry: ProcessRegistry) -> ProcessLease:
     """Claim the only row that there is."""
     (lease,) = await claimed(registry)
     return lease
-
-
-@pytest.fixture(autouse=True)
-async def sound_in_the_end(client: Any, namespace: str, registry: ProcessRegistry) -> Any:
-    """Whatever a test does, the namespace is sound."""
-    yield
-    await assert_sound(client, namespace)
 
 
 @EITHER
@@ -229,9 +219,10 @@ async def test_a_row_that_left_a_sequence_that_goes_on_comes_back_at_its_end(reg
     await registry.claim_next(claim)
     assert await settled(registry, "acc-1::a", "uncertain", even_if_live=True)
     second = await held(registry, "acc-1::b", BOB)
-    (back,) = (await registry.claim_next(claim)).rows
+    back = await registry.claim_next(claim)
 
-    await registry.unstart_many([ProcessLease("acc-1::a", ADA, back.token, back.fence, 0, 0)])
+    assert [row.process_id for row in back.rows] == ["acc-1::a"]
+    await registry.unstart_many(leases_of(back, ADA))
 
     assert await ids(registry) == []
     await registry.start(second)
@@ -283,7 +274,6 @@ async def test_what_cannot_be_read_holds_up_its_key_alone(
 
 
 @pytest.mark.parametrize("options", [{"priority": 1}, {"cost": 2}])
-@IN_ONE
 def test_priority_and_cost_are_refused(options: dict[str, Any]) -> None:
     """They would break the order, or mean nothing."""
     with pytest.raises(SettingsError, match="of work in a sequence, which runs one at a time in order"):
