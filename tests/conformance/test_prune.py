@@ -9,6 +9,7 @@ import pytest
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ExternalOwner, ProcessStatus
 from lash_redis.core.outcomes import Success
+from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, abandon, begun, cancel, held, ids_of, outside, work
 from tests.conftest import ServerTime
@@ -78,8 +79,7 @@ async def test_more_than_a_page_is_pruned(registry: ProcessRegistry, server: Ser
     """Page by page, over all partitions."""
     ids = [f"p{number}" for number in range(1_100)]
     await registry.register_many([work(id_) for id_ in ids])
-    for id_ in ids:
-        await registry.request_cancel(id_, cancel())
+    await registry.cancel_many(cancel(), Which(task="work"))
     now = await server.now_ms()
     await server.pass_until(now + 1)
 
