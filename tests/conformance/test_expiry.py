@@ -14,7 +14,19 @@ from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import RetriedRun
 from lash_redis.registry.codec import encode_outcome
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, batch_claim, begun, held, outside, work
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    batch_claim,
+    begun,
+    held,
+    make_expired,
+    outside,
+    work,
+)
 from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import keyspace
@@ -88,9 +100,9 @@ async def test_it_counts_from_the_registration_also_while_it_is_delayed(
 
 async def test_what_was_started_does_not_expire(registry: ProcessRegistry, server: ServerTime) -> None:
     """Neither while it runs nor when it is lost, released or tried again."""
-    await registry.register(work("p", expires_in_ms=SOON_MS))
+    await registry.register(work("p", expires_in_ms=LONG_MS))
     lease = await begun(registry, "p", ADA)
-    await expire(registry, server)
+    await make_expired(registry, "p")
     await registry.release(lease)
     lease = await begun(registry, "p", ADA)
     assert await registry.retry_many([RetriedRun(lease, Again(1), Failure("E"))]) == ["DONE"]
@@ -102,12 +114,12 @@ async def test_what_was_started_does_not_expire(registry: ProcessRegistry, serve
 
 async def test_what_is_held_is_its_holders_until_the_lease_ends(registry: ProcessRegistry, server: ServerTime) -> None:
     """The alarm comes again then; a start under the live lease is in time."""
-    for name in ("one::starts", "one::waits"):
-        await registry.register(work(name, expires_in_ms=SOON_MS))
-    starts = await held(registry, "one::starts", ADA, LONG_MS)
-    waits = await held(registry, "one::waits", ADA, 3 * SOON_MS)
+    await registry.register_many([work(name, expires_in_ms=LONG_MS) for name in ("one::starts", "one::waits")])
+    starts = await held(registry, "one::starts", ADA)
+    waits = await held(registry, "one::waits", ADA, 5 * SOON_MS)
     partition = registry.partition_of("one::waits")
-    await expire(registry, server, "one::waits")
+    for name in ("one::starts", "one::waits"):
+        await make_expired(registry, name)
     await registry.bring_due(partition)
     assert (await record_of(registry, "one::waits")).phase is Phase.HELD
     await registry.start(starts)
@@ -118,11 +130,11 @@ async def test_what_is_held_is_its_holders_until_the_lease_ends(registry: Proces
     assert (await record_of(registry, "one::starts")).phase is Phase.STARTED
 
 
-async def test_a_start_that_is_taken_back_may_expire_again(registry: ProcessRegistry, server: ServerTime) -> None:
+async def test_a_start_that_is_taken_back_may_expire_again(registry: ProcessRegistry) -> None:
     """Nobody has started it then, and a claim finds that its time has passed."""
-    await registry.register(work("p", expires_in_ms=SOON_MS))
+    await registry.register(work("p", expires_in_ms=LONG_MS))
     lease = await begun(registry, "p", ADA)
-    await expire(registry, server)
+    await make_expired(registry, "p")
     await registry.unstart_many([lease])
 
     assert await claimed(registry) == []
@@ -131,8 +143,9 @@ async def test_a_start_that_is_taken_back_may_expire_again(registry: ProcessRegi
 
 async def test_a_sweep_ends_what_was_held_and_has_expired(registry: ProcessRegistry, server: ServerTime) -> None:
     """Line 12 of the verdict, for a lease that lapsed before anything began."""
-    await registry.register(work("p", expires_in_ms=SOON_MS))
-    lease = await held(registry, "p", ADA, 2 * SOON_MS)
+    await registry.register(work("p", expires_in_ms=LONG_MS))
+    lease = await held(registry, "p", ADA, SOON_MS)
+    await make_expired(registry, "p")
     await server.pass_until(lease.expires_at_ms)
 
     report = await Sweep(registry, BOB).run_once()

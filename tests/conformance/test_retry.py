@@ -17,7 +17,6 @@ from tests.conformance.actors import (
     BOB,
     LONG_MS,
     OWNER_BOUND,
-    SHORT_MS,
     batch_claim,
     begun,
     begun_and_lapsed,
@@ -159,7 +158,7 @@ async def test_a_lease_that_is_not_live_any_more_delays_nothing(registry: Proces
     await registry.register(work())
     lapsed = await begun_and_lapsed(registry, server, "p", ADA)
     assert await tried_again(registry, lapsed) == "LOST"
-    again = await held(registry, "p", ADA, SHORT_MS)
+    again = await held(registry, "p", ADA)
     assert await tried_again(registry, lapsed) == "STALE"
     assert await tried_again(registry, again) == "DONE"
     await due(registry, server)
