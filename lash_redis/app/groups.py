@@ -14,7 +14,7 @@ from lash_redis.app.given_tasks import checked_task
 from lash_redis.app.many_calls import located
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.task import Task
-from lash_redis.core.checks import checked_id, refused
+from lash_redis.core.checks import checked_id
 from lash_redis.core.current import current_process
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.outcomes import Outcome
@@ -48,8 +48,6 @@ class _Members:
 
     def member(self, registration: ProcessRegistration) -> ProcessRegistration:
         """Return the registration of the next member."""
-        if registration.unique is not None:
-            raise refused("unique", "left out: a group waits for the members that it registers", registration.unique)
         chosen = registration.id if registration.chosen_id else f"{self.id}::{self.number}"
         self.number += 1
         return msgspec.structs.replace(registration, id=chosen, chosen_id=True, member_of=self.id)

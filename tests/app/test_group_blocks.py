@@ -15,6 +15,7 @@ from lash_redis.core.events import Event, WorkUnserved
 from lash_redis.core.model import Phase
 from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import subscribed
+from lash_redis.core.unique import Unique
 from lash_redis.operate.explain import explain
 from lash_redis.registry.calls.forgetting import Retention
 from tests.app.working import finish
@@ -128,6 +129,17 @@ async def test_how_a_group_continues_is_required(lash: Lash, work: Task[[int], i
     """There is no default."""
     with pytest.raises(SettingsError, match=r"expected if_failed to be 'cancel'"):
         lash.group(work, 9)
+
+
+async def test_nothing_in_a_group_is_unique(lash: Lash, work: Task[[int], int]) -> None:
+    """Another process would stand for it, which is no member, and which holds no group open."""
+    once = work.options(unique=Unique())
+
+    with pytest.raises(SettingsError, match=r"expected unique to be left out in a group.*process_id"):
+        lash.group(once.options(if_failed="run"), 9)
+    with pytest.raises(SettingsError, match=r"expected unique to be left out in a group"):
+        async with lash.group(work.options(if_failed="run"), 9) as group:
+            await group.submit(once, 1)
 
 
 async def test_what_is_no_task_is_refused(lash: Lash, work: Task[[int], int]) -> None:
