@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 
 import pytest
@@ -91,6 +92,7 @@ async def test_a_member_whose_result_is_forgotten_ends_no_listing(
     assert await asyncio.to_thread(lambda: list(lash.blocking.members("g"))) == expected
 
 
+@pytest.mark.usefixtures("patient_looks")
 @pytest.mark.parametrize("blocking", [False, True])
 async def test_members_that_nobody_serves_are_told(lash: Lash, work: Task[[int], int], *, blocking: bool) -> None:
     """As any submit is."""
@@ -179,3 +181,18 @@ async def test_processes_come_as_they_end(lash: Lash, work: Task[[int], int]) ->
 
     assert (first[0].id, first[1]) == (two.id, Success(2))
     assert [(each.id, outcome) async for each, outcome in ended] == [(one.id, Success(1))]
+
+
+async def test_who_waits_for_several_and_leaves_early_leaves_no_wait(lash: Lash, work: Task[[int], int]) -> None:
+    """Neither one that ended without a result, nor a loop that is left, goes on waiting for what has not ended."""
+    bad, good, never = await work.submit_many([(1,), (2,), (3,)])
+    await finish(lash, bad, Failure("E"))
+    await finish(lash, good, Success(2))
+
+    with pytest.raises(WorkFailed):
+        await lash.gather(never, bad)
+    after_gather = dict(lash._sessions.current().waiter._waits)
+    async with contextlib.aclosing(lash.as_completed([never, good])) as ended:  # type: ignore[type-var]
+        assert (await anext(ended))[1] == Success(2)
+
+    assert (after_gather, lash._sessions.current().waiter._waits) == ({}, {})
