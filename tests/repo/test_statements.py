@@ -11,22 +11,29 @@ from typing import Any
 
 import pytest
 
-from lash_redis import Lash, LeaseOwner, Process, ProcessRegistry, Task, Worker
+from lash_redis import Lash, LeaseOwner, Process, ProcessRegistry, Retries, Task, Worker
 from lash_redis.app import wait
 from lash_redis.cli import connect
 from lash_redis.cli import worker as worker_verb
 from lash_redis.cli.main import VERBS, _parser
 from lash_redis.core.checks import MAX_BATCH, MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES
-from lash_redis.core.options import ProcessOptions
+from lash_redis.core.cron import MOST_INSTANTS
+from lash_redis.core.labels import MOST_LABELS
+from lash_redis.core.options import MAX_AFTER, ProcessOptions
 from lash_redis.core.outcomes import Failure
+from lash_redis.core.pausing import MOST_PAUSED
+from lash_redis.core.policies import MOST_SLOTS
+from lash_redis.core.schedules import MOST_INPUT_BYTES
 from lash_redis.pool import life, messages, slot, streams
 from lash_redis.pool.settings import POOL_SETTINGS
 from lash_redis.recovery import sweep
 from lash_redis.registry.calls.owners import LISTS_AFTER_MS
+from lash_redis.registry.calls.selecting import MOST as MOST_AT_ONCE
 from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.transport.address import DEFAULT_TIMEOUT_S
 from lash_redis.registry.transport.server import OLDEST
 from lash_redis.tasks.payload import MAX_NESTING
+from lash_redis.worker.queue_order import MOST_WEIGHT
 from lash_redis.worker.settings import WorkerSettings
 from lash_redis.worker.trust import margin_ms
 from tests.repo.tree import ROOT, files, read, shown
@@ -37,6 +44,8 @@ LEASE_S = WORKER.lease_ttl_ms // 1000
 START_S = POOL_SETTINGS["start_timeout_ms"].default // 1000
 REREAD = [wait._REREAD_S * (1 + part * wait._REREAD_SPREAD) for part in (-1, 1)]
 MIB = 1 << 20
+DAY_MS = 86_400_000
+RETRIES = Retries()
 REDIS, VALKEY = (".".join(map(str, OLDEST[kind])) for kind in ("redis", "valkey"))
 
 STATEMENTS = [
@@ -71,6 +80,26 @@ STATEMENTS = [
     ("docs/leases.md", f"At the limit, {ProcessOptions().loss_limit} unless declared"),
     ("docs/arguments.md", f"There may be {MAX_NESTING} levels of nesting"),
     ("docs/settings.md", f"| `max_payload_bytes` | `{MAX_PAYLOAD_BYTES}` |"),
+    ("docs/settings.md", f"at most {MOST_LABELS} names with their values"),
+    ("docs/settings.md", f"at most {MAX_AFTER} process ids"),
+    ("docs/settings.md", f"| `limit` | from 1 to {MOST_SLOTS} |"),
+    ("docs/operations.md", f"Above {WORKER.keep_memory} % of it workers forget"),
+    ("docs/operations.md", f"beyond {WORKER.keep_rows:,} of a task"),
+    ("docs/guarantees.md", f"at most the latest {WORKER.keep_rows:,} rows"),
+    ("docs/groups.md", f"takes up to {MAX_AFTER} handles"),
+    ("docs/later.md", f"| `attempts` | {RETRIES.attempts} |"),
+    ("docs/later.md", f"| {RETRIES.first:g} s, {RETRIES.factor:g}, {RETRIES.most:g} s |"),
+    ("docs/later.md", f"| `jitter` | {RETRIES.jitter:g} |"),
+    ("docs/queues.md", f"Each queue has a weight, from 1 to {MOST_WEIGHT}, or none has"),
+    ("docs/queues.md", f"At most {MOST_PAUSED} queues and tasks are paused"),
+    ("docs/retention.md", f"| {WORKER.keep_ms // DAY_MS} days | `--keep {WORKER.keep_ms // 1000}`"),
+    ("docs/retention.md", f"| {WORKER.keep_rows:,} | `--keep-rows {WORKER.keep_rows}`"),
+    ("docs/retention.md", f"| {WORKER.keep_memory} % | `--keep-memory {WORKER.keep_memory}`"),
+    ("docs/retention.md", f"is kept for {WORKER.keep_ids_ms // DAY_MS} more days"),
+    ("docs/retention.md", f"One call acts on {MOST_AT_ONCE:,} processes at most"),
+    ("docs/schedules.md", f"at most {MOST_INPUT_BYTES // 1024} KiB"),
+    ("docs/schedules.md", f"one for each of the newest n, at most {MOST_INSTANTS} |"),
+    ("deploy/redis.conf", f"Above {WORKER.keep_memory} % of it workers forget"),
 ]
 CODES = {0: "drained", messages.DEFERRED: "deferred", messages.FAULT: "a fault", messages.BAD_SETTINGS: "settings"}
 DEPLOYED = ("deploy/compose.yaml", "deploy/kubernetes.yaml", "deploy/lash-redis.service", "deploy/Dockerfile")
