@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ async def test_a_unique_that_names_no_parameter_is_refused_where_it_is_written(l
         other.options(unique="customer")  # type: ignore[arg-type]
 
 
-async def test_the_first_submit_to_a_declared_queue_stores_its_bound(lash: Lash) -> None:
+async def test_the_first_submit_to_a_declared_queue_stores_its_bound(lash: Lash, client: Any, namespace: str) -> None:
     """And is refused at once if it is full; another Lash is bound by it too."""
 
     @lash.task(recovery="rerunnable", name="load", queue="imports")
@@ -105,6 +106,9 @@ async def test_the_first_submit_to_a_declared_queue_stores_its_bound(lash: Lash)
 
     with pytest.raises(QueueFull, match="'imports' is full: 1 of at most 1 processes wait there in this partition"):
         await load.submit_many([("b",)] * 3)
+    async with Lash(client, namespace, 2) as other:
+        with pytest.raises(QueueFull):
+            await other.task(recovery="rerunnable", name="more", queue="imports")(lambda: None).submit()
     (stands,) = await lash.registry.bounds()
     assert (stands.bound.most_waiting, stands.waiting) == (2, 2)
 
