@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from lash_redis.cli.parsing import Parser
+from lash_redis.cli.parsing import Parser, id_in
 from lash_redis.cli.render import printable
-from lash_redis.core.checks import checked_id, checked_namespace
+from lash_redis.core.checks import checked_namespace
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.operate.connect import NoServer, open_registry
 from lash_redis.registry.registry import ProcessRegistry
@@ -49,10 +49,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_process_id(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     """Add the id of the process that a verb is about; by ``nargs`` it may be left out, or there may be several."""
     what = "the process ids" if nargs in ("*", "+") else "the process id"
-    check = checked_by(lambda value: checked_id("ID", value))
     if nargs in ("?", "*") and isinstance(parser, Parser):
         parser.takes_ids_anywhere = True
-    parser.add_argument("id", metavar="ID", type=check, nargs=nargs, help=what)
+    parser.add_argument("id", metavar="ID", type=checked_by(id_in), nargs=nargs, help=what)
 
 
 def checked_by(check: Callable[[str], Any]) -> Callable[[str], Any]:

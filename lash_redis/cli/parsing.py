@@ -1,4 +1,4 @@
-"""The parser of a verb's arguments, and how a length of time is given."""
+"""The parser of a verb's arguments, and how an id and a length of time are given."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from lash_redis.core.checks import checked_id
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+_BEHIND: Final = "\0"  # marks what stands behind "--"; no argument of a command line has it
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,11 +35,24 @@ class Parser(argparse.ArgumentParser):
         """Parse, and return what is left over too."""
         if not self.takes_ids_anywhere:
             return super().parse_known_args(args, namespace)
+        given = list(args or ())
+        before = given.index("--") if "--" in given else len(given)
+        # Python's own parser for this may lose the "--", and take an id behind it that begins with "-" for an option.
+        ids = [f"{_BEHIND}{each}" for each in given[before + 1 :]]
         self.takes_ids_anywhere = False  # it calls this method again
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            return self.parse_known_intermixed_args([*given[:before], *ids], namespace)
         finally:
             self.takes_ids_anywhere = True
+
+
+def id_in(argument: str) -> str:
+    """Return the id that an argument is.
+
+    Raises:
+        SettingsError: it cannot be one.
+    """
+    return checked_id("ID", argument.removeprefix(_BEHIND))
 
 
 def age_ms(value: str) -> int:

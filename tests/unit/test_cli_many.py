@@ -124,3 +124,16 @@ async def test_labels_are_listed_and_shown(registry: ProcessRegistry) -> None:
     assert [line.split()[0] for line in first.splitlines() if "tenant=42" in line] == ["p0", "more:"]
     assert "more: --limit 1 --label tenant=42 --cursor " in first
     assert "tenant=42" in await show._show(registry, args)
+
+
+@pytest.mark.parametrize(
+    ("argv", "ids"),
+    [
+        (("cancel", *WHO, "--", "-p"), "-p"),
+        (("cancel", "p", *WHO), "p"),
+        (("replay", "a", "--json", "b", "--", "-c", "--json"), ["a", "b", "-c", "--json"]),
+    ],
+)
+def test_an_id_may_look_like_an_option_behind_two_dashes(argv: tuple[str, ...], ids: object) -> None:
+    """An id may begin with one."""
+    assert main._parser([argv[0]]).parse_args(argv).id == ids
