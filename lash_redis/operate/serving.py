@@ -30,7 +30,10 @@ async def why_they_wait(registry: ProcessRegistry, rows: Iterable[Row]) -> dict[
 
 
 async def why_it_waits(registry: ProcessRegistry, row: Row) -> str:
-    """Return why a queued row waits: nobody serves its lane (and what like it is served), or a limit; else empty."""
+    """Return why a row waits; empty if it does not, or its lane is served.
+
+    A blocked one waits for others. A queued one waits since nobody serves its lane, or for a limit.
+    """
     if row.phase is Phase.BLOCKED:
         return _awaited_in_words(await registry.awaited(row.process_id))
     if row.phase is not Phase.QUEUED:
