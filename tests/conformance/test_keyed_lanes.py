@@ -26,6 +26,7 @@ from tests.conformance.actors import (
     work,
 )
 from tests.conftest import ServerTime
+from tests.soundness import assert_sound
 
 TURNS = lane("default", "work", "", ",")
 LIMITED = lane("default", "work", "", "a,")
@@ -164,6 +165,26 @@ async def test_what_frees_a_slot_lets_the_key_go_in_every_lane_of_the_scope(regi
     assert await ids(registry, 9, LIMITED, other) == []
     await registry.complete(lease, Success(1))
     assert await ids(registry, 9, other) == ["x1"]
+
+
+async def test_more_lanes_than_one_step_looks_at_are_looked_at_in_steps(
+    registry: ProcessRegistry, client: Any, namespace: str
+) -> None:
+    """Sentence 2: where a scope has more than a hundred lanes an alarm goes on."""
+    await policy(registry, limit=150)
+    tasks = [f"t{n:03}" for n in range(150)]
+    lanes = [lane("default", task, "", "a,") for task in tasks]
+    await registry.register(row("all", "x", "a,", cost=150))
+    await registry.register_many([row(task, "x", "a,", task=task) for task in tasks])
+    (lease,) = await claimed(registry, 1, LIMITED)
+    await registry.bring_due(0, 9)
+    assert await ids(registry, 200, *lanes) == []
+
+    await registry.complete(lease, Success(1))
+    await assert_sound(client, namespace)
+    await registry.bring_due(0, 9)
+    await assert_sound(client, namespace)
+    assert sorted(await ids(registry, 200, *lanes)) == tasks
 
 
 async def test_a_process_takes_as_many_slots_as_it_costs(registry: ProcessRegistry) -> None:

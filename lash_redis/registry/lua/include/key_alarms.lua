@@ -3,6 +3,7 @@
 --- @include "planned_keys"
 --- @include "lane_names"
 --- @include "look"
+--- @include "look_in_scope"
 -- What is to be done later for keys, or in bounded steps, by the alarm's kind (see bring_due).
 local function look_at(lane, key)
   hooks.look = look
@@ -25,27 +26,14 @@ end
 
 -- The window of a limit that all keys share ends: no key was parked for it, so that only workers are told.
 local function on_window_of_all(scope)
-  for _, lane in ipairs(lanes_of(scope, '')) do
-    if redis.call('ZCARD', K .. 'turn:' .. lane) > 0 then
-      wake(lane)
-    end
-  end
+  look_in_scope(scope, '', '', true)
 end
 
--- Slots were freed in a scope with more lanes than one step looks at.
+-- Slots have changed in a scope with more lanes than one step looks at.
 local function on_slots(rest)
   local scope, after, key = string.match(rest, '^(%S+) (%S*) (.*)$')
-  local lanes = lanes_of(scope, after)
-  for at = 1, math.min(#lanes, MAX_LANES) do
-    if scopes_of(lanes[at]) == scope then
-      look_at(lanes[at], key)
-    elseif redis.call('ZCARD', K .. 'turn:' .. lanes[at]) > 0 then
-      wake(lanes[at])
-    end
-  end
-  if #lanes > MAX_LANES then
-    alarm_at(now, nil, 'slots ' .. scope .. ' ' .. lanes[MAX_LANES] .. ' ' .. key)
-  end
+  hooks.look = look
+  look_in_scope(scope, key, after)
 end
 
 -- A lane that is waited for did not come, or needs no slots any more.

@@ -3,28 +3,11 @@
 --- @include "planned_keys"
 --- @include "lane_names"
 --- @include "passes"
+--- @include "look_in_scope"
 --- @include "look_in_sequence"
 -- Every script that changes a key's rows, slots, window or policy ends with this, the only writer of rotation and park
 -- (rule 9.12): a key stands in its lane's rotation if its first row may start, and is parked if it has rows and that
 -- one may not. What frees a slot looks at the key in every lane of the scope.
-
--- The lanes that share what has changed; those of a limit that all keys share are woken, since no key of theirs is
--- parked.
-local function look_in_scope(scope, key, after, has_room)
-  local lanes = lanes_of(scope, after)
-  for at = 1, math.min(#lanes, MAX_LANES) do
-    local lane = lanes[at]
-    if scopes_of(lane) == scope then
-      local entry = key_in(lane, key)
-      entry.is_concerned, entry.has_changed = true, entry.has_changed or not has_room
-    elseif has_room and redis.call('ZCARD', K .. 'turn:' .. lane) > 0 then
-      wake(lane)
-    end
-  end
-  if #lanes > MAX_LANES then
-    alarm_at(now, nil, 'slots ' .. scope .. ' ' .. lanes[MAX_LANES] .. ' ' .. key)
-  end
-end
 
 -- Who is next is waited for from when there is room for it; what waits for that is looked at when it did not come.
 local function plan_next(slots)
