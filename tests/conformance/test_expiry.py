@@ -22,6 +22,7 @@ from tests.conformance.actors import (
     RERUNNABLE,
     batch_claim,
     begun,
+    cancel,
     held,
     make_expired,
     outside,
@@ -29,7 +30,7 @@ from tests.conformance.actors import (
 )
 from tests.conftest import ServerTime
 from tests.look import record_of
-from tests.soundness import keyspace
+from tests.soundness import assert_sound, keyspace
 
 EXPIRED = Cancelled("expired")
 SOON_MS = 150
@@ -139,6 +140,19 @@ async def test_a_start_that_is_taken_back_may_expire_again(registry: ProcessRegi
 
     assert await claimed(registry) == []
     assert (await record_of(registry, "p")).outcome == EXPIRED
+
+
+async def test_a_start_that_is_taken_back_and_was_to_be_cancelled_leaves_no_alarm(
+    registry: ProcessRegistry, client: Any, namespace: str
+) -> None:
+    """The row may expire again, and ends in the same step."""
+    await registry.register(work("p", expires_in_ms=LONG_MS))
+    lease = await begun(registry, "p", ADA)
+    await registry.request_cancel("p", cancel())
+    await registry.unstart_many([lease])
+
+    assert (await record_of(registry, "p")).status is ProcessStatus.CANCELLED
+    await assert_sound(client, namespace)
 
 
 async def test_a_sweep_ends_what_was_held_and_has_expired(registry: ProcessRegistry, server: ServerTime) -> None:

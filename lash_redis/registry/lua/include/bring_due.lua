@@ -42,9 +42,8 @@ local function ring(alarm)
   end
   if again then
     alarm_at(again, nil, alarm)
-  else
-    index_remove(K .. 'alarms', alarm)
   end
+  rung = alarm
   commit()
 end
 

@@ -101,7 +101,7 @@ local function wait_no_longer(slots, lane)
 end
 
 -- What waits for a lane that does not come any more is looked at in the next step.
--- The alarm has its time in its name, since one that rings must not be planned again.
+-- The alarm has its time in its name, so that a later one does not take the place of an earlier one.
 local function look_at_turns(slots, at)
   alarm_at(at, nil, table.concat({ 'turns', int(at), slots.scope, slots.key }, ' '))
 end

@@ -7,7 +7,7 @@
 local added, removed, trimmed, expiring
 local directories_of, members, idle_workers
 local stored, written, cleared, dropped, counted, published, woken
-local header_set, header_cleared, due_known, due_least, due_queue
+local header_set, header_cleared, due_known, due_least, due_queue, rung
 -- What the reply tells its caller beside. It stays when the plan is made, or is made anew.
 local notes, followers = {}, {}
 
@@ -15,7 +15,7 @@ local function plan_nothing()
   added, removed, trimmed, expiring = {}, {}, {}, {}
   directories_of, members, idle_workers = {}, {}, {}
   stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
-  header_set, header_cleared, due_known, due_least, due_queue = {}, {}, header[2], nil, nil
+  header_set, header_cleared, due_known, due_least, due_queue, rung = {}, {}, header[2], nil, nil, nil
 end
 plan_nothing()
 
@@ -196,16 +196,17 @@ local function plan_header()
   return is_earlier and due_text
 end
 
--- An alarm that rings and is planned again, by itself or by what another one does, stays.
-local function keep_planned_alarms()
-  local key, planned, rung = K .. 'alarms', {}, {}
-  for at = 2, #(added[key] or planned), 2 do
-    planned[added[key][at]] = true
+-- The alarm that rings now goes, unless it is planned again, by itself or by what is looked at.
+local function plan_rung()
+  local planned = added[K .. 'alarms'] or {}
+  for at = 2, #planned, 2 do
+    if planned[at] == rung then
+      return
+    end
   end
-  for _, alarm in ipairs(removed[key] or rung) do
-    rung[#rung + 1] = not planned[alarm] and alarm or nil
+  if rung then
+    index_remove(K .. 'alarms', rung)
   end
-  removed[key] = #rung > 0 and rung or nil
 end
 
 -- What is looked at once all that a script changes is planned: it reads, and plans more (see look).
@@ -215,7 +216,7 @@ local function commit()
   if hooks.look then
     hooks.look()
   end
-  keep_planned_alarms()
+  plan_rung()
   local earlier = plan_header()
   for key, list in pairs(added) do
     local grown = redis.call('ZADD', key, unpack(list))
