@@ -31,6 +31,7 @@ from tests.conformance.actors import (
     work,
 )
 from tests.look import row_of
+from tests.soundness import assert_sound
 
 HALT, CONTINUE = "!work,", "~work,"
 LANES = {(scopes, task): lane("default", task, "", scopes) for scopes in (HALT, CONTINUE) for task in ("work", "other")}
@@ -161,6 +162,22 @@ async def test_a_delayed_row_takes_its_place_when_it_becomes_due(registry: Proce
     await registry.complete(lease, Success())
 
     assert await ids(registry) == ["next"]
+
+
+@EITHER
+@BOTH_KINDS
+@IN_ONE
+async def test_what_was_started_elsewhere_while_it_was_delayed(
+    registry: ProcessRegistry, client: Any, namespace: str, scopes: str, disposition: Any
+) -> None:
+    """It halts a key only if nobody may run it again, and that was declared; else it takes its place in its time."""
+    await registry.register(row("later", scopes=scopes, disposition=disposition, delay_ms=LONG_MS))
+    await registry.record_first_started("acc-1::later", ProcessStarted(BOB, 1))
+    await registry.register(row("next", scopes=scopes, disposition=disposition))
+    await assert_sound(client, namespace)
+    halts = scopes == HALT and disposition is OWNER_BOUND
+
+    assert await ids(registry) == ([] if halts else ["next"])
 
 
 @EITHER

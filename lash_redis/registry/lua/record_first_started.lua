@@ -42,11 +42,12 @@ if live and not has_begun(row) and not (row.disposition == OWNER_BOUND and row.s
 elseif not row.starter then
   unwatch_expiry(row)
   row.starter = me
-  if not row.sequence then
-    row.sequence = next_sequence()
-    write_row(id, 'sq', row.sequence)
-  end
+  -- Rerunnable work gets its number when it enters its lane, as all others do.
   if row.disposition == OWNER_BOUND then
+    if not row.sequence then
+      row.sequence = next_sequence()
+      write_row(id, 'sq', row.sequence)
+    end
     make_uncertain(row)
     list_as_owned(me, row)
   end
