@@ -180,6 +180,22 @@ async def test_what_was_started_elsewhere_while_it_was_delayed(
     assert await ids(registry) == ([] if halts else ["next"])
 
 
+@pytest.mark.parametrize("lost", [1, 40])
+@IN_ONE
+async def test_rows_that_are_not_there_hold_up_no_other(
+    registry: ProcessRegistry, client: Any, namespace: str, lost: int
+) -> None:
+    """Somebody deleted them, and no index was told: they are passed over, so many in each step."""
+    await registry.register_many([row(f"{n:02}") for n in range(lost + 2)])
+    lease = await one(registry)
+    await client.delete(*(f"{{lash:{namespace}:0}}:p:acc-1::{n:02}" for n in range(1, lost + 1)))
+    await registry.complete(lease, Success())
+    for _ in range(lost // 4):
+        await registry.bring_due(0)
+
+    assert await ids(registry) == [f"{lost + 1:02}"]
+
+
 @EITHER
 @IN_ONE
 async def test_a_cancelled_row_lets_the_next_one_go(registry: ProcessRegistry, scopes: str) -> None:

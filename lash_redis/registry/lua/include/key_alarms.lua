@@ -42,6 +42,13 @@ local function on_turns(rest)
   on_slots(scope .. '  ' .. key)
 end
 
+-- More rows of a sequence are not there than one step passes over.
+local function on_sequence(rest)
+  local name, key = string.match(rest, '^(%S+) (.*)$')
+  hooks.look = look
+  sequence_in(name, key).has_changed = true
+end
+
 -- A policy has changed: what is parked in the lanes of its scope is looked at, one lane after the other.
 local function on_policy(rest)
   local scope, after = string.match(rest, '^(%S+) (%S*)$')
@@ -70,6 +77,6 @@ end
 local function key_alarms()
   return {
     key = on_window_of_key, window = on_window_of_all, slots = on_slots, policy = on_policy, parked = on_parked,
-    turns = on_turns,
+    turns = on_turns, sequence = on_sequence,
   }
 end
