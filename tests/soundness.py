@@ -314,7 +314,7 @@ class _Partition:
                 cost = _text(row, "co")
                 expected[f"k:{lane} {key}"][f"{id_} {cost}" if cost else id_] = self.index(f"q:{lane}").get(id_)
                 for scope in filter(None, scopes):
-                    expected[f"scope:{scope}"][lane] = None
+                    expected[f"scope:{scope}"][lane] = 0
         for name in sorted(expected.keys() | {each for each in self.keys if each.startswith(("k:", "scope:"))}):
             yield from self.differences(name, expected[name], self.index(name))
         lanes = {name[2:].split(" ")[0] for name in expected if name.startswith("k:")}

@@ -32,11 +32,13 @@ key                       type        content
 ``K:seq:<name key>``      zset        ids of a sequence, in all lanes, by their number: what entered a lane and waits or
                                       runs; if it halts also what is uncertain, or abandoned and not resolved
 ``K:policies``            hash        scope to its policy in this partition: revision, keyed, limit, starts, window, ms
-``K:scope:<scope>``       zset        the keyed lanes of a scope that are not empty; 1: one that did not come for slots
+``K:scope:<scope>``       zset        the keyed lanes of a scope that are not empty, by name
 ``K:slots:<scope key>``   zset        leased and uncertain ids of a key by how many slots each has; the sum under no id,
                                       that of the uncertain ones under ``?``
 ``K:next:<scope key>``    string      lanes that were refused slots: since when the first has room, ms (0: none),
                                       and by turns how many it needs, lane; expires a day after it was written
+``K:away:<lane>``         string      1: the lane was waited for, did not come for its slots, and no claim named it
+                                      since; expires a day after it was written
 ``K:window:<scope key>``  string      when the window opened, ms, and how many started in it; expires at its end (PXAT)
 ``K:delayed``             zset        delayed ids by when they become due
 ``K:alarms``              zset        what a script is to do, ``kind name``, by when
@@ -126,6 +128,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "scope:": ("zset", False),
     "slots:": ("zset", False),
     "next:": ("string", True),
+    "away:": ("string", True),
     "window:": ("string", True),
     "seq:": ("zset", False),
     **dict.fromkeys(INDEXES, ("zset", False)),

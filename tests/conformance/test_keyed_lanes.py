@@ -20,6 +20,7 @@ from tests.conformance.actors import (
     OWNER_BOUND,
     RERUNNABLE,
     batch_claim,
+    cancel,
     held,
     leases_of,
     settled,
@@ -306,6 +307,25 @@ async def test_a_lane_that_does_not_come_is_waited_for_for_a_second(
     assert early == [] or await server.now_ms() >= freed + 1000
     await server.pass_until(freed + 2000)
     assert early + await ids(registry, 1, OTHER) == ["o0"]
+
+
+async def test_a_lane_that_is_waited_for_and_was_emptied_is_forgotten(
+    registry: ProcessRegistry, server: ServerTime, client: Any, namespace: str
+) -> None:
+    """Its only row was cancelled: nothing lists it as a lane of its limit any more."""
+    await policy(registry, "all", limit=1)
+    lanes = [lane("default", task, "", ",all") for task in ("one", "two", "three")]
+    await registry.register_many([row(task, "x", ",all", task=task) for task in ("one", "two", "three")])
+    (lease,) = await claimed(registry, 1, lanes[0])
+    await registry.register(row("again", "x", ",all", task="one"))
+    assert await ids(registry, 1, lanes[1]) == []
+    await registry.request_cancel("two", cancel())
+    await registry.complete(lease, Success(1))
+
+    early = await ids(registry, 1, lanes[0])
+    await server.pass_until(await server.now_ms() + 1500)
+    assert early + await ids(registry, 1, lanes[0]) == ["again"]
+    await assert_sound(client, namespace)
 
 
 async def test_uncertain_rows_that_leave_a_lane_no_room_stop_no_other(registry: ProcessRegistry) -> None:

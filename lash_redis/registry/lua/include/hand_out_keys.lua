@@ -33,10 +33,8 @@ local function hand_out_keys(lane, most, try)
   local keys, at, again, misses = {}, 1, {}, 0
   hooks.look = look
   -- A lane that was not waited for any more is, since somebody serves it.
-  for _, scope in ipairs({ scopes_of(lane) }) do
-    if scope ~= '' and redis.call('ZMSCORE', K .. 'scope:' .. scope, lane)[1] == '1' then
-      index_add(K .. 'scope:' .. scope, '0', lane)
-    end
+  if table.concat({ scopes_of(lane) }) ~= '' and text_at(K .. 'away:' .. lane) then
+    drop(K .. 'away:' .. lane)
   end
   while true do
     if at > #keys and may_have_more then

@@ -12,7 +12,7 @@ local function are_kept_for_another(slots, lane, needed, limit)
     return false
   elseif waiting.since > 0 and now - waiting.since >= WAITED_FOR_MS then
     wait_no_longer(slots, first.lane)
-    index_add(K .. 'scope:' .. slots.scope, '1', first.lane)
+    store(K .. 'away:' .. first.lane, '1', int(now + NEXT_LIVES_MS))
     look_at_turns(slots, now + 1)
     return are_kept_for_another(slots, lane, needed, limit)
   end

@@ -81,7 +81,7 @@ local function wait_in(slots, lane, cost)
     end
   end
   local is_shared = #lanes_of(slots.scope, '') > 1
-  if is_shared and redis.call('ZMSCORE', K .. 'scope:' .. slots.scope, lane)[1] ~= '1' then
+  if is_shared and not text_at(K .. 'away:' .. lane) then
     table.insert(waiting, { lane = lane, cost = cost })
     waiting.has_changed = true
   end
