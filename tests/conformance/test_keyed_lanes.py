@@ -27,7 +27,7 @@ from tests.conformance.actors import (
     work,
 )
 from tests.conftest import ServerTime
-from tests.soundness import assert_sound
+from tests.soundness import assert_sound, keyspace
 
 TURNS = lane("default", "work", "", ",")
 LIMITED = lane("default", "work", "", "a,")
@@ -209,6 +209,20 @@ async def test_so_many_of_a_key_start_in_a_window(registry: ProcessRegistry) -> 
     assert [lease.process_id for lease in first] == ["x0", "y0", "x1"]
     await registry.unstart_many(first[:1])
     assert await ids(registry, 9) == []
+
+
+async def test_a_key_whose_window_is_full_and_that_has_no_more_rows_sets_no_alarm(
+    registry: ProcessRegistry, client: Any, namespace: str
+) -> None:
+    """Nobody waits for the end of its window."""
+    await policy(registry, starts=1, window_ms=LONG_MS)
+    await registry.register(row("x", "x", "a,"))
+    assert await ids(registry, 9) == ["x"]
+    assert "alarms" not in (await keyspace(client, namespace))[0]
+
+    await registry.register(row("y", "x", "a,"))
+    alarms = (await keyspace(client, namespace))[0]["alarms"].value
+    assert set(alarms) == {f"key {LIMITED} x"}
 
 
 async def test_a_window_opens_with_its_first_start(registry: ProcessRegistry, server: ServerTime) -> None:

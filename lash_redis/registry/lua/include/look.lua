@@ -11,10 +11,10 @@
 
 -- Who is next is waited for from when there is room for it; what waits for that is looked at when it did not come.
 local function plan_next(slots)
-  local waiting, limit = slots.waiting or {}, policy_of(slots.scope).limit
+  local waiting = slots.waiting or {}
   local first, key = waiting[1], K .. 'next:' .. slots.scope .. ' ' .. slots.key
   if first then
-    local has_room = limit - slots.taken >= first.cost
+    local has_room = policy_of(slots.scope).limit - slots.taken >= first.cost
     if has_room and waiting.since == 0 then
       waiting.since, waiting.has_changed = now, true
       look_at_turns(slots, now + WAITED_FOR_MS)
@@ -54,9 +54,10 @@ local function plan_slots(slots)
   end
 end
 
+-- A key that waits for its own window is parked with an alarm of its own (see place_key).
 local function plan_window(window)
   store(window.set, int(window.opened) .. ' ' .. int(window.starts), int(window.ends))
-  if window.starts >= policy_of(window.scope).starts then
+  if window.key == '' and window.starts >= policy_of(window.scope).starts then
     alarm_at(window.ends, nil, 'window ' .. window.scope)
   end
 end
