@@ -38,7 +38,6 @@
 --- @include "bring_due"
 --- @include "watch_due"
 --- @include "has_expired"
---- @include "idle_others"
 --- @include "input_of"
 --- @include "expire"
 local me, owner, number, count_wanted, claim_ttl, stem, alone, bound, takes, list = unpack(ARGV, 1, 10)

@@ -3,8 +3,7 @@
 --- @include "planned_writes"
 --- @include "unwatch_expiry"
 -- Record that user code begins under the row's lease. The first start stands for ever (rule 5.5); a later one has a
--- field of its own. A row that was read outside *leased* is not in the
--- index of leased rows without a start.
+-- field of its own. A row that was read outside *leased* is not in the index of leased rows without a start.
 local function mark_started(row, me)
   unwatch_expiry(row)
   if row.place == LEASED then

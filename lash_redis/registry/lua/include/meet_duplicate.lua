@@ -7,7 +7,7 @@
 -- Nobody has begun it or holds it, nothing awaits it, and it is no member of a group.
 local function may_give_way(other)
   local is_free = other.place == QUEUED or other.place == DELAYED or other.place == BLOCKED
-  return is_free and not other.starter and not other.is_awaited
+  return is_free and not other.starter and not other.dependents and not other.group
 end
 
 -- Whether a row still counts for whoever asks: until it ends, until it starts, or for so long after its submit.
@@ -38,8 +38,8 @@ local function meet_duplicate(row, asked, due)
   local id = text_at(key)
   local other = id and read_row(id)
   if other and other.unique == row.unique then
-    local f = redis.call('HMGET', row_key(id), 'at', 'ud', 'dp', 'gp')
-    other.registered, other.moved_by, other.is_awaited = number_in(f[1]), f[2], f[3] or f[4]
+    local f = redis.call('HMGET', row_key(id), 'at', 'ud')
+    other.registered, other.moved_by = number_in(f[1]), f[2]
     if still_counts(other, ends, tonumber(within)) then
       if does == 'refuse' then
         return 'duplicate', id
