@@ -277,7 +277,7 @@ async def test_each_partition_has_its_share_of_a_policy() -> None:
     shares = [Policy("a", keyed=True, limit=10, starts=9, window_ms=5).share(number, 8) for number in range(8)]
 
     assert [share.split(" ")[2] for share in shares] == ["2", "2", "1", "1", "1", "1", "1", "1"]
-    with pytest.raises(SettingsError, match="at least 8, .* got 7"):
+    with pytest.raises(SettingsError, match=r"at least 8, .* got 7"):
         Policy("a", keyed=True, limit=7).share(0, 8)
     with pytest.raises(SettingsError, match="cost to be at most 1"):
         Policy("a", keyed=True, limit=10).check_cost(2, 8)

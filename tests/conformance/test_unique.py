@@ -166,6 +166,17 @@ async def test_what_was_taken_by_a_worker_is_not_replaced(
     assert not (await record_of(registry, "k::one")).is_terminal
 
 
+@pytest.mark.parametrize("then", [REPLACE, PUT_OFF], ids=["replace", "debounce"])
+async def test_what_others_await_is_neither_replaced_nor_put_off(registry: ProcessRegistry, then: Unique) -> None:
+    """Whoever submitted what waits for it knows nothing of the second one."""
+    await submitted(registry, same("one", PUT_OFF, delay_ms=LONG_MS))
+    await registry.register(work("k::waits", after=("k::one",), if_failed="cancel"))
+    before = await record_of(registry, "k::one")
+
+    assert await submitted(registry, same("two", then, delay_ms=LONG_MS + 1_000)) == ["one"]
+    assert await record_of(registry, "k::one") == before
+
+
 async def test_a_replace_follows_what_has_started(registry: ProcessRegistry) -> None:
     """So that the last one counts, although an earlier one runs."""
     await submitted(registry, same("one", REPLACE))
