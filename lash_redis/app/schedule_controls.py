@@ -54,7 +54,7 @@ class ScheduleControls:
 
         Raises:
             SettingsError: a value is outside what is allowed, or another line declares a schedule of that name.
-            PayloadError: the task cannot be called with these arguments.
+            PayloadError: the task cannot be called with these arguments, or they are too long.
         """
         rule = rule_of(cron=cron, every=every, zone=zone, missed=missed, late_after=late_after)
         declared = declaration_of(name, task, args, kwargs, rule=rule, revision=revision, location=caller())

@@ -10,13 +10,14 @@ import msgspec
 
 from lash_redis.app.given_tasks import checked_task
 from lash_redis.app.process import AppContext, BlockingProcess, Process
-from lash_redis.core.checks import checked_iterable
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_iterable
+from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.options import SUBMIT_OPTIONS
-from lash_redis.core.schedules import NAME, Schedule, ScheduleDeclaration, ScheduleRule
+from lash_redis.core.schedules import MOST_INPUT_BYTES, NAME, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.core.shares import REVISION
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.blocking import BlockingRegistry
+from lash_redis.registry.codec import encode_input
 from lash_redis.registry.registry import ProcessRegistry
 
 _OF_ONE_SUBMIT: Final = {
@@ -41,7 +42,7 @@ def declaration_of(
 
     Raises:
         SettingsError: a value is outside what is allowed.
-        PayloadError: the task cannot be called with the arguments.
+        PayloadError: the task cannot be called with the arguments, or they are too long.
     """
     checked = NAME.checked("the name of a schedule", name)
     of = checked_task("the task of a schedule", task)
@@ -64,6 +65,12 @@ def declaration_of(
                 f"expected the task of schedule {checked!r} to be without the option {option.removesuffix('_ms')}, "
                 f"got {getattr(registration, option)!r}: {why}"
             )
+    size = len(encode_input(registration, MAX_PAYLOAD_BYTES))
+    if size > MOST_INPUT_BYTES:
+        raise PayloadError(
+            f"expected the arguments of schedule {checked!r} to be at most {MOST_INPUT_BYTES} bytes once encoded, got "
+            f"{size}: each tick has a copy of them; for large data carry a reference"
+        )
     return ScheduleDeclaration(
         checked,
         REVISION.checked("revision", revision),

@@ -70,6 +70,8 @@ def test_what_cannot_be_called_is_refused() -> None:
     lash, report = lash_with()
     with pytest.raises(PayloadError, match="what"):
         lash.schedule("s", report, every=5)
+    with pytest.raises(PayloadError, match="arguments of schedule 's' to be at most 16384 bytes once encoded, got 2"):
+        lash.schedule("s", report, ("x" * 20_000,), every=5)
     with pytest.raises(SettingsError, match="expected the task of a schedule to be what @lash"):
         lash.schedule("s", print, every=5)  # type: ignore[arg-type]
     for args in ("sales", 5):
