@@ -116,6 +116,6 @@ class PolicyState(msgspec.Struct, frozen=True):
 
 
 def stored_policy(scope: str, text: str) -> Policy:
-    """Return what a partition's text says: its share."""
-    revision, keyed, limit, starts, window_ms = map(int, text.split(" "))
+    """Return what a partition's text says: its share. What a newer release writes behind that is left to it."""
+    revision, keyed, limit, starts, window_ms = map(int, text.split(" ")[:5])
     return Policy(scope, keyed == 1, limit, starts, window_ms, revision)

@@ -45,7 +45,7 @@ def in_words(state: PolicyState) -> str:
     """Return a limit in one line."""
     policy = state.policy
     taken = "" if policy.keyed else f", {state.taken} taken"
-    keys = (
-        f" of {state.running_keys + state.parked_keys} keys, {state.parked_keys} of them parked" if policy.keyed else ""
-    )
-    return f"{policy.named}: {policy.text}{taken}; {state.waiting} wait{keys} (revision {policy.revision})"
+    waits = "1 waits" if state.waiting == 1 else f"{state.waiting} wait"
+    number = state.running_keys + state.parked_keys
+    keys = f" of {number} key{'' if number == 1 else 's'}, {state.parked_keys} of them parked" if policy.keyed else ""
+    return f"{policy.named}: {policy.text}{taken}; {waits}{keys} (revision {policy.revision})"

@@ -66,9 +66,7 @@ def _checked_tasks(what: str, value: object) -> tuple[str, ...]:
 
 def _checked_reload(what: str, value: object) -> bool:
     if checked_bool(what, value) and importlib.util.find_spec("watchfiles") is None:
-        raise SettingsError(
-            "expected watchfiles to be installed for --reload, found none: pip install 'lash-redis[reload]'"
-        )
+        raise SettingsError("expected watchfiles to be installed for --reload, found none: pip install watchfiles")
     return value is True
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import PayloadError, SettingsError
-from lash_redis.core.policies import Policy
+from lash_redis.core.policies import Policy, PolicyState, stored_policy
+from lash_redis.operate.limits import in_words
 
 
 @pytest.fixture
@@ -105,3 +106,18 @@ def test_a_limit_is_declared_once_with_each_revision(lash: Lash) -> None:
         lash.limit("nothing")
     with pytest.raises(SettingsError, match="expected keyed to be True or False, got 'yes'"):
         lash.limit("other", limit=4, keyed="yes")  # type: ignore[arg-type]
+
+
+def test_what_a_newer_release_stores_behind_a_policy_is_left_to_it() -> None:
+    """A sixth part would make every submit of that task fail."""
+    expected = Policy("a", keyed=True, limit=20, starts=500, window_ms=60_000, revision=3)
+    assert stored_policy("a", "3 1 20 500 60000 later") == expected
+
+
+def test_a_limit_is_said_in_words_with_its_numbers() -> None:
+    """One of something is not several."""
+    policy = Policy("a", keyed=True, limit=2, starts=0, window_ms=0, revision=1)
+    one = PolicyState(policy, taken=0, waiting=1, running_keys=1, parked_keys=0)
+    more = PolicyState(policy, taken=0, waiting=3, running_keys=1, parked_keys=1)
+    assert "; 1 waits of 1 key, 0 of them parked (" in in_words(one)
+    assert "; 3 wait of 2 keys, 1 of them parked (" in in_words(more)
