@@ -195,6 +195,9 @@ class GroupControls:
 
         Args:
             process_id: of the process that continues the group; None: the one that the calling code is a run of.
+
+        Raises:
+            UnknownProcess: no process has this id.
         """
         of = current_process().id if process_id is None else checked_id("process_id", process_id)
         first = 0

@@ -11,7 +11,7 @@ import pytest
 from lash_redis.app.groups import Member
 from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
-from lash_redis.core.errors import QueueFull, SettingsError, WorkFailed
+from lash_redis.core.errors import QueueFull, SettingsError, UnknownProcess, WorkFailed
 from lash_redis.core.events import Event, WorkUnserved
 from lash_redis.core.model import Phase
 from lash_redis.core.outcomes import Failure, Success
@@ -47,7 +47,7 @@ async def test_a_block_that_failed_leaves_its_group_open_and_the_same_block_comp
 
     with pytest.raises(ZeroDivisionError) as raised:
         await break_off()
-    shown = (await explain(lash.registry, "g")).waits
+    shown = (await explain(lash.registry, "g")).waiting.text
 
     async with lash.group(last, 9) as group:
         again = await group.submit_many(work, [(0,), (1,), (2,)])
@@ -196,3 +196,9 @@ async def test_who_waits_for_several_and_leaves_early_leaves_no_wait(lash: Lash,
         assert (await anext(ended))[1] == Success(2)
 
     assert (after_gather, lash._sessions.current().waiter._waits) == ({}, {})
+
+
+async def test_the_members_of_an_unknown_group_are_no_empty_list(lash: Lash) -> None:
+    """A misspelled id would read as a group without members."""
+    with pytest.raises(UnknownProcess, match="'nobody'"):
+        _ = [each async for each in lash.members("nobody")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import CannotAwait, NotItsTurn, SettingsError
+from lash_redis.core.errors import CannotAwait, CannotJoinGroup, NotItsTurn, SettingsError
 from lash_redis.core.model import ExternalOwner, Phase, ProcessStarted, ProcessStatus
 from lash_redis.core.options import IfFailed
 from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success
@@ -153,6 +153,8 @@ async def test_what_waits_for_each_other_has_one_route(registry: ProcessRegistry
         match=r"'b' cannot wait for 'a': the namespace has several partitions, .*begin alike, such as 'a::…'",
     ):
         await registry.register(waiting("b", "a"))
+    with pytest.raises(CannotJoinGroup, match=r"'b' cannot be a member of group 'a': .*begin alike, such as 'a::…'"):
+        await registry.register(work("b", member_of="a"))
 
 
 async def test_a_delay_comes_after_the_wait(registry: ProcessRegistry) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_id
-from lash_redis.core.errors import CannotAwait
+from lash_redis.core.errors import CannotAwait, CannotJoinGroup, UnknownProcess
 from lash_redis.core.model import ProcessRecord, ProcessRegistration
 from lash_redis.registry.calls.call import Call, Namespace, Steps, about
 from lash_redis.registry.calls.reads import rows
@@ -45,18 +45,23 @@ def check_awaited_routes(registrations: Sequence[ProcessRegistration]) -> None:
     """Check that what waits lies in one partition with what it waits for, where the namespace has several.
 
     Raises:
-        CannotAwait: two processes have different routes.
+        CannotAwait: a process has another route than one that it waits for.
+        CannotJoinGroup: a member has another route than its group.
     """
     for each in registrations:
-        for other in (*each.after, *filter(None, [each.member_of])):
+        for other in each.after:
             if route_of(other) != route_of(each.id):
-                raise CannotAwait(
-                    each.id,
-                    other,
-                    f"the namespace has several partitions, a process lies in that of what stands before '::' in its "
-                    f"id, and what waits lies in one with what it waits for: give both ids that begin alike, such as "
-                    f"{f'{route_of(other)}::…'!r}",
-                )
+                raise CannotAwait(each.id, other, _one_route(other))
+        if each.member_of and route_of(each.member_of) != route_of(each.id):
+            raise CannotJoinGroup(each.id, each.member_of, _one_route(each.member_of))
+
+
+def _one_route(other: str) -> str:
+    return (
+        "the namespace has several partitions, a process lies in that of what stands before '::' in its id, and what "
+        "waits lies in one with what it waits for: give both ids that begin alike, such as "
+        f"{f'{route_of(other)}::…'!r}"
+    )
 
 
 def close_group(namespace: Namespace, process_id: str) -> Call[ProcessRecord]:
@@ -78,8 +83,14 @@ def awaited(namespace: Namespace, process_id: str, limit: int = 10) -> Steps[Awa
 
 
 def members(namespace: Namespace, process_id: str, first: int = 0, limit: int = MAX_BATCH) -> Steps[Members]:
-    """Return one page of the members of the group that a process continues, without the ``first`` ones."""
-    _, ids = yield from _listed(namespace, process_id, "members", first, limit)
+    """Return one page of the members of the group that a process continues, without the ``first`` ones.
+
+    Raises:
+        UnknownProcess: no process has this id.
+    """
+    number, ids = yield from _listed(namespace, process_id, "members", first, limit)
+    if number == 0 and (yield from rows(namespace, [process_id])) == [None]:
+        raise UnknownProcess(process_id)
     found = yield from rows(namespace, ids)
     return Members(ids, found)
 
