@@ -62,18 +62,21 @@ def _title(row: Row) -> str:
 
 
 def _waits(explanation: Explanation) -> Pairs:
-    if not explanation.waits:
-        return []
-    cancel = f"lash-redis cancel {explanation.row.process_id} --by … --reason …"
-    if explanation.row.phase is Phase.BLOCKED:
-        return [("waits", printable(explanation.waits))]
-    if explanation.is_paused:
-        return [("queued", loud(printable(explanation.waits))), ("", "lash-redis resume lets it begin")]
-    return [
-        ("queued", loud(printable(explanation.waits))),
-        ("", "run workers of the release that submitted it, or of one that can read it"),
-        ("", f"or give it up: {cancel}"),
-    ]
+    text = printable(explanation.waiting.text)
+    match explanation.waiting.reason:
+        case "":
+            return []
+        case "others" | "limit":
+            return [("waits", text)]
+        case "pause":
+            return [("queued", loud(text)), ("", "lash-redis resume lets it begin")]
+        case "worker":
+            cancel = f"lash-redis cancel {explanation.row.process_id} --by … --reason …"
+            return [
+                ("queued", loud(text)),
+                ("", "run workers of the release that submitted it, or of one that can read it"),
+                ("", f"or give it up: {cancel}"),
+            ]
 
 
 def _ahead(explanation: Explanation) -> Pairs:

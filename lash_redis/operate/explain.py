@@ -13,13 +13,11 @@ import msgspec
 
 from lash_redis.core.errors import OutcomePruned, UnknownProcess
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
-from lash_redis.core.model import Phase
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
-from lash_redis.operate.pausing import why_paused
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
 from lash_redis.operate.sequence_state import Ahead, halts_others, what_goes_before
-from lash_redis.operate.serving import why_it_waits
+from lash_redis.operate.serving import NOT_WAITING, Waiting, why_it_waits
 from lash_redis.recovery.proofs_of_death import Proof, reaped
 from lash_redis.recovery.verdict_facts import NothingLocal, explained
 from lash_redis.registry.keys import owner_digest
@@ -60,8 +58,7 @@ class Explanation(msgspec.Struct, frozen=True):
         holder: the state of the owner that holds it or held it last, None likewise.
         facts: what the verdict looked at.
         verdict: the line of the verdict's table that the row meets.
-        waits: why the row waits, if it is queued, and paused or not known to be served by a worker that lives.
-        is_paused: it waits since its queue or its task is paused.
+        waiting: why the row waits.
         ahead: the process for which it waits in its sequence.
         halts_others: the work behind it in its sequence waits until it is settled, and resolved if it is abandoned.
     """
@@ -71,8 +68,7 @@ class Explanation(msgspec.Struct, frozen=True):
     holder: OwnerState | None
     facts: Facts
     verdict: Verdict
-    waits: str = ""
-    is_paused: bool = False
+    waiting: Waiting = NOT_WAITING
     ahead: Ahead | None = None
     halts_others: bool = False
 
@@ -106,11 +102,10 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
         return states[digest].proof if digest in states else None
 
     facts, verdict = explained(row, owner_digest(me), proof_of, NothingLocal())
-    paused = why_paused(await registry.pauses(), row.lane) if row.phase is Phase.QUEUED else ""
-    waits = paused or await why_it_waits(registry, row)
+    waiting = await why_it_waits(registry, row)
     starter, holder = states.get(row.starter_digest), states.get(row.holder_digest)
     ahead = await what_goes_before(registry, row)
-    return Explanation(row, starter, holder, facts, verdict, waits, bool(paused), ahead, halts_others(row))
+    return Explanation(row, starter, holder, facts, verdict, waiting, ahead, halts_others(row))
 
 
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
@@ -183,7 +178,7 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
     """Return a process, its owners and its verdict."""
     verdict = explanation.verdict
     return {
-        "process": process_view(explanation.row, explanation.waits),
+        "process": process_view(explanation.row, explanation.waiting.text),
         "starter": _owner_state_view(explanation.starter),
         "holder": _owner_state_view(explanation.holder),
         "verdict": {

@@ -7,7 +7,6 @@ import msgspec
 from lash_redis.core.lanes import scopes_of
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.sequences import halts
-from lash_redis.operate.pausing import why_paused
 from lash_redis.operate.serving import why_it_waits
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
@@ -38,8 +37,8 @@ async def what_goes_before(registry: ProcessRegistry, row: Row) -> Ahead | None:
     if ahead is None:
         return None
     state = ahead.phase or ahead.status
-    paused = why_paused(await registry.pauses(), ahead.lane) if ahead.phase is Phase.QUEUED else ""
-    return Ahead(ahead.process_id, state.value, halts_others(ahead), paused or await why_it_waits(registry, ahead))
+    waiting = await why_it_waits(registry, ahead)
+    return Ahead(ahead.process_id, state.value, halts_others(ahead), waiting.text)
 
 
 def halts_others(row: Row) -> bool:

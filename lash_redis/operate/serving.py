@@ -1,9 +1,12 @@
-"""Say why queued work waits, where no worker is known that lives and serves its lane."""
+"""Say why work waits: for other processes, a pause, a worker that serves its lane, or a limit."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final, Literal
+
+import msgspec
 
 from lash_redis.core.lanes import plain_lane
 from lash_redis.core.model import Phase
@@ -11,6 +14,21 @@ from lash_redis.operate.pausing import why_paused
 from lash_redis.registry.calls.awaiting import Awaited
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Why a row waits.
+
+    Attributes:
+        reason: other processes, a paused queue or task, a worker that serves its lane, or a limit; empty: nothing.
+        text: in words.
+    """
+
+    reason: Literal["", "others", "pause", "worker", "limit"] = ""
+    text: str = ""
+
+
+NOT_WAITING: Final = Waiting()
 
 
 async def why_they_wait(registry: ProcessRegistry, rows: Iterable[Row]) -> dict[str, str]:
@@ -29,19 +47,20 @@ async def why_they_wait(registry: ProcessRegistry, rows: Iterable[Row]) -> dict[
     return reasons
 
 
-async def why_it_waits(registry: ProcessRegistry, row: Row) -> str:
-    """Return why a row waits; empty if it does not, or its lane is served.
-
-    A blocked one waits for others. A queued one waits since nobody serves its lane, or for a limit.
-    """
+async def why_it_waits(registry: ProcessRegistry, row: Row) -> Waiting:
+    """Return why a row waits, if it does and something more than its turn is known."""
     if row.phase is Phase.BLOCKED:
-        return _awaited_in_words(await registry.awaited(row.process_id))
+        return Waiting("others", _awaited_in_words(await registry.awaited(row.process_id)))
     if row.phase is not Phase.QUEUED:
-        return ""
-    why = (await registry.service_of(row.process_id, row.lane)).why_it_waits
-    if why or row.key is None or row.is_in_sequence:
-        return why
-    return await registry.waits_for_limit(row.process_id)
+        return NOT_WAITING
+    if paused := why_paused(await registry.pauses(), row.lane):
+        return Waiting("pause", paused)
+    if unserved := (await registry.service_of(row.process_id, row.lane)).why_it_waits:
+        return Waiting("worker", unserved)
+    if row.key is None or row.is_in_sequence:
+        return NOT_WAITING
+    limit = await registry.waits_for_limit(row.process_id)
+    return Waiting("limit", limit) if limit else NOT_WAITING
 
 
 def _awaited_in_words(awaited: Awaited) -> str:

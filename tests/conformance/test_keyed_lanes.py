@@ -137,11 +137,24 @@ async def test_a_row_that_is_not_next_of_its_key_is_refused_by_id(registry: Proc
     await policy(registry, limit=1)
     await registry.register_many([row("x0", "x", "a,"), row("x1", "x", "a,")])
 
-    with pytest.raises(NotItsTurn, match="another of its key goes first"):
+    with pytest.raises(NotItsTurn, match="another one, of the same key or limit, goes first"):
         await registry.claim("x1", ADA, LONG_MS)
     await held(registry, "x0", ADA)
     with pytest.raises(NotItsTurn, match="limit 'a'"):
         await registry.claim("x1", ADA, LONG_MS)
+
+
+async def test_work_without_keys_waits_for_its_limit_in_words_too(registry: ProcessRegistry) -> None:
+    """Nothing is said of a key: it has none."""
+    await policy(registry, "all", limit=1)
+    await registry.register_many([row(f"x{n}", "", ",all") for n in range(3)])
+
+    with pytest.raises(NotItsTurn, match="another one, of the same key or limit, goes first"):
+        await registry.claim("x1", ADA, LONG_MS)
+    await held(registry, "x0", ADA)
+    for waiting in ("x1", "x2"):
+        with pytest.raises(NotItsTurn, match="limit 'all'"):
+            await registry.claim(waiting, ADA, LONG_MS)
 
 
 async def test_a_limit_that_all_keys_share_shuts_the_lane(registry: ProcessRegistry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import CancelRequest
 from lash_redis.core.outcomes import Failure, Success
+from lash_redis.core.policies import Policy
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
 from lash_redis.registry.registry import ProcessRegistry
@@ -384,6 +387,21 @@ async def test_queued_work_that_nobody_serves_is_shown_as_such(cli: Cli, registr
     assert "or give it up: lash-redis cancel p --by … --reason …" in shown
     assert "no worker that called within the last minute declares it in queue 'default'" in listed
     assert found["process"]["waits"] == why
+
+
+async def test_work_that_waits_for_its_limit_is_told_of_the_limit_alone(cli: Cli, registry: ProcessRegistry) -> None:
+    """Workers of another release would not help it."""
+    for partition in range(registry.partitions):
+        await registry.name_policies(partition, [Policy("mail", keyed=False, limit=2)])
+        served = [("default", [lane("default", "work", "", ",mail")])]
+        await registry.claim_next(batch_claim(registry, ADA, count=0, partition=partition, served=served))
+    await registry.register_many([work(f"r::{n}", key="", scopes=",mail") for n in range(2)])
+    await held(registry, "r::0", ADA)  # one slot in each partition
+
+    shown = output(cli("show", "r::1"))
+
+    assert re.search(r"waits +it waits for limit 'mail'\n", shown)
+    assert "run workers" not in shown
 
 
 async def test_what_runs_alone_is_marked(cli: Cli, registry: ProcessRegistry, server: ServerTime) -> None:

@@ -97,7 +97,11 @@ def waits_for(place: Place, detail: str) -> str:
     if place is QUEUED and detail.startswith(_FIRST):
         return f"{detail.removeprefix(_FIRST)} is the first of its sequence, and goes before it"
     if place is QUEUED:
-        return f"it waits for {scope_named(detail)}" if detail != "head" else "another of its key goes first"
+        return (
+            f"it waits for {scope_named(detail)}"
+            if detail != "head"
+            else "another one, of the same key or limit, goes first"
+        )
     number, *ids = detail.split()
     others = [each for each in ids if each != "*"]
     awaited = int(number) - ("*" in ids)
