@@ -10,7 +10,7 @@ from lash_redis.core.model import PauseRequest, Phase, ProcessStatus
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.loops.leaving import Leaving
-from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
+from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, cancel, work
 from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.services.benches import Bench
@@ -66,12 +66,14 @@ async def test_a_burst_waits_for_what_is_delayed_only_if_it_is_asked_to(
 ) -> None:
     """What runs tomorrow does not hold up a build."""
     bench = Bench(is_open=True)
-    due_at_ms = (await registry.register(work("p", RERUNNABLE, "p", delay_ms=400))).due_at_ms
-    assert due_at_ms is not None
+    await registry.register(work("tomorrow", RERUNNABLE, "tomorrow", delay_ms=86_400_000))
 
     async with asyncio.timeout(PATIENCE_S):
         await crew.worker(bench.task(), burst=True).run()
-        assert (await record_of(registry, "p")).phase is Phase.DELAYED
+        assert (await record_of(registry, "tomorrow")).phase is Phase.DELAYED
+        await registry.request_cancel("tomorrow", cancel())
+        due_at_ms = (await registry.register(work("p", RERUNNABLE, "p", delay_ms=400))).due_at_ms
+        assert due_at_ms is not None
         run = asyncio.create_task(crew.worker(bench.task(), burst_delayed=True).run())
         await server.pass_until(due_at_ms)
         await run
