@@ -8,6 +8,9 @@ local function head_score(lane)
     return tonumber(redis.call('ZRANGE', K .. 'q:' .. lane, '0', '0', 'WITHSCORES')[2] or 0)
   end
   local key = redis.call('ZRANGE', K .. 'turn:' .. lane, '0', '0')[1]
-  local _, score = head_of(key_in(lane, key or ''))
-  return key and score or math.huge
+  if not key then
+    return math.huge
+  end
+  local _, score = head_of(key_in(lane, key))
+  return score or math.huge
 end
