@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, cast
 
+from lash_redis.app.code_places import CodePlace
 from lash_redis.app.sessions import Sessions
 from lash_redis.app.unserved import Unserved
 from lash_redis.app.wait import Wait, missing_error
@@ -39,7 +40,8 @@ class AppContext:
         sessions: of the ``Lash``.
         declarations: by task name.
         schedules: that its code declares, by name.
-        stored_schedules: those that it has stored, as the namespace's uuid, name and revision.
+        schedule_places: where in the code, by name.
+        stored_schedules: what it has stored of them, by name, with the uuid of the namespace.
         unserved: looks whether anybody serves what is submitted.
         bounds: those of the declared queues, by name.
         limits: the declared limits that several tasks may share, by name.
@@ -48,7 +50,8 @@ class AppContext:
     sessions: Sessions
     declarations: dict[str, Declaration]
     schedules: dict[str, ScheduleDeclaration] = field(default_factory=dict)
-    stored_schedules: set[tuple[str, str, int]] = field(default_factory=set)
+    schedule_places: dict[str, CodePlace] = field(default_factory=dict)
+    stored_schedules: dict[str, tuple[str, ScheduleDeclaration]] = field(default_factory=dict)
     unserved: Unserved = field(default_factory=Unserved)
     bounds: dict[str, QueueBound] = field(default_factory=dict)
     limits: dict[str, Policy] = field(default_factory=dict)

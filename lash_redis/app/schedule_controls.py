@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from lash_redis.app.code_places import caller
 from lash_redis.app.process import AppContext
-from lash_redis.app.schedules import Schedules, add_declaration, caller, declaration_of
+from lash_redis.app.schedules import Schedules, add_declaration, declaration_of
 from lash_redis.app.task import Task
 from lash_redis.core.durations import Duration
 from lash_redis.core.schedules import LATE_AFTER_S, Missed, rule_of
@@ -53,9 +54,11 @@ class ScheduleControls:
             revision: raise it with each change; a lower one than that which is stored replaces nothing.
 
         Raises:
-            SettingsError: a value is outside what is allowed, or another line declares a schedule of that name.
+            SettingsError: a value is outside what is allowed, or another place in the code declares a
+                schedule of that name otherwise.
             PayloadError: the task cannot be called with these arguments, or they are too long.
         """
         rule = rule_of(cron=cron, every=every, zone=zone, missed=missed, late_after=late_after)
-        declared = declaration_of(name, task, args, kwargs, rule=rule, revision=revision, location=caller())
-        add_declaration(self._context.schedules, declared)
+        place = caller()
+        declared = declaration_of(name, task, args, kwargs, rule=rule, revision=revision, location=place.location)
+        add_declaration(self._context, declared, place)

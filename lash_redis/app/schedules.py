@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from lash_redis.app.code_places import CodePlace
 from lash_redis.app.given_tasks import checked_task
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_iterable
@@ -82,25 +82,22 @@ def declaration_of(
     )
 
 
-def add_declaration(schedules: dict[str, ScheduleDeclaration], declared: ScheduleDeclaration) -> None:
-    """Add a schedule to those of a ``Lash``. The same line that runs again declares it anew.
+def add_declaration(context: AppContext, declared: ScheduleDeclaration, place: CodePlace) -> None:
+    """Add a schedule to those of a ``Lash``. The same place in the code that runs again declares it anew.
 
     Raises:
         SettingsError: another place in the code declares another schedule of that name.
     """
-    known = schedules.get(declared.name)
-    if known is not None and known.location != declared.location:
-        raise SettingsError(
-            f"two schedules are named {declared.name!r}, at {known.location} and at {declared.location}: "
-            "give one of them another name"
-        )
-    schedules[declared.name] = declared
-
-
-def caller() -> str:
-    """Return where the caller of the caller is: ``file:line``."""
-    frame = sys._getframe(2)  # noqa: SLF001 - the one way to know a place in the code
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    known = context.schedules.get(declared.name)
+    if known is not None and not context.schedule_places[declared.name].is_again(place):
+        if msgspec.structs.replace(known, location=declared.location) != declared:
+            raise SettingsError(
+                f"two schedules are named {declared.name!r}, at {known.location} and at {declared.location}: "
+                "give one of them another name"
+            )
+        return
+    context.schedules[declared.name] = declared
+    context.schedule_places[declared.name] = place
 
 
 class Schedules:
@@ -193,13 +190,11 @@ class BlockingSchedules:
 
 
 def _not_stored(context: AppContext) -> Sequence[ScheduleDeclaration]:
-    return [each for each in context.schedules.values() if _stored(context, each) not in context.stored_schedules]
+    # Another server, or the same one after a flush, knows none; and code that runs again may declare other content.
+    uuid = context.sessions.registry.target.namespace.uuid
+    return [each for each in context.schedules.values() if context.stored_schedules.get(each.name) != (uuid, each)]
 
 
 def _note_stored(context: AppContext, declared: Iterable[ScheduleDeclaration]) -> None:
-    context.stored_schedules.update(_stored(context, each) for each in declared)
-
-
-def _stored(context: AppContext, declared: ScheduleDeclaration) -> tuple[str, str, int]:
-    uuid = context.sessions.registry.target.namespace.uuid  # another server, or the same one after a flush, knows none
-    return uuid, declared.name, declared.revision
+    uuid = context.sessions.registry.target.namespace.uuid
+    context.stored_schedules.update({each.name: (uuid, each) for each in declared})

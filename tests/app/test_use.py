@@ -10,7 +10,9 @@ import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.events import Event, ScheduleDeclared, ScheduleDiffers
 from lash_redis.core.outcomes import Success
+from lash_redis.core.subscribers import subscribed
 from lash_redis.registry.transport.urls import URL_VARIABLE
 from lash_redis.worker.worker import Worker
 from tests.app.working import waited_too_long
@@ -103,6 +105,20 @@ def test_another_server_is_told_the_schedules_too(program: Program) -> None:
             assert asyncio.run(revisions()) == [revision]
             declare(revision + 1)
             assert [each.revision for each in program.lash.blocking.schedules.list()] == [revision + 1]
+
+
+async def test_other_content_of_the_same_revision_is_told_to_whoever_runs_the_code_again(program: Program) -> None:
+    """As an edited cell of a notebook does."""
+    events: list[Event] = []
+    with subscribed(events.append), program.lash.use(fakeredis.FakeAsyncRedis()):
+        for seconds in (5, 5, 6, 6):
+            program.lash.schedule("daily", program.charge, ("o-17",), every=seconds)
+            (stands,) = await program.lash.schedules.list()
+            assert stands.rule.spec == "every 5000"
+    assert [type(each) for each in events if "schedule" in each.__struct_fields__] == [
+        ScheduleDeclared,
+        ScheduleDiffers,
+    ]
 
 
 async def test_one_event_loop_for_all_tests(program: Program) -> None:
