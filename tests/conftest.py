@@ -85,6 +85,27 @@ class ServerTime:
             await pipeline.execute()
         return lease
 
+    async def set_back(self, registry: ProcessRegistry, ms: int) -> None:
+        """Set the clock back, as far as keyed lanes see it.
+
+        A real server's clock is not ours: what it has written of times to come is moved forward instead.
+        """
+        if self._clock is not None:
+            self._clock.advance(-ms)
+            return
+        for partition in range(registry.partitions):
+            k = partition_prefix(registry.namespace, partition)
+            for field in ("due", "clock"):
+                if await self._client.hexists(f"{k}:hdr", field):
+                    await self._client.hincrby(f"{k}:hdr", field, ms)
+            for alarm, _ in await self._client.zrange(f"{k}:alarms", 0, -1, withscores=True):
+                await self._client.zincrby(f"{k}:alarms", ms, alarm)
+            for kind in ("window", "next"):
+                async for key in self._client.scan_iter(match=f"{k}:{kind}:*", count=1000):
+                    since, _, rest = (await self._client.get(key)).decode().partition(" ")
+                    ends = await self._client.pexpiretime(key) + ms
+                    await self._client.set(key, f"{int(since) and int(since) + ms} {rest}", pxat=ends)
+
     async def lapse(self, registry: ProcessRegistry, *process_ids: str) -> list[ProcessLease]:
         """Let the leases on processes run out; return what they were."""
         leases = [await lease_of(registry, each) for each in process_ids]

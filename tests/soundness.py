@@ -176,7 +176,7 @@ class _Partition:
         header = self.headers.get(self.number)
         if header is None:
             yield "it has keys, but no header"
-        elif header.keys() - {"due", "watcher", "paused", "bounded"} != {
+        elif header.keys() - {"due", "watcher", "paused", "bounded", "clock"} != {
             "uuid",
             "partitions",
             "schema",
@@ -335,7 +335,8 @@ class _Partition:
             return  # see bad_sequences
         limit, starts, _ = self.policy(scope)
         alarms = self.index("alarms")
-        if any(each.startswith((f"policy {scope} ", f"parked {lane} ", f"slots {scope} ")) for each in alarms):
+        looking = (f"policy {scope} ", f"parked {lane} ", f"slots {scope} ", "clock ")
+        if any(each.startswith(looking) for each in alarms):
             return
         for key in parked:
             rows = self.index(f"k:{lane} {key}")

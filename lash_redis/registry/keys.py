@@ -10,7 +10,8 @@ key                       type        content
                                       whole (1 once every partition has its header), due (when the next row or alarm
                                       becomes due, or earlier), watcher (the owner digest of the worker that was told),
                                       paused (the names in ``K:paused``), bounded (``queue=most`` of the bounded
-                                      queues: how many rows that nobody has claimed may wait in this partition)
+                                      queues: how many rows that nobody has claimed may wait in this partition), clock
+                                      (the latest time at which an alarm was set that looks at keys, ms)
 ``K:p:<id>``              hash        the row; its fields are listed in ``ROW_FIELDS``
 ``K:i:<id>``              string      the input, if over 64 bytes (a longer value ends the row's compact encoding)
 ``K:o:<id>``              string      the outcome, if over 64 bytes

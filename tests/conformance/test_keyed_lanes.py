@@ -259,6 +259,62 @@ async def test_a_limit_for_all_keys_opens_again_with_its_window(registry: Proces
     assert await ids(registry, 9) == ["y0"]
 
 
+@pytest.mark.parametrize(("ms", "free"), [(100, ["x1"]), (3_600_000, ["x1", "y1"])])
+async def test_no_key_is_parked_for_longer_than_its_window_when_the_clock_is_set_back(
+    registry: ProcessRegistry, server: ServerTime, ms: int, free: list[str]
+) -> None:
+    """Its alarm would ring an hour late. One that waits for a window which the clock still lies in goes on waiting."""
+    await policy(registry, starts=1, window_ms=400)
+    await policy(registry, "b", starts=1, window_ms=LONG_MS)
+    lanes = LIMITED, lane("default", "work", "", "b,")
+    await registry.register_many([row(f"y{n}", "y", "b,") for n in range(2)])
+    assert await ids(registry, 9, *lanes) == ["y0"]
+    await server.pass_until(await server.now_ms() + 150)
+    await registry.register_many([row(f"x{n}", "x", "a,") for n in range(2)])
+    assert await ids(registry, 9, *lanes) == ["x0"]
+
+    await server.set_back(registry, ms)
+
+    found: list[str] = []
+    for passed_ms in (0, 0, 0, 420):  # a busy machine may come so late that the clock lies in the window again
+        await server.pass_until(await server.now_ms() + passed_ms)
+        found += await ids(registry, 9, *lanes)
+    assert sorted(found) == free
+
+
+async def test_a_lane_is_waited_for_for_a_second_when_the_clock_is_set_back(
+    registry: ProcessRegistry, server: ServerTime
+) -> None:
+    """The lane that waits behind it is not forgotten until the clock is where it was."""
+    lease = await shared(registry)
+    await registry.complete(lease, Success(1))
+
+    await server.set_back(registry, 3_600_000)
+
+    found: list[str] = []
+    for _ in range(3):
+        found += await ids(registry, 1, OTHER)
+        await server.pass_until(await server.now_ms() + 1100)
+    assert found == ["o0"]
+
+
+async def test_a_changed_policy_is_looked_at_when_the_clock_is_set_back(
+    registry: ProcessRegistry, server: ServerTime
+) -> None:
+    """Its bounded steps go on at once."""
+    await policy(registry, limit=1)
+    await registry.register_many([row(f"x{n}", "x", "a,") for n in range(3)])
+    assert await ids(registry, 9) == ["x0"]
+    await policy(registry, limit=3, revision=2)
+
+    await server.set_back(registry, 3_600_000)
+
+    found: list[str] = []
+    for _ in range(4):
+        found += await ids(registry, 9)
+    assert found == ["x1", "x2"]
+
+
 async def test_a_higher_revision_lets_parked_keys_go(registry: ProcessRegistry) -> None:
     """Sentence 9: in bounded steps; a lower revision, or another policy of the same, replaces nothing."""
     await policy(registry, limit=1, revision=2)

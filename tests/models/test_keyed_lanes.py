@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.models.keyed_lanes import Broken, Mechanism, Row, explore
+from tests.models.parked_windows import Mechanism as Windows
+from tests.models.parked_windows import parked_too_long
 from tests.models.shared_turns import Mechanism as Turns
 from tests.models.shared_turns import a_stands_still, b_starves
 
@@ -99,6 +101,14 @@ def test_nobody_waits_for_a_lane_whose_workers_are_gone(cost: int) -> None:
     """Sentence 7: a lane that had room for a while and did not come is not waited for."""
     assert not a_stands_still(Turns(cost_of_b=cost))
     assert a_stands_still(Turns(cost_of_b=cost, yields_when_late=False))
+
+
+def test_no_key_is_parked_for_longer_than_its_window_whatever_the_clock_did() -> None:
+    """The table of section 3, on rates: it breaks without any part of how a clock that was set back is seen."""
+    assert parked_too_long(Windows()) == []
+    assert parked_too_long(Windows(sees_that_the_clock_is_before_it=False))
+    assert parked_too_long(Windows(keeps_the_latest=False))
+    assert parked_too_long(Windows(a_window_before_it_has_ended=False))
 
 
 def test_a_start_without_a_lease_takes_its_slots() -> None:

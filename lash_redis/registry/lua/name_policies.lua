@@ -10,6 +10,7 @@
 -- What is parked in the lanes of a policy that changes is looked at in bounded steps (see key_alarms).
 --- @include "partition"
 --- @include "planned_writes"
+--- @include "planned_keys"
 local reply = { 'NAMED' }
 
 local function revision_of(policy)
@@ -22,7 +23,7 @@ for at = 1, #ARGV, 2 do
   if not stands or revision_of(stands) < revision_of(policy) then
     write_hash('policies', scope, policy)
     if stands then
-      alarm_at(now, nil, 'policy ' .. scope .. ' ')
+      look_later(now, nil, 'policy ' .. scope .. ' ')
     end
     stands = policy
   end

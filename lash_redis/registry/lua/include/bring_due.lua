@@ -1,6 +1,7 @@
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
+--- @include "planned_keys"
 --- @include "is_readable"
 --- @include "enter_lane"
 --- @include "key_alarms"
@@ -60,9 +61,14 @@ local function first_of(key)
 end
 
 -- Move what is due into its lane, and then do what alarms ask for: a bounded step. Nothing is read while nothing is
--- due. The rows are one transition and each alarm is one, since an alarm may be about a row that was just moved. They
--- are committed here; whoever calls this commits what remains, the new due time.
+-- due, unless the clock was set back. The rows are one transition and each alarm is one, since an alarm may be about a
+-- row that was just moved. They are committed here; whoever calls this commits what remains, the new due time.
 local function bring_due(most)
+  if header[6] and tonumber(header[6]) > now then
+    header[6] = '0'
+    look_later(now, nil, 'clock ')
+    commit()
+  end
   if not header[2] or tonumber(header[2]) > now then
     return false
   end

@@ -20,7 +20,7 @@ local function on_window_of_key(rest)
   local entry = look_at(lane, key)
   if policy.starts > 0 and window.starts >= policy.starts then
     entry.rings_again = true
-    return window.ends
+    look_later(window.ends, nil, 'key ' .. rest)
   end
 end
 
@@ -54,11 +54,11 @@ local function on_policy(rest)
   local scope, after = string.match(rest, '^(%S+) (%S*)$')
   local lanes = lanes_of(scope, after)
   for at = 1, math.min(#lanes, MAX_LANES) do
-    alarm_at(now, nil, 'parked ' .. lanes[at] .. ' ')
+    look_later(now, nil, 'parked ' .. lanes[at] .. ' ')
     wake(lanes[at])
   end
   if #lanes > MAX_LANES then
-    alarm_at(now, nil, 'policy ' .. scope .. ' ' .. lanes[MAX_LANES])
+    look_later(now, nil, 'policy ' .. scope .. ' ' .. lanes[MAX_LANES])
   end
 end
 
@@ -70,13 +70,28 @@ local function on_parked(rest)
     look_at(lane, key)
   end
   if #keys == MAX_LANES then
-    alarm_at(now, nil, 'parked ' .. lane .. ' ' .. keys[#keys])
+    look_later(now, nil, 'parked ' .. lane .. ' ' .. keys[#keys])
+  end
+end
+
+-- The clock was set back, so that alarms ring too late: what is parked is looked at, and workers are told.
+local function on_clock(after)
+  local from = after == '' and '-' or '(' .. after
+  local lanes = redis.call('ZRANGEBYLEX', K .. 'lanes', from, '+', 'LIMIT', '0', int(MAX_LANES))
+  for _, lane in ipairs(lanes) do
+    if scopes_of(lane) then
+      look_later(now, nil, 'parked ' .. lane .. ' ')
+      wake(lane)
+    end
+  end
+  if #lanes == MAX_LANES then
+    look_later(now, nil, 'clock ' .. lanes[#lanes])
   end
 end
 
 local function key_alarms()
   return {
     key = on_window_of_key, window = on_window_of_all, slots = on_slots, policy = on_policy, parked = on_parked,
-    turns = on_turns, sequence = on_sequence,
+    turns = on_turns, sequence = on_sequence, clock = on_clock,
   }
 end

@@ -58,7 +58,7 @@ end
 local function plan_window(window)
   store(window.set, int(window.opened) .. ' ' .. int(window.starts), int(window.ends))
   if window.key == '' and window.starts >= policy_of(window.scope).starts then
-    alarm_at(window.ends, nil, 'window ' .. window.scope)
+    look_later(window.ends, nil, 'window ' .. window.scope)
   end
 end
 
@@ -114,7 +114,7 @@ local function place_key(entry, has_turn, is_parked)
   if head and fits and not has_turn then
     wake(lane)
   elseif head and opens_at and not entry.rings_again then
-    alarm_at(opens_at, queue_of(lane), 'key ' .. lane .. ' ' .. key)
+    look_later(opens_at, queue_of(lane), 'key ' .. lane .. ' ' .. key)
   elseif not head and scope ~= '' then
     wait_no_more(scope, key, lane)
   end

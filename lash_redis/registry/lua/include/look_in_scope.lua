@@ -17,6 +17,6 @@ local function look_in_scope(scope, key, after, has_room)
     end
   end
   if #lanes > MAX_LANES then
-    alarm_at(now, nil, 'slots ' .. scope .. ' ' .. lanes[MAX_LANES] .. ' ' .. key)
+    look_later(now, nil, 'slots ' .. scope .. ' ' .. lanes[MAX_LANES] .. ' ' .. key)
   end
 end

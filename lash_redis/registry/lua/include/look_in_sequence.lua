@@ -35,6 +35,6 @@ local function look_in_sequence(sequence)
       return id
     end
   end
-  alarm_at(now, nil, 'sequence ' .. sequence.name .. ' ' .. sequence.key)
+  look_later(now, nil, 'sequence ' .. sequence.name .. ' ' .. sequence.key)
   return head_of(sequence)
 end

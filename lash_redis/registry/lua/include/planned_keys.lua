@@ -57,14 +57,15 @@ local function slots_of(scope, key)
 end
 
 -- The lanes that were refused slots of a key, the first of them first, each with how many it needs. The first one is
--- waited for before others take any; since when there is room for it (0: there is none). Only lanes that share a scope
--- wait for each other.
+-- waited for before others take any; since when there is room for it (0: there is none, or the clock was set back).
+-- Only lanes that share a scope wait for each other.
 local WAITED_FOR_MS, NEXT_LIVES_MS = 1000, 86400000
 local function waiting_for(slots)
   if not slots.waiting then
     local is_shared = #lanes_of(slots.scope, '') > 1
     local text = is_shared and text_at(K .. 'next:' .. slots.scope .. ' ' .. slots.key) or ''
-    slots.waiting = { since = tonumber(string.match(text, '^%d+') or '0') }
+    local since = tonumber(string.match(text, '^%d+') or '0')
+    slots.waiting = { since = since <= now and since or 0 }
     for cost, lane in string.gmatch(text, ' (%d+) (%S+)') do
       table.insert(slots.waiting, { lane = lane, cost = tonumber(cost) })
     end
@@ -100,10 +101,20 @@ local function wait_no_longer(slots, lane)
   return false
 end
 
+-- An alarm by which keys are looked at later. The header says when the last one was set. If the clock is before that,
+-- it was set back, and what is parked is looked at without its alarm (see bring_due).
+local function look_later(at, queue, alarm)
+  alarm_at(at, queue, alarm)
+  if now > tonumber(header[6] or '0') then
+    header[6] = now_text
+    set_header('clock', now_text)
+  end
+end
+
 -- What waits for a lane that does not come any more is looked at in the next step.
 -- The alarm has its time in its name, so that a later one does not take the place of an earlier one.
 local function look_at_turns(slots, at)
-  alarm_at(at, nil, table.concat({ 'turns', int(at), slots.scope, slots.key }, ' '))
+  look_later(at, nil, table.concat({ 'turns', int(at), slots.scope, slots.key }, ' '))
 end
 
 -- The window of one key of a scope. One that the clock does not lie in has ended, whatever the clock did.
