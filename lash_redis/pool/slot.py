@@ -14,6 +14,7 @@ from lash_redis.pool.pool import LifeEnd, Pool
 
 _FIRST_S = 0.5
 _LONGEST_S = 10.0
+_LONGEST_RELOADING_S = 2.0  # somebody has mended the code, and waits for it
 _LIVED_MS = 5_000
 
 
@@ -22,16 +23,21 @@ class RestartDelay:
 
     A worker process that dies at its start must not keep the machine busy with starting it. After a life of 5 s since
     it was ready the delay begins at nothing again.
+
+    Args:
+        reloads: each life is to leave when the code changes. One that has left so is followed at once, and after code
+            that cannot be imported nobody waits for longer than 2 s.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, reloads: bool = False) -> None:
+        self._reloads = reloads
         self._in_a_row = 0
 
-    def after(self, lived_ms: int | None) -> float:
-        """Return the seconds to wait after a life; ``lived_ms`` counts from when it was ready, None if it never was."""
-        if lived_ms is not None and lived_ms >= _LIVED_MS:
+    def after(self, end: LifeEnd) -> float:
+        """Return the seconds to wait after a life."""
+        if (end.lived_ms is not None and end.lived_ms >= _LIVED_MS) or (self._reloads and end.has_left):
             self._in_a_row = 0
-        wait_s = backoff(self._in_a_row, _FIRST_S, _LONGEST_S)
+        wait_s = backoff(self._in_a_row, _FIRST_S, _LONGEST_RELOADING_S if self._reloads else _LONGEST_S)
         self._in_a_row += 1
         return wait_s
 
@@ -43,7 +49,7 @@ class Slot:
         self._pool = pool
         self._name = name
         self._spawn = spawn
-        self._delay = RestartDelay()
+        self._delay = RestartDelay(reloads=pool.settings.reload)
         self._failed_starts = 0
         self.life: Life | None = None
 
@@ -60,7 +66,7 @@ class Slot:
             if drain.has_begun or (self._pool.settings.worker.leaves_when_empty and end.has_left):
                 return end
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._delay.after(end.lived_ms)):
+                async with asyncio.timeout(self._delay.after(end)):
                     await drain.begun.wait()
             if drain.has_begun:  # perhaps at the very moment when the wait ended
                 return LifeEnd("not started again")

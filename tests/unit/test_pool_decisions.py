@@ -59,18 +59,30 @@ def test_signals_less_than_a_second_apart_count_once(at_ms: list[int], steps: li
 
 def test_a_crashed_worker_process_is_started_again_at_once_then_more_slowly() -> None:
     """At once, then after 0.5 s doubling to 10 s."""
-    delay = RestartDelay()
-
-    assert [delay.after(lived_ms) for lived_ms in (None, 10, None, 4999, 0, 0, 0, 0)] == [0, 0.5, 1, 2, 4, 8, 10, 10]
+    assert waits(RestartDelay(), None, 10, None, 4999, 0, 0, 0, 0) == [0, 0.5, 1, 2, 4, 8, 10, 10]
 
 
 def test_a_life_of_five_seconds_resets_the_delay() -> None:
     """The five seconds count from when the worker process was ready."""
     delay = RestartDelay()
-    for _ in range(5):
-        delay.after(None)
+    waits(delay, None, None, None, None, None)
 
-    assert [delay.after(5000), delay.after(100), delay.after(100)] == [0, 0.5, 1]
+    assert waits(delay, 5000, 100, 100) == [0, 0.5, 1]
+
+
+def test_new_code_is_started_at_once_and_broken_code_is_tried_soon() -> None:
+    """With ``--reload`` somebody waits for it; whoever saves every second is not taken for a crash."""
+    delay = RestartDelay(reloads=True)
+
+    assert waits(delay, 100, 100, 100, 100, is_fault=False) == [0, 0, 0, 0]
+    assert waits(delay, None, None, None, None, None, is_fault=True) == [0.5, 1, 2, 2, 2]
+    assert waits(delay, 100, is_fault=False) == [0]
+    assert waits(RestartDelay(), 100, 100, is_fault=False) == [0, 0.5]
+
+
+def waits(delay: RestartDelay, *lived_ms: int | None, is_fault: bool = True) -> list[float]:
+    """Return what is waited for after one life after the other."""
+    return [delay.after(LifeEnd("exit", each, is_fault=is_fault)) for each in lived_ms]
 
 
 async def test_no_worker_process_is_started_if_the_drain_begins_as_the_delay_ends() -> None:
