@@ -186,6 +186,16 @@ class WorkerLanesFull(Event, frozen=True, tag="worker.lanes_full"):
     lanes: int
 
 
+class WorkerBurstWaits(Event, frozen=True, tag="worker.burst_waits"):
+    """A burst has had nothing to run for 10 s, and stays for what waits. Told once."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    process_id: str
+    reason: str
+    then: str
+
+
 class WorkerExitRefused(Event, frozen=True, tag="worker.exit_refused"):
     """User code (``sys.exit``, ``loop.stop``, a signal's handler) would end the worker process; it goes on."""
 

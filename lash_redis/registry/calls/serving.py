@@ -73,11 +73,21 @@ def _living(reply: list[bytes]) -> Living:
     return Living(int(owners), tuple(sorted({queue.decode(errors="replace") for queue in queues})))
 
 
-def waiting(_: Namespace, partition: int, served: ServedLanes) -> Call[tuple[bool, int]]:
-    """Return whether rows wait in a partition that a worker with these lanes would run, and how many are delayed.
+def waiting(_: Namespace, partition: int, served: ServedLanes) -> Steps[tuple[str, int]]:
+    """Return a row that waits in a partition and that a worker with these lanes would run, and how many are delayed.
 
-    Rows of paused queues and tasks do not wait for anybody; those of keys that may not run now do.
+    Rows of paused queues and tasks do not wait for anybody; those of keys that may not run now do. The id is empty if
+    none waits.
     """
-    keyed = [lane for lane in served.lanes if scopes_of(lane)][: MAX_BATCH - 1]
-    args: list[Argument] = [served.name, *keyed]
-    return Call("waiting", partition, args, lambda reply: (reply[1] == b"1", int(reply[2])), word=b"WAITING")
+    keyed = [lane for lane in served.lanes if scopes_of(lane)]
+    process_id, delayed = "", 0
+    for at in range(0, max(1, len(keyed)), MAX_BATCH):
+        args: list[Argument] = [served.name, *keyed[at : at + MAX_BATCH]]
+        process_id, delayed = yield from Call("waiting", partition, args, _waiting, word=b"WAITING")
+        if process_id:
+            break
+    return process_id, delayed
+
+
+def _waiting(reply: list[bytes]) -> tuple[str, int]:
+    return reply[1].decode(errors="replace"), int(reply[2])
