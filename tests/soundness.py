@@ -346,16 +346,15 @@ class _Partition:
             window = self.keys.get(f"window:{scope} {key}")
             used = int(window.value.split(b" ")[1]) if window and isinstance(window.value, bytes) else 0
             waits_for_slots = limit and taken + cost > limit
+            is_looked_at = any(each.startswith("turns ") and each.endswith(f" {scope} {key}") for each in alarms)
             kept = self.keys.get(f"next:{scope} {key}")
             if kept and isinstance(kept.value, bytes):
                 _, needed, other, *_ = kept.value.decode().split(" ")
-                is_short = taken + int(needed) > limit or any(
-                    each.startswith("turns ") and each.endswith(f" {scope} {key}") for each in alarms
-                )
+                is_short = taken + int(needed) > limit or is_looked_at
                 takes_its = taken + cost + int(needed) > limit
                 waits_for_slots = waits_for_slots or (other != lane and takes_its and is_short)
             waits_for_window = starts and used >= starts and f"key {lane} {key}" in alarms
-            if not (waits_for_slots or waits_for_window or f"key {lane} {key}" in alarms):
+            if not (waits_for_slots or waits_for_window or is_looked_at or f"key {lane} {key}" in alarms):
                 yield f"key {key!r} of lane {lane} is parked and may run"
 
     def policy(self, scope: str) -> tuple[int, int, int]:

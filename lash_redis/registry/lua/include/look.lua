@@ -34,7 +34,9 @@ local function plan_next(slots)
 end
 
 local function plan_slots(slots)
-  look_in_scope(slots.scope, slots.key, '', slots.taken < slots.before)
+  -- Who is not waited for any more, since uncertain rows leave it no room, leaves room for others.
+  local has_room = slots.taken < slots.before or slots.uncertain > slots.uncertain_before
+  look_in_scope(slots.scope, slots.key, '', has_room)
   if slots.taken <= 0 then
     drop(slots.set)
     return
@@ -79,9 +81,15 @@ local function plan_rows(entry, head)
   end
 end
 
--- A key has no rows in a lane any more: it is not waited for there, and the other lanes are looked at.
+-- Whether a lane has no rows after what is planned.
+local function is_emptied(lane)
+  local set = lane_set(lane)
+  return not added[set] and #(removed[set] or {}) >= members[set]
+end
+
+-- A key has no rows in a lane any more, or a lane has none: it is not waited for there, and the others are looked at.
 local function wait_no_more(scope, key, lane)
-  local slots = not sequence_named(scope) and policy_of(scope).limit > 0 and slots_of(scope, key)
+  local slots = scope ~= '' and not sequence_named(scope) and policy_of(scope).limit > 0 and slots_of(scope, key)
   if slots and wait_no_longer(slots, lane) then
     look_at_turns(slots, now + 1)
   end
@@ -97,7 +105,7 @@ local function place_key(entry, has_turn, is_parked)
   local turn, park = K .. 'turn:' .. lane, K .. 'parked:' .. lane
   local head = head_of(entry)
   local fits, opens_at = true, nil
-  local scope = scopes_of(lane)
+  local scope, for_all = scopes_of(lane)
   if head and scope ~= '' then
     fits, opens_at = passes(scope, key, head, lane)
   end
@@ -115,8 +123,9 @@ local function place_key(entry, has_turn, is_parked)
     wake(lane)
   elseif head and opens_at and not entry.rings_again then
     look_later(opens_at, queue_of(lane), 'key ' .. lane .. ' ' .. key)
-  elseif not head and scope ~= '' then
+  elseif not head then
     wait_no_more(scope, key, lane)
+    wait_no_more(is_emptied(lane) and for_all or '', '', lane)
   end
   plan_rows(entry, head)
 end

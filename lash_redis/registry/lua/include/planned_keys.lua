@@ -52,7 +52,7 @@ local function slots_of(scope, key)
   local taken, uncertain = tonumber(sums[1] or '0'), tonumber(sums[2] or '0')
   return remembered(planned_slots, name, {
     scope = scope, key = key, set = set, given = {}, freed = {},
-    taken = taken, before = taken, uncertain = uncertain,
+    taken = taken, before = taken, uncertain = uncertain, uncertain_before = uncertain,
   })
 end
 
