@@ -7,7 +7,7 @@ import msgspec
 from lash_redis.core.model import ProcessRegistration, TaskInput
 from lash_redis.core.options import SubmitOptions
 from lash_redis.core.timing import random_token
-from lash_redis.core.unique import route_of
+from lash_redis.core.unique import unique_route
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.tasks.limits import key_and_cost
 from lash_redis.tasks.ordered import route_of_key
@@ -33,14 +33,14 @@ def registration_of(
     fields, limits = msgspec.structs.asdict(options), declaration.limits
     fields["key"], fields["cost"] = key_and_cost(limits, declaration.signature, call, key, options.cost)
     # The prefix is for command lines: a bare token may begin with a dash and look like an option.
-    made_id = f"p{random_token()}"
-    if limits.is_sequence:
-        made_id = f"{route_of_key(fields['key'])}{made_id}"
+    made_id, route = f"p{random_token()}", ""
     if options.unique is not None:
         fields["unique"] = unique = with_key(declaration, options.unique, call)
-        made_id = f"{route_of(declaration.name, unique.key or '')}::{made_id}"
+        route = f"{unique_route(declaration.name, unique.key or '')}::"
+    if limits.is_sequence:
+        route = route_of_key(fields["key"])
     return ProcessRegistration(
-        process_id or made_id,
+        process_id or f"{route}{made_id}",
         call,
         declaration.disposition,
         scopes=limits.scopes,

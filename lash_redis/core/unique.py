@@ -114,7 +114,7 @@ def unique_digest(task: str, key: str) -> str:
     return sha256(f"{task}\0{key}".encode()).hexdigest()[:32]
 
 
-def route_of(task: str, key: str) -> str:
+def unique_route(task: str, key: str) -> str:
     """Return the route of all processes with this key: the key itself if it can be one, else its digest.
 
     Processes of one route stand in one partition, where they find each other.

@@ -13,12 +13,18 @@ from lash_redis.tasks.signature import Parameter, Signature
 _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
 
 
-def argument_in(signature: Signature, call: TaskInput, name: str, left_out: Any) -> Any:
-    """Return the argument that a canonical call has for a parameter; ``left_out`` if it has none."""
+def argument_in(signature: Signature, call: TaskInput, name: str) -> Any:
+    """Return what a canonical call passes for a parameter, or its default as it would be stored."""
     for parameter, value in zip(signature.positional, call.args, strict=False):
         if parameter.name == name:
             return value
-    return call.kwargs.get(name, left_out) if name in signature.by_name else left_out
+    if name in signature.by_name and name in call.kwargs:
+        return call.kwargs[name]
+    parameter = next(each for each in signature.parameters if each.name == name)
+    try:
+        return parameter.conversion.to_stored(parameter.default)
+    except InvalidValue:  # such as None for a text: it says that none was given
+        return parameter.default
 
 
 def canonical_call(

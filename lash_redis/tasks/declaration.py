@@ -119,7 +119,7 @@ def declare(
         signature=signature,
         is_async=inspect.iscoroutinefunction(function),
         aliases=_checked_aliases(task, aliases),
-        limits=declared_limits(task, function, signature, options),
+        limits=declared_limits(task, signature, options),
         retries=retries,
     )
 

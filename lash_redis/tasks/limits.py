@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypedDict
 
 import msgspec
@@ -55,7 +54,6 @@ class Limits(msgspec.Struct, frozen=True):
         for_all: the scope of what all keys share; empty: none.
         needs_key: a submit must have a key.
         policies: those of the scopes.
-        defaults: of these parameters, if they have one.
     """
 
     key: str = ""
@@ -64,7 +62,6 @@ class Limits(msgspec.Struct, frozen=True):
     for_all: str = ""
     needs_key: bool = False
     policies: tuple[Policy, ...] = ()
-    defaults: Mapping[str, Any] = {}
 
     @property
     def scopes(self) -> str:
@@ -89,9 +86,7 @@ def without_limits(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def declared_limits(
-    task: str, function: Callable[..., Any], signature: Signature, options: Mapping[str, Any]
-) -> Limits:
+def declared_limits(task: str, signature: Signature, options: Mapping[str, Any]) -> Limits:
     """Return what a declaration says of keys and limits.
 
     Raises:
@@ -134,7 +129,6 @@ def declared_limits(
         for_all=second.scope if second else "",
         needs_key=is_keyed or bool(sequence or (within and within.keyed)),
         policies=policies,
-        defaults=_defaults(function, (key, cost_parameter)),
     )
 
 
@@ -180,7 +174,7 @@ def key_and_cost(
             )
         return None, cost
     if limits.cost:
-        cost = _cost_in(argument_in(signature, call, limits.cost, limits.defaults.get(limits.cost)), limits, call.task)
+        cost = _cost_in(argument_in(signature, call, limits.cost), limits, call.task)
     if not limits.needs_key:
         if key is not None:
             raise SettingsError(
@@ -188,7 +182,7 @@ def key_and_cost(
             )
         return "", cost
     if key is None and limits.key:
-        key = _key_in(argument_in(signature, call, limits.key, limits.defaults.get(limits.key)), limits, call.task)
+        key = _key_in(argument_in(signature, call, limits.key), limits, call.task)
     if key is None:
         raise SettingsError(f"task {call.task!r} needs a key: give one, options(key=...), or declare key= a parameter")
     return key, cost
@@ -201,11 +195,6 @@ def _parameter(what: str, name: object, signature: Signature) -> str:
             what, f"the name of a parameter that a call gives by name ({', '.join(known) or 'there is none'})", name
         )
     return name
-
-
-def _defaults(function: Callable[..., Any], names: tuple[str, str]) -> dict[str, Any]:
-    known = inspect.signature(function).parameters
-    return {each: known[each].default for each in names if each and known[each].default is not inspect.Parameter.empty}
 
 
 def _checked_within(within: object) -> Policy | None:

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final, NoReturn
 
@@ -30,8 +30,13 @@ class Parameter:
 
     name: str
     kind: inspect._ParameterKind
-    has_default: bool
     conversion: Conversion
+    default: Any = field(default=inspect.Parameter.empty, compare=False)
+
+    @property
+    def has_default(self) -> bool:
+        """True if a call may leave it out."""
+        return self.default is not inspect.Parameter.empty
 
     @property
     def is_required(self) -> bool:
@@ -135,8 +140,8 @@ def signature_of(function: Callable[..., Any], task: str) -> Signature:
         Parameter(
             name=each.name,
             kind=each.kind,
-            has_default=each.default is not inspect.Parameter.empty,
             conversion=_conversion(hints.get(each.name, Any), f"task {task}: parameter {each.name}"),
+            default=each.default,
         )
         for each in bare.parameters.values()
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -14,7 +14,6 @@ from lash_redis.core.unique import Unique
 from lash_redis.tasks.binding import argument_in
 from lash_redis.tasks.declaration import Declaration
 
-_LEFT_OUT: Final = object()
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -22,13 +21,21 @@ def with_key(declaration: Declaration, unique: Unique, call: TaskInput) -> Uniqu
     """Return a ``Unique`` with the key of this call.
 
     Raises:
-        SettingsError: it names what is no parameter of the task, or one that the call leaves out.
+        SettingsError: a default that it names cannot be a key.
     """
     if unique.key is not None:
         return unique
     names = unique.names
-    values: Any = [call.args, call.kwargs] if not names else [_value(declaration, call, name) for name in names]
-    key = _text(values[0]) if len(names) == 1 else _digest(values)
+    values: Any = (
+        [call.args, call.kwargs] if not names else [argument_in(declaration.signature, call, name) for name in names]
+    )
+    try:
+        key = _text(values[0]) if len(names) == 1 else _digest(values)
+    except TypeError:  # arguments of the call were carried before
+        raise SettingsError(
+            f"expected a call of task {declaration.name} to pass {', '.join(names)}, its unique key: "
+            "a default cannot be one that no payload can hold"
+        ) from None
     return msgspec.structs.replace(unique, by=None, key=key)
 
 
@@ -45,13 +52,6 @@ def check_names(declaration: Declaration, unique: Unique) -> None:
                 f"expected by to name parameters of task {declaration.name}, which has "
                 f"{', '.join(dict.fromkeys(known)) or 'none'}, got {shown(name)}"
             )
-
-
-def _value(declaration: Declaration, call: TaskInput, name: str) -> Any:
-    value = argument_in(declaration.signature, call, name, _LEFT_OUT)
-    if value is _LEFT_OUT:
-        raise SettingsError(f"expected a call of task {declaration.name} to pass {name}, its unique key, got none")
-    return value
 
 
 def _text(value: Any) -> str:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import enum
+from typing import Any, Final
 
 import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import NotUnique, QueueFull, SettingsError
 from lash_redis.core.unique import Unique
+
+MARK: Final = object()
+
+
+class Kind(enum.Enum):
+    """What is stored is its value."""
+
+    ALL = "all"
+
+
+def wrong(value: Any) -> Any:
+    """Return a value of another type than is declared, past the type checker."""
+    return value
 
 
 async def test_a_second_submit_gets_the_handle_of_the_first(lash: Lash) -> None:
@@ -56,8 +70,50 @@ def test_a_name_among_the_extra_arguments_is_no_parameter(lash: Lash) -> None:
 
     assert made.unique is not None
     assert made.unique.key == "ada"
-    with pytest.raises(SettingsError, match="to pass customer"):
-        index.registration((), {"customer": "bob"})
+    assert key_of(index, customer="bob") == "all"
+
+
+def key_of(task: Any, *args: Any, **kwargs: Any) -> str | None:
+    """Return the unique key of a call."""
+    unique = task.registration(args, kwargs).unique
+    assert unique is not None
+    key: str | None = unique.key
+    return key
+
+
+def test_what_a_call_leaves_out_counts_with_its_default(lash: Lash) -> None:
+    """As it would be stored: whether the caller spells it out or not is the same work."""
+
+    @lash.task(recovery="rerunnable", name="index", unique=Unique(by="kind"))
+    def index(
+        customer: str, kind: Kind = Kind.ALL, page: int = 0, since: str = wrong(None), *, mark: Any = MARK
+    ) -> None: ...
+
+    assert key_of(index, "ada") == key_of(index, "ada", Kind.ALL) == "all"
+    by_page = index.options(unique=Unique(by="page"))
+    assert key_of(by_page, "ada") == key_of(by_page, "bob", page=0) == "0" != key_of(by_page, "ada", page=1)
+    both = index.options(unique=Unique(by=("customer", "kind")))
+    assert key_of(both, "ada") == key_of(both, "ada", kind=Kind.ALL) != key_of(both, "bob")
+    assert key_of(index.options(unique=Unique(by="since")), "ada")
+    with pytest.raises(
+        SettingsError, match="to pass mark, its unique key: a default cannot be one that no payload can"
+    ):
+        key_of(index.options(unique=Unique(by="mark")), "ada")
+
+
+async def test_work_of_a_sequence_is_unique_by_the_key_of_that(lash: Lash) -> None:
+    """With two partitions both keys would ask for a place of their own."""
+
+    @lash.task(recovery="rerunnable", name="move", key="account", sequence=True, after_loss="halt")
+    def move(account: str, amount: int) -> None: ...
+
+    same = move.options(unique=Unique(by="account"))
+    first = await same.submit("ada", 1)
+    assert first.id.startswith("ada::p")
+    assert (await same.submit("ada", 2)).id == first.id
+    for amount in range(9):  # also those whose digest lies in that partition by chance
+        with pytest.raises(SettingsError, match=r"in a sequence to be its key there, 'ada', got .* the same argument"):
+            await move.options(unique=Unique(by="amount")).submit("ada", amount)
 
 
 async def test_a_key_may_be_given(lash: Lash) -> None:
@@ -85,8 +141,6 @@ async def test_a_unique_that_names_no_parameter_is_refused_where_it_is_written(l
 
     with pytest.raises(SettingsError, match="which has customer, page, got 'tenant'"):
         other.options(unique=Unique(by=("customer", "tenant")))
-    with pytest.raises(SettingsError, match="expected a call of task other to pass page, its unique key"):
-        await other.options(unique=Unique(by="page")).submit("ada")
     for by in (3, [], [3], "no name"):
         with pytest.raises(SettingsError, match="expected by to be the name of a parameter, or several"):
             Unique(by=by)  # type: ignore[arg-type]
