@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer ``resolve``; return the exit code: 1 if one of the processes was refused."""
+    """Answer ``resolve``; return the exit code: 1 if one was refused, or resolved otherwise before."""
     args.refused = False
     return answer(args, _resolve) or (REFUSED if args.refused else 0)
 
@@ -51,7 +51,7 @@ def _value(given: str) -> Any:
 async def _resolve(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     resolution = Resolution(args.kind, args.by, wall_ms(), args.reason, args.value)
     reports = await resolve(registry, args.id, resolution)
-    args.refused = any(report.refused for report in reports)
+    args.refused = any(report.refused or report.says_otherwise(resolution) for report in reports)
     if args.json:
         return json_text({"processes": [resolve_view(report) for report in reports]})
     return "\n".join(_for_people(report, resolution.at_ms) for report in reports)

@@ -28,6 +28,11 @@ class ResolveReport(msgspec.Struct, frozen=True):
     resolution: Resolution | None = None
     refused: str = ""
 
+    def says_otherwise(self, asked: Resolution) -> bool:
+        """Say whether an earlier resolution stands that is another one, by kind or value, whoever made it and when."""
+        stands = self.resolution
+        return stands is not None and (stands.kind, stands.value) != (asked.kind, asked.value)
+
 
 async def resolve(registry: ProcessRegistry, process_ids: Sequence[str], resolution: Resolution) -> list[ResolveReport]:
     """Record the same resolution for each process. One that is refused (it is not abandoned) stops no other."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lash_redis.core.errors import NotItsTurn, SettingsError
+from lash_redis.core.errors import NotItsTurn, RegistryUnavailable, SettingsError
 from lash_redis.core.model import PauseRequest, Phase
 from lash_redis.core.outcomes import Success
 from lash_redis.core.pausing import Paused
@@ -26,6 +26,7 @@ from tests.conformance.actors import (
     work,
 )
 from tests.conformance.subscriber import Subscriber
+from tests.conftest import RegistryMaker
 from tests.look import record_of
 
 WHY = PauseRequest("ada", 17, "the provider is down")
@@ -142,10 +143,43 @@ async def test_a_pause_that_reached_some_partitions_says_so_and_is_completed_by_
     (half,) = await registry.pauses()
     assert (half.partitions, half.of) == (1, partitions)
     assert bool(half.where) == (partitions > 1)
-    await registry.pause(PauseRequest("bob", 18), queue="mail")
+    answered = await registry.pause(PauseRequest("bob", 18), queue="mail")
 
     (whole,) = await registry.pauses()
     assert (whole.partitions, whole.where, whole.request) == (partitions, "", WHY)
+    assert answered == whole
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+async def test_a_partition_that_does_not_answer_leaves_the_others_paused_and_is_said(
+    make_registry: RegistryMaker, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Nothing was changed there, and yet something was: whoever asks again completes it."""
+    registry = make_registry(partitions=8)
+
+    async def ask() -> None:
+        await (registry.pause(WHY, queue="mail") if verb == "pause" else registry.resume(queue="mail"))
+
+    if verb == "resume":
+        await registry.pause(WHY, queue="mail")
+    await registry.open()
+    run = registry.sender.transport.run
+
+    async def cut_off(script: Any, header: str, *rest: Any, **how: Any) -> list[Any]:
+        if ":5}" in header:
+            raise RegistryUnavailable(script.name, "no route to the server", maybe_applied=False)
+        return await run(script, header, *rest, **how)
+
+    monkeypatch.setattr(registry.sender.transport, "run", cut_off)
+    with pytest.raises(RegistryUnavailable, match=r"it is done in 5 of 8 partitions: ask again; .* may have been done"):
+        await ask()
+    monkeypatch.undo()
+
+    (half,) = await registry.pauses()
+    assert (half.partitions, half.of) == ((5, 8) if verb == "pause" else (3, 8))
+    assert half.where.startswith("only in ")
+    await ask()
+    assert [each.where for each in await registry.pauses()] == ([""] if verb == "pause" else [])
 
 
 async def test_no_more_than_a_hundred_names_are_paused(registry: ProcessRegistry) -> None:

@@ -59,6 +59,11 @@ async def test_an_operator_says_what_became_of_abandoned_work(
         "kind": "happened", "by": "ada", "at_ms": 1, "reason": "on the statement", "value": 7,
     }  # fmt: skip
     assert found[1]["refused"] == "process 'open' is running: only an abandoned one is resolved"
+    same = cli("resolve", "lost", *words[:3], "bob", *words[4:-1])
+    assert (same.returncode, "an earlier resolution stands, happened, by ada" in same.stdout) == (0, True)
+    for otherwise in (("--as", "did_not_happen"), ("--as", "happened", "--value", "8")):
+        told = cli("resolve", "lost", *otherwise, "--by", "bob", "--reason", "no trace of it")
+        assert (told.returncode, "an earlier resolution stands, happened, by ada" in told.stdout) == (1, True)
     shown = cli("show", "lost").stdout
     assert "happened, says ada: on the statement" in shown
     assert "unresolved" not in cli("ps", "--state", "abandoned").stdout

@@ -9,6 +9,7 @@ from lash_redis.core.model import PauseRequest
 from lash_redis.core.pausing import MOST_PAUSED, Paused, pause_name
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.calls.call import Call, Namespace, Steps
+from lash_redis.registry.calls.everywhere import in_each_partition
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.codec import decode_values, encode_values
 from lash_redis.registry.unreadable import readable
@@ -19,16 +20,16 @@ def pause(
 ) -> Steps[Paused]:
     """Let nothing of a queue or of a task begin; return the pause that stands, which is the first one.
 
+    If a partition does not answer, it is paused in those before, and the error says so.
+
     Raises:
         SettingsError: not one of the two is given, or it is outside what is allowed, or too many are paused.
     """
     checked_kind("request", request, PauseRequest)
     name = pause_name(queue, task)
     data = encode_values(request.requested_by, request.requested_at_ms, request.reason)
-    stands = request
-    for partition in range(namespace.partitions):
-        stands = yield from Call("pause", partition, [name, data], _paused)
-    return Paused(stands, queue, task, namespace.partitions, namespace.partitions)
+    stand = yield from in_each_partition(namespace, lambda each: Call("pause", each, [name, data], _paused))
+    return _named(name, stand, namespace.partitions)
 
 
 def resume(namespace: Namespace, *, queue: str | None = None, task: str | None = None) -> Steps[None]:
@@ -38,8 +39,7 @@ def resume(namespace: Namespace, *, queue: str | None = None, task: str | None =
         SettingsError: not one of the two is given, or it is outside what is allowed.
     """
     name = pause_name(queue, task)
-    for partition in range(namespace.partitions):
-        yield from Call("resume", partition, [name], lambda _: None, word=b"RESUMED")
+    yield from in_each_partition(namespace, lambda each: Call("resume", each, [name], lambda _: None, word=b"RESUMED"))
 
 
 def pauses(namespace: Namespace) -> Steps[list[Paused]]:
