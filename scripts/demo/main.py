@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import secrets
 import sys
-import tempfile
 import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
-# This run has a namespace of its own. The tasks read it when they are imported.
-RUN = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-os.environ["LASH_DEMO_NAMESPACE"] = RUN
+from demo.files import files_by_package
+from demo.kill import kill_one_worker, until
+from demo.pool import GRACE_S, WORKERS, Pool
+from demo.progress import Progress
+from demo.report import Outcome, report
+from demo.run import FOLDER, LEDGER, POOL_LOG, RUN
+from demo.tasks import CLOCK, SLOTS, Total, lash, measure, publish, total
+from lash_redis import ExternalOwner, ProcessRecord, Success
+from lash_redis.app.process import Process
 
-from demo.faults import kill_one_worker, stop_and_start, until  # noqa: E402
-from demo.files import files_by_package  # noqa: E402
-from demo.pool import GRACE_S, WORKERS, Pool  # noqa: E402
-from demo.progress import Progress  # noqa: E402
-from demo.report import Outcome, report  # noqa: E402
-from demo.tasks import lash, measure, publish  # noqa: E402
-from lash_redis import ExternalOwner, Success  # noqa: E402
-from lash_redis.app.process import Process  # noqa: E402
-
-PUBLISH_TAKES_S = 1.0
+PUBLISH_TAKES_S = 0.2
 LASTS_S = 60.0
-KILLED = "slow-1"
-STOPPED = "slow-2"
-MIN_MEASUREMENTS = 600  # enough work for both faults to hit; the files of a small folder are measured several times
+KILLED = ("slow-1", "slow-2")
+STOPPED = "slow-3"
+MIN_MEASUREMENTS = 1500  # enough work for the faults to hit; the files of a small folder are measured several times
 USAGE = "usage: scripts/run [FOLDER]    (the Python standard library's sources unless one is given)"
 
 
@@ -36,39 +32,47 @@ class Demo:
     """One run of the demo."""
 
     def __init__(self, folder: str) -> None:
-        self._packages = files_by_package(folder)
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{RUN}-"))
-        self._ledger = self._folder / "ledger.tsv"
-        self._ledger.touch()
+        packages = files_by_package(folder)
+        self._files = sum(map(len, packages.values()))
+        self._rounds = -(-MIN_MEASUREMENTS // self._files)
+        self._calls = [(package, path) for package, paths in packages.items() for path in paths * self._rounds]
+        self._files_of = Counter(package for package, _ in self._calls)
+        self._measured: dict[str, list[Process]] = {package: [] for package in packages}
         self._published: dict[str, Process] = {}
-        self._numbers = itertools.count(1)
         self._publishing: list[asyncio.Task[None]] = []
-        self._pool = Pool(self._folder / "pool.log")
+        self._numbers = itertools.count(1)
+        self._killed: list[int] = []
+        self._codes: list[int] = []
+        self._pool = Pool()
 
     async def run(self) -> bool:
         """Run the demo; return whether every process ended as its declaration demands."""
-        files = sum(map(len, self._packages.values()))
-        rounds = -(-MIN_MEASUREMENTS // files)
+        FOLDER.mkdir(mode=0o700)
+        LEDGER.touch()
         async with lash:
-            progress = Progress(lash.registry, files * rounds, len(self._packages) + 2)
-            again = f", each {rounds} times" if rounds > 1 else ""
-            progress.note(f"{files} files{again} in {len(self._packages)} packages; namespace {RUN}")
+            progress = Progress(lash.registry, len(self._calls), len(self._measured) + len(KILLED) + 1)
+            again = f", each {self._rounds} times" if self._rounds > 1 else ""
+            progress.note(f"{self._files} files{again} in {len(self._measured)} packages; namespace {RUN}")
             progress.note(
-                f"two publications more take {LASTS_S:g} s, so that a kill or a stop meets them: {KILLED}, {STOPPED}"
+                f"{len(KILLED) + 1} publications more take {LASTS_S:g} s, so that two kills and a stop meet them: "
+                f"{', '.join([*KILLED, STOPPED])}"
             )
-            progress.note(f"the ledger and the pool's log are in {self._folder}, and stay there")
-            began = time.monotonic()
+            progress.note(f"the ledger and the pool's log are in {FOLDER}, and stay there")
             await self._pool.start()
+            await until("a worker process is ready", self._is_served)
+            began = time.monotonic()
             drawing = asyncio.create_task(progress.run())
             try:
-                measured, approval = await self._submit(rounds)
-                codes = [await self._faults(progress, files * rounds)]
+                approval = await lash.expect(f"{RUN}:approval", grantee="desk", metadata={"what": "the whole ledger"})
+                summary = await self._measure_meanwhile(progress)
                 await asyncio.gather(*self._publishing)
+                await summary.outcome(timeout=60)
                 progress.note("every file is measured and every publication has ended: the desk approves")
                 await lash.complete_external(approval.id, Success(value=True), ExternalOwner("desk"))
                 await approval.outcome(timeout=10)
                 seconds = time.monotonic() - began
-                codes.append(await self._pool.stop())
+                ticks = await self._ticks()
+                self._codes.append(await self._pool.stop())
                 await progress.draw()
             finally:
                 self._pool.stop_if_running()
@@ -76,49 +80,83 @@ class Demo:
                     task.cancel()
                 await asyncio.gather(drawing, *self._publishing, return_exceptions=True)
             published = {package: await process.record() for package, process in self._published.items()}
-            rows = await lash.registry.rows([process.id for process in measured])
-            records = [row.record() for row in rows if row is not None]
-            return report(Outcome(records, published, await approval.record(), self._ledger, codes, seconds))
+            rows = await lash.registry.rows([each.id for members in self._measured.values() for each in members])
+            measured = [row.record() for row in rows if row is not None]
+            ends = await approval.record(), ticks, await summary.record()
+            return report(Outcome(measured, published, *ends, self._killed, self._codes, seconds))
 
-    async def _submit(self, rounds: int) -> tuple[list[Process], Process]:
-        approval = await lash.expect(f"{RUN}:approval", grantee="desk", metadata={"what": "the whole ledger"})
-        measured: list[Process] = []
-        for package, paths in self._packages.items():
-            processes = await measure.submit_many((path,) for path in paths * rounds)
-            measured += processes
-            self._publishing.append(asyncio.create_task(self._publish_when_measured(package, processes)))
-        return measured, approval
+    async def _is_served(self) -> bool:
+        if self._pool.has_ended:
+            raise SystemExit(f"the pool ended by itself; see {POOL_LOG}")
+        return bool((await lash.registry.living(0)).queues)
 
-    async def _publish_when_measured(self, package: str, processes: list[Process]) -> None:
-        await asyncio.gather(*(process.outcome() for process in processes))
-        process = await self._publish(package, len(processes), PUBLISH_TAKES_S)
+    async def _measure_meanwhile(self, progress: Progress) -> Process[Total]:
+        """Submit the measurements in three parts, and let a fault meet each; return what sums them up."""
+        third = -(-len(self._calls) // 3)
+        parts = [self._calls[first : first + third] for first in range(0, len(self._calls), third)]
+        async with lash.group(total.options(process_id=f"{RUN}:total", if_failed="run")) as group:
+            for lasting, calls in zip((*KILLED, STOPPED), parts, strict=True):
+                process = await self._publish(lasting, 0, LASTS_S, priority=1)
+                await until("the long publication has started", partial(_has_started, process))
+                members = await group.submit_many(measure, [(path,) for _, path in calls])
+                self._publish_measured(calls, members)
+                if lasting in KILLED:
+                    await self._kill(progress, process)
+                else:
+                    await self._stop_and_start(progress)
+                await asyncio.gather(*(each.outcome() for each in members[: third // 2]))
+        return group.process
+
+    def _publish_measured(self, calls: list[tuple[str, str]], members: list[Process]) -> None:
+        """Publish each package of which no later call measures a file, once its files are measured."""
+        for (package, _), member in zip(calls, members, strict=True):
+            self._measured[package].append(member)
+        for package in dict(calls):
+            if len(self._measured[package]) == self._files_of[package]:
+                self._publishing.append(asyncio.create_task(self._publish_when_measured(package)))
+
+    async def _publish_when_measured(self, package: str) -> None:
+        members = self._measured[package]
+        await asyncio.gather(*(each.outcome() for each in members))
+        process = await self._publish(package, len(members), PUBLISH_TAKES_S)
         await process.outcome()
 
-    async def _publish(self, package: str, files: int, takes_s: float) -> Process:
-        once = publish.options(process_id=f"{RUN}:publish:{next(self._numbers)}")
-        process = self._published[package] = await once.submit(package, files, str(self._ledger), takes_s)
+    async def _publish(self, package: str, files: int, takes_s: float, priority: int = 0) -> Process:
+        once = publish.options(process_id=f"{RUN}:publish:{next(self._numbers)}", priority=priority)
+        process = self._published[package] = await once.submit(package, files, takes_s)
         return process
 
-    async def _faults(self, progress: Progress, files: int) -> int:
-        async def measured_share(share: float) -> None:
-            await until(f"{share:.0%} of the files are measured", lambda: self._reached(progress, share * files), 0.1)
+    async def _kill(self, progress: Progress, lasting: Process) -> None:
+        self._killed.append(await kill_one_worker(lash.registry, lasting))
+        progress.note(f"killed worker process {self._killed[-1]} (SIGKILL) while it measured files and had a slot of "
+                      f"the limit of {SLOTS} publications")  # fmt: skip
 
-        await measured_share(0.25)
-        await self._publish(KILLED, 0, LASTS_S)
-        pid = await kill_one_worker(lash.registry)
-        progress.note(f"killed worker process {pid} (SIGKILL) while it ran rerunnable and owner-bound work")
-        await measured_share(0.65)
-        lasting = await self._publish(STOPPED, 0, LASTS_S)
-        code = await stop_and_start(self._pool, lasting)
-        progress.note(f"stopped the pool (SIGTERM): running work had {GRACE_S} s to end; exit code {code}. "
+    async def _stop_and_start(self, progress: Progress) -> None:
+        self._codes.append(await self._pool.stop())
+        await self._pool.start()
+        progress.note(f"stopped the pool (SIGTERM): running work had {GRACE_S} s to end; exit code {self._codes[-1]}. "
                       f"Started it again: {WORKERS} worker processes")  # fmt: skip
-        return code
 
-    async def _reached(self, progress: Progress, number: float) -> bool:
-        if self._pool.has_ended:
-            raise SystemExit(f"the pool ended by itself; see {self._folder}/pool.log")
-        await progress.read()
-        return progress.measured >= number
+    async def _ticks(self) -> list[ProcessRecord]:
+        """Stop the schedule, wait until what it submitted has ended, and return the records."""
+        await lash.schedules.remove(CLOCK)
+        records: list[ProcessRecord] = []
+
+        async def all_ended() -> bool:
+            records.clear()
+            cursor = None
+            while True:
+                page = await lash.registry.list_labelled("schedule", CLOCK, 500, cursor)
+                records.extend(row.record() for row in page.rows)
+                if (cursor := page.cursor) is None:
+                    return all(record.is_terminal for record in records)
+
+        await until("every tick of the schedule has ended", all_ended)
+        return records
+
+
+async def _has_started(process: Process) -> bool:
+    return (await process.record()).phase == "started"
 
 
 def main() -> int:

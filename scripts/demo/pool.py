@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-from pathlib import Path
+
+from demo.run import POOL_LOG
 
 GRACE_S = 1.5
 WORKERS = 4
@@ -16,13 +17,12 @@ WORKERS = 4
 class Pool:
     """``lash-redis worker demo.tasks:lash`` as a child of the demo."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start the pool; its output goes to the log."""
-        with self._log.open("ab") as log:
+        with POOL_LOG.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "lash_redis", "worker", "demo.tasks:lash",
                 "--workers", str(WORKERS), "--concurrency", "8", "--queues", "publish,measure", "--grace", str(GRACE_S),

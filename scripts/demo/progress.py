@@ -18,7 +18,6 @@ class Progress:
         self._files = files
         self._packages = packages
         self._live = sys.stdout.isatty()
-        self.measured = 0
 
     async def run(self) -> None:
         """Redraw until cancelled."""
@@ -39,11 +38,11 @@ class Progress:
         """Read the counts, and return them as a line."""
         counts = await self._registry.counts(0)
         ended = {(task.rpartition(".")[2], state): number for (task, state), number in counts.terminal.items()}
-        self.measured = ended.get(("measure", "completed"), 0)
-        share = self.measured / self._files
+        measured = ended.get(("measure", "completed"), 0)
+        share = measured / self._files
         bar = "█" * round(share * 24)
         return (
-            f"[{bar:·<24}] measured {self.measured}/{self._files}  "
+            f"[{bar:·<24}] measured {measured}/{self._files}  "
             f"published {ended.get(('publish', 'completed'), 0)}/{self._packages}  "
             f"abandoned {ended.get(('publish', 'abandoned'), 0)}  running {counts.sizes[LEASED.index]}  "
             f"queued {sum(counts.lanes.values())}"
