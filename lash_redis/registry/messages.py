@@ -29,7 +29,7 @@ class LaneFilled(msgspec.Struct, frozen=True):
 
 
 class DueEarlier(msgspec.Struct, frozen=True):
-    """``due MS``, to the worker that watches for it or an idle one: something becomes due before all else."""
+    """``due MS``, to the worker that watches for it and to an idle one: something becomes due before all else."""
 
     at_ms: str
 

@@ -39,7 +39,7 @@ def published() -> list[tuple[str, str]]:
 
 def test_the_lua_publishes_these_words() -> None:
     """Each followed by the id of the row, the name of the lane or the time."""
-    assert set(published()) == {(ENDED, "row.id"), (LANE, "lane"), (REQUEST, "row.id"), (DUE, "earlier")}
+    assert set(published()) == {(ENDED, "row.id"), (LANE, "lane"), (REQUEST, "row.id"), (DUE, "due")}
 
 
 def test_no_message_is_built_in_another_way() -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from lash_redis import Lash, Retries, StopRequested
 
 FOLDER = Path(__file__).parent
-lash = Lash(namespace=os.environ["POOL_NAMESPACE"])
+lash = Lash(namespace=os.environ["POOL_NAMESPACE"], partitions=int(os.environ.get("POOL_PARTITIONS", "1")))
 
 
 def begin(name):

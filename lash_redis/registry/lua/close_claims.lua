@@ -7,7 +7,7 @@
 -- ARGV 4  name of its list of lanes ('' if it does not leave, or is not known)
 -- ARGV 5  how long ago the last call by that list counts as made, at least, ms   ARGV 6.. queues
 -- reply   CLOSED · STALE
--- bound   the queues named
+-- bound   the queues named, 16 workers of each
 --- @include "partition"
 --- @include "planned_writes"
 --- @include "claims_are_stale"
@@ -24,10 +24,17 @@ local last_call, latest = list ~= '' and redis.call('ZMSCORE', K .. 'lists', lis
 if last_call and tonumber(last_call) > latest then
   index_add(K .. 'lists', int(latest), list)
 end
+-- Whoever leaves, and all others may be leaving too, hands on when something becomes due.
+local due, watches = header[2], not header[3] or header[3] == me
 if header[3] == me then
   clear_header('watcher')
 end
 write_hash('claims', me, number)
 remember_owner(me, owner)
 commit()
+for at = 6, due and watches and #ARGV or 0 do
+  if wake_one(ARGV[at], 'due ' .. due) then
+    break
+  end
+end
 return { 'CLOSED' }

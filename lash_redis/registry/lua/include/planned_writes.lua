@@ -116,7 +116,7 @@ local function clear_header(field)
   header_cleared[#header_cleared + 1] = field
 end
 
--- Something becomes due then. An idle worker of the queue is told, if nothing else becomes due before.
+-- Something becomes due then. If nothing else becomes due before, the watcher is told, and an idle worker of the queue.
 local function plan_due(at, queue)
   if not due_least or at < due_least then
     due_least, due_queue = at, queue
@@ -146,10 +146,6 @@ local function publish(name, message)
   published[#published + 1] = { name, message }
 end
 
-local function idle_set(queue)
-  return K .. 'idle:' .. queue
-end
-
 local function queue_of(lane)
   return string.match(lane, '^[^|]*')
 end
@@ -160,7 +156,7 @@ local function wake(lane)
   if is_paused(lane) then
     return false
   end
-  local key = idle_set(queue_of(lane))
+  local key = K .. 'idle:' .. queue_of(lane)
   if not idle_workers[key] then
     idle_workers[key] = redis.call('ZCARD', key)
   end
@@ -168,13 +164,25 @@ local function wake(lane)
   return woken[lane]
 end
 
--- Tell one idle worker of a queue. One that nobody hears is passed over (rule 9.4).
+-- Tell one idle worker of a queue, and return it. One that nobody hears is passed over (rule 9.4).
 local function wake_one(queue, message)
   for _ = 1, 16 do
-    local worker = redis.call('ZPOPMIN', idle_set(queue))[1]
+    local worker = redis.call('ZPOPMIN', K .. 'idle:' .. queue)[1]
     if not worker or redis.call('PUBLISH', K .. 'to:' .. worker, message) > 0 then
-      return
+      return worker
     end
+  end
+end
+
+-- Tell the watcher when something becomes due, and an idle worker of the queue, which comes a little later: one of them
+-- may die. Without a watcher two idle workers are told, and the first that asks becomes it.
+local function tell_of_due(due, queue)
+  local watcher = header[3]
+  local heard = watcher and redis.call('PUBLISH', K .. 'to:' .. watcher, 'due ' .. due) > 0 and 1 or 0
+  while queue and heard < 2 do
+    local worker = wake_one(queue, 'due ' .. due)
+    queue = worker and queue
+    heard = heard + (worker == watcher and 0 or 1)
   end
 end
 
@@ -278,9 +286,8 @@ local function commit()
       wake_one(queue_of(lane), 'lane ' .. lane)
     end
   end
-  local watches = earlier and header[3] and redis.call('PUBLISH', K .. 'to:' .. header[3], 'due ' .. earlier) > 0
-  if earlier and not watches and due_queue then
-    wake_one(due_queue, 'due ' .. earlier)
+  if earlier then
+    tell_of_due(earlier, due_queue)
   end
   plan_nothing()
   local following = followers
