@@ -168,6 +168,16 @@ class RowsForgotten(Event, frozen=True, tag="rows.forgotten"):
     results: int
 
 
+class RowsAccepted(Event, frozen=True, tag="rows.accepted"):
+    """A prune resolved these abandoned processes as accepted, to forget them: nobody had said what became of them."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    processes: list[str]
+    by: str
+    reason: str | None
+
+
 class MemoryShort(Event, frozen=True, tag="server.memory_short"):
     """The server uses more than this share of its maxmemory: the oldest rows that have ended go, whatever their age."""
 

@@ -106,6 +106,7 @@ TELLING: Final = (
     "claim_next",
     "retry",
     "resolve",
+    "accept",
 )
 
 # Owner-bound work whose start was recorded without a lease can be *held* but never becomes *started*: no lease has the

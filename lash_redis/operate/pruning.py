@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from lash_redis.core.outcomes import Resolution
 from lash_redis.registry.answers import PruneReport
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -13,15 +14,19 @@ async def prune(
     *,
     before_ms: int | None = None,
     older_than_ms: int | None = None,
+    accepting: Resolution | None = None,
     only_count: bool = False,
 ) -> PruneReport:
     """Forget what ended before a time, or longer ago than this, by the server's clock; or only count it.
 
+    ``accepting``: for what was abandoned and nobody has resolved, which stays without it.
+
     Raises:
-        SettingsError: not one of the two is given.
+        SettingsError: not one of the two times is given.
     """
-    act = registry.prunable if only_count else registry.prune
-    return await act(before_ms, older_than_ms=older_than_ms)
+    if only_count:
+        return await registry.prunable(before_ms, older_than_ms=older_than_ms)
+    return await registry.prune(before_ms, older_than_ms=older_than_ms, accepting=accepting)
 
 
 class PruneView(TypedDict):
@@ -29,8 +34,15 @@ class PruneView(TypedDict):
 
     processes: int
     forgotten: bool  # False: they were only counted
+    accepted: int  # abandoned ones that were resolved as accepted first
+    unresolved: int  # abandoned ones that nobody has resolved, which stay
 
 
 def prune_view(report: PruneReport, *, only_count: bool = False) -> PruneView:
     """Return what was forgotten, or counted."""
-    return {"processes": report.processes, "forgotten": not only_count}
+    return {
+        "processes": report.processes,
+        "forgotten": not only_count,
+        "accepted": report.accepted,
+        "unresolved": report.unresolved,
+    }

@@ -269,7 +269,16 @@ class BulkReport(msgspec.Struct, frozen=True):
 
 
 class PruneReport(msgspec.Struct, frozen=True):
-    """How many terminal processes a prune forgot, and of how many earlier ones it forgot what retention had kept."""
+    """What a prune did.
+
+    Attributes:
+        processes: how many terminal ones it forgot.
+        tombstones: of how many earlier ones it forgot what retention had kept.
+        accepted: how many abandoned ones it resolved as ``accepted`` first.
+        unresolved: how many abandoned ones stay, since nobody has resolved them.
+    """
 
     processes: int
     tombstones: int = 0
+    accepted: int = 0
+    unresolved: int = 0

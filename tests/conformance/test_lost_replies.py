@@ -330,6 +330,17 @@ async def _prune(world: World) -> Call[Any]:
 
 
 @case
+async def _accept(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one, OWNER_BOUND))
+    await begun(world.registry, world.one, ADA)
+    fact = abandoned(AbandonWriter.SWEEP, ADA)
+    assert await settled(world.registry, world.one, "fact", fact, even_if_live=True)
+    call: Call[Any] = forgetting.accept_page(0, 2**52, "", Resolution(ResolutionKind.ACCEPTED, "ops", 1))
+    call.decode = lambda reply: (int(reply[1]), len(reply[2:]))
+    return call
+
+
+@case
 async def _cancel_many(world: World) -> Call[Any]:
     await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND)])
     await held(world.registry, world.one, ADA)
@@ -511,7 +522,8 @@ ANSWERS = {
     "register": ([True, True], [False, False]),  # new, known
     "release": ([True, True], [False, False]),  # given back, stale
     "unstart": (["DONE", "DONE"], ["STALE", "STALE"]),  # the token has no start any more
-    "prune": (1, 0),
+    "prune": ((1, 0), (0, 0)),
+    "accept": ((1, 1), (0, 0)),
     "retain": (forgetting.Retained(1, 0), forgetting.Retained(0, 0)),
     "forget_tombstones": ((1, None), (0, None)),
     "forget_owners": ((1, False), (0, False)),

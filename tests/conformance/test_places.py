@@ -42,6 +42,7 @@ from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.recovery.verdict_facts import NothingLocal
 from lash_redis.registry.answers import Death, RetriedRun
 from lash_redis.registry.calls import bulk
+from lash_redis.registry.calls.forgetting import accept_page
 from lash_redis.registry.calls.requests import encoded_request
 from lash_redis.registry.keys import owner_digest, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
@@ -255,6 +256,12 @@ def resolve(kind: ResolutionKind) -> Step:
     return lambda registry, row: registry.resolve(row.process_id, Resolution(kind, by="ops", at_ms=1))
 
 
+async def accept(registry: ProcessRegistry, row: Row) -> None:
+    """Resolve as accepted all that nobody has resolved, as a prune does first."""
+    resolution = Resolution(ResolutionKind.ACCEPTED, by="ops", at_ms=1)
+    await registry.sender.send(accept_page(registry.partition_of(row.process_id), 2**52, "", resolution))
+
+
 async def fail_member(registry: ProcessRegistry, row: Row) -> None:
     """Have a member of a group fail, while the group is held open."""
     await registry.register(work(other(row), member_of=row.process_id))
@@ -274,8 +281,9 @@ ENDINGS: dict[RecoveryDisposition | None, tuple[tuple[str, Step], ...]] = {
         *(("bring_due", told_late(bring_due, outcome)) for outcome in (Success(), Failure("E"))),
         *(("claim_next", told_late(take_nothing, outcome)) for outcome in (Success(), Failure("E"))),
     ),
-    OWNER_BOUND: tuple(
-        ("resolve", ended_by(claim(DEAD), start, settle(proven=True), resolve(kind))) for kind in ResolutionKind
+    OWNER_BOUND: (
+        *(("resolve", ended_by(claim(DEAD), start, settle(proven=True), resolve(kind))) for kind in ResolutionKind),
+        ("accept", ended_by(claim(DEAD), start, settle(proven=True), accept)),
     ),
     EXTERNALLY_OWNED: tuple(
         ("complete_unleased", ended_by(complete_outside(outcome))) for outcome in (Success(), Failure("E"))

@@ -17,6 +17,7 @@ from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, Resolut
 from lash_redis.core.retrying import Again
 from lash_redis.core.sequences import AfterLoss, sequence_scope
 from lash_redis.registry.answers import RetriedRun
+from lash_redis.registry.calls.forgetting import accept_page
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -184,6 +185,10 @@ class Life:
     async def resolve(self) -> None:
         """Say what became of something, or say so twice."""
         kind, process_id = self.random.choice(list(ResolutionKind)), self.some(ProcessStatus.ABANDONED)
+        if self.random.random() < 0.2:
+            partition = self.registry.partition_of(process_id)
+            accepted = Resolution(ResolutionKind.ACCEPTED, "ops", 1)
+            await self.registry.sender.send(accept_page(partition, 2**52, "", accepted))
         for _ in range(self.random.choice([1, 2])):
             await self.registry.resolve(process_id, Resolution(kind, "ops", 1))
 

@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from lash_redis.core.errors import NothingToResolve, PayloadError, SettingsError, UnknownProcess
+from lash_redis.core.events import Event, RowsAccepted
 from lash_redis.core.model import ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Resolution, ResolutionKind, Success
+from lash_redis.core.subscribers import subscribed
+from lash_redis.registry.answers import PruneReport
 from lash_redis.registry.blocking import BlockingRegistry
+from lash_redis.registry.calls import forgetting
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, abandoned, begun, ids_of, settled, work
 from tests.conftest import ServerTime
 from tests.look import record_of
-from tests.soundness import keyspace
+from tests.soundness import assert_sound, keyspace
 
 
 def resolution(kind: str = "happened", by: str = "ops", at_ms: int = 1, value: Any = None) -> Resolution:
@@ -110,6 +114,86 @@ async def test_what_nobody_has_resolved_is_not_pruned(registry: ProcessRegistry,
     await registry.resolve("p", resolution("accepted"))
     assert (await registry.prunable(now)).processes == (await registry.prune(now)).processes == 1
     assert await registry.get("p") is None
+    assert await unresolved(registry) == 0
+
+
+async def test_an_explicit_prune_of_what_nobody_has_resolved_accepts_it_first(
+    registry: ProcessRegistry, server: ServerTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page, and only what ended before that time. It says which, by whom and why, since the rows go."""
+    monkeypatch.setattr(forgetting, "MAX_BATCH", 2)
+    ids = ids_of(5, 0, registry.partitions)
+    for process_id in ids:
+        await given_up(registry, process_id)
+    await server.pass_until(((await record_of(registry, ids[-1])).ended_at_ms or 0) + 1)
+    now = await server.now_ms()
+    await server.pass_until(now + 1)
+    await given_up(registry, "later")
+    assert await registry.prunable(now) == await registry.prune(now) == PruneReport(0, unresolved=5)
+    events: list[Event] = []
+
+    with subscribed(events.append):
+        report = await registry.prune(now, accepting=resolution("accepted"))
+
+    assert report == PruneReport(5, accepted=5)
+    told = [each for each in events if isinstance(each, RowsAccepted)]
+    assert sorted(process_id for each in told for process_id in each.processes) == sorted(ids)
+    assert {(each.by, each.reason) for each in told} == {("ops", "the bank was asked")}
+    assert [await registry.get(each) for each in ids] == [None] * 5
+    assert await unresolved(registry) == 1
+    assert (await record_of(registry, "later")).resolution is None
+
+
+async def test_what_may_not_be_forgotten_yet_keeps_how_a_prune_resolved_it(
+    registry: ProcessRegistry, server: ServerTime, client: Any, namespace: str
+) -> None:
+    """More wait for it than one step tells; those that it tells are cancelled. An earlier resolution stands."""
+    await given_up(registry, "r::lost")
+    await given_up(registry, "r::known")
+    await registry.resolve("r::known", resolution())
+    names = [f"r::{number}" for number in range(150)]
+    await registry.register_many([work(each, after=("r::lost", "r::known"), if_failed="cancel") for each in names])
+    now = await server.now_ms()
+    await server.pass_until(now + 1)
+
+    report = await registry.prune(now + 1, accepting=resolution("accepted"))
+
+    assert (report.accepted, report.unresolved) == (1, 0)
+    assert (await record_of(registry, "r::lost")).resolution == resolution("accepted")
+    await assert_sound(client, namespace)
+    partition = registry.partition_of("r::lost")
+    await registry.bring_due(partition)
+    records = [await record_of(registry, each) for each in names]
+    assert {each.status for each in records} == {ProcessStatus.CANCELLED}
+    await registry.prune(2**52)
+    assert await registry.get("r::lost") is None
+    await assert_sound(client, namespace)
+
+
+@pytest.mark.parametrize("accepting", [resolution(), resolution("did_not_happen"), "accepted"])
+async def test_a_prune_says_of_what_it_forgets_only_that_nobody_knows(
+    registry: ProcessRegistry, accepting: Any
+) -> None:
+    """What was found out is said of one process at a time."""
+    with pytest.raises(SettingsError, match="accepting"):
+        await registry.prune(1, accepting=accepting)
+
+
+async def test_an_index_of_what_is_unresolved_that_lies_makes_no_resolution(
+    registry: ProcessRegistry, client: Any, namespace: str, partitions: int
+) -> None:
+    """An index is a hint: what was not abandoned stays as it is, what is resolved keeps its resolution."""
+    lives, known = ids_of(2, 0, partitions)
+    await given_up(registry, known)
+    await registry.resolve(known, resolution())
+    registered = await registry.register(work(lives))
+    await client.zadd(f"{{lash:{namespace}:0}}:unresolved", {lives: 1, known: 1, "nobody": 1})
+
+    report = await registry.prune(1_000, accepting=resolution("accepted"))
+
+    assert report == PruneReport(0)
+    assert await registry.get(lives) == registered
+    assert (await record_of(registry, known)).resolution == resolution()
     assert await unresolved(registry) == 0
 
 

@@ -57,7 +57,8 @@ class World:
                 case 11:
                     await self.registry.request_cancel(one, cancel())
                 case 12:
-                    await self.registry.prune(2**52)
+                    accepting = Resolution(ResolutionKind.ACCEPTED, "ops", 1) if self.chance.random() < 0.3 else None
+                    await self.registry.prune(2**52, accepting=accepting)
 
     async def end(self, process_id: str) -> None:
         """Run a process, which may fail."""

@@ -18,7 +18,7 @@ import redis.asyncio
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import CancelRequest
-from lash_redis.core.outcomes import Failure, Success
+from lash_redis.core.outcomes import AbandonWriter, Failure, Success
 from lash_redis.core.policies import Policy
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import Death
@@ -28,12 +28,15 @@ from tests.conformance.actors import (
     BOB,
     OWNER_BOUND,
     RERUNNABLE,
+    abandon,
+    abandoned,
     batch_claim,
     begun,
     begun_and_lapsed,
     dead_owner,
     held,
     outside,
+    settled,
     work,
 )
 from tests.conftest import Backend, ServerTime
@@ -428,8 +431,37 @@ async def test_prune_forgets_what_ended_long_ago(cli: Cli, registry: ProcessRegi
 
     assert none == f"forgot 0 processes of namespace {registry.namespace}\n"
     assert counted == f"would forget 2 processes of namespace {registry.namespace}\n"
-    assert two == {"processes": 2, "forgotten": True}
+    assert two == {"processes": 2, "forgotten": True, "accepted": 0, "unresolved": 0}
     assert await registry.get("stays") is not None
+
+
+async def test_prune_forgets_what_nobody_has_resolved_only_if_somebody_accepts_that(
+    cli: Cli, registry: ProcessRegistry
+) -> None:
+    """It says how many it leaves, and what to do; the row says who accepted it and why, for as long as it is there."""
+    await registry.register(outside("lost"))
+    await registry.request_abandon("lost", abandon())
+    assert await settled(registry, "lost", "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, None))
+    prune = ("prune", "--before", "2100-01-01")
+    accepting = ("--unresolved", "--by", "ada", "--reason", "the books are closed")
+
+    left = output(cli(*prune))
+    counted = output(cli(*prune, *accepting, "--dry-run"))
+    still = await registry.get("lost")
+    gone = cli(*prune, *accepting)
+
+    assert "forgot 0 processes" in left
+    assert "1 abandoned process of that time not resolved: not forgotten\n  lash-redis resolve" in left
+    assert "would forget 0 processes" in counted
+    assert "and 1 abandoned process, which it would resolve as accepted first" in counted
+    assert still is not None
+    assert still.resolution is None
+    assert gone.stderr == 'rows.accepted processes=lost by=ada reason="the books are closed"\n'
+    assert gone.stdout.splitlines() == [
+        f"forgot 1 process of namespace {registry.namespace}",
+        "1 abandoned process resolved as accepted first",
+    ]
+    assert await registry.get("lost") is None
 
 
 @pytest.mark.parametrize(
@@ -438,6 +470,8 @@ async def test_prune_forgets_what_ended_long_ago(cli: Cli, registry: ProcessRegi
         ((), "--older-than --before is required"),
         (("--older-than", "30"), "a number and s, min, h, d or w, such as 30d, got '30'"),
         (("--before", "yesterday"), "such as 2026-01-31T12:00, got 'yesterday'"),
+        (("--older-than", "1d", "--unresolved"), "expected --unresolved with --by and --reason"),
+        (("--older-than", "1d", "--by", "ada"), "expected --by and --reason only with --unresolved"),
     ],
 )
 def test_prune_wants_to_know_what_goes(cli: Cli, argv: tuple[str, ...], words: str) -> None:

@@ -7,14 +7,18 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.core.checks import MAX_BATCH, checked_id, checked_int
+from lash_redis.core.checks import MAX_BATCH, checked_id, checked_int, refused
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.events import RowsAccepted
 from lash_redis.core.model import ProcessStatus
+from lash_redis.core.outcomes import Resolution, ResolutionKind
+from lash_redis.core.struct_checks import checked_kind
+from lash_redis.core.subscribers import emit
 from lash_redis.registry.answers import PageStart, PruneReport
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
-from lash_redis.registry.codec import STATUSES
+from lash_redis.registry.codec import STATUSES, encode_resolution
 from lash_redis.registry.unreadable import readable
 
 
@@ -50,33 +54,72 @@ class Tombstone(msgspec.Struct, frozen=True):
 
 
 def prune(
-    namespace: Namespace, before_ms: int | None = None, *, older_than_ms: int | None = None
+    namespace: Namespace,
+    before_ms: int | None = None,
+    *,
+    older_than_ms: int | None = None,
+    accepting: Resolution | None = None,
 ) -> Steps[PruneReport]:
     """Forget terminal processes that ended before a time, by the server's clock; return how many.
 
-    What retention has kept of the ids of such processes is forgotten too: whoever registers one again makes a new
-    process.
+    What was abandoned and nobody has resolved stays, unless it is resolved here, with ``accepting``. What retention has
+    kept of the ids of such processes is forgotten too: whoever registers one again makes a new process.
 
     Args:
         namespace: whose.
         before_ms: the time, ms since the epoch.
         older_than_ms: or how long ago it is, ms.
+        accepting: a resolution of the kind ``accepted``, for what was abandoned and nobody has resolved. It is recorded
+            first: what may not be forgotten yet keeps it.
 
     Raises:
-        SettingsError: not one of the two is given, or it is outside what is allowed.
+        SettingsError: not one of the two times is given, or an argument is outside what is allowed.
     """
     time_ms, is_age = _checked_time(before_ms, older_than_ms)
-    processes = tombstones = 0
+    _check_accepts(accepting)
+    processes = tombstones = accepted = unresolved = 0
     for partition in range(namespace.partitions):
-        pruned = MAX_BATCH
+        if accepting is not None:
+            accepted += yield from _accept(partition, time_ms, is_age, accepting)
+        pruned, stay = MAX_BATCH, 0
         while pruned == MAX_BATCH:
-            pruned = yield from _prune_page(partition, time_ms, is_age)
+            pruned, stay = yield from _prune_page(partition, time_ms, is_age)
             processes += pruned
+        unresolved += stay
         at: PageStart | None = PageStart()
         while at is not None:
             forgotten, at = yield from forget_tombstones(namespace, partition, time_ms, is_age, at)
             tombstones += forgotten
-    return PruneReport(processes, tombstones)
+    return PruneReport(processes, tombstones, accepted, unresolved)
+
+
+def _check_accepts(accepting: object) -> None:
+    if accepting is None:
+        return
+    if checked_kind("accepting", accepting, Resolution).kind is not ResolutionKind.ACCEPTED:
+        raise refused(
+            "accepting", "a resolution of the kind 'accepted'", accepting, ": what is known is said of one process"
+        )
+
+
+def _accept(partition: int, time_ms: int, is_age: str, resolution: Resolution) -> Steps[int]:
+    accepted, looked = 0, MAX_BATCH
+    while looked == MAX_BATCH:
+        looked, ids = yield from accept_page(partition, time_ms, is_age, resolution)
+        accepted += len(ids)
+        if ids:
+            emit(RowsAccepted(processes=ids, by=resolution.by, reason=resolution.reason))
+    return accepted
+
+
+def accept_page(partition: int, time_ms: int, is_age: str, resolution: Resolution) -> Call[tuple[int, list[str]]]:
+    """Resolve one page of what was abandoned; return at how many it looked, and which it resolved."""
+    args: list[Argument] = [time_ms, is_age, MAX_BATCH, encode_resolution(resolution), resolution.kind.value[0]]
+
+    def decode(reply: list[Any]) -> tuple[int, list[str]]:
+        return int(reply[1]), [each.decode() for each in reply[2:]]
+
+    return Call("accept", partition, args, decode, word=b"ACCEPTED")
 
 
 def prunable(
@@ -87,10 +130,11 @@ def prunable(
     The arguments are those of ``prune``, and so is the error.
     """
     time_ms, is_age = _checked_time(before_ms, older_than_ms)
-    processes = 0
+    processes = unresolved = 0
     for partition in range(namespace.partitions):
-        processes += yield from _count_prunable(partition, time_ms, is_age)
-    return PruneReport(processes)
+        found, stay = yield from _count_prunable(partition, time_ms, is_age)
+        processes, unresolved = processes + found, unresolved + stay
+    return PruneReport(processes, unresolved=unresolved)
 
 
 def retain(
@@ -147,11 +191,15 @@ def _checked_time(before_ms: int | None, older_than_ms: int | None) -> tuple[int
     return checked_int("older_than_ms", older_than_ms, at_least=0, at_most=2**53), "1"
 
 
-def _prune_page(partition: int, time_ms: int, is_age: str) -> Call[int]:
-    """Forget one page of a partition's terminal rows; the answer is how many."""
-    return Call("prune", partition, [time_ms, MAX_BATCH, is_age], lambda reply: int(reply[1]))
+def _prune_page(partition: int, time_ms: int, is_age: str) -> Call[tuple[int, int]]:
+    """Forget one page of a partition's terminal rows; the answer is how many, and how many are not resolved."""
+    return Call("prune", partition, [time_ms, MAX_BATCH, is_age], _two_numbers)
 
 
-def _count_prunable(partition: int, time_ms: int, is_age: str) -> Call[int]:
-    """Count what could be forgotten in one partition."""
-    return Call("prunable", partition, [time_ms, is_age], lambda reply: int(reply[1]))
+def _count_prunable(partition: int, time_ms: int, is_age: str) -> Call[tuple[int, int]]:
+    """Count what could be forgotten in one partition, and what is not resolved."""
+    return Call("prunable", partition, [time_ms, is_age], _two_numbers)
+
+
+def _two_numbers(reply: list[Any]) -> tuple[int, int]:
+    return int(reply[1]), int(reply[2])

@@ -4,7 +4,7 @@
 -- connections calls
 -- KEYS 1  partition header
 -- ARGV 1  before, ms   ARGV 2 limit   ARGV 3 '1' if the time is so long before now, ms
--- reply   PRUNED number
+-- reply   PRUNED number (number abandoned before that time and not resolved, which stay)
 -- bound   rows <= 500, one index for each task and state
 --- @include "partition"
 --- @include "row"
@@ -31,4 +31,4 @@ for _, kind in ipairs(ended_kinds()) do
   end
 end
 commit()
-return { 'PRUNED', int(found) }
+return { 'PRUNED', int(found), int(redis.call('ZCOUNT', K .. UNRESOLVED_INDEX, '-inf', before)) }

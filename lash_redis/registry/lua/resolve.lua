@@ -6,15 +6,10 @@
 -- ARGV 1  id   ARGV 2 resolution   ARGV 3 the first letter of its kind
 -- reply   DONE row · UNKNOWN · UNRESOLVABLE state ('' before the end)
 -- bound   1 row, 100 rows that wait for it
---- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
 --- @include "row_reply"
---- @include "ended_index"
---- @include "ended_kind"
---- @include "change_key"
---- @include "finish"
---- @include "tell_dependents"
+--- @include "write_resolution"
 local id, resolution, kind = ARGV[1], ARGV[2], ARGV[3]
 
 local row = read_row(id)
@@ -24,16 +19,6 @@ end
 if row.state ~= ABANDONED then
   return { 'UNRESOLVABLE', row.state or '' }
 end
-local ended, stands = unpack(redis.call('HMGET', row_key(id), 'ta', 'rs'))
-if not stands then
-  write_row(id, 'rs', resolution, 'rk', kind)
-  index_remove(K .. UNRESOLVED_INDEX, id)
-  change_key(row, ABANDONED)
-  index_add(ended_index(ended_kind(row, ABANDONED)), ended, id)
-  if row.dependents or row.group then
-    row.resolution = kind
-    tell_dependents(row, ABANDONED, finish)
-  end
-  commit()
-end
+write_resolution(row, resolution, kind)
+commit()
 return { 'DONE', row_reply(id) }
