@@ -17,6 +17,7 @@ from lash_redis.core.errors import (
 )
 from lash_redis.core.lanes import plain_lane
 from lash_redis.core.model import Phase, ProcessRecord
+from lash_redis.core.times_in_words import due_in_words
 from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import Namespace
 from lash_redis.registry.calls.forgetting import Tombstone
@@ -67,7 +68,7 @@ class Wait:
         self._known = self._was_read = True
         self._phase = readable("row", self.process_id, lambda: row.phase)  # a newer release may know more places
         due_at_ms = readable("row", self.process_id, lambda: row.due_at_ms)
-        self._until = f" until {due_at_ms} ms since the epoch, by the server's clock" if due_at_ms else ""
+        self._until = f", {due_in_words(due_at_ms, row.now_ms)}" if due_at_ms else ""
         self.queued_in = plain_lane(row.lane) if self._phase is Phase.QUEUED else ""
         if row.is_terminal:
             return row.record()

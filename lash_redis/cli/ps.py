@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lash_redis.cli.connect import add_options, answer, checked_by
-from lash_redis.cli.render import ago, duration, json_text, loud, printable, table
+from lash_redis.cli.render import json_text, loud, printable, table
 from lash_redis.core.checks import MAX_BATCH, checked_int
 from lash_redis.core.labels import label_in, label_key, labels_in_words
 from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition
 from lash_redis.core.places import BY_URGENCY
+from lash_redis.core.times_in_words import ago, duration
 from lash_redis.operate.counts import NamespaceView, Totals, count, namespace_view
 from lash_redis.operate.pausing import in_words
 from lash_redis.operate.row_views import row_view
@@ -185,6 +186,8 @@ def _started_at_ms(row: Row) -> int | None:
 
 def _note(row: Row, waits: str) -> str:
     notes = [printable(waits)] if waits else []
+    if row.phase is Phase.DELAYED and row.due_at_ms is not None:
+        notes.append(f"due {ago(row.due_at_ms, row.now_ms)}")
     if row.labels:
         notes.append(printable(labels_in_words(row.labels)))
     if row.disposition is RecoveryDisposition.EXTERNALLY_OWNED and not row.is_terminal:

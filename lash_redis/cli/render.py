@@ -1,14 +1,10 @@
-"""Render text for people: aligned columns, readable times, no character that could control a terminal. Pure.
-
-Moments and ages are by the server's clock, which comes with each row: the clock of the operator's machine may be wrong.
-"""
+"""Render text for people: aligned columns, no character that could control a terminal. Pure."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,7 +12,6 @@ import msgspec
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 
 MAX_SHOWN = 400  # characters of one value; ``--json`` has it whole
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def printable(text: str) -> str:
@@ -28,33 +23,6 @@ def shortened(text: str) -> str:
     """Return printable text of at most ``MAX_SHOWN`` characters."""
     shown = printable(text)
     return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}… ({len(shown)} characters)"
-
-
-def duration(ms: int) -> str:
-    """Return a length of time in its two largest units: ``2 h 5 min``; below a second in ms."""
-    if ms < 1_000:
-        return f"{max(ms, 0)} ms"
-    parts: list[str] = []
-    left = ms // 1_000
-    for seconds, name in _UNITS:
-        number, left = divmod(left, seconds)
-        if number or parts:
-            parts.append(f"{number} {name}")
-    return " ".join(part for part in parts[:2] if not part.startswith("0 "))
-
-
-def ago(ms: int, now_ms: int) -> str:
-    """Return how long ago a moment was, or how far ahead it is."""
-    return f"in {duration(ms - now_ms)}" if ms > now_ms else f"{duration(now_ms - ms)} ago"
-
-
-def moment(ms: int, now_ms: int) -> str:
-    """Return a moment in UTC, and how long ago that is."""
-    try:
-        text = datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        text = f"{ms} ms"  # a request's time is its caller's word
-    return f"{text}, {ago(ms, now_ms)}"
 
 
 def named(owner: LeaseOwner) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from lash_redis.cli.connect import add_options, add_process_id, answer, checked_by
-from lash_redis.cli.render import json_text, moment, printable
+from lash_redis.cli.render import json_text, printable
 from lash_redis.core.checks import checked_text
+from lash_redis.core.times_in_words import moment
 from lash_redis.core.verdict import Action
 from lash_redis.operate.requests import RequestReport, request_view
 from lash_redis.registry.registry import ProcessRegistry

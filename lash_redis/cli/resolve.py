@@ -8,11 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from lash_redis.cli.connect import REFUSED, add_options, add_process_id, answer, checked_by
-from lash_redis.cli.render import json_text, moment, printable
+from lash_redis.cli.render import json_text, printable
 from lash_redis.cli.requests import text
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.outcomes import Resolution, ResolutionKind
+from lash_redis.core.times_in_words import moment
 from lash_redis.core.timing import wall_ms
 from lash_redis.operate.resolving import ResolveReport, resolve, resolve_view
 from lash_redis.registry.registry import ProcessRegistry

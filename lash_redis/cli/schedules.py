@@ -6,8 +6,9 @@ import argparse
 from typing import Any
 
 from lash_redis.cli.connect import add_options, answer, checked_by
-from lash_redis.cli.render import ago, json_text, printable, table
+from lash_redis.cli.render import json_text, printable, table
 from lash_redis.core.schedules import NAME
+from lash_redis.core.times_in_words import ago
 from lash_redis.operate.schedules import ScheduleView, schedule_views
 from lash_redis.registry.registry import ProcessRegistry
 

@@ -7,7 +7,7 @@ import functools
 from typing import Any
 
 from lash_redis.cli.connect import add_options, add_process_id, answer
-from lash_redis.cli.render import ago, fields, json_text, loud, moment, named, printable, shortened, value_text
+from lash_redis.cli.render import fields, json_text, loud, named, printable, shortened, value_text
 from lash_redis.core.labels import labels_in_words
 from lash_redis.core.model import (
     AbandonRequest,
@@ -20,6 +20,7 @@ from lash_redis.core.model import (
     TaskInput,
 )
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, ResolutionKind, Success
+from lash_redis.core.times_in_words import ago, moment
 from lash_redis.core.verdict import Action
 from lash_redis.operate.explain import Explanation, OwnerState, explain, explanation_view
 from lash_redis.registry.registry import ProcessRegistry

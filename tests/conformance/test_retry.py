@@ -59,7 +59,7 @@ async def test_a_run_that_failed_waits_and_is_made_again(registry: ProcessRegist
     assert record.last_failure == FAILED
     assert record.due_at_ms is not None
     assert record.due_at_ms - await server.now_ms() <= SOON.wait_ms
-    with pytest.raises(NotItsTurn, match="delayed until"):
+    with pytest.raises(NotItsTurn, match="delayed, due at"):
         await registry.claim("p", BOB, LONG_MS)
     await due(registry, server)
     batch = await registry.claim_next(batch_claim(registry, BOB, partition=registry.partition_of("p")))

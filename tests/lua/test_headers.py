@@ -40,7 +40,7 @@ REFUSALS: dict[str, list[Any]] = {
     "TERMINAL": [b"TERMINAL", b"c"],
     "AUTHORITY": [b"AUTHORITY"],
     "UNREADABLE": [b"UNREADABLE"],
-    "WAITS": [b"WAITS", b"d", b"1"],
+    "WAITS": [b"WAITS", b"d", b"1 1"],
     "UNAWAITED": [b"UNAWAITED", b"p", b"q", b""],
     "NO_MEMBER": [b"NO_MEMBER", b"p", b"g", b"closed"],
     "NO_GROUP": [b"NO_GROUP"],

@@ -102,3 +102,11 @@ async def test_a_count_of_workers_names_their_queues(registry: ProcessRegistry) 
     await registry.claim_next(batch_claim(registry, BOB, count=0, served=[("money", ["money|pay|"])]))
 
     assert ps._workers(await count(registry)) == "workers: 2 called within the last minute (queues default, money)"
+
+
+async def test_what_is_delayed_says_when_it_becomes_due(registry: ProcessRegistry) -> None:
+    """As an age does, by the server's clock; once it waits in its lane nothing is said."""
+    await registry.register(work("p", RERUNNABLE, delay_ms=7_209_000))
+    assert (await cells(registry, "p"))[NOTE] == "due in 2 h"
+    await registry.register(work("q", RERUNNABLE))
+    assert (await cells(registry, "q"))[NOTE] == ""

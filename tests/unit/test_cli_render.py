@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from lash_redis.cli.render import ago, duration, fields, json_text, loud, moment, printable, shortened, table
+from lash_redis.cli.render import fields, json_text, loud, printable, shortened, table
+from lash_redis.core.times_in_words import ago, duration, moment
 
 
 @pytest.mark.parametrize(

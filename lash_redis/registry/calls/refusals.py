@@ -23,6 +23,7 @@ from lash_redis.core.errors import (
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.places import DELAYED, PLACE_OF_CODE, QUEUED, Place
 from lash_redis.core.policies import scope_named
+from lash_redis.core.times_in_words import due_in_words
 from lash_redis.registry.codec import STATUSES, decode_owner
 
 _EXTERNAL: Final = (
@@ -93,7 +94,7 @@ def waits_for(place: Place, detail: str) -> str:
     if detail == "expired":
         return "nobody started it before it expired, so that it is about to be cancelled"
     if place is DELAYED:
-        return f"it is delayed until {detail} ms since the epoch, by the server's clock"
+        return f"it is delayed, {due_in_words(*map(int, detail.split()))}"
     if place is QUEUED and detail.startswith(_FIRST):
         return f"{detail.removeprefix(_FIRST)} is the first of its sequence, and goes before it"
     if place is QUEUED:
