@@ -2,8 +2,8 @@
 --- @include "row"
 --- @include "has_expired"
 -- The refusal of a row that may not run, or not yet, with its place: that it has expired (its alarm is about to end
--- it), when a delayed one becomes due and what time it is, how many a blocked one waits for and the ids of some of them, or what the key of
--- a queued one waits for.
+-- it), when a delayed one becomes due and what time it is, how many a blocked one waits for and the ids of some of
+-- them, or what the key of a queued one waits for.
 local MOST_NAMED = 10
 local function waits_reply(row, waits_for)
   if has_expired(row) then
