@@ -76,7 +76,7 @@ async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     view = namespace_view(registry, totals, page, waits)
     if args.json:
         return json_text(view)
-    about = [_namespace(view), _workers(totals), *_paused(totals), *_bounded(totals)]
+    about = [_namespace(view), _workers(totals), *_paused(totals), *_bounded(totals), *_scheduled(totals)]
     return "\n".join([*about, "", *_counted(totals), *_listed(page, args, waits)])
 
 
@@ -153,6 +153,10 @@ def _bounded(totals: Totals) -> list[str]:
             words = f"most_waiting of queue {bound.queue} is declared otherwise too: {each.declared_otherwise}"
             lines.append(loud(printable(f"{words}, of the same revision {bound.revision}: raise its revision")))
     return lines
+
+
+def _scheduled(totals: Totals) -> list[str]:
+    return [f"schedules: {totals.schedules} (lash-redis schedules)"] if totals.schedules else []
 
 
 def _paused(totals: Totals) -> list[str]:

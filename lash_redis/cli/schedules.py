@@ -1,4 +1,4 @@
-"""``lash-redis schedules``: when what runs again and again runs next; pause, resume, run or remove one."""
+"""``lash-redis schedules``: when what runs again and again runs next; more of one; pause, resume, run or remove it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import json_text, printable, table
 from lash_redis.core.schedules import NAME
 from lash_redis.core.times_in_words import ago
-from lash_redis.operate.schedules import ScheduleView, schedule_views
+from lash_redis.operate.schedules import NextTime, ScheduleView, next_times, schedule_views
 from lash_redis.registry.registry import ProcessRegistry
 
 _ACTS = {
+    "next": "its next five times",
     "pause": "submits no more, until it is resumed",
     "resume": "goes on from now",
     "run": "runs once, beside its times",
@@ -58,7 +59,14 @@ def _line(view: ScheduleView) -> tuple[str, ...]:
     return (view["name"], following, view["rule"], view["task"], view["queue"], last)
 
 
+def _in_lines(times: list[NextTime]) -> str:
+    return "\n".join(each["text"] for each in times) or "never"
+
+
 async def _change(registry: ProcessRegistry, args: argparse.Namespace) -> str:
+    if args.act == "next":
+        times = await next_times(registry, args.name)
+        return json_text({"schedule": args.name, "times": times}) if args.json else _in_lines(times)
     process_id = None
     match args.act:
         case "pause":

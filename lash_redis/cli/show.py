@@ -47,6 +47,7 @@ async def _show(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     pairs = [
         *_waits(explanation),
         *_ahead(explanation),
+        *_schedule(explanation),
         *_record(row),
         *_owners(explanation),
         *_end(row),
@@ -89,6 +90,14 @@ def _ahead(explanation: Explanation) -> Pairs:
         settle = "show says how to settle it, and lash-redis resolve lets the next one go"
         return [("waits for", loud(line)), ("", f"the sequence halts until somebody says what became of it: {settle}")]
     return [("waits for", line), *([("", loud(printable(ahead.waits)))] if ahead.waits else [])]
+
+
+def _schedule(explanation: Explanation) -> Pairs:
+    schedule = explanation.schedule
+    if schedule is None:
+        return []
+    which = f"its tick of {schedule.instant}" if schedule.instant else "run by hand, beside its ticks"
+    return [("schedule", printable(f"{schedule.name}, {which}"))]
 
 
 def _halts(explanation: Explanation) -> Pairs:

@@ -30,6 +30,7 @@ class Totals(msgspec.Struct, frozen=True):
         workers: those that called within the last minute.
         queues: that these served, by name; those of 16 kinds of workers at most.
         unresolved: abandoned rows without a resolution.
+        schedules: that are stored.
         paused: the queues and tasks of which nothing begins.
         bounded: the queues in which only so many may wait.
     """
@@ -41,6 +42,7 @@ class Totals(msgspec.Struct, frozen=True):
     workers: int
     queues: list[str]
     unresolved: int = 0
+    schedules: int = 0
     paused: list[Paused] = []
     bounded: list[BoundedQueue] = []
 
@@ -49,7 +51,7 @@ async def count(registry: ProcessRegistry) -> Totals:
     """Count the rows of all partitions."""
     phases: Counter[Phase] = Counter()
     statuses: Counter[str] = Counter()
-    abandon_requested = lapsed = workers = unresolved = 0
+    abandon_requested = lapsed = workers = unresolved = schedules = 0
     queues = set[str]()
     for partition in range(registry.partitions):
         counts = await registry.counts(partition)
@@ -58,6 +60,7 @@ async def count(registry: ProcessRegistry) -> Totals:
             statuses[status] += number
         abandon_requested += counts.asked
         unresolved += counts.unresolved
+        schedules += counts.schedules
         lapsed += len((await registry.page(partition, LEASED.index, upto="now")).rows)
         living = await registry.living(partition)
         workers = max(workers, living.owners)  # each calls every partition
@@ -70,6 +73,7 @@ async def count(registry: ProcessRegistry) -> Totals:
         workers,
         sorted(queues),
         unresolved,
+        schedules,
         await registry.pauses(),
         await registry.bounds(),
     )
@@ -91,6 +95,7 @@ class NamespaceView(TypedDict):
     workers: int  # that called within the last minute
     queues: list[str]  # that these served
     unresolved: int  # abandoned, and nobody has said what became of it
+    schedules: int  # that are stored
     bounded: list[Plain]  # queue, waiting, most_waiting (null: any number), revision, declared_otherwise
     paused: list[Plain]  # queues and tasks of which nothing begins: queue, task, by, at_ms, reason, partitions, of
 
@@ -114,6 +119,7 @@ def namespace_view(
         "workers": totals.workers,
         "queues": totals.queues,
         "unresolved": totals.unresolved,
+        "schedules": totals.schedules,
         "bounded": [_bounded_view(each) for each in totals.bounded],
         "paused": [paused_view(each) for each in totals.paused],
     }

@@ -12,10 +12,12 @@ from typing import Final, TypedDict
 import msgspec
 
 from lash_redis.core.errors import OutcomePruned, UnknownProcess
+from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
+from lash_redis.operate.schedules import ScheduleOf, schedule_of
 from lash_redis.operate.sequence_state import Ahead, halts_others, what_goes_before
 from lash_redis.operate.serving import NOT_WAITING, Waiting, why_it_waits
 from lash_redis.recovery.proofs_of_death import Proof, reaped
@@ -61,6 +63,7 @@ class Explanation(msgspec.Struct, frozen=True):
         waiting: why the row waits.
         ahead: the process for which it waits in its sequence.
         halts_others: the work behind it in its sequence waits until it is settled, and resolved if it is abandoned.
+        schedule: the schedule of which it is.
     """
 
     row: Row
@@ -71,6 +74,7 @@ class Explanation(msgspec.Struct, frozen=True):
     waiting: Waiting = NOT_WAITING
     ahead: Ahead | None = None
     halts_others: bool = False
+    schedule: ScheduleOf | None = None
 
     @property
     def sweep_does(self) -> str:
@@ -105,7 +109,8 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
     waiting = await why_it_waits(registry, row)
     starter, holder = states.get(row.starter_digest), states.get(row.holder_digest)
     ahead = await what_goes_before(registry, row)
-    return Explanation(row, starter, holder, facts, verdict, waiting, ahead, halts_others(row))
+    schedule = await schedule_of(registry, process_id, lane_parts(row.lane)[1])
+    return Explanation(row, starter, holder, facts, verdict, waiting, ahead, halts_others(row), schedule)
 
 
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
@@ -172,6 +177,7 @@ class ExplanationView(TypedDict):
     verdict: VerdictView
     ahead: Plain | None  # process_id, state, is_halted, waits: the first of its sequence, for which it waits
     halts_others: bool  # the work behind it in its sequence waits until it is settled
+    schedule: Plain | None  # name, instant_ms (null: run by hand), instant
 
 
 def explanation_view(explanation: Explanation) -> ExplanationView:
@@ -190,6 +196,7 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
         },
         "ahead": msgspec.to_builtins(explanation.ahead),
         "halts_others": explanation.halts_others,
+        "schedule": msgspec.to_builtins(explanation.schedule),
     }
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TypedDict
+
+import msgspec
 
 from lash_redis.core.error_text import text_of
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import plain_lane, unkeyed
-from lash_redis.core.schedules import Schedule, times_of
+from lash_redis.core.schedules import Schedule, schedule_in, times_of
 from lash_redis.operate.pausing import why_paused
+from lash_redis.registry.calls.schedules import unknown_schedule
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -45,6 +49,61 @@ async def schedule_views(registry: ProcessRegistry) -> list[ScheduleView]:
     schedules = await registry.all_schedules()
     waits = await _why_ticks_wait(registry, schedules)
     return [_view(each, waits.get(each.name, "")) for each in schedules]
+
+
+class ScheduleOf(msgspec.Struct, frozen=True):
+    """Of which schedule a process is.
+
+    Attributes:
+        name: of the schedule.
+        instant_ms: its tick of this instant; None: it was run by hand.
+        instant: in words, as the clocks of its zone show it; empty for one that was run by hand.
+    """
+
+    name: str
+    instant_ms: int | None
+    instant: str
+
+
+async def schedule_of(registry: ProcessRegistry, process_id: str, task: str) -> ScheduleOf | None:
+    """Return of which schedule a process is; None if it is of none that is stored."""
+    if (found := schedule_in(process_id)) is None:
+        return None
+    name, instant_ms = found
+    schedule = await registry.schedule_named(name)
+    if schedule is None or schedule.task != task:
+        return None
+    if instant_ms is None:
+        return ScheduleOf(name, None, "")
+    return ScheduleOf(name, instant_ms, _moment(schedule, instant_ms))
+
+
+class NextTime(TypedDict):
+    """One of the times at which a schedule ticks next."""
+
+    ms: int
+    text: str
+
+
+async def next_times(registry: ProcessRegistry, name: str, number: int = 5) -> list[NextTime]:
+    """Return when a schedule ticks next, whether it is paused or not; fewer times if there are no more.
+
+    Raises:
+        SettingsError: none of that name is stored, or its times cannot be computed here.
+    """
+    schedule = await registry.schedule_named(name)
+    if schedule is None:
+        raise unknown_schedule(name)
+    times = times_of(schedule.rule)
+    found = itertools.islice(times.after(schedule.now_ms), number)
+    return [{"ms": at_ms, "text": times.moment_in_words(at_ms)} for at_ms in found]
+
+
+def _moment(schedule: Schedule, at_ms: int) -> str:
+    try:
+        return times_of(schedule.rule).moment_in_words(at_ms)
+    except (SettingsError, ValueError, OverflowError):  # a zone that is not known here, a number that is no time
+        return f"{at_ms} ms since 1970"
 
 
 async def _why_ticks_wait(registry: ProcessRegistry, schedules: Sequence[Schedule]) -> dict[str, str]:

@@ -190,6 +190,7 @@ class Counts(msgspec.Struct, frozen=True):
         terminal: ended rows by task and terminal status.
         lanes: queued rows by lane.
         unresolved: abandoned rows without a resolution.
+        schedules: that are stored.
     """
 
     sizes: dict[str, int]
@@ -197,6 +198,7 @@ class Counts(msgspec.Struct, frozen=True):
     terminal: dict[tuple[str, str], int]
     lanes: dict[str, int]
     unresolved: int = 0
+    schedules: int = 0
 
     def phases(self) -> dict[Phase, int]:
         """Return how many rows are in each phase."""

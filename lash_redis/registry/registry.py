@@ -231,6 +231,7 @@ class ProcessRegistry:
 
     declare_schedules = operation(schedules.declare_schedules)
     all_schedules = operation(schedules.all_schedules)
+    schedule_named = operation(schedules.schedule_named)
     pause_schedule = operation(schedules.pause_schedule)
     resume_schedule = operation(schedules.resume_schedule)
     run_schedule = operation(schedules.run_schedule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -10,6 +11,8 @@ import pytest
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, ScheduleRule, Ticked
+from lash_redis.operate.explain import explain
+from lash_redis.operate.schedules import ScheduleOf
 from lash_redis.registry.calls import ticks
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
@@ -261,6 +264,31 @@ async def test_a_schedule_that_is_run_by_hand_makes_a_process_beside_its_ticks(
     assert process_id.startswith("s::run-")
     assert (await begun(registry, process_id, ADA)).process_id == process_id
     assert await ticks_of(client, registry) == []
+
+
+async def test_a_process_says_of_which_schedule_it_is(registry: ProcessRegistry, client: Any) -> None:
+    """And of which instant, as the clocks of its zone show it. Another process whose id looks the same is of none."""
+    names = [*(f"s{number}" for number in range(12)), "t"]
+    rule = ScheduleRule("cron 30 3 * * *", "Europe/Berlin", late_after_ms=7 * 24 * HOUR_MS)
+    await declare(registry, declared("s", rule=rule), *(declared(name) for name in names))
+    await let_pass(client, registry, ms=30 * HOUR_MS)
+    (ticked,) = await tick(registry)
+    instant = ticked.plan.submitted[0]
+    found = (await explain(registry, f"s::{instant}")).schedule
+    assert found is not None
+    assert (found.name, found.instant_ms) == ("s", instant)
+    assert re.fullmatch(r"\w{3} \d{4}-\d\d-\d\d 03:30:00 CES?T", found.instant)
+    assert (await explain(registry, await registry.run_schedule("s"))).schedule == ScheduleOf("s", None, "")
+    assert [(await registry.schedule_named(each)) is not None for each in ("s", "s0", "s11", "t", "s12", "r", "u")] == [
+        True, True, True, True, False, False, False,
+    ]  # fmt: skip
+    for process_id, task in (("s::7", "other"), ("u::7", "work"), ("s::x", "work"), ("plain", "work"), ("::7", "work")):
+        await registry.register(work(process_id, task=task))
+        assert (await explain(registry, process_id)).schedule is None, process_id
+    await registry.register(work(f"s::{10**15 - 1}"))
+    strange = (await explain(registry, f"s::{10**15 - 1}")).schedule
+    assert strange is not None
+    assert strange.instant == f"{10**15 - 1} ms since 1970"
 
 
 async def test_a_removed_schedule_is_gone(registry: ProcessRegistry) -> None:

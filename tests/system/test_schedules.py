@@ -84,9 +84,9 @@ async def test_an_operator_sees_and_changes_schedules(
     await registry.undeclare_schedule("other")
     monkeypatch.setenv("LASH_REDIS_URL", url)
 
-    async def cli(*argv: str, code: int = 0) -> str:
+    async def cli(*argv: str, verb: str = "schedules", code: int = 0) -> str:
         try:
-            ended = await asyncio.to_thread(main, ["schedules", *argv, "--namespace", namespace])
+            ended = await asyncio.to_thread(main, [verb, *argv, "--namespace", namespace])
         except SystemExit as error:
             ended = int(error.code or 0)
         out, err = capsys.readouterr()
@@ -99,11 +99,20 @@ async def test_an_operator_sees_and_changes_schedules(
     assert "every 1 h" in lines[1]
     assert lines[1].split()[0] == "hourly"
     assert "other: the code of a worker that has its task does not declare it" in lines[-1]
+    times = (await cli("next", "hourly")).splitlines()
+    assert len(times) == 5
+    assert all(each.endswith(":00:00 UTC") for each in times)
+    ms = [each["ms"] for each in json.loads(await cli("next", "hourly", "--json"))["times"]]
+    assert ms == [*range(ms[0], ms[0] + 5 * HOUR_MS, HOUR_MS)]
+    assert "that is stored, got 'nobody'" in await cli("next", "nobody", code=1)
     assert await cli("pause", "hourly") == "hourly submits no more, until it is resumed\n"
     assert "hourly  paused" in await cli()
     assert "hourly goes on from now" in await cli("resume", "hourly")
     process_id = json.loads(await cli("run", "hourly", "--json"))["process_id"]
     assert await registry.get(process_id) is not None
+    assert "schedule    hourly, run by hand, beside its ticks" in await cli(process_id, verb="show")
+    assert "schedules: 2 (lash-redis schedules)" in (await cli(verb="ps")).splitlines()
+    assert json.loads(await cli("--json", verb="ps"))["schedules"] == 2
     await cli("remove", "other")
     (found,) = json.loads(await cli("--json"))["schedules"]
     assert (found["name"], found["spec"], found["rule"]) == ("hourly", f"every {HOUR_MS}", "every 1 h")

@@ -18,6 +18,7 @@ from lash_redis.core.schedules import (
     Schedule,
     ScheduleDeclaration,
     ScheduleRule,
+    run_id,
 )
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import random_token
@@ -113,6 +114,15 @@ def all_schedules(namespace: Namespace) -> Steps[list[Schedule]]:
     return sorted(found, key=lambda each: each.name)
 
 
+def schedule_named(namespace: Namespace, name: str) -> Steps[Schedule | None]:
+    """Return one schedule; None if none of that name is stored, or it cannot be read."""
+    # What comes right before it: no name has a character as late as DEL.
+    checked = NAME.checked("the name of a schedule", name)
+    before = f"{checked[:-1]}{chr(ord(checked[-1]) - 1)}\x7f"
+    page, _ = yield from schedules_page(namespace, namespace.partition_of(name), before, 1)
+    return page[0] if page and page[0].name == name else None
+
+
 def schedules_page(
     _: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH
 ) -> Call[tuple[list[Schedule], str]]:
@@ -194,7 +204,7 @@ def run_schedule(namespace: Namespace, name: str) -> Steps[str]:
     Raises:
         SettingsError: there is no schedule of that name.
     """
-    process_id = f"{name}::run-{random_token()}"
+    process_id = run_id(name, random_token())
     yield from _changed(namespace, "run", name, process_id)
     return process_id
 
@@ -204,7 +214,8 @@ def undeclare_schedule(namespace: Namespace, name: str) -> Steps[None]:
     yield from _changed(namespace, "undeclare", name, may_be_gone=True)
 
 
-def _unknown(name: str) -> SettingsError:
+def unknown_schedule(name: str) -> SettingsError:
+    """Return the error for a name of which no schedule is stored."""
     return SettingsError(
         f"expected the name of a schedule that is stored, got {shown(name)}: `lash-redis schedules` lists them, and a "
         "worker stores those of its code when it starts"
@@ -222,7 +233,7 @@ def _changed(
         if due is None:
             if may_be_gone:
                 return
-            raise _unknown(name)
+            raise unknown_schedule(name)
         yield from tick_schedules(namespace, [due])
     raise LashError(f"schedule {name!r} was due again each time it was to be changed: try again")
 

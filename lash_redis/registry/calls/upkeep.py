@@ -41,7 +41,7 @@ def _name(found: bytes) -> str:
 
 
 def _counted(reply: list[Any]) -> Counts:
-    *sizes, asked, unresolved, ended, lanes = reply[1:]
+    *sizes, asked, unresolved, schedules, ended, lanes = reply[1:]
     terminal = {}
     for field, number in zip(ended[::2], ended[1::2], strict=True):
         task, _, state = _name(field).rpartition("|")
@@ -50,7 +50,7 @@ def _counted(reply: list[Any]) -> Counts:
             terminal[task, status] = int(number)
     queued = {_name(name): int(size) for name, size in zip(lanes[::2], lanes[1::2], strict=True)}
     by_index = dict(zip(PARTITION_INDEXES, map(int, sizes), strict=True))
-    return Counts(by_index, int(asked), terminal, queued, int(unresolved))
+    return Counts(by_index, int(asked), terminal, queued, int(unresolved), int(schedules))
 
 
 def wake(_: Namespace, partition: int, lane: str) -> Call[None]:
