@@ -13,7 +13,7 @@ Duration = float | dt.timedelta
 MAX_MS: Final = 100 * 366 * 24 * 3600 * 1000  # a century
 
 _WORDS: Final = "a number of seconds or a timedelta"
-_MOMENT_WORDS: Final = "a datetime with a zone (datetime.now(UTC), or one in a ZoneInfo), before the year 2400"
+_MOMENT_WORDS: Final = "a datetime with a zone (datetime.now(UTC), or one in a ZoneInfo), of the years 1970 to 2399"
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST_YEAR: Final = 2400
 

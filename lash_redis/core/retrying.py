@@ -27,7 +27,7 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
         attempts: runs in all, the first one included.
         first: the wait after the first run, seconds or a timedelta.
         factor: by how much each wait is longer than the one before, 1 to 100.
-        most: the longest wait, seconds or a timedelta, before it is moved at random.
+        most: the longest wait, seconds or a timedelta, before it is moved at random; no shorter than ``first``.
         jitter: 0 to 1.
         on: the exceptions after which it is run again, a class or a tuple of classes.
         never: those after which it is not, although they are among ``on``.
@@ -46,8 +46,9 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         checked_int("attempts", self.attempts, at_least=1, at_most=MOST_ATTEMPTS)
-        milliseconds("first", self.first)
-        milliseconds("most", self.most)
+        first = milliseconds("first", self.first)
+        if milliseconds("most", self.most) < first:
+            raise refused("most", f"no shorter than first, which is {shown(self.first)}", self.most)
         _checked_number("factor", self.factor, 1, 100)
         _checked_number("jitter", self.jitter, 0, 1)
         _checked_errors("on", self.on)
@@ -95,6 +96,8 @@ class Retry(Exception):
     """
 
     def __init__(self, reason: str = "", *, after: Duration | None = None) -> None:
+        if not isinstance(reason, str):
+            raise refused("reason", "text", reason, ": how long it waits is said by name, Retry(after=...)")
         checked_text("reason", reason, 4096, at_least=0)
         self.after_ms = None if after is None else milliseconds("after", after)
         self.reason = reason

@@ -16,6 +16,7 @@ from lash_redis.core.policies import Policy
 from lash_redis.core.retrying import Retries, retries_of
 from lash_redis.tasks.limits import NO_LIMITS, ChosenTaskOptions, Limits, declared_limits, without_limits
 from lash_redis.tasks.naming import default_name, definition, described, location_of
+from lash_redis.tasks.option_names import check_declared
 from lash_redis.tasks.signature import Signature, signature_of
 
 
@@ -107,6 +108,7 @@ def declare(
     _check_is_function(function)
     disposition = _disposition(recovery, function)
     _check_can_be_called(function)
+    check_declared(options)
     retries = _checked_retries(options.pop("retries", None), disposition, function)
     chosen = with_options(ProcessOptions(), without_limits(options))
     task = checked_task_name(default_name(function) if name is None else name)

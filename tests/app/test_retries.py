@@ -196,7 +196,7 @@ async def test_owner_bound_work_is_not_tried_again_whatever_it_asks_for(lash: La
 async def test_a_cancel_request_ends_what_waits_for_its_next_run(lash: Lash) -> None:
     """The row is delayed, and nobody runs it."""
 
-    @lash.task(recovery="rerunnable", name="work", retries=Retries(first=3600))
+    @lash.task(recovery="rerunnable", name="work", retries=Retries(first=3600, most=3600, jitter=0))
     def work() -> None:
         raise Busy
 

@@ -71,6 +71,19 @@ def test_a_bad_value_is_refused_where_it_is_written(name: str, value: Any) -> No
         Retries(**{name: value})
 
 
+def test_the_longest_wait_is_no_shorter_than_the_first() -> None:
+    """A first wait of an hour would be cut to ten minutes, and nobody would be told."""
+    with pytest.raises(SettingsError, match=r"expected most to be no shorter than first, which is 3600, got 600\.0"):
+        Retries(first=3600)
+    assert Retries(first=3600, most=3600, jitter=0).wait_ms(3) == 3_600_000
+
+
+def test_a_wait_in_place_of_the_reason_is_told_how_to_be_given() -> None:
+    """``Retry(5)`` is what one writes who has only seen ``Snooze(5)``."""
+    with pytest.raises(SettingsError, match=r"expected reason to be text, got 5: .*, Retry\(after=\.\.\.\)"):
+        Retry(5)  # type: ignore[arg-type]
+
+
 def test_a_wait_that_the_code_asks_for_is_checked() -> None:
     """The error that it meets is one of ours, which is an ordinary failure of the run."""
     with pytest.raises(SettingsError, match="expected after to be"):
