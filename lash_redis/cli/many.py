@@ -68,5 +68,6 @@ def told(report: BulkReport, args: argparse.Namespace, does: str) -> str:
     if report.read > _MANY_READ * max(1, report.found):
         lines.append(f"{report.read} rows were read to find them: no index has all that was asked for")
     if report.has_more:
-        lines.append(f"there may be more: --most {args.most} was reached, and a larger number finds them")
+        further = "the same again goes on with them" if args.yes else "a larger number finds them"
+        lines.append(f"there may be more: --most {args.most} was reached, and {further}")
     return "\n".join(map(printable, lines))

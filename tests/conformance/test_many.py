@@ -11,6 +11,7 @@ from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, ResolutionKind
 from lash_redis.registry.calls import bulk, selecting
 from lash_redis.registry.calls.bulk import replay_id
+from lash_redis.registry.calls.forgetting import Retention
 from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
@@ -140,12 +141,37 @@ async def test_what_failed_is_submitted_again_as_a_new_process_that_names_the_ol
     again = await registry.replay_many(Which(status=ProcessStatus.FAILED, queue="mail"))
 
     assert (report.found, report.done) == (1, {"submitted": 1})
-    assert again.done == {"submitted before": 1}
+    counted = await registry.replay_many(Which(status=ProcessStatus.FAILED, queue="mail"), only_count=True)
+    assert (again.found, again.done, again.left_out) == (0, {}, {"submitted before": 1})
+    assert counted == again
     old, new = await record_of(registry, "order"), await record_of(registry, replay_id("order"))
     assert (new.replay_of, new.status, new.phase) == ("order", ProcessStatus.RUNNING, Phase.QUEUED)
     assert (new.input, new.disposition, new.labels) == (old.input, old.disposition, labels)
     assert (new.queue, new.priority, new.loss_limit) == ("mail", 3, 2)
     assert old.status is ProcessStatus.FAILED
+
+
+async def test_a_replay_of_many_goes_on_where_the_last_one_ended(
+    registry: ProcessRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how many were submitted before, also of a replay that ended and was forgotten."""
+    monkeypatch.setattr(selecting, "MAX_BATCH", 3)
+    for number in range(7):
+        await failed(registry, f"p{number}", queue="mail")
+    which = Which(status=ProcessStatus.FAILED, queue="mail")
+    (old,) = (await registry.replay_many(which, most=1)).first
+    await registry.request_cancel(replay_id(old), cancel())
+    partition = registry.partition_of(old)
+    ended = f"{partition_prefix(registry.namespace, partition)}:done:work|k"
+    await registry.connections.execute("calls", "ZADD", ended, 1, replay_id(old))  # as if it had ended long ago
+    assert (await registry.retain(partition, Retention(10 * LONG_MS, 100, LONG_MS))).rows == 1
+
+    reports = [await registry.replay_many(which, most=4) for _ in range(3)]
+
+    assert [(each.done, each.has_more) for each in reports] == [
+        ({"submitted": 4}, True), ({"submitted": 2}, False), ({}, False),
+    ]  # fmt: skip
+    assert reports[2].left_out == {"submitted before": 7}
 
 
 async def test_a_replay_can_be_replayed(registry: ProcessRegistry) -> None:

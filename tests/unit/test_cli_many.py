@@ -60,20 +60,27 @@ async def test_a_label_and_a_bound_say_which(registry: ProcessRegistry) -> None:
 
     assert shown.splitlines() == [
         "1 process: 1 cancelled",
-        "there may be more: --most 1 was reached, and a larger number finds them",
+        "there may be more: --most 1 was reached, and the same again goes on with them",
     ]
 
 
-async def test_a_replay_sent_again_does_not_reach_the_next_but_a_larger_number_does(registry: ProcessRegistry) -> None:
-    """What was submitted has still failed."""
+async def test_a_replay_sent_again_says_what_was_submitted_before_and_goes_on(registry: ProcessRegistry) -> None:
+    """Both numbers are said, before and after it is done."""
     await registry.register(work("worse", RERUNNABLE, task="send"))
     await registry.complete(await held(registry, "worse", ADA), Failure("E", "no"))
-    more = "there may be more: --most 1 was reached, and a larger number finds them"
-    command = ("replay", "--state", "failed", "--yes", "--most")
+    more = "there may be more: --most 1 was reached, and"
+    command, before = ("replay", "--state", "failed", "--most", "1"), "left out: 1 (submitted before)"
 
-    assert (await ran(registry, *command, "1")).splitlines() == ["1 process: 1 submitted", more]
-    assert (await ran(registry, *command, "1")).splitlines() == ["1 process: 1 submitted before", more]
-    assert await ran(registry, *command, "2") == "2 processes: 1 submitted, 1 submitted before"
+    assert (await ran(registry, *command)).splitlines()[-1] == f"{more} a larger number finds them"
+    assert (await ran(registry, *command, "--yes")).splitlines() == [
+        "1 process: 1 submitted", f"{more} the same again goes on with them",
+    ]  # fmt: skip
+    shown = (await ran(registry, *command)).splitlines()
+    assert (shown[0], shown[-1]) == ("would submit again 1 process", before)
+    assert (await ran(registry, *command, "--yes")).splitlines() == ["1 process: 1 submitted", before]
+    assert (await ran(registry, *command)).splitlines() == [
+        "would submit again 0 processes", "left out: 2 (submitted before)",
+    ]  # fmt: skip
 
 
 async def test_a_replay_of_many_and_of_one_say_what_became_of_them(registry: ProcessRegistry) -> None:
@@ -86,7 +93,7 @@ async def test_a_replay_of_many_and_of_one_say_what_became_of_them(registry: Pro
     viewed = json.loads(await ran(registry, "replay", "bad", "--json"))
     assert viewed == {"processes": [{"id": "bad", "became": "submitted before", "replay": replay_id("bad")}]}
     many = json.loads(await ran(registry, "replay", "--state", "failed", "--json"))
-    assert (many["found"], many["done"], many["first"]) == (1, {}, ["bad"])
+    assert (many["found"], many["done"], many["left_out"]) == (0, {}, {"submitted before": 1})
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from lash_redis.core.struct_checks import checked_kind
 from lash_redis.registry.answers import BulkReport
 from lash_redis.registry.calls.batches import batched, checked_batch
 from lash_redis.registry.calls.call import Call, Namespace, Steps
+from lash_redis.registry.calls.forgetting import tombstones
 from lash_redis.registry.calls.reads import rows
 from lash_redis.registry.calls.registration import register_many
 from lash_redis.registry.calls.requests import encoded_request
@@ -34,6 +35,7 @@ from lash_redis.registry.rows import Row
 SUBMITTED: Final = ("submitted", "submitted before")
 _SHOWN: Final = 10
 _MOST_CHARACTERS: Final = 256  # of a process id
+_ASKED_BEFORE: Final = "has a cancel request already"
 _ENDED_MEANWHILE: Final = "ended meanwhile, or got another cancel request"
 _RESOLVED: Final = (ResolutionKind.DID_NOT_HAPPEN, ResolutionKind.ACCEPTED)
 
@@ -64,10 +66,9 @@ def cancel_many(
     return BulkReport(found.ids[:_SHOWN], len(found.ids), dict(done), found.left_out, found.read, found.has_more)
 
 
-def _why_not_cancelled(row: Row) -> str:
-    if row.is_terminal:
-        return "has ended"
-    return "has a cancel request already" if row.cancel_request else ""
+def _why_not_cancelled(found: Sequence[Row]) -> Steps[list[str]]:
+    yield from ()
+    return ["has ended" if row.is_terminal else _ASKED_BEFORE if row.cancel_request else "" for row in found]
 
 
 def cancel_call(request: bytes, partition: int, process_ids: Sequence[str]) -> Call[list[str]]:
@@ -83,15 +84,16 @@ def cancel_call(request: bytes, partition: int, process_ids: Sequence[str]) -> C
 def replay_many(namespace: Namespace, which: Which, *, most: int = MOST, only_count: bool = False) -> Steps[BulkReport]:
     """Submit again all that is meant and has ended in ``which.status``, each as a new process that names the old one.
 
-    The new id follows from the old one, so that a replay that is sent again, or by two operators, makes one process. To
-    run something a third time, replay the replay. ``only_count``: nothing is submitted.
+    The new id follows from the old one, so that a replay that is sent again, or by two operators, makes one process:
+    what was submitted before is left out. To run something a third time, replay the replay. ``only_count``: nothing is
+    submitted.
 
     Raises:
         SettingsError: no state is given, or a value is outside what is allowed.
     """
     if which.status is None:
         raise SettingsError("expected state to be that of what is submitted again, got none")
-    found = yield from select(namespace, which, most, _why_not_replayed)
+    found = yield from select(namespace, which, most, partial(_why_none_is_replayed, namespace))
     done: Counter[str] = Counter()
     for at in range(0, 0 if only_count else len(found.ids), MAX_BATCH):
         done.update((yield from replay(namespace, found.ids[at : at + MAX_BATCH])))
@@ -116,6 +118,16 @@ def replay_id(process_id: str) -> str:
     route, _, _ = process_id.partition("::")
     routed = f"{route or process_id}::replay.{digest}"
     return routed if len(routed) <= _MOST_CHARACTERS else f"replay.{digest}"
+
+
+def _why_none_is_replayed(namespace: Namespace, found: Sequence[Row]) -> Steps[list[str]]:
+    reasons = {row.process_id: _why_not_replayed(row) for row in found}
+    new = {replay_id(process_id): process_id for process_id, reason in reasons.items() if not reason}
+    replays = yield from rows(namespace, list(new))
+    forgotten = yield from tombstones(namespace, list(new))
+    for old, replay, tombstone in zip(new.values(), replays, forgotten, strict=True):
+        reasons[old] = SUBMITTED[1] if replay is not None or tombstone is not None else ""
+    return [reasons[row.process_id] for row in found]
 
 
 def _why_not_replayed(row: Row) -> str:

@@ -8,7 +8,7 @@ page, and ``read`` says how many rows that took.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -95,8 +95,10 @@ class Selected(msgspec.Struct, frozen=True):
     has_more: bool
 
 
-def select(namespace: Namespace, which: Which, most: int, why_not: Callable[[Row], str]) -> Steps[Selected]:
-    """Find at most so many processes; ``why_not`` says why one that is meant is left out, empty if it is not."""
+def select(
+    namespace: Namespace, which: Which, most: int, why_not: Callable[[Sequence[Row]], Steps[list[str]]]
+) -> Steps[Selected]:
+    """Find at most so many processes; ``why_not`` says of each that is meant why it is left out, empty if it is not."""
     checked_int("most", most, at_least=1, at_most=AT_MOST)
     ids: dict[str, None] = {}  # a row that moves meanwhile may be seen twice
     left_out: Counter[str] = Counter()
@@ -104,11 +106,10 @@ def select(namespace: Namespace, which: Which, most: int, why_not: Callable[[Row
     while True:
         page = yield from _page(namespace, which, cursor)
         read, cursor = read + len(page.rows), page.cursor
-        for row in page.rows:
-            since_ms = since_ms or row.now_ms
-            if not which.takes(row, since_ms):
-                continue
-            if reason := why_not(row):
+        since_ms = since_ms or (page.rows[0].now_ms if page.rows else 0)
+        meant = [row for row in page.rows if which.takes(row, since_ms)]
+        for row, reason in zip(meant, (yield from why_not(meant)), strict=True):
+            if reason:
                 left_out[reason] += 1
             elif len(ids) == most:
                 return Selected(list(ids), dict(left_out), read, has_more=True)
