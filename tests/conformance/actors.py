@@ -143,17 +143,11 @@ async def begun(registry: ProcessRegistry, process_id: str, owner: LeaseOwner, t
     return leases_of(batch, owner)[0]
 
 
-async def lapsed(server: ServerTime, lease: ProcessLease) -> ProcessLease:
-    """Let a lease's time run out."""
-    await server.pass_until(lease.expires_at_ms)
-    return lease
-
-
 async def begun_and_lapsed(
     registry: ProcessRegistry, server: ServerTime, process_id: str, owner: LeaseOwner
 ) -> ProcessLease:
     """Claim and start a process, and let the lease's time run out."""
-    return await lapsed(server, await begun(registry, process_id, owner, SHORT_MS))
+    return await server.end(registry, await begun(registry, process_id, owner))
 
 
 async def settled(

@@ -21,12 +21,10 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     begun,
     begun_and_lapsed,
     cancel,
     held,
-    lapsed,
     outside,
     work,
 )
@@ -111,7 +109,7 @@ async def test_of_an_owners_livenesses_the_first_stands(registry: ProcessRegistr
 async def test_a_lapsed_lease_is_granted_with_a_higher_fence(registry: ProcessRegistry, server: ServerTime) -> None:
     """The next holder has a token and a fence of its own."""
     await registry.register(work())
-    old = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    old = await server.end(registry, await held(registry, "p", ADA))
 
     new = await held(registry, "p", BOB)
 
@@ -140,7 +138,7 @@ async def test_the_fence_grows_over_release_and_lapse(registry: ProcessRegistry,
         assert lease.fencing_token >= lease.claimed_at_ms
         fences.append(lease.fencing_token)
         await registry.release(lease)
-    last = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    last = await server.end(registry, await held(registry, "p", ADA))
     fences += [last.fencing_token, (await held(registry, "p", BOB)).fencing_token]
 
     assert fences == sorted(set(fences))
@@ -192,10 +190,9 @@ async def test_a_lease_key_that_outlives_its_row_is_not_live(
 ) -> None:
     """The key alone makes nobody a holder either: to the millisecond, the row's expiry ends it for every script."""
     await registry.register(work())
-    lease = await held(registry, "p", ADA, SHORT_MS)
+    lease = await held(registry, "p", ADA)
     partition = registry.partition_of("p")
-    await client.persist(f"{{lash:{registry.namespace}:{partition}}}:l:p")
-    await lapsed(server, lease)
+    await client.hset(f"{{lash:{registry.namespace}:{partition}}}:p:p", "ex", await server.now_ms())
 
     assert await registry.lease("p") is None
     assert await registry.renew_owned(partition, [owner_digest(ADA)], LONG_MS) == []
@@ -265,7 +262,7 @@ async def test_unstarted_owner_bound_work_passes_from_a_silent_holder(
 ) -> None:
     """It binds at the first start and not at a claim."""
     await registry.register(work("p", OWNER_BOUND))
-    await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    await server.end(registry, await held(registry, "p", ADA))
 
     assert (await held(registry, "p", BOB)).owner == BOB
 
@@ -284,7 +281,7 @@ async def test_a_lapse_of_begun_work_is_a_loss(registry: ProcessRegistry, server
 async def test_a_lapse_of_held_work_is_no_loss(registry: ProcessRegistry, server: ServerTime) -> None:
     """Nothing had begun under it."""
     await registry.register(work())
-    await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    await server.end(registry, await held(registry, "p", ADA))
 
     await held(registry, "p", BOB)
 
@@ -320,7 +317,7 @@ async def test_losses_below_the_limit_let_it_run_again(registry: ProcessRegistry
     """A limit of two allows one loss."""
     await registry.register(work("p", RERUNNABLE, loss_limit=2))
     await begun_and_lapsed(registry, server, "p", ADA)
-    second = await held(registry, "p", BOB, SHORT_MS)
+    second = await held(registry, "p", BOB)
     await registry.release(second)
     third = await begun_and_lapsed(registry, server, "p", CYD)
 

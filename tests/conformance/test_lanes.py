@@ -20,7 +20,6 @@ from tests.conformance.actors import (
     CYD,
     LANE,
     OWNER_BOUND,
-    SHORT_MS,
     batch_claim,
     call_of,
     held,
@@ -28,7 +27,6 @@ from tests.conformance.actors import (
     settled,
     work,
 )
-from tests.conftest import ServerTime
 from tests.look import lease_of, record_of
 from tests.soundness import keyspace
 
@@ -273,14 +271,15 @@ async def test_a_list_of_lanes_with_something_else_in_it_is_made_anew(
 
 
 async def test_lists_of_lanes_without_a_claim_are_forgotten(
-    registry: ProcessRegistry, client: Any, namespace: str, server: ServerTime
+    registry: ProcessRegistry, client: Any, namespace: str
 ) -> None:
     """By the upkeep that forgets owners, and long before these; a list by which somebody claimed since stays."""
-    await registry.claim_next(batch_claim(registry, ADA, served=[("a", [lane("a", "old")])]))
-    await server.pass_until(await server.now_ms() + SHORT_MS)
+    old = [("a", [lane("a", "old")])]
+    await registry.claim_next(batch_claim(registry, ADA, served=old))
+    await client.zincrby(f"{{lash:{namespace}:0}}:lists", -1_200_000, ServedLanes(old).name)
     await registry.claim_next(batch_claim(registry, ADA, served=[("a", [lane("a", "new")])]))
 
-    await registry.forget_owners(3_600_000, SHORT_MS // 2)
+    await registry.forget_owners(3_600_000, 600_000)
 
     keys = (await keyspace(client, namespace))[0]
     assert owner_digest(ADA) in keys["seen"].value

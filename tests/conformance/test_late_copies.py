@@ -20,13 +20,11 @@ from tests.conformance.actors import (
     BOB,
     LONG_MS,
     OWNER_BOUND,
-    SHORT_MS,
     abandoned,
     batch_claim,
     begun,
     call_of,
     held,
-    lapsed,
     settled,
     work,
 )
@@ -97,7 +95,7 @@ async def test_a_late_copy_disturbs_nobody(
 ) -> None:
     """Sent under a lease that has lapsed, after another took the work, or even ended it."""
     await registry.register(work())
-    old = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    old = await server.end(registry, await held(registry, "p", ADA))
     late = await make(registry, old)
     new = await begun(registry, "p", BOB) if await settled(registry, "p", "queue") else old
     record = await registry.complete(new, Success("new")) if ended else None

@@ -18,14 +18,12 @@ from tests.conformance.actors import (
     ADA,
     BOB,
     OWNER_BOUND,
-    SHORT_MS,
     abandon,
     batch_claim,
     begun,
     cancel,
     held,
     ids_of,
-    lapsed,
     outside,
     work,
 )
@@ -80,8 +78,8 @@ async def test_the_lease_is_the_live_one(registry: ProcessRegistry, server: Serv
     """None while nobody holds it, once lapsed, once given back, once terminal."""
     await registry.register(work())
     assert await registry.lease("p") is None
-    lease = await held(registry, "p", ADA, SHORT_MS)
-    await lapsed(server, lease)
+    lease = await held(registry, "p", ADA)
+    await server.end(registry, lease)
     assert await registry.lease("p") is None
     lease = await held(registry, "p", ADA)
     assert await registry.lease("p") == lease
@@ -95,8 +93,8 @@ async def test_the_lease_is_the_live_one(registry: ProcessRegistry, server: Serv
 async def test_a_lapsed_row_keeps_its_phase_until_it_is_seen(registry: ProcessRegistry, server: ServerTime) -> None:
     """With ``lease_lapsed`` true."""
     await registry.register_many([work("p"), work("q", OWNER_BOUND, task="other")])
-    await lapsed(server, await begun(registry, "p", ADA, SHORT_MS))
-    await lapsed(server, await held(registry, "q", ADA, SHORT_MS))
+    await server.end(registry, await begun(registry, "p", ADA))
+    await server.end(registry, await held(registry, "q", ADA))
 
     records = [row.record() for row in await registry.rows(["p", "q"]) if row]
 
@@ -238,7 +236,7 @@ async def test_recovery_finds_its_candidates_by_index(
     """Leases up to now, asked, and an owner's rows: each costs what it finds, not what there is."""
     over, live, asked, queued = ids_of(4, 0, partitions)
     await registry.register_many([work(id_, OWNER_BOUND, task=id_) for id_ in (over, live, asked, queued)])
-    await lapsed(server, await held(registry, over, ADA, SHORT_MS))
+    await server.end(registry, await held(registry, over, ADA))
     await held(registry, live, ADA)
     lease = await held(registry, asked, BOB)
     await registry.start(lease)

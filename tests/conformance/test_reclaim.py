@@ -17,11 +17,9 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     begun,
     dead_owner,
     held,
-    lapsed,
     local_owner,
     outside,
     work,
@@ -123,7 +121,7 @@ async def test_a_recorded_death_is_proof_for_anyone(registry: ProcessRegistry) -
 async def test_on_a_lapsed_lease_it_is_a_claim(registry: ProcessRegistry, server: ServerTime) -> None:
     """No proof is needed once time has run out."""
     await registry.register(work())
-    lease = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    lease = await server.end(registry, await held(registry, "p", ADA))
 
     assert (await reclaimed(registry, BOB, lease)).owner == BOB
 

@@ -16,12 +16,10 @@ from tests.conformance.actors import (
     BOB,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     begun,
     begun_and_lapsed,
     cancel,
     held,
-    lapsed,
     outside,
     work,
 )
@@ -141,7 +139,7 @@ async def test_under_the_own_lease_what_was_recorded_unleased_stays_so(registry:
 async def test_a_lapsed_lease_is_ended_by_it(registry: ProcessRegistry, server: ServerTime, holder: Any) -> None:
     """With no live lease owner-bound work becomes uncertain, whoever held it last."""
     await registry.register(work("p", OWNER_BOUND))
-    await lapsed(server, await held(registry, "p", holder, SHORT_MS))
+    await server.end(registry, await held(registry, "p", holder))
 
     record = await registry.record_first_started("p", BY_ADA)
 
@@ -151,7 +149,7 @@ async def test_a_lapsed_lease_is_ended_by_it(registry: ProcessRegistry, server: 
 async def test_of_lapsed_rerunnable_work_it_is_only_recorded(registry: ProcessRegistry, server: ServerTime) -> None:
     """The row keeps its place until a sweep or a claim has seen it."""
     await registry.register(work())
-    await lapsed(server, await held(registry, "p", BOB, SHORT_MS))
+    await server.end(registry, await held(registry, "p", BOB))
 
     record = await registry.record_first_started("p", BY_ADA)
 
@@ -178,7 +176,7 @@ async def test_the_own_start_under_a_lease_is_answered_under_anothers_too(
     row = await row_of(registry, "p")
     lease = row.lease()
     assert lease is not None
-    await lapsed(server, lease)
+    await server.end(registry, lease)
     await held(registry, "p", BOB)
 
     record = await registry.record_first_started("p", BY_ADA)

@@ -18,14 +18,12 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     batch_claim,
     begun,
     begun_and_lapsed,
     cancel,
     held,
     ids_of,
-    lapsed,
     settled,
     work,
 )
@@ -111,7 +109,7 @@ async def test_a_release_of_a_superseded_lease_leaves_the_successor(
 ) -> None:
     """It never disturbs a newer holder."""
     await registry.register(work())
-    old = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    old = await server.end(registry, await held(registry, "p", ADA))
     new = await held(registry, "p", BOB)
 
     assert await registry.release_many([old]) == [False]

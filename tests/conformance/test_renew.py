@@ -11,7 +11,7 @@ from lash_redis.core.errors import LeaseLost
 from lash_redis.core.model import ProcessStarted
 from lash_redis.core.outcomes import Success
 from lash_redis.registry.calls import leases
-from lash_redis.registry.keys import owned_index, owner_digest
+from lash_redis.registry.keys import owned_index, owner_digest, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -19,7 +19,6 @@ from tests.conformance.actors import (
     CYD,
     LONG_MS,
     OWNER_BOUND,
-    SHORT_MS,
     abandon,
     batch_claim,
     begun,
@@ -27,7 +26,6 @@ from tests.conformance.actors import (
     cancel,
     held,
     ids_of,
-    lapsed,
     work,
 )
 from tests.conftest import ServerTime
@@ -55,20 +53,20 @@ async def test_a_renewal_never_shortens(registry: ProcessRegistry) -> None:
     assert await registry.renew(lease, 1) == lease
 
 
-async def test_a_renewed_lease_outlives_its_first_end(registry: ProcessRegistry, server: ServerTime) -> None:
+async def test_a_renewed_lease_outlives_its_first_end(registry: ProcessRegistry, client: Any) -> None:
     """The key in Redis lives on as the row says."""
     await registry.register(work())
-    lease = await held(registry, "p", ADA, 200)
-    renewed = await registry.renew(lease, LONG_MS)
-    await server.pass_until(lease.expires_at_ms + 1)
+    renewed = await registry.renew(await held(registry, "p", ADA), 2 * LONG_MS)
 
     assert await registry.lease("p") == renewed
+    key = f"{partition_prefix(registry.namespace, registry.partition_of('p'))}:l:p"
+    assert await client.pexpiretime(key) == renewed.expires_at_ms
 
 
 async def test_a_lapsed_lease_is_lost(registry: ProcessRegistry, server: ServerTime) -> None:
     """Even if nobody took it since."""
     await registry.register(work())
-    lease = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    lease = await server.end(registry, await held(registry, "p", ADA))
 
     with pytest.raises(LeaseLost) as refusal:
         await registry.renew(lease, LONG_MS)
@@ -128,7 +126,7 @@ async def test_all_live_leases_of_owners_are_renewed_by_their_index(
     """One call renews what these owners hold, and lists exactly that."""
     one, two, foreign, over, given, done = ids_of(6, 0, partitions)
     await registry.register_many([work(id_) for id_ in (one, two, foreign, over, given, done)])
-    await lapsed(server, await held(registry, over, ADA, SHORT_MS))
+    await server.end(registry, await held(registry, over, ADA))
     leases = {id_: await held(registry, id_, owner) for id_, owner in ((one, ADA), (two, BOB), (foreign, CYD))}
     await registry.release(await held(registry, given, ADA))
     ended = await held(registry, done, ADA)

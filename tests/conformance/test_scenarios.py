@@ -16,7 +16,6 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     abandon,
     abandoned,
     batch_claim,
@@ -24,7 +23,6 @@ from tests.conformance.actors import (
     begun_and_lapsed,
     dead_owner,
     held,
-    lapsed,
     local_owner,
     outside,
     settled,
@@ -71,7 +69,7 @@ async def test_a_silent_starters_work_stays_and_waits_for_a_word(registry: Proce
     await registry.register(work("p", OWNER_BOUND))
     lease = await begun(registry, "p", ADA, 1_000 if server.is_fake else 300)
     assert not await settled(registry, "p", "uncertain")
-    await lapsed(server, lease)
+    await server.end(registry, lease)
     assert await settled(registry, "p", "uncertain")
     assert await settled(registry, "p", "uncertain")
     await registry.request_abandon("p", abandon())
@@ -125,7 +123,7 @@ async def test_an_owner_finds_all_that_it_must_answer_for(registry: ProcessRegis
     names = ("holds", "begun", "given", "lapsed", "done", "unstarted", "foreign")
     await registry.register_many([work(f"o::{name}", OWNER_BOUND, task=name) for name in names])
     partition = registry.partition_of("o::")
-    await lapsed(server, await held(registry, "o::lapsed", ADA, SHORT_MS))
+    await server.end(registry, await held(registry, "o::lapsed", ADA))
     await held(registry, "o::holds", ADA)
     await registry.start(await held(registry, "o::begun", ADA))
     for name in ("given", "done"):

@@ -23,14 +23,12 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     abandon,
     abandoned,
     batch_claim,
     begun,
     cancel,
     held,
-    lapsed,
     outside,
     settled,
     work,
@@ -271,8 +269,8 @@ async def test_at_maxmemory_a_starter_claims_its_own_again_and_writes_its_result
     """Its lease lapsed, or a peer's sweep moved the row: the result frees more than the claim takes."""
     for name in ("lapsed", "uncertain"):
         await mine.register(work(name, OWNER_BOUND, task=name))
-        await mine.start(await held(mine, name, ADA, SHORT_MS))
-    await lapsed(ServerTime(Backend("mine"), raw), await lease_in(mine, "uncertain"))
+        await mine.start(await held(mine, name, ADA))
+        await ServerTime(Backend("mine"), raw).end(mine, await lease_in(mine, name))
     assert await settled(mine, "uncertain", "uncertain")
     await filled(raw)
 

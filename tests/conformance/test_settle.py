@@ -19,7 +19,6 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     abandon,
     abandoned,
     batch_claim,
@@ -28,7 +27,6 @@ from tests.conformance.actors import (
     cancel,
     dead_owner,
     held,
-    lapsed,
     outside,
     settled,
     work,
@@ -109,7 +107,7 @@ async def test_lapsed_begun_work_is_put_back_with_a_loss(registry: ProcessRegist
 async def test_lapsed_held_work_is_put_back_without_a_loss(registry: ProcessRegistry, server: ServerTime) -> None:
     """Nothing had begun."""
     await registry.register(work("p", OWNER_BOUND))
-    await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    await server.end(registry, await held(registry, "p", ADA))
 
     assert await settled(registry, "p", "queue")
 
@@ -122,10 +120,10 @@ async def test_a_loss_is_counted_once_for_its_token(registry: ProcessRegistry, s
     await registry.register(work())
     await begun_and_lapsed(registry, server, "p", ADA)
     row = await row_of(registry, "p")
-    lease = await held(registry, "p", BOB, SHORT_MS)
+    lease = await held(registry, "p", BOB)
 
     assert await registry.settle_many([Settlement(row, "queue")]) == [False]
-    await lapsed(server, lease)
+    await server.end(registry, lease)
     assert await settled(registry, "p", "queue")
 
     record = await record_of(registry, "p")
@@ -198,9 +196,9 @@ async def test_a_cancel_that_came_while_it_was_held_is_settled_after_the_lapse(
 ) -> None:
     """Line 10: cancelled, for the reason that the request gives."""
     await registry.register(work())
-    lease = await begun(registry, "p", ADA, SHORT_MS)
+    lease = await begun(registry, "p", ADA)
     await registry.request_cancel("p", cancel(reason="late"))
-    await lapsed(server, lease)
+    await server.end(registry, lease)
 
     assert await settled(registry, "p", "fact", Cancelled())
 
@@ -312,8 +310,8 @@ async def test_any_fact_that_changed_between_stops_the_settle(
     """It compares holder, token, fence, start, requests, losses and place: of any difference nothing happens."""
     disposition, starts, change = between
     await registry.register(work("p", disposition))
-    lease = await (begun if starts else held)(registry, "p", ADA, SHORT_MS)
-    await lapsed(server, lease)
+    lease = await (begun if starts else held)(registry, "p", ADA)
+    await server.end(registry, lease)
     row = await row_of(registry, "p")
     await change(registry, ADA)
     before = await keyspace(client, namespace)

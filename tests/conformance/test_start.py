@@ -17,11 +17,9 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     begun,
     begun_and_lapsed,
     held,
-    lapsed,
     work,
 )
 from tests.conftest import ServerTime
@@ -79,7 +77,7 @@ async def test_a_start_under_a_lapsed_lease_is_refused(
 ) -> None:
     """Nothing has started, and the row still binds nobody."""
     await registry.register(work("p", disposition))
-    lease = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    lease = await server.end(registry, await held(registry, "p", ADA))
 
     with pytest.raises(LeaseLost) as refusal:
         await registry.start(lease)
@@ -113,7 +111,7 @@ async def test_a_start_after_a_release_is_refused(registry: ProcessRegistry) -> 
 async def test_a_start_of_a_superseded_lease_is_refused(registry: ProcessRegistry, server: ServerTime) -> None:
     """The newer holder is not disturbed."""
     await registry.register(work())
-    old = await lapsed(server, await held(registry, "p", ADA, SHORT_MS))
+    old = await server.end(registry, await held(registry, "p", ADA))
     new = await held(registry, "p", BOB)
 
     with pytest.raises(LeaseLost):

@@ -19,14 +19,12 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     abandon,
     abandoned,
     begun,
     begun_and_lapsed,
     cancel,
     held,
-    lapsed,
     outside,
     settled,
     work,
@@ -308,7 +306,7 @@ async def test_unknown_is_said_before_terminal_before_authority_before_lease(
     await registry.register_many([work("done"), work("bound", OWNER_BOUND, task="other")])
     done = await begun(registry, "done", ADA)
     await registry.complete(done, Success())
-    unstarted = await lapsed(server, await held(registry, "bound", ADA, SHORT_MS))
+    unstarted = await server.end(registry, await held(registry, "bound", ADA))
     forbidden = abandoned(AbandonWriter.SWEEP, ADA)
 
     with pytest.raises(UnknownProcess):
@@ -336,7 +334,7 @@ async def test_a_batch_answers_a_status_for_each(registry: ProcessRegistry, serv
     await registry.register_many(
         [work(name, OWNER_BOUND if name == "free" else RERUNNABLE, task=name) for name in names]
     )
-    late = await lapsed(server, await held(registry, "late", ADA, SHORT_MS))
+    late = await server.end(registry, await held(registry, "late", ADA))
     good, bad, done, free = [await held(registry, name, ADA) for name in ("good", "bad", "done", "free")]
     await registry.complete(done, Success())
     gone = msgspec.structs.replace(good, process_id="gone")

@@ -20,7 +20,6 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     abandon,
     batch_claim,
     begun,
@@ -29,7 +28,6 @@ from tests.conformance.actors import (
     cancel,
     held,
     ids_of,
-    lapsed,
     settled,
     work,
 )
@@ -253,9 +251,9 @@ async def test_many_are_given_back_in_one_call_and_wake_a_worker(
     await registry.register_many([work(id_, OWNER_BOUND, task=id_) for id_ in (one, two, three)])
     leases = []
     for id_ in (one, two, three):
-        leases.append(await held(registry, id_, ADA, SHORT_MS if id_ == two else LONG_MS))
+        leases.append(await held(registry, id_, ADA))
         await registry.start(leases[-1])
-    await lapsed(server, leases[1])
+    await server.end(registry, leases[1])
     await registry.complete(leases[2], Success())
     leases.append(msgspec.structs.replace(leases[0], process_id=four))
     await registry.claim_next(batch_claim(registry, BOB, served=(("default", ()),)))

@@ -14,7 +14,7 @@ from lash_redis.recovery.leftovers import NOT_GIVEN_BACK, NOT_WRITTEN
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.trust import margin_ms
-from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, abandon, begun, held, lapsed, work
+from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, abandon, begun, held, work
 from tests.conftest import ServerTime
 from tests.look import ended, is_in, lease_of, outcomes, record_of
 from tests.services.benches import Bench
@@ -44,7 +44,7 @@ async def test_owner_bound_work_outlives_an_outage_and_rerunnable_work_is_given_
         await wait_until(lambda: bench.stopped == ["again"], "rerunnable work is stopped")
         lease, late_ms = await registry.lease("again"), boottime_ms() - attempt.trusted_until_ms
         assert lease is not None or late_ms >= margin_ms(TTL_MS), "trust ends before the lease does"
-        await lapsed(server, old)
+        await server.end(registry, old)
         bound.let_go("bound")
         await wait_until(lambda: not worker.probe.running, "its code has ended")
         assert (await record_of(registry, "bound")).status is ProcessStatus.RUNNING

@@ -18,7 +18,6 @@ from tests.conformance.actors import (
     BOB,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     abandon,
     batch_claim,
     begun,
@@ -27,7 +26,6 @@ from tests.conformance.actors import (
     dead_owner,
     held,
     ids_of,
-    lapsed,
     local_owner,
     outside,
     work,
@@ -88,9 +86,9 @@ async def test_started_owner_bound_work_of_a_dead_starter_is_abandoned(
     """
     dead = dead_owner()
     await registry.register(work("p", OWNER_BOUND))
-    lease = await begun(registry, "p", dead, SHORT_MS if has_lapsed else 60_000)
+    lease = await begun(registry, "p", dead)
     if has_lapsed:
-        await lapsed(server, lease)
+        await server.end(registry, lease)
 
     assert await sweep.run_once() == SweepReport(abandoned=1)
     record = await record_of(registry, "p")
