@@ -15,7 +15,7 @@ BEGUN = ["begin\ta\t1", "begin\tb\t2", "begin\tc\t2"]
 
 @pytest.fixture
 def ledger(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module of the demo; what it imports is no part of the package, and is forgotten after the test."""
+    """Return the module of the demo. What it imports is no part of the package, and is forgotten after the test."""
     monkeypatch.setenv("LASH_DEMO_RUN", "demo-test")
     monkeypatch.syspath_prepend(ROOT / "scripts")
     from demo import ledger
