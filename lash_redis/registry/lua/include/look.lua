@@ -90,7 +90,7 @@ end
 -- A key has no rows in a lane any more, or a lane has none: it is not waited for there, and the others are looked at.
 local function wait_no_more(scope, key, lane)
   local slots = scope ~= '' and not sequence_named(scope) and policy_of(scope).limit > 0 and slots_of(scope, key)
-  if slots and wait_no_longer(slots, lane) then
+  if slots and wait_no_longer(slots, lane, true) then
     look_at_turns(slots, now + 1)
   end
 end

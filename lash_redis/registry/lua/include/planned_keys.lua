@@ -58,14 +58,14 @@ end
 
 -- The lanes that were refused slots of a key, the first of them first, each with how many it needs. The first one is
 -- waited for before others take any; since when there is room for it (0: there is none, or the clock was set back).
--- Only lanes that share a scope wait for each other.
+-- Only lanes that share a scope wait for each other. What was noted while they did is read `even_if_alone`.
 local WAITED_FOR_MS, NEXT_LIVES_MS = 1000, 86400000
-local function waiting_for(slots)
-  if not slots.waiting then
-    local is_shared = #lanes_of(slots.scope, '') > 1
-    local text = is_shared and text_at(K .. 'next:' .. slots.scope .. ' ' .. slots.key) or ''
+local function waiting_for(slots, even_if_alone)
+  if not slots.waiting or (even_if_alone and not slots.waiting.is_read) then
+    local is_read = even_if_alone or #lanes_of(slots.scope, '') > 1
+    local text = is_read and text_at(K .. 'next:' .. slots.scope .. ' ' .. slots.key) or ''
     local since = tonumber(string.match(text, '^%d+') or '0')
-    slots.waiting = { since = since <= now and since or 0 }
+    slots.waiting = { since = since <= now and since or 0, is_read = is_read }
     for cost, lane in string.gmatch(text, ' (%d+) (%S+)') do
       table.insert(slots.waiting, { lane = lane, cost = tonumber(cost) })
     end
@@ -89,8 +89,8 @@ local function wait_in(slots, lane, cost)
 end
 
 -- A lane has its slots, needs none, or did not come for them. Return whether it waited.
-local function wait_no_longer(slots, lane)
-  local waiting = waiting_for(slots)
+local function wait_no_longer(slots, lane, even_if_alone)
+  local waiting = waiting_for(slots, even_if_alone)
   for at, other in ipairs(waiting) do
     if other.lane == lane then
       table.remove(waiting, at)
