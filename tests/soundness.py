@@ -19,6 +19,7 @@ import msgspec
 from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS, SCHEDULE_FIELDS
 from tests.sound_waits import Waits
 from tests.soundness_of_sequences import bad_sequences
+from tests.soundness_of_turns import bad_turns
 
 Value = dict[str, Any] | bytes
 
@@ -152,7 +153,7 @@ class _Partition:
         yield from self.bad_places()
         yield from self.bad_keys()
         yield from self.bad_slots()
-        yield from self.bad_turns()
+        yield from bad_turns(self.named("next:"), self.index)
         yield from bad_sequences(self.rows, self.index, list(self.keys))
         yield from Waits(self.rows, self.named, self.index("alarms")).problems()
         yield from self.bad_owners()
@@ -357,15 +358,6 @@ class _Partition:
             waits_for_window = starts and used >= starts and f"key {lane} {key}" in alarms
             if not (waits_for_slots or waits_for_window or is_looked_at or f"key {lane} {key}" in alarms):
                 yield f"key {key!r} of lane {lane} is parked and may run"
-
-    def bad_turns(self) -> Iterator[str]:
-        """Whoever is waited for before others take slots has a row that needs them."""
-        for name, text in self.named("next:").items():
-            scope, _, key = name.partition(" ")
-            for lane in text.decode().split(" ")[2::2]:
-                rows = self.index(f"k:{lane} {key}") if key or scope == lane.split("|")[3].split(",")[0] else {}
-                if not (rows or (scope == lane.split("|")[3].split(",")[1] and self.index(f"q:{lane}"))):
-                    yield f"next:{name} has lane {lane}, in which nothing waits"
 
     def policy(self, scope: str) -> tuple[int, int, int]:
         policies: dict[str, Any] = self.index("policies")

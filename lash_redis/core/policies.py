@@ -62,8 +62,9 @@ class Policy(msgspec.Struct, frozen=True):
         """Refuse a cost that is above the share of a partition, which could never start as it is.
 
         Raises:
-            SettingsError: it is.
+            SettingsError: it is, or the limit has less than one for each partition.
         """
+        self.share(0, partitions)
         least = self.limit // partitions
         if self.limit and cost > least:
             where = f" in each of {partitions} partitions" if partitions > 1 else ""

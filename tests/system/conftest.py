@@ -10,6 +10,7 @@ import pytest
 
 from lash_redis.registry.registry import ProcessRegistry
 from tests.servers import Servers
+from tests.system.limited import Limited
 from tests.system.pools import RunningPool, Work
 
 StartPool = Callable[..., RunningPool]
@@ -33,6 +34,14 @@ def start_pool(tmp_path: Path, namespace: str, url: str) -> Iterator[StartPool]:
     yield start
     for pool in pools:
         pool.stop()
+
+
+@pytest.fixture
+def limited(tmp_path: Path, url: str, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Limited:
+    """Return work under limits."""
+    monkeypatch.setenv("POOL_NAMESPACE", namespace)
+    monkeypatch.setenv("LASH_REDIS_URL", url)
+    return Limited(tmp_path, url, monkeypatch)
 
 
 @pytest.fixture
