@@ -8,6 +8,7 @@ from typing import Final, TypeVar, overload
 import msgspec
 
 from lash_redis.core.errors import LashError
+from lash_redis.core.tick_ids import schedule_in
 
 T = TypeVar("T")
 
@@ -26,6 +27,15 @@ class CurrentProcess(msgspec.Struct, frozen=True):
     task: str
     fencing_token: int
     attempt: int = 1
+
+    @property
+    def tick_ms(self) -> int | None:
+        """For which time its schedule submitted it, ms since 1970; None: it was run by hand, or is of no schedule.
+
+        It is read from the id, as a schedule makes it: ``name::<time>``.
+        """
+        found = schedule_in(self.id)
+        return found[1] if found else None
 
 
 class _Refused:

@@ -17,8 +17,6 @@ Missed = Literal["skip", "latest"] | tuple[Literal["all"], int]
 
 LATE_AFTER_S: Final = 60.0
 MOST_INPUT_BYTES: Final = 16_384  # each tick has a copy, and one script may write 100 of them
-_RUN: Final = "run-"
-_MOST_DIGITS: Final = 15
 _DAY_MS: Final = 86_400_000
 _MISSED_WORDS: Final = f"'skip', 'latest' or ('all', n) with n from 1 to {MOST_INSTANTS}"
 
@@ -217,28 +215,3 @@ def _most_made_up(missed: str, *, any_on_time: bool) -> int:
     if missed not in ("skip", "latest"):
         raise refused("missed of a schedule", "'skip', 'latest' or 'all:N'", missed, NEWER)
     return int(missed == "latest" and not any_on_time)
-
-
-def tick_id(name: str, instant_ms: int) -> str:
-    """Return the id of a tick's process."""
-    return f"{name}::{instant_ms}"
-
-
-def run_id(name: str, token: str) -> str:
-    """Return the id of a process of a schedule that is run by hand."""
-    return f"{name}::{_RUN}{token}"
-
-
-def schedule_in(process_id: str) -> tuple[str, int | None] | None:
-    """Return the schedule whose process has this id, and of which instant it is (None: it was run by hand).
-
-    The ids of other processes may look the same: whether there is such a schedule, with their task, is to be asked.
-    """
-    name, _, rest = process_id.rpartition("::")
-    try:
-        NAME.checked("the name of a schedule", name)
-    except SettingsError:
-        return None
-    if rest.startswith(_RUN):
-        return name, None
-    return (name, int(rest)) if rest.isdecimal() and len(rest) <= _MOST_DIGITS else None

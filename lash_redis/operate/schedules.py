@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TypedDict
 
 import msgspec
@@ -11,7 +12,8 @@ import msgspec
 from lash_redis.core.error_text import text_of
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.lanes import plain_lane, unkeyed
-from lash_redis.core.schedules import Schedule, schedule_in, times_of
+from lash_redis.core.schedules import NAME, Schedule, times_of
+from lash_redis.core.tick_ids import schedule_in
 from lash_redis.operate.pausing import why_paused
 from lash_redis.registry.calls.schedules import unknown_schedule
 from lash_redis.registry.registry import ProcessRegistry
@@ -70,6 +72,13 @@ async def schedule_of(registry: ProcessRegistry, process_id: str, task: str) -> 
     if (found := schedule_in(process_id)) is None:
         return None
     name, instant_ms = found
+    with suppress(SettingsError):
+        NAME.checked("the name of a schedule", name)
+        return await _schedule_of(registry, name, instant_ms, task)
+    return None
+
+
+async def _schedule_of(registry: ProcessRegistry, name: str, instant_ms: int | None, task: str) -> ScheduleOf | None:
     schedule = await registry.schedule_named(name)
     if schedule is None or schedule.task != task:
         return None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from lash_redis.core.events import ScheduleMissed, ScheduleRefused, ScheduleTicked, ScheduleUndeclared
-from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, Ticked, tick_id
+from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, Ticked
 from lash_redis.core.subscribers import emit
+from lash_redis.core.tick_ids import tick_id
 from lash_redis.core.timing import boottime_ms, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.calls.ticks import planned

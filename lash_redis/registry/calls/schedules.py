@@ -18,9 +18,9 @@ from lash_redis.core.schedules import (
     Schedule,
     ScheduleDeclaration,
     ScheduleRule,
-    run_id,
 )
 from lash_redis.core.subscribers import emit
+from lash_redis.core.tick_ids import run_id
 from lash_redis.core.timing import random_token
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
