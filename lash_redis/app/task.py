@@ -17,7 +17,7 @@ from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.core.unique import Unique
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration
-from lash_redis.tasks.option_names import check_submitted
+from lash_redis.tasks.option_names import checked_submitted
 from lash_redis.tasks.unique_keys import check_names
 
 P = ParamSpec("P")
@@ -101,8 +101,7 @@ class Task(Generic[P, R_co]):
         Raises:
             SettingsError: an option is unknown or outside what is allowed.
         """
-        check_submitted(options)
-        given = {name: value for name, value in options.items() if value is not None}
+        given = checked_submitted(options)
         if isinstance(unique := given.get("unique"), Unique):
             check_names(self.declaration, unique)
         chosen_id = self._process_id if process_id is None else checked_id("process_id", process_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from lash_redis.core.error_text import shown
@@ -23,13 +23,14 @@ def check_declared(given: Iterable[str]) -> None:
     _check("an option of a task", given, DECLARED, SUBMITTED, "a submit says it: task.options({}=...)")
 
 
-def check_submitted(given: Iterable[str]) -> None:
-    """Check the names of what a submit says.
+def checked_submitted(given: Mapping[str, object]) -> dict[str, object]:
+    """Return what a submit says, without what is None.
 
     Raises:
         SettingsError: one is none of these; where it is declared with a task, the message says so.
     """
     _check("an option of a submit", given, SUBMITTED, DECLARED, "the task declares it: @lash.task({}=...)")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _check(what: str, given: Iterable[str], allowed: tuple[str, ...], others: tuple[str, ...], advice: str) -> None:

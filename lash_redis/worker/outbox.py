@@ -45,6 +45,7 @@ _Batches = Unsent[Attempt, _Encoded] | Unsent[Attempt, None] | Unsent[Attempt, _
 
 _COMPLETED = STATUS_CODES[ProcessStatus.COMPLETED]
 _REFUSED = frozenset({"UNKNOWN", "TERMINAL", "AUTHORITY"})  # what no second try changes
+_REFUSED_RETRIES = _REFUSED | {"STALE", "LOST"}
 
 
 class ClaimedAgain(enum.Enum):
@@ -193,13 +194,30 @@ class Outbox:
                 self._refused(attempt, "LOST")
 
     async def _retry(self, batch: dict[Attempt, _Retry]) -> None:
+        batch = self._first_of_each(batch)
         runs = [RetriedRun(attempt.lease, again, failure) for attempt, (again, failure) in batch.items()]
         statuses = await self._registry.retry_many(runs, attempts=1)
         for attempt, status in zip(batch, statuses, strict=True):
             if status == "LOST" and await self.claim_again(attempt) is ClaimedAgain.OURS:
                 continue  # it is sent again under the new lease
-            self._done_with(attempt)
-            tell_retried(attempt, *batch[attempt], status)
+            if status in _REFUSED_RETRIES:
+                self._refused(attempt, status)
+            else:
+                self._done_with(attempt)
+                tell_retried(attempt, *batch[attempt], status)
+
+    def _first_of_each(self, batch: dict[Attempt, _Retry]) -> dict[Attempt, _Retry]:
+        """Return the batch with the earliest run of each process: a row keeps the token of its last retry alone.
+
+        The next run of a process may have failed too before the retry of the one before was answered.
+        """
+        partition = self._registry.partition_of(next(iter(batch)).process_id)
+        items, first = self._retries[partition].items, dict[str, Attempt]()
+        for attempt in items:
+            other = first.setdefault(attempt.process_id, attempt)
+            if attempt.lease.fencing_token < other.lease.fencing_token:
+                first[attempt.process_id] = attempt
+        return {first[each.process_id]: items[first[each.process_id]] for each in batch}
 
     async def _unstart(self, batch: dict[Attempt, None]) -> None:
         statuses = await self._registry.unstart_many([attempt.lease for attempt in batch], attempts=1)

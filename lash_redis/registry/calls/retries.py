@@ -15,7 +15,8 @@ def retry_many(namespace: Namespace, runs: Sequence[RetriedRun], *, attempts: in
     """End runs of one owner that are to be made again; return one status word each.
 
     ``DONE``: it is delayed. ``FAILED``: it has had all its runs, and the failure is its outcome. ``CANCELLED``: someone
-    asked for a stop. ``LOST``: the lease lapsed and the row still names it: claim it again, and send this again.
+    asked for a stop. ``LOST``: the lease lapsed and the row still names it, or a later one of this owner under which
+    nothing has begun: claim it again, and send this again.
     ``STALE``, ``UNKNOWN``, ``TERMINAL``, ``AUTHORITY``: nothing is left to do under this lease. The same run sent again
     is answered as done, whatever has become of the row since.
     """

@@ -40,7 +40,8 @@ local function retry(id, token, fence, wait, most, failure)
   elseif row.disposition ~= RERUNNABLE or not row.starter then
     return 'AUTHORITY'
   elseif not is_holder(row, me, token, fence) then
-    return 'STALE'
+    -- This owner has claimed it again under a lease of which it may not know; a run that it has begun since is another.
+    return row.token and row.holder == me and not has_begun(row) and 'LOST' or 'STALE'
   elseif not is_live(row) then
     return 'LOST'
   end
