@@ -11,6 +11,7 @@ from lash_redis.app.many_controls import BlockingManyControls
 from lash_redis.app.process import AppContext, BlockingProcess
 from lash_redis.app.queue_controls import BlockingQueueControls
 from lash_redis.app.schedules import BlockingSchedules
+from lash_redis.app.several import BlockingSeveralControls
 from lash_redis.core.checks import checked_id, checked_text
 from lash_redis.core.errors import PayloadError
 from lash_redis.core.model import ExternalInput, ExternalOwner, ProcessRecord, ProcessRegistration, RecoveryDisposition
@@ -19,7 +20,7 @@ from lash_redis.core.struct_checks import checked_kind
 from lash_redis.tasks.payload import InvalidValue, plain_value
 
 
-class BlockingLash(BlockingQueueControls, BlockingManyControls, BlockingGroupControls):
+class BlockingLash(BlockingQueueControls, BlockingManyControls, BlockingGroupControls, BlockingSeveralControls):
     """``Lash`` for code without an event loop: the same names, each call blocks its thread, which may be any.
 
     The handles that it gives are blocking ones. Where an event loop runs, each call but ``process`` and ``close``

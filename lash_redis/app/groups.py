@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
@@ -38,7 +37,7 @@ class _Members:
 
     def __init__(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.task = checked_task("the task that continues a group", task)
-        self.continuation = msgspec.structs.replace(self.task.registration(args, kwargs), opens_group=True)
+        self.continuation = self.task.registration(args, kwargs, opens_group=True)
         self.number = 0
 
     @property
@@ -53,8 +52,13 @@ class _Members:
         return msgspec.structs.replace(registration, id=chosen, chosen_id=True, member_of=self.id)
 
     def left_open(self, error: BaseException) -> None:
-        """Say on an error of the block what has become of the group."""
-        error.add_note(f"group {self.id!r} is held open: the same block run again adds what is missing and closes it")
+        """Say on an error of the block what has become of the group, and what helps."""
+        again = "the same block run again adds what is missing and closes it"
+        alone = (
+            f"lash-redis cancel {self.id} --by … gives it up. With options(process_id=...) on its task the same block "
+            "could have been run again"
+        )
+        error.add_note(f"group {self.id!r} is held open: {again if self.continuation.chosen_id else alone}")
 
 
 class Group(Generic[R]):
@@ -83,8 +87,12 @@ class Group(Generic[R]):
     ) -> None:
         if error is not None:
             self._members.left_open(error)
-        else:
+            return
+        try:
             await self._context.sessions.registry.close_group(self._members.id)
+        except BaseException as refusal:
+            self._members.left_open(refusal)
+            raise
 
     async def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> Process[Any]:
         """Register one member, and return its handle.
@@ -143,8 +151,12 @@ class BlockingGroup(Generic[R]):
     ) -> None:
         if error is not None:
             self._members.left_open(error)
-        else:
+            return
+        try:
             self._context.sessions.blocking().registry.close_group(self._members.id)
+        except BaseException as refusal:
+            self._members.left_open(refusal)
+            raise
 
     def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
         """Do what ``Group.submit`` does."""
@@ -205,43 +217,6 @@ class GroupControls:
             for each, row in zip(page.ids, page.rows, strict=True):
                 yield _member(self._context, each, row)
             first += len(page.ids)
-
-    async def gather(self, *processes: Process[T], timeout: float | None = None) -> list[T]:
-        """Wait until all of them have ended, and return their results in that order.
-
-        Raises:
-            NoResult: the first that ended without one; the others go on.
-            TimeoutError: one has not ended within so many seconds.
-        """
-        waits = [asyncio.ensure_future(each.result(timeout)) for each in processes]
-        try:
-            return list(await asyncio.gather(*waits))
-        finally:
-            await _stopped(waits)
-
-    async def as_completed(
-        self, processes: Iterable[Process[T]], timeout: float | None = None
-    ) -> AsyncIterator[tuple[Process[T], Outcome[T]]]:
-        """Iterate over processes as they end, each with its outcome.
-
-        Raises:
-            TimeoutError: one has not ended within so many seconds.
-        """
-        waits = {asyncio.ensure_future(each.outcome(timeout)): each for each in processes}
-        left = set(waits)
-        try:
-            while left:
-                ended, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
-                for wait in ended:
-                    yield waits[wait], wait.result()
-        finally:
-            await _stopped(list(waits))
-
-
-async def _stopped(waits: Sequence[asyncio.Future[Any]]) -> None:
-    for wait in waits:
-        wait.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
 
 
 class BlockingGroupControls:

@@ -19,6 +19,7 @@ from lash_redis.app.queue_controls import QueueControls
 from lash_redis.app.schedule_controls import ScheduleControls
 from lash_redis.app.server_source import ServerSource
 from lash_redis.app.sessions import Replacement, Sessions
+from lash_redis.app.several import SeveralControls
 from lash_redis.app.task import Task
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_id
 from lash_redis.core.error_text import shown
@@ -40,7 +41,7 @@ _RecoveryName = Literal["rerunnable", "owner_bound"]
 _Recovery = Literal[RecoveryDisposition.RERUNNABLE, RecoveryDisposition.OWNER_BOUND]
 
 
-class Lash(QueueControls, LimitControls, ManyControls, ScheduleControls, GroupControls):
+class Lash(QueueControls, LimitControls, ManyControls, ScheduleControls, GroupControls, SeveralControls):
     """One namespace on one server. Constructing it does no I/O and needs no event loop.
 
     Without a URL the server is that of ``$LASH_REDIS_URL``, which is read at first use. Without that variable it is the

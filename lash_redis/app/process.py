@@ -89,7 +89,8 @@ class _Handle(Generic[T_co]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r}>"
 
-    def _wait(self, timeout: float | None, on_uncertain: OnUncertain) -> Wait:
+    def as_wait(self, timeout: float | None, on_uncertain: OnUncertain = "wait") -> Wait:
+        """Return a wait for its end, for what carries it out."""
         if on_uncertain not in _ON_UNCERTAIN:
             raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {shown(on_uncertain)}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
@@ -105,7 +106,7 @@ class _Handle(Generic[T_co]):
                 return Success(decode_result(declaration, outcome.value))
         return outcome
 
-    def _result(self, outcome: Outcome[T_co]) -> T_co:
+    def result_in(self, outcome: Outcome[T_co]) -> T_co:
         """Return the value of a success; raise any other outcome."""
         match outcome:
             case Success(value):
@@ -154,7 +155,7 @@ class Process(_Handle[T_co], Generic[T_co]):
             OutcomeUncertain: its owner is silent, and ``on_uncertain`` is ``"raise"``.
             PayloadError: the function returned another type than it declares; ``record`` has the stored result.
         """
-        wait = self._wait(timeout, on_uncertain)
+        wait = self.as_wait(timeout, on_uncertain)
         session = self._context.sessions.current()
         try:
             return self.outcome_in(await session.waiter.wait_for(wait))
@@ -174,7 +175,7 @@ class Process(_Handle[T_co], Generic[T_co]):
                 ``WorkFailed``, ``WorkCancelled``, ``WorkAbandoned``.
             TimeoutError: and all others that ``outcome`` raises.
         """
-        return self._result(await self.outcome(timeout, on_uncertain))
+        return self.result_in(await self.outcome(timeout, on_uncertain))
 
     async def record(self) -> ProcessRecord:
         """Return the present record, with payloads as they are stored.
@@ -244,7 +245,7 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
 
     def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome[T_co]:
         """Do what ``Process.outcome`` does."""
-        wait = self._wait(timeout, on_uncertain)
+        wait = self.as_wait(timeout, on_uncertain)
         session = self._context.sessions.blocking()
         try:
             return self.outcome_in(session.waiter.wait_for(wait))
@@ -254,7 +255,7 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
 
     def result(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> T_co:
         """Do what ``Process.result`` does."""
-        return self._result(self.outcome(timeout, on_uncertain))
+        return self.result_in(self.outcome(timeout, on_uncertain))
 
     def record(self) -> ProcessRecord:
         """Do what ``Process.record`` does."""

@@ -192,14 +192,18 @@ class Task(Generic[P, R_co]):
             handles += map(self.handle, stand)
         return handles
 
-    def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ProcessRegistration:
-        """Return the registration of a submit.
+    def registration(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, opens_group: bool = False
+    ) -> ProcessRegistration:
+        """Return the registration of a submit; ``opens_group``: it continues a group.
 
         Raises:
             PayloadError: as for ``submit``.
         """
         call = bind(self.declaration, args, kwargs)
-        return registration_of(self.declaration, self._options, self._process_id, call, self._key)
+        return registration_of(
+            self.declaration, self._options, self._process_id, call, self._key, opens_group=opens_group
+        )
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
         """Yield the registrations of ``submit_many``, 500 at a time."""

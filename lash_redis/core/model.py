@@ -160,6 +160,9 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         if (self.after or self.opens_group) and self.if_failed is None:
             allowed = "'cancel' (it is, if one that it waits for does not complete) or 'run' (it runs all the same)"
             raise refused("if_failed", allowed, None, ", which has no default")
+        if self.if_failed is not None and not (self.after or self.opens_group):
+            advice = ": it waits for nothing. Name what it waits for with after=[...], or continue a group with it"
+            raise refused("if_failed", "left out", self.if_failed, advice)
         if self.unique is not None and (self.opens_group or self.member_of is not None):
             advice = ": give it a process_id, since another process would stand for a unique one"
             raise refused("unique", "left out in a group", self.unique, advice)

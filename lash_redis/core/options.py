@@ -209,6 +209,8 @@ def with_options(options: AnyOptions, chosen: Mapping[str, object]) -> AnyOption
             checked[option] = read(name, value)
         else:
             checked[name] = fields[name].checked(name, value)
+    if checked.get("after") == ():
+        checked["if_failed"] = None  # a list that happens to be empty: it waits for nothing, in whatever way
     return msgspec.structs.replace(options, **checked)
 
 

@@ -24,7 +24,7 @@ _REFUSED: Final = {
     "priority": "the order is that of the submits",
 }
 _ROUTE_END: Final = "::"
-_MOST_ROUTE: Final = 200  # an id has 256 characters, and a random token follows
+MOST_ROUTE: Final = 200  # an id has at most 256 characters, and a random token follows
 
 
 def declared_sequence(task: str, options: Mapping[str, Any]) -> str:
@@ -57,7 +57,7 @@ def declared_sequence(task: str, options: Mapping[str, Any]) -> str:
 
 def route_of_key(key: str) -> str:
     """Return what a new id begins with, so that all work of a key lies in one partition; empty if that cannot be."""
-    is_route = 0 < len(key) <= _MOST_ROUTE and _ROUTE_END not in key and _is_id(key)
+    is_route = 0 < len(key) <= MOST_ROUTE and _ROUTE_END not in key and _is_id(key)
     return f"{key}{_ROUTE_END}" if is_route else ""
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
+import re
 
 import pytest
 
 from lash_redis.app.groups import Member
 from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
-from lash_redis.core.errors import QueueFull, SettingsError, UnknownProcess, WorkFailed
+from lash_redis.core.errors import QueueFull, RegistryUnavailable, SettingsError, UnknownProcess
 from lash_redis.core.events import Event, WorkUnserved
 from lash_redis.core.model import Phase
 from lash_redis.core.outcomes import Failure, Success
@@ -158,47 +158,43 @@ async def test_what_is_no_task_is_refused(lash: Lash, work: Task[[int], int]) ->
             await group.submit_many(work.blocking, [(1,)])  # type: ignore[arg-type]
 
 
-async def test_results_are_gathered_in_their_order(lash: Lash, work: Task[[int], int]) -> None:
-    """The first end without a result is raised."""
-    one, two, three = await work.submit_many([(1,), (2,), (3,)])
-    await finish(lash, two, Success(2))
-    await finish(lash, one, Success(1))
-    await finish(lash, three, Failure("E"))
-
-    assert await lash.gather(one, two, timeout=30) == [1, 2]
-    with pytest.raises(WorkFailed):
-        await lash.gather(one, three, timeout=30)
-
-
-async def test_processes_come_as_they_end(lash: Lash, work: Task[[int], int]) -> None:
-    """Each with its outcome."""
-    one, two = await work.submit_many([(1,), (2,)])
-    await finish(lash, two, Success(2))
-
-    ended = lash.as_completed([one, two], timeout=30)
-    first = await anext(ended)
-    await finish(lash, one, Success(1))
-
-    assert (first[0].id, first[1]) == (two.id, Success(2))
-    assert [(each.id, outcome) async for each, outcome in ended] == [(one.id, Success(1))]
-
-
-async def test_who_waits_for_several_and_leaves_early_leaves_no_wait(lash: Lash, work: Task[[int], int]) -> None:
-    """Neither one that ended without a result, nor a loop that is left, goes on waiting for what has not ended."""
-    bad, good, never = await work.submit_many([(1,), (2,), (3,)])
-    await finish(lash, bad, Failure("E"))
-    await finish(lash, good, Success(2))
-
-    with pytest.raises(WorkFailed):
-        await lash.gather(never, bad)
-    after_gather = dict(lash._sessions.current().waiter._waits)
-    async with contextlib.aclosing(lash.as_completed([never, good])) as ended:  # type: ignore[type-var]
-        assert (await anext(ended))[1] == Success(2)
-
-    assert (after_gather, lash._sessions.current().waiter._waits) == ({}, {})
-
-
 async def test_the_members_of_an_unknown_group_are_no_empty_list(lash: Lash) -> None:
     """A misspelled id would read as a group without members."""
     with pytest.raises(UnknownProcess, match="'nobody'"):
         _ = [each async for each in lash.members("nobody")]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_group_that_could_not_be_closed_says_what_helps(
+    lash: Lash, work: Task[[int], int], monkeypatch: pytest.MonkeyPatch, *, blocking: bool
+) -> None:
+    """As one whose block failed: the same block once more, where its task has an id of its own; else a cancel."""
+    lost = RegistryUnavailable("close_group", "no answer", maybe_applied=True)
+
+    async def refuse(_: str) -> None:
+        raise lost
+
+    def refuse_blocking(_: str) -> None:
+        raise lost
+
+    def block(last: Task[[int], int]) -> None:
+        monkeypatch.setattr(lash._sessions.blocking().registry, "close_group", refuse_blocking)
+        with lash.blocking.group(last, 9):
+            pass
+
+    async def run(last: Task[[int], int]) -> None:
+        monkeypatch.setattr(lash.registry, "close_group", refuse)
+        async with lash.group(last, 9):
+            pass
+
+    async def notes(last: Task[[int], int]) -> list[str]:
+        lost.__notes__ = []
+        with pytest.raises(RegistryUnavailable) as raised:
+            await (asyncio.to_thread(block, last) if blocking else run(last))
+        return raised.value.__notes__
+
+    (named,) = await notes(work.options(process_id="g", if_failed="run"))
+    (random,) = await notes(work.options(if_failed="run"))
+
+    assert named == "group 'g' is held open: the same block run again adds what is missing and closes it"
+    assert re.fullmatch(r"group '(p\S+)' is held open: lash-redis cancel \1 --by … gives it up.*process_id=.*", random)

@@ -141,6 +141,10 @@ async def test_how_it_waits_is_required(registry: ProcessRegistry) -> None:
         work(B, after=(A,), if_failed="stop")
     with pytest.raises(SettingsError, match="at most 100 distinct process ids"):
         waiting(B, *(f"r::{at}" for at in range(101)))
+    with pytest.raises(
+        SettingsError, match=r"expected if_failed to be left out, got 'run': it waits for nothing.*after="
+    ):
+        work(B, if_failed="run")
 
 
 @pytest.mark.parametrize("partitions", [8])
@@ -150,10 +154,10 @@ async def test_what_waits_for_each_other_has_one_route(registry: ProcessRegistry
 
     with pytest.raises(
         CannotAwait,
-        match=r"'b' cannot wait for 'a': the namespace has several partitions, .*begin alike, such as 'a::…'",
+        match=r"'b' cannot wait for 'a': the namespace has several partitions, .*begins alike, such as 'a::…'",
     ):
         await registry.register(waiting("b", "a"))
-    with pytest.raises(CannotJoinGroup, match=r"'b' cannot be a member of group 'a': .*begin alike, such as 'a::…'"):
+    with pytest.raises(CannotJoinGroup, match=r"'b' cannot be a member of group 'a': .*begins alike, such as 'a::…'"):
         await registry.register(work("b", member_of="a"))
 
 

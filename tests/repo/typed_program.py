@@ -89,6 +89,13 @@ async def what_is_known() -> None:
     assert_type(await nothing.submit_many([(), ()]), list[Process[None]])
     assert_type(await five.submit_many([(1, 2, 3, 4, 5)]), list[Process[int]])
 
+    many = await charge.submit_many(calls())
+    assert_type(await lash.gather(*many, timeout=5), list[str])
+    assert_type(await lash.gather(*many, return_exceptions=True), list[str | BaseException])
+    async for each, outcome in lash.as_completed(many, timeout=5):
+        assert_type(each, Process[str])
+        assert_type(outcome, Outcome[str])
+
     assert_type(await lash.expect("approval:42"), Process[Any])
     assert_type(lash.process("o-17"), Process[Any])
     assert_type(current_process(), CurrentProcess)
@@ -113,6 +120,12 @@ def what_is_known_without_an_event_loop() -> None:
         assert_type(each.blocking.result(), str)
     for other in thumbnail.blocking.submit_many([("o-18", 5)]):
         assert_type(other.blocking.result(), set[int])
+    many = charge.blocking.submit_many(calls())
+    assert_type(lash.blocking.gather(*many, timeout=5), list[str])
+    assert_type(lash.blocking.gather(*many, return_exceptions=True), list[str | BaseException])
+    for handle, outcome in lash.blocking.as_completed(many):
+        assert_type(handle, BlockingProcess[str])
+        assert_type(outcome, Outcome[str])
 
 
 async def what_is_refused() -> None:

@@ -32,7 +32,7 @@ SAME = {"aclose": "close", "aclose_if_idle": "close_if_idle", "__aenter__": "__e
 
 HANDLE = re.compile(r"\b(Blocking)?Process\b")  # a blocking method gives blocking handles
 NO_IO = {"process", "group"}
-LATER = {"gather", "as_completed"}  # what blocks has none yet
+BY_ASYNCIO = {"wait_for_several"}  # on an event loop asyncio waits for several
 
 
 def methods(kind: type, wanted: Callable[[Any], bool]) -> dict[str, str]:
@@ -46,7 +46,7 @@ def methods(kind: type, wanted: Callable[[Any], bool]) -> dict[str, str]:
         for part in parts
         for name, method in vars(part).items()
         if wanted(method)
-        and name not in {*NO_IO, *LATER}
+        and name not in {*NO_IO, *BY_ASYNCIO}
         and (not name.startswith("_") or name in {*SAME, *SAME.values()})
     }
 

@@ -59,8 +59,8 @@ def check_awaited_routes(registrations: Sequence[ProcessRegistration]) -> None:
 def _one_route(other: str) -> str:
     return (
         "the namespace has several partitions, a process lies in that of what stands before '::' in its id, and what "
-        "waits lies in one with what it waits for: give both ids that begin alike, such as "
-        f"{f'{route_of(other)}::…'!r}"
+        "waits lies in one with what it waits for: submit them with a process_id that begins alike, such as "
+        f"{f'{route_of(other)}::…'!r}, or as members of one group, whose ids do"
     )
 
 
