@@ -15,6 +15,7 @@ from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.task import Task
 from lash_redis.core.checks import checked_id
 from lash_redis.core.current import current_process
+from lash_redis.core.errors import UnknownProcess
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.outcomes import Outcome
 from lash_redis.registry.rows import Row
@@ -89,10 +90,18 @@ class Group(Generic[R]):
             self._members.left_open(error)
             return
         try:
-            await self._context.sessions.registry.close_group(self._members.id)
+            await self._close()
         except BaseException as refusal:
             self._members.left_open(refusal)
             raise
+
+    async def _close(self) -> None:
+        registry = self._context.sessions.registry
+        try:
+            await registry.close_group(self._members.id)
+        except UnknownProcess:
+            if await registry.tombstones([self._members.id]) == [None]:
+                raise  # else it has ended and was forgotten: the same block again does nothing
 
     async def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> Process[Any]:
         """Register one member, and return its handle.
@@ -153,10 +162,18 @@ class BlockingGroup(Generic[R]):
             self._members.left_open(error)
             return
         try:
-            self._context.sessions.blocking().registry.close_group(self._members.id)
+            self._close()
         except BaseException as refusal:
             self._members.left_open(refusal)
             raise
+
+    def _close(self) -> None:
+        registry = self._context.sessions.blocking().registry
+        try:
+            registry.close_group(self._members.id)
+        except UnknownProcess:
+            if registry.tombstones([self._members.id]) == [None]:
+                raise
 
     def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
         """Do what ``Group.submit`` does."""

@@ -13,7 +13,7 @@ from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
 from lash_redis.core.errors import QueueFull, RegistryUnavailable, SettingsError, UnknownProcess
 from lash_redis.core.events import Event, WorkUnserved
-from lash_redis.core.model import Phase
+from lash_redis.core.model import CancelRequest, Phase
 from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import subscribed
 from lash_redis.core.unique import Unique
@@ -198,3 +198,35 @@ async def test_a_group_that_could_not_be_closed_says_what_helps(
 
     assert named == "group 'g' is held open: the same block run again adds what is missing and closes it"
     assert re.fullmatch(r"group '(p\S+)' is held open: lash-redis cancel \1 --by … gives it up.*process_id=.*", random)
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_the_same_block_after_its_group_was_forgotten_does_nothing(
+    lash: Lash, work: Task[[int], int], server: ServerTime, *, blocking: bool
+) -> None:
+    """As the same submit of a single process: its id is known for a while. One that is not known at all is an error."""
+    last = work.options(process_id="g", if_failed="run")
+
+    async def run() -> None:
+        async with lash.group(last, 9) as group:
+            await group.submit_many(work, [(0,), (1,)])
+
+    def block() -> None:
+        with lash.blocking.group(last, 9) as group:
+            group.submit_many(work, [(0,), (1,)])
+
+    await run()
+    for process_id in ("g::0", "g::1", "g"):
+        await finish(lash, lash.process(process_id), Success(1))
+    await server.pass_until(await server.now_ms() + 2)
+    for partition in range(lash.registry.partitions):
+        while await lash.registry.retain(partition, Retention(1, 1, 60_000)):
+            pass
+    await (asyncio.to_thread(block) if blocking else run())
+
+    assert [await lash.registry.get(each) for each in ("g", "g::0", "g::1")] == [None, None, None]
+    await lash.registry.prune(2**52)
+    with pytest.raises(UnknownProcess):
+        async with lash.group(last, 9):
+            await lash.registry.request_cancel("g", CancelRequest("ops", 1))
+            await lash.registry.prune(2**52)
