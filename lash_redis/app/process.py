@@ -89,8 +89,7 @@ class _Handle(Generic[T_co]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r}>"
 
-    def as_wait(self, timeout: float | None, on_uncertain: OnUncertain = "wait") -> Wait:
-        """Return a wait for its end, for what carries it out."""
+    def _wait(self, timeout: float | None, on_uncertain: OnUncertain = "wait") -> Wait:
         if on_uncertain not in _ON_UNCERTAIN:
             raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {shown(on_uncertain)}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
@@ -155,7 +154,7 @@ class Process(_Handle[T_co], Generic[T_co]):
             OutcomeUncertain: its owner is silent, and ``on_uncertain`` is ``"raise"``.
             PayloadError: the function returned another type than it declares; ``record`` has the stored result.
         """
-        wait = self.as_wait(timeout, on_uncertain)
+        wait = self._wait(timeout, on_uncertain)
         session = self._context.sessions.current()
         try:
             return self.outcome_in(await session.waiter.wait_for(wait))
@@ -245,7 +244,7 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
 
     def outcome(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> Outcome[T_co]:
         """Do what ``Process.outcome`` does."""
-        wait = self.as_wait(timeout, on_uncertain)
+        wait = self._wait(timeout, on_uncertain)
         session = self._context.sessions.blocking()
         try:
             return self.outcome_in(session.waiter.wait_for(wait))

@@ -127,7 +127,7 @@ class BlockingSeveralControls:
         self, processes: Sequence[BlockingProcess[T]], timeout: float | None
     ) -> Iterator[tuple[int, Outcome[T] | Exception]]:
         """Yield the number of each process as it ends, with its outcome or the error that its handle raises."""
-        waits = {each.as_wait(timeout): at for at, each in enumerate(processes)}
+        waits = {each._wait(timeout): at for at, each in enumerate(processes)}  # noqa: SLF001 - handles of ours
         session = self._context.sessions.blocking()
         for over in session.waiter.wait_for_several(list(waits), timeout):
             ended = [(waits[wait], _of(session, processes[waits[wait]], end)) for wait, end in over]

@@ -192,18 +192,14 @@ class Task(Generic[P, R_co]):
             handles += map(self.handle, stand)
         return handles
 
-    def registration(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, opens_group: bool = False
-    ) -> ProcessRegistration:
-        """Return the registration of a submit; ``opens_group``: it continues a group.
+    def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any], **more: bool) -> ProcessRegistration:
+        """Return the registration of a submit; ``more`` is that of ``registration_of``.
 
         Raises:
             PayloadError: as for ``submit``.
         """
         call = bind(self.declaration, args, kwargs)
-        return registration_of(
-            self.declaration, self._options, self._process_id, call, self._key, opens_group=opens_group
-        )
+        return registration_of(self.declaration, self._options, self._process_id, call, self._key, **more)
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
         """Yield the registrations of ``submit_many``, 500 at a time."""

@@ -33,6 +33,7 @@ from lash_redis.core.outcomes import Failure, Outcome, Resolution
 from lash_redis.core.sequences import check_in_sequence
 from lash_redis.core.struct_checks import CheckedStruct, check_names_are_text, check_types
 from lash_redis.core.unique import check_unique
+from lash_redis.core.waiting import check_waiting
 
 
 class RecoveryDisposition(enum.Enum):
@@ -149,25 +150,9 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         check_in_sequence(self.scopes, self.priority, self.cost)
         if self.replay_of is not None:
             checked_id("replay_of", self.replay_of)
-        self._check_waiting()
+        check_waiting(self, self.member_of, opens_group=self.opens_group)
         if not isinstance(self.input, ProcessInput):
             check_types(self)
-
-    def _check_waiting(self) -> None:
-        checked_bool("opens_group", self.opens_group)
-        if self.member_of is not None:
-            checked_id("member_of", self.member_of)
-        if (self.after or self.opens_group) and self.if_failed is None:
-            allowed = "'cancel' (it is, if one that it waits for does not complete) or 'run' (it runs all the same)"
-            raise refused("if_failed", allowed, None, ", which has no default")
-        if self.if_failed is not None and not (self.after or self.opens_group):
-            advice = ": it waits for nothing. Name what it waits for with after=[...], or continue a group with it"
-            raise refused("if_failed", "left out", self.if_failed, advice)
-        if self.unique is not None and (self.opens_group or self.member_of is not None):
-            advice = ": give it a process_id, since another process would stand for a unique one"
-            raise refused("unique", "left out in a group", self.unique, advice)
-        if self.after and self.opens_group:
-            raise refused("after", "left out: a group waits for its members", self.after)
 
 
 class ProcessLease(msgspec.Struct, frozen=True):

@@ -226,7 +226,11 @@ async def test_the_same_block_after_its_group_was_forgotten_does_nothing(
 
     assert [await lash.registry.get(each) for each in ("g", "g::0", "g::1")] == [None, None, None]
     await lash.registry.prune(2**52)
-    with pytest.raises(UnknownProcess):
+
+    async def vanish() -> None:
         async with lash.group(last, 9):
             await lash.registry.request_cancel("g", CancelRequest("ops", 1))
             await lash.registry.prune(2**52)
+
+    with pytest.raises(UnknownProcess):
+        await vanish()

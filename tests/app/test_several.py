@@ -17,7 +17,6 @@ from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
 from lash_redis.app.task import Task
 from lash_redis.core.errors import LashError, OutcomePruned, SettingsError, UnknownProcess, WorkFailed
-from lash_redis.core.model import CancelRequest
 from lash_redis.core.outcomes import Failure, Success
 from tests.app.working import finish, until_subscribed
 from tests.support import block_until, wait_until
@@ -173,8 +172,7 @@ async def test_a_pruned_one_says_how_it_ended(lash: Lash, work: Task[[int], int]
 async def test_a_thousand_are_read_by_pages(lash: Lash, work: Task[[int], int], waits: Waits) -> None:
     """And none is forgotten."""
     handles = await work.submit_many([(number,) for number in range(1001)])
-    request = CancelRequest("ops", 1)
-    await asyncio.gather(*(lash.registry.request_cancel(each.id, request) for each in handles))
+    await lash.cancel_many(by="ops", task=work)
 
     found, error = await waits.as_completed(handles, timeout=60)
 

@@ -33,7 +33,8 @@ HANDLES |= {"Group", "BlockingGroup"}
 # How a field is checked and stored: beside its type, or in a base without a field.
 BESIDE = {
     "BlockingGroupControls", "GroupControls",
-    "BlockingManyControls", "BlockingQueueControls", "Check", "CheckedStruct", "ChosenLimits", "LimitControls",
+    "BlockingManyControls", "BlockingQueueControls", "BlockingSeveralControls",
+    "Check", "CheckedStruct", "ChosenLimits", "LimitControls", "SeveralControls",
     "ManyControls", "Option", "QueueControls", "ScheduleControls", "Setting",
 }  # fmt: skip
 
