@@ -54,7 +54,13 @@ async def send(name: str) -> None:
 @lash.task(recovery="rerunnable", name="index", queue="default")
 async def index(name: str) -> None:
     note("begun", name)
-    await asyncio.sleep(random.uniform(0, 0.02))
+    await asyncio.sleep(random.uniform(0, 0.05))
+
+
+HOW = {
+    "replace": {"on_duplicate": "replace", "until": "end"},
+    "debounce": {"on_duplicate": "debounce", "longest": 0.1},
+}
 
 
 async def submit_for_ever(how):
@@ -62,7 +68,7 @@ async def submit_for_ever(how):
         for number in range(100_000):
             for key in "abc":
                 chosen = f"{key}::{os.getpid()}-{number}"
-                unique = Unique(key=key, **{"on_duplicate": how, "longest": 0.1 if how == "debounce" else None})
+                unique = Unique(key=key, **HOW[how])
                 note("asked", chosen)
                 ready = index.options(process_id=chosen, unique=unique, delay=0.05 if how == "debounce" else 0)
                 await ready.submit(chosen)
@@ -218,7 +224,7 @@ async def test_programs_and_workers_are_killed_while_work_is_replaced_or_put_off
 ) -> None:
     """What was replaced never ran and names what took its place; the last one of each key ran."""
     chance = random.Random(7)
-    pool = start_pool("--workers", "2", "--concurrency", "2", target="mail:lash")
+    pool = start_pool("--workers", "2", "--concurrency", "1", target="mail:lash")
     pool.until_ready(2)
     environment = {**os.environ, "LASH_REDIS_URL": url, "POOL_NAMESPACE": registry.namespace, "PYTHONPATH": str(ROOT)}
     for life in range(5):
@@ -226,11 +232,12 @@ async def test_programs_and_workers_are_killed_while_work_is_replaced_or_put_off
         if life % 3 == 1 and pool.workers:
             os.kill(chance.choice(pool.workers).pid, signal.SIGKILL)
 
+    asked = list(dict.fromkeys(lines_of(folder, "asked")))
+
     async def all_ended() -> bool:
-        return not (await registry.list_non_terminal(1)).records
+        return all(row is None or row.is_terminal for row in await registry.rows(asked))
 
     await wait_until(all_ended, f"all have ended\n{pool.log[-2000:]}")
-    asked = list(dict.fromkeys(lines_of(folder, "asked")))
     rows = {row.process_id: row.record() for row in await registry.rows(asked) if row is not None}
     begun = set(lines_of(folder, "begun"))
     for id_, record in rows.items():
