@@ -12,6 +12,7 @@ from lash_redis.core.durations import Duration, milliseconds
 from lash_redis.core.fields import check_names
 from lash_redis.core.model import CancelRequest, Phase, ProcessStatus
 from lash_redis.core.timing import wall_ms
+from lash_redis.recovery.living_starters import why_not_replayed
 from lash_redis.registry.answers import BulkReport
 from lash_redis.registry.calls.selecting import MOST, Which, phase_named, status_named
 
@@ -66,24 +67,28 @@ class ManyControls:
         *,
         most: int = MOST,
         only_count: bool = False,
+        force: bool = False,
         **meant: Unpack[ChosenProcesses],
     ) -> BulkReport:
         """Submit again what ended in a state, each as a new process whose record names the old one (``replay_of``).
 
         The new id follows from the old one, so that the same replay sent again makes no second process. Of what was
-        abandoned only what is resolved as ``did_not_happen`` or ``accepted`` is submitted.
+        abandoned only what is resolved as ``did_not_happen`` or ``accepted`` is submitted, and not while its starter is
+        provably alive on this machine.
 
         Args:
             state: ``"failed"``, ``"cancelled"``, ``"completed"`` or ``"abandoned"``.
             most: how many at most; ``has_more`` of the report says that there are more.
             only_count: count them, and submit nothing.
+            force: submit also what its living starter may still do, so that it may be done twice.
             **meant: which, as for ``cancel_many``; all of that state if nothing is given.
 
         Raises:
             SettingsError: a value is outside what is allowed.
         """
         registry = self._context.sessions.current().registry
-        return await registry.replay_many(_which(meant, state=state), most=most, only_count=only_count)
+        why_not = why_not_replayed(force=force)
+        return await registry.replay_many(_which(meant, state=state), most=most, only_count=only_count, why_not=why_not)
 
 
 class BlockingManyControls:
@@ -112,11 +117,13 @@ class BlockingManyControls:
         *,
         most: int = MOST,
         only_count: bool = False,
+        force: bool = False,
         **meant: Unpack[ChosenProcesses],
     ) -> BulkReport:
         """Do what ``Lash.replay_many`` does."""
         registry = self._context.sessions.blocking().registry
-        return registry.replay_many(_which(meant, state=state), most=most, only_count=only_count)
+        why_not = why_not_replayed(force=force)
+        return registry.replay_many(_which(meant, state=state), most=most, only_count=only_count, why_not=why_not)
 
 
 def _which(meant: ChosenProcesses, phase: Phase | str | None = None, state: ProcessStatus | str | None = None) -> Which:

@@ -11,6 +11,7 @@ from lash_redis.app.sessions import Sessions
 from lash_redis.app.unserved import Unserved
 from lash_redis.app.wait import Wait, missing_error
 from lash_redis.core.bounds import QueueBound
+from lash_redis.core.checks import checked_bool
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import (
     OutcomePruned,
@@ -25,6 +26,7 @@ from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Res
 from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.core.timing import wall_ms
+from lash_redis.recovery.living_starters import check_may_resolve
 from lash_redis.tasks.arguments import decode_result
 from lash_redis.tasks.declaration import Declaration, policies_of
 
@@ -207,7 +209,7 @@ class Process(_Handle[T_co], Generic[T_co]):
         return await session.registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
 
     async def resolve(
-        self, kind: ResolutionKind | str, *, by: str, reason: str | None = None, value: Any = None
+        self, kind: ResolutionKind | str, *, by: str, reason: str | None = None, value: Any = None, force: bool = False
     ) -> ProcessRecord:
         """Say what was found out about the process after it was abandoned. The fact stays; this stands beside it.
 
@@ -218,15 +220,20 @@ class Process(_Handle[T_co], Generic[T_co]):
             by: who says so, 1 to 256 bytes.
             reason: how they know, at most 4096 bytes.
             value: what the work brought, if it happened and that is known (plain builtins, at most 4096 bytes encoded).
+            force: say that it did not happen, or that nobody will look, also while its starter may still do it.
 
         Raises:
             UnknownProcess: no process has this id.
             NothingToResolve: the process has not ended, or ended otherwise.
+            StarterAlive: its starter is provably alive on this machine, and may still do it.
             SettingsError: an argument is outside what is allowed.
             PayloadError: the value cannot be carried.
         """
-        session = self._context.sessions.current()
-        return await session.registry.resolve(self.id, _resolution(kind, by, reason, value))
+        resolution, registry = _resolution(kind, by, reason, value), self._context.sessions.current().registry
+        if not checked_bool("force", force):
+            (row,) = await registry.rows([self.id])
+            check_may_resolve(row, resolution)
+        return await registry.resolve(self.id, resolution)
 
 
 class BlockingProcess(_Handle[T_co], Generic[T_co]):
@@ -271,11 +278,14 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
         return registry.request_abandon(self.id, AbandonRequest(by, wall_ms(), reason))
 
     def resolve(
-        self, kind: ResolutionKind | str, *, by: str, reason: str | None = None, value: Any = None
+        self, kind: ResolutionKind | str, *, by: str, reason: str | None = None, value: Any = None, force: bool = False
     ) -> ProcessRecord:
         """Do what ``Process.resolve`` does."""
-        registry = self._context.sessions.blocking().registry
-        return registry.resolve(self.id, _resolution(kind, by, reason, value))
+        resolution, registry = _resolution(kind, by, reason, value), self._context.sessions.blocking().registry
+        if not checked_bool("force", force):
+            (row,) = registry.rows([self.id])
+            check_may_resolve(row, resolution)
+        return registry.resolve(self.id, resolution)
 
 
 def _resolution(kind: ResolutionKind | str, by: str, reason: str | None, value: Any) -> Resolution:

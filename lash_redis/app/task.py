@@ -205,8 +205,7 @@ class Task(Generic[P, R_co]):
         """Yield the registrations of ``submit_many``, 500 at a time."""
         if self._process_id is not None:
             raise SettingsError(f"submit_many registers many processes: they cannot all have id {self._process_id!r}")
-        batch: list[ProcessRegistration] = []
-        sent = 0
+        batch, sent = list[ProcessRegistration](), 0
         try:
             for args in checked_iterable("calls", "tuples of arguments", calls):
                 batch.append(self.registration(arguments(args), {}))

@@ -2,7 +2,7 @@
 
 They are named by their ids; or by the state in which they ended and by filters, and are only counted and shown then,
 unless there is ``--yes``. The same replay sent again makes no second process. Of what was abandoned only what is
-resolved as did_not_happen or accepted is submitted.
+resolved as did_not_happen or accepted is submitted, and not while its starter is alive on this machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lash_redis.cli.many import add_filters, told, which_of
 from lash_redis.cli.render import json_text, printable
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessStatus
-from lash_redis.operate.many import replay_many
+from lash_redis.operate.many import replay, replay_many
 from lash_redis.registry.calls.bulk import SUBMITTED, replay_id
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -30,6 +30,8 @@ def add_parser(subparsers: Any) -> None:
     add_process_id(parser, nargs="*")
     parser.add_argument("--state", choices=_STATES, metavar="STATE", help=f"what ended so: {', '.join(_STATES)}")
     add_filters(parser)
+    force = "also abandoned work whose starter is alive on this machine: it may be done twice"
+    parser.add_argument("--force", action="store_true", help=force)
     add_options(parser)
     parser.set_defaults(run=run)
 
@@ -45,10 +47,11 @@ async def _replay(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     if not args.id:
         if which.status is None:
             raise SettingsError("expected IDs, or --state and filters, got neither")
-        return told(await replay_many(registry, which, most=args.most, only_count=not args.yes), args, "submit again")
+        report = await replay_many(registry, which, most=args.most, only_count=not args.yes, force=args.force)
+        return told(report, args, "submit again")
     if not which.is_all:
         raise SettingsError("expected IDs or filters, got both")
-    answers = await registry.replay(args.id)
+    answers = await replay(registry, args.id, force=args.force)
     args.refused = any(each not in SUBMITTED for each in answers)
     if args.json:
         found = zip(args.id, answers, strict=True)

@@ -32,6 +32,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--by", required=True, type=text("--by", 256), help="who says so, up to 256 bytes")
     parser.add_argument("--reason", required=True, type=text("--reason", 4096), help="how they know, up to 4096 bytes")
     parser.add_argument("--value", type=checked_by(_value), help="what it brought, if it happened: as JSON")
+    force = "also while its starter is alive on this machine: it may still be done"
+    parser.add_argument("--force", action="store_true", help=force)
     add_options(parser)
     parser.set_defaults(run=run)
 
@@ -51,7 +53,7 @@ def _value(given: str) -> Any:
 
 async def _resolve(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     resolution = Resolution(args.kind, args.by, wall_ms(), args.reason, args.value)
-    reports = await resolve(registry, args.id, resolution)
+    reports = await resolve(registry, args.id, resolution, force=args.force)
     args.refused = any(report.refused or report.says_otherwise(resolution) for report in reports)
     if args.json:
         return json_text({"processes": [resolve_view(report) for report in reports]})

@@ -167,6 +167,8 @@ def _owners(explanation: Explanation) -> Pairs:
             *_state(explanation.starter),
         ]
     lease = row.lease()
+    if explanation.may_still_be_done:
+        pairs.append(("", loud("it may still do the work: end that OS process, or wait until it has ended")))
     if lease is None:
         return pairs if row.is_terminal else [*pairs, ("lease", "none")]
     state = f"live, ends {ago(lease.expires_at_ms, now)}" if row.is_live else f"lapsed {ago(lease.expires_at_ms, now)}"

@@ -16,7 +16,7 @@ This module is long because all errors stand in one place.
     │  └─ WorkFailed · WorkCancelled · WorkAbandoned
     └─ RegistryError                       the registry's own refusal; .process_id
        ├─ UnknownProcess · UnreadableRow · RegistrationConflict · NotUnique · QueueFull · NamespaceMismatch
-       ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · NothingToResolve · AuthorityRejected
+       ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · NothingToResolve · StarterAlive · AuthorityRejected
        ├─ NotItsTurn · CannotAwait · CannotJoinGroup
        ├─ LeaseLost · LeaseHeld
        └─ OutcomePruned · OutcomeUncertain
@@ -230,6 +230,17 @@ class NothingToResolve(RegistryError):
     def __init__(self, process_id: str, status: str) -> None:
         self.status = status
         super().__init__(process_id, f"process {process_id!r} is {status}: only an abandoned one is resolved")
+
+
+class StarterAlive(RegistryError):
+    """The starter of abandoned work is alive and may still do it: only by force is it said to be over."""
+
+    def __init__(self, process_id: str, why: str) -> None:
+        super().__init__(
+            process_id,
+            f"process {process_id!r}: {why}: wait until that OS process has ended, or end it, and then say it again; "
+            "by force (--force, force=True) it is done now",
+        )
 
 
 class NotItsTurn(RegistryError):

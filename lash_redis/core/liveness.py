@@ -120,6 +120,18 @@ class LeaseOwner(msgspec.Struct, frozen=True):
             return None
         return _fate_of(holder.pid, holder.process_start)
 
+    def is_definitely_alive_for(self, claimant: LeaseOwner) -> bool:
+        """Say whether ``claimant``, who must be this OS process, can read that the owner's pid is that OS process.
+
+        If its start can be read, ``proof_of_death`` calls the same owner with another start *replaced*.
+        """
+        liveness = self.liveness
+        if not isinstance(liveness, LocalProcess):
+            return False
+        other = msgspec.structs.replace(liveness, process_start=f"not {liveness.process_start}")
+        is_readable = msgspec.structs.replace(self, liveness=other).proof_of_death(claimant) == "replaced"
+        return is_readable and self.proof_of_death(claimant) is None
+
 
 def own_liveness(host_id: str | None = None) -> Liveness:
     """Return what this OS process is, opaque unless namespaces, boot id and start can all be read.

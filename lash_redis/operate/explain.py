@@ -14,12 +14,12 @@ import msgspec
 from lash_redis.core.errors import OutcomePruned, UnknownProcess
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
-from lash_redis.core.timing import new_incarnation_id
 from lash_redis.core.verdict import Action, Facts, Verdict
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
 from lash_redis.operate.schedules import ScheduleOf, schedule_of
 from lash_redis.operate.sequence_state import Ahead, halts_others, what_goes_before
 from lash_redis.operate.serving import NOT_WAITING, Waiting, why_it_waits
+from lash_redis.recovery.living_starters import leaves_work_open, this_os_process, why_not_yet
 from lash_redis.recovery.proofs_of_death import Proof, reaped
 from lash_redis.recovery.verdict_facts import NothingLocal, explained
 from lash_redis.registry.keys import owner_digest
@@ -56,14 +56,15 @@ class Explanation(msgspec.Struct, frozen=True):
 
     Attributes:
         row: the row as it was read.
-        starter: the state of the owner that started it, None if the row names none or is terminal.
-        holder: the state of the owner that holds it or held it last, None likewise.
+        starter: the state of the owner that started it; None if the row names none, or it ended and that says all.
+        holder: the state of the owner that holds it or held it last; None if the row names none or is terminal.
         facts: what the verdict looked at.
         verdict: the line of the verdict's table that the row meets.
         waiting: why the row waits.
         ahead: the process for which it waits in its sequence.
         halts_others: the work behind it in its sequence waits until it is settled, and resolved if it is abandoned.
         schedule: the schedule of which it is.
+        may_still_be_done: it was abandoned, and its starter is provably alive here.
     """
 
     row: Row
@@ -75,6 +76,7 @@ class Explanation(msgspec.Struct, frozen=True):
     ahead: Ahead | None = None
     halts_others: bool = False
     schedule: ScheduleOf | None = None
+    may_still_be_done: bool = False
 
     @property
     def sweep_does(self) -> str:
@@ -93,9 +95,11 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
     if row is None:
         (tombstone,) = await registry.tombstones([process_id])
         raise OutcomePruned(process_id, tombstone.status.value) if tombstone else UnknownProcess(process_id)
-    me = LeaseOwner.local_process("lash-redis", new_incarnation_id())
+    me = this_os_process()
     partition = registry.partition_of(process_id)
     owners = {} if row.is_terminal else {row.starter_digest: row.starter, row.holder_digest: row.holder}
+    if leaves_work_open(row):
+        owners = {row.starter_digest: row.starter}
     states = {
         digest: await _recorded_death(registry, partition, digest) or owner_state(owner, me)
         for digest, owner in owners.items()
@@ -110,7 +114,8 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
     starter, holder = states.get(row.starter_digest), states.get(row.holder_digest)
     ahead = await what_goes_before(registry, row)
     schedule = await schedule_of(registry, process_id, lane_parts(row.lane)[1])
-    return Explanation(row, starter, holder, facts, verdict, waiting, ahead, halts_others(row), schedule)
+    may_be_done = bool(why_not_yet(row, me))
+    return Explanation(row, starter, holder, facts, verdict, waiting, ahead, halts_others(row), schedule, may_be_done)
 
 
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
@@ -135,19 +140,9 @@ def owner_state(owner: LeaseOwner, me: LeaseOwner) -> OwnerState:
         return OwnerState(OwnerLife.UNKNOWN, "this machine proves no deaths")
     if (theirs.host_id, theirs.boot_id) != (mine.host_id, mine.boot_id):
         return OwnerState(OwnerLife.UNKNOWN, "it ran on another machine, in another container, or before a reboot")
-    if _answers_as_itself(owner, theirs, me):
+    if owner.is_definitely_alive_for(me):
         return OwnerState(OwnerLife.ALIVE, f"pid {theirs.pid} of this machine is that very OS process")
     return OwnerState(OwnerLife.UNKNOWN, "this machine does not say enough about its pid")
-
-
-def _answers_as_itself(owner: LeaseOwner, liveness: LocalProcess, me: LeaseOwner) -> bool:
-    """Say whether the start of the owner's pid can be read and is the owner's.
-
-    If it can be read, ``proof_of_death`` calls the same owner with another start *replaced*.
-    """
-    other = msgspec.structs.replace(liveness, process_start=f"not {liveness.process_start}")
-    readable = msgspec.structs.replace(owner, liveness=other).proof_of_death(me) == "replaced"
-    return readable and owner.proof_of_death(me) is None
 
 
 class OwnerStateView(TypedDict):
@@ -178,6 +173,7 @@ class ExplanationView(TypedDict):
     ahead: Plain | None  # process_id, state, is_halted, waits: the first of its sequence, for which it waits
     halts_others: bool  # the work behind it in its sequence waits until it is settled
     schedule: Plain | None  # name, instant_ms (null: run by hand), instant
+    may_still_be_done: bool  # it was abandoned, and its starter is alive on this machine
 
 
 def explanation_view(explanation: Explanation) -> ExplanationView:
@@ -197,6 +193,7 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
         "ahead": msgspec.to_builtins(explanation.ahead),
         "halts_others": explanation.halts_others,
         "schedule": msgspec.to_builtins(explanation.schedule),
+        "may_still_be_done": explanation.may_still_be_done,
     }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from lash_redis.core.model import CancelRequest
 from lash_redis.core.timing import wall_ms
+from lash_redis.recovery.living_starters import why_not_replayed
 from lash_redis.registry.answers import BulkReport
 from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.registry import ProcessRegistry
@@ -23,9 +25,20 @@ async def cancel_many(
     return await registry.cancel_many(request, which, most=most, only_count=only_count)
 
 
-async def replay_many(registry: ProcessRegistry, which: Which, *, most: int, only_count: bool) -> BulkReport:
-    """Submit again each process that is meant and ended in the state that is meant; or only count them."""
-    return await registry.replay_many(which, most=most, only_count=only_count)
+async def replay_many(
+    registry: ProcessRegistry, which: Which, *, most: int, only_count: bool, force: bool = False
+) -> BulkReport:
+    """Submit again each process that is meant and ended in the state that is meant; or only count them.
+
+    Abandoned work whose starter is alive on this machine is left out, but by ``force``.
+    """
+    why_not = why_not_replayed(force=force)
+    return await registry.replay_many(which, most=most, only_count=only_count, why_not=why_not)
+
+
+async def replay(registry: ProcessRegistry, process_ids: Sequence[str], *, force: bool = False) -> list[str]:
+    """Submit these processes again; return for each ``submitted``, ``submitted before``, or why it is not."""
+    return await registry.replay(process_ids, why_not_replayed(force=force))
 
 
 class BulkView(TypedDict):

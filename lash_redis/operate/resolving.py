@@ -10,6 +10,7 @@ import msgspec
 from lash_redis.core.errors import RegistryError
 from lash_redis.core.outcomes import Resolution
 from lash_redis.operate.row_views import Plain
+from lash_redis.recovery.living_starters import check_may_resolve
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -34,11 +35,18 @@ class ResolveReport(msgspec.Struct, frozen=True):
         return stands is not None and (stands.kind, stands.value) != (asked.kind, asked.value)
 
 
-async def resolve(registry: ProcessRegistry, process_ids: Sequence[str], resolution: Resolution) -> list[ResolveReport]:
-    """Record the same resolution for each process. One that is refused (it is not abandoned) stops no other."""
+async def resolve(
+    registry: ProcessRegistry, process_ids: Sequence[str], resolution: Resolution, *, force: bool = False
+) -> list[ResolveReport]:
+    """Record the same resolution for each process. One that is refused (it is not abandoned) stops no other.
+
+    While the starter of one is alive on this machine, only ``force`` says that it did not happen, or will stay unknown.
+    """
     reports = []
     for process_id in process_ids:
         try:
+            if not force:
+                check_may_resolve(await registry.row(process_id), resolution)
             stands = (await registry.resolve(process_id, resolution)).resolution
             reports.append(ResolveReport(process_id, stands == resolution, stands))
         except RegistryError as error:

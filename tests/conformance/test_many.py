@@ -207,7 +207,7 @@ async def test_what_may_not_be_submitted_again_says_why(registry: ProcessRegistr
     await failed(registry, "p")
 
     assert await registry.replay(["nobody", "runs", "p", "elsewhere"]) == [
-        "is not there any more", "has not ended", "submitted", "has not ended",
+        "is not registered (or was pruned)", "has not ended", "submitted", "has not ended",
     ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ FIXED = """
     BlockingLash OnUncertain Phase ProcessInput ProcessOptions ChosenOptions ChosenSettings WorkerSettings
     Schedule Schedules BlockingSchedules ScheduleDeclaration ScheduleRule Missed
     SubmitOptions ChosenSubmitOptions NotItsTurn
-    Resolution ResolutionKind NothingToResolve Policy ChosenTaskOptions
+    Resolution ResolutionKind NothingToResolve StarterAlive Policy ChosenTaskOptions
     Retries Retry Snooze
     BlockingGroup CannotAwait CannotJoinGroup Group Member HasId IfFailed
     Paused PauseRequest QueueBound BoundedQueue QueueFull Unique NotUnique

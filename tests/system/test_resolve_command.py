@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
+from lash_redis import Lash, LeaseOwner, StarterAlive
+from lash_redis.core.liveness import node_name
 from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, OWNER_BOUND, abandon, abandoned, held, outside, settled, work
+from tests.conformance.actors import ADA, OWNER_BOUND, abandon, abandoned, held, local_owner, outside, settled, work
 from tests.repo.tree import ROOT
 
 pytestmark = pytest.mark.system
@@ -29,6 +33,12 @@ async def registry(url: str, namespace: str) -> Any:
     assert await settled(registry, "lost", "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, None))
     yield registry
     await registry.aclose()
+
+
+@pytest.fixture
+def lash(url: str, namespace: str) -> Lash:
+    """Return what a program has for the test's namespace."""
+    return Lash(url, namespace)
 
 
 @pytest.fixture
@@ -85,3 +95,89 @@ async def test_whoever_looks_at_a_sequence_is_told_what_halts_it(
     assert "first, the first of its sequence, which is uncertain" in behind
     assert "the sequence halts until somebody says what became of it" in behind
     assert "halted: the work behind it waits. Find out what became of it, then abandon it, then resolve it" in first
+
+
+SAY_WHO = """
+import sys, msgspec
+from lash_redis.core.liveness import LeaseOwner
+print(msgspec.json.encode(LeaseOwner.local_process("teller", "teller-1")).decode(), flush=True)
+sys.stdin.read()
+"""
+
+
+def a_teller() -> subprocess.Popen[bytes]:
+    """Start an OS process that says which owner it is, and lives until it is killed."""
+    command = [sys.executable, "-c", SAY_WHO]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+
+
+async def given_up(registry: ProcessRegistry, starter: LeaseOwner, *process_ids: str) -> None:
+    """Have owner-bound work started by an owner that falls silent, and have it abandoned by request."""
+    for process_id in process_ids:
+        await registry.register(work(process_id, OWNER_BOUND))
+        lease = await held(registry, process_id, starter)
+        await registry.start(lease)
+        await registry.release(lease)
+        await registry.request_abandon(process_id, abandon())
+        fact = abandoned(AbandonWriter.RECONCILED_REQUEST, starter)
+        assert await settled(registry, process_id, "fact", fact)
+
+
+async def test_what_a_living_starter_may_still_do_is_not_done_again(
+    cli: Callable[..., Ran], registry: ProcessRegistry, lash: Lash
+) -> None:
+    """Abandoned by request, and its starter lives: it is refused but by force, until that OS process has ended."""
+    with a_teller() as teller:
+        assert teller.stdout is not None
+        starter = msgspec.json.decode(teller.stdout.readline(), type=LeaseOwner)
+        await given_up(registry, starter, "a", "b", "c", "d", "e")
+        who = ("--by", "ada", "--reason", "node lost")
+
+        shown, as_json = cli("show", "a").stdout, json.loads(cli("show", "a", "--json").stdout)
+        assert f"alive: pid {teller.pid} of this machine is that very OS process" in shown
+        assert "it may still do the work: end that OS process, or wait until it has ended" in shown
+        assert (as_json["starter"]["life"], as_json["may_still_be_done"]) == ("alive", True)
+        for kind in ("did_not_happen", "accepted"):
+            told = cli("resolve", "a", "--as", kind, *who)
+            assert told.returncode == 1, told.stdout
+            assert f"its starter teller is alive (pid {teller.pid} of {node_name()})" in told.stdout + told.stderr
+            assert "--force" in told.stdout + told.stderr
+            handle = lash.process("a")
+            with pytest.raises(StarterAlive, match=f"pid {teller.pid}"):
+                await handle.resolve(kind, by="ada")
+            with pytest.raises(StarterAlive, match=f"pid {teller.pid}"):
+                await asyncio.to_thread(handle.blocking.resolve, kind, by="ada")
+        assert cli("resolve", "a", "--as", "happened", *who).returncode == 0  # nothing is done again
+        assert cli("resolve", "b", "--as", "did_not_happen", *who, "--force").returncode == 0
+        assert (await lash.process("c").resolve("accepted", by="ada", force=True)).resolution is not None
+
+        told = cli("replay", "b")
+        assert (told.returncode, f"pid {teller.pid} of {node_name()}" in told.stdout) == (1, True), told.stdout
+        many = cli("replay", "--state", "abandoned", "--yes")
+        assert "0 processes: nothing to do" in many.stdout
+        assert "left out: 2 (its starter teller is alive" in many.stdout
+        assert (await lash.replay_many("abandoned", only_count=True)).found == 0
+        assert (await lash.replay_many("abandoned", only_count=True, force=True)).found == 2
+        assert "submitted as" in cli("replay", "b", "--force").stdout
+
+        teller.kill()
+        teller.wait()
+        assert "dead: its pid is gone from this machine" in cli("show", "d").stdout
+        assert cli("resolve", "d", "--as", "did_not_happen", *who).returncode == 0
+        assert "submitted as" in cli("replay", "c", "d").stdout
+
+
+async def test_a_starter_that_saw_its_work_end_does_not_do_it_any_more(
+    cli: Callable[..., Ran], registry: ProcessRegistry
+) -> None:
+    """Its worker lives on, and says itself that the work has ended: nothing is refused."""
+    starter = local_owner()
+    await registry.register(work("seen", OWNER_BOUND))
+    await registry.start(await held(registry, "seen", starter))
+    evidence = abandoned(AbandonWriter.OWNER_DRAIN, starter, "ended_here")
+    assert await settled(registry, "seen", "fact", evidence, even_if_live=True)
+
+    told = cli("resolve", "seen", "--as", "did_not_happen", "--by", "ada", "--reason", "no trace of it")
+
+    assert told.returncode == 0, told.stdout
+    assert "submitted as" in cli("replay", "seen").stdout

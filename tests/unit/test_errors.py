@@ -33,6 +33,7 @@ MADE: list[errors.LashError] = [
     errors.AlreadyStarted("p", OWNER),
     errors.NothingToAbandon("p"),
     errors.NothingToResolve("p", "completed"),
+    errors.StarterAlive("p", "its starter lives"),
     errors.NotItsTurn("p", "it is delayed"),
     errors.CannotAwait("p", "q", "it was pruned"),
     errors.CannotJoinGroup("p", "g", "it is closed"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
@@ -37,7 +37,10 @@ _SHOWN: Final = 10
 _MOST_CHARACTERS: Final = 256  # of a process id
 _ASKED_BEFORE: Final = "has a cancel request already"
 _ENDED_MEANWHILE: Final = "ended meanwhile, or got another cancel request"
+_NOT_THERE: Final = "is not registered (or was pruned)"
 _RESOLVED: Final = (ResolutionKind.DID_NOT_HAPPEN, ResolutionKind.ACCEPTED)
+
+WhyNot = Callable[[Row], str]  # why a row is left out; empty if it is not
 
 
 def cancel_many(
@@ -81,31 +84,43 @@ def cancel_call(request: bytes, partition: int, process_ids: Sequence[str]) -> C
     return Call("cancel_many", partition, [request, *process_ids], decode, word=b"ASKED")
 
 
-def replay_many(namespace: Namespace, which: Which, *, most: int = MOST, only_count: bool = False) -> Steps[BulkReport]:
+def replay_many(
+    namespace: Namespace,
+    which: Which,
+    *,
+    most: int = MOST,
+    only_count: bool = False,
+    why_not: WhyNot | None = None,
+) -> Steps[BulkReport]:
     """Submit again all that is meant and has ended in ``which.status``, each as a new process that names the old one.
 
     The new id follows from the old one, so that a replay that is sent again, or by two operators, makes one process:
     what was submitted before is left out. To run something a third time, replay the replay. ``only_count``: nothing is
-    submitted.
+    submitted. ``why_not`` says why an abandoned one is left out all the same.
 
     Raises:
         SettingsError: no state is given, or a value is outside what is allowed.
     """
     if which.status is None:
         raise SettingsError("expected state to be that of what is submitted again, got none")
-    found = yield from select(namespace, which, most, partial(_why_none_is_replayed, namespace))
+    found = yield from select(namespace, which, most, partial(_why_none_is_replayed, namespace, why_not))
     done: Counter[str] = Counter()
     for at in range(0, 0 if only_count else len(found.ids), MAX_BATCH):
         done.update((yield from replay(namespace, found.ids[at : at + MAX_BATCH])))
     return BulkReport(found.ids[:_SHOWN], len(found.ids), dict(done), found.left_out, found.read, found.has_more)
 
 
-def replay(namespace: Namespace, process_ids: Sequence[str]) -> Steps[list[str]]:
-    """Submit these processes again; return for each ``submitted``, ``submitted before``, or why it is not."""
+def replay(namespace: Namespace, process_ids: Sequence[str], why_not: WhyNot | None = None) -> Steps[list[str]]:
+    """Submit these processes again; return for each ``submitted``, ``submitted before``, or why it is not.
+
+    ``why_not`` says why one is not, all the same.
+    """
     found = yield from rows(namespace, process_ids)
-    answers = ["is not there any more" if row is None else _why_not_replayed(row) for row in found]
+    answers = [
+        _NOT_THERE if row is None else _why_not_replayed(row) or (why_not(row) if why_not else "") for row in found
+    ]
     positions = [at for at, reason in enumerate(answers) if not reason]
-    registrations = [_replay_of(row) for row in found if row is not None and not _why_not_replayed(row)]
+    registrations = [_replay_of(row) for row, reason in zip(found, answers, strict=True) if row and not reason]
     new = yield from register_many(namespace, registrations)
     for at, is_new in zip(positions, new, strict=True):
         answers[at] = SUBMITTED[not is_new]
@@ -120,8 +135,13 @@ def replay_id(process_id: str) -> str:
     return routed if len(routed) <= _MOST_CHARACTERS else f"replay.{digest}"
 
 
-def _why_none_is_replayed(namespace: Namespace, found: Sequence[Row]) -> Steps[list[str]]:
+def _why_none_is_replayed(namespace: Namespace, why_not: WhyNot | None, found: Sequence[Row]) -> Steps[list[str]]:
     reasons = {row.process_id: _why_not_replayed(row) for row in found}
+    if why_not is not None:  # a page of an index has no long outcome, and so no evidence
+        abandoned = [row.process_id for row in found if row.status is ProcessStatus.ABANDONED]
+        for row in (yield from rows(namespace, [each for each in abandoned if not reasons[each]])):
+            if row is not None:
+                reasons[row.process_id] = why_not(row)
     new = {replay_id(process_id): process_id for process_id, reason in reasons.items() if not reason}
     replays = yield from rows(namespace, list(new))
     forgotten = yield from tombstones(namespace, list(new))
