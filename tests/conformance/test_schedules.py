@@ -254,6 +254,20 @@ async def test_a_paused_schedule_ticks_no_more_and_goes_on_from_its_resume(
     assert await ticks_of(client, registry) == []
 
 
+async def test_a_plan_that_comes_after_a_pause_changes_nothing(registry: ProcessRegistry) -> None:
+    """Such as that of a worker which set the schedule back, and whose call was late."""
+    await declare(registry, declared())
+    found = await stored(registry)
+    late = DueSchedule("s", 1, found.from_ms, found.from_ms, found.rule).plan()
+    await registry.pause_schedule("s")
+    paused = await stored(registry)
+    (ticked,) = await registry.submit_ticks([late])
+    assert ticked.is_stale
+    after = await stored(registry)
+    assert msgspec.structs.replace(after, now_ms=paused.now_ms) == paused
+    assert paused.due_at_ms is None
+
+
 async def test_a_schedule_that_is_run_by_hand_makes_a_process_beside_its_ticks(
     registry: ProcessRegistry, client: Any
 ) -> None:

@@ -7,7 +7,7 @@ local TICK_AGAIN_MS = 5000
 -- The alarm of a schedule: the caller is told that it is due, since Lua knows no calendar (rule 12.1).
 local function tick_alarm(name)
   local schedule = read_schedule(name)
-  if not schedule or schedule.pause then
+  if not schedule then
     return nil
   elseif not schedule.note then
     return schedule.due
