@@ -6,12 +6,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from lash_redis.core.checks import checked_int, matching, refused
+from lash_redis.core.checks import SIGNATURE, checked_int, checked_text, matching, refused
 from lash_redis.core.cron import MOST_INSTANTS, NEWER, UTC, Times, checked_cron, checked_every, zone_named
 from lash_redis.core.durations import milliseconds
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessRegistration, TaskInput
 from lash_redis.core.policies import Policy
+from lash_redis.core.shares import REVISION
+from lash_redis.core.struct_checks import CheckedStruct, checked_kind
 
 Missed = Literal["skip", "latest"] | tuple[Literal["all"], int]
 
@@ -27,7 +29,7 @@ NAME = matching(
 )
 
 
-class ScheduleRule(msgspec.Struct, frozen=True):
+class ScheduleRule(CheckedStruct, frozen=True):
     """When a schedule ticks, and what becomes of ticks that come late.
 
     Attributes:
@@ -42,8 +44,13 @@ class ScheduleRule(msgspec.Struct, frozen=True):
     missed: str = "skip"
     late_after_ms: int = 60_000
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("spec", "zone", "missed"):
+            checked_text(f"{name} of ScheduleRule", getattr(self, name), 1000)
 
-class ScheduleDeclaration(msgspec.Struct, frozen=True):
+
+class ScheduleDeclaration(CheckedStruct, frozen=True):
     """One schedule that code declares.
 
     Attributes:
@@ -63,6 +70,19 @@ class ScheduleDeclaration(msgspec.Struct, frozen=True):
     signatures: dict[str, bytes]
     location: str
     policies: tuple[Policy, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        NAME.checked("the name of a schedule", self.name)
+        REVISION.checked("revision", self.revision)
+        checked_text("location of ScheduleDeclaration", self.location, 4096, at_least=0)
+        for digest, parameters in self.signatures.items():
+            SIGNATURE.checked("a digest in signatures", digest)
+            checked_kind("the parameters of a signature", parameters, bytes)
+        for each in self.policies:
+            checked_kind("a policy", each, Policy)
+        if self.registration.id != self.name:
+            raise refused("the id of the registration of a schedule", f"its name, {self.name!r}", self.registration.id)
 
     @property
     def task(self) -> str:
@@ -171,6 +191,16 @@ def times_of(rule: ScheduleRule) -> Times:
         SettingsError: this release cannot read the rule, or this machine does not know the zone.
     """
     return Times(rule.spec, rule.zone)
+
+
+def check_rule(rule: ScheduleRule) -> None:
+    """Check that a rule can be read here.
+
+    Raises:
+        SettingsError: it cannot, or this machine does not know the zone.
+    """
+    times_of(rule)
+    _most_made_up(rule.missed, any_on_time=True)
 
 
 def rule_of(*, cron: object, every: object, zone: object, missed: object, late_after: object) -> ScheduleRule:

@@ -23,16 +23,21 @@ from lash_redis import (
     LeaseOwner,
     LocalProcess,
     Opaque,
+    PauseRequest,
     PayloadError,
     ProcessLease,
     ProcessRegistration,
     ProcessRegistry,
     ProcessStarted,
+    QueueBound,
     Resolution,
     ResolutionKind,
+    ScheduleDeclaration,
+    ScheduleRule,
     SettingsError,
     Success,
     TaskInput,
+    Unique,
 )
 from lash_redis.core.errors import RegistryError
 from tests.conformance.actors import ADA, LONG_MS, RERUNNABLE, outside, settled, work
@@ -44,16 +49,15 @@ VALUES: Final[list[Any]] = [
     object(), int, ADA, msgspec.Raw(b""), msgspec.Raw(b"\xc1"), msgspec.Raw(b"\x01\x02"),
 ]  # fmt: skip
 
-# What calls answer with, and what is checked elsewhere: Opaque has no field, no call takes a Retries or a Unique, and
-# `Lash` makes the declarations of schedules and the bounds of queues.
+# What calls answer with; and Opaque, which has no field, and Retries, which no call takes.
 ANSWERS: Final = {
     "Acquired", "BulkReport", "Busy", "CurrentProcess", "Deferred", "DrainReport", "Opaque", "Policy", "ProcessOptions",
     "ProcessRecord", "PruneReport", "SubmitOptions", "RecordPage", "ServerInfo", "SweepReport", "WorkerSettings",
-    "Retries", "BoundedQueue", "Member", "PauseRequest", "Paused", "QueueBound", "Schedule", "ScheduleDeclaration",
-    "ScheduleRule", "Unique",
+    "Retries", "BoundedQueue", "Member", "Paused", "Schedule",
 }  # fmt: skip
 EVIDENCE: Final = AbandonEvidence(AbandonWriter.SWEEP, ADA, 1)
 LEASE: Final = ProcessLease("p", ADA, "token", 1, 0, 0)
+RULE: Final = ScheduleRule("every 1000")
 DESK: Final = ExternalOwner("desk")
 WHOLE: Final[list[msgspec.Struct]] = [
     LeaseOwner("o", "i", Opaque()),
@@ -72,6 +76,11 @@ WHOLE: Final[list[msgspec.Struct]] = [
     CancelRequest("ops", 1),
     DESK,
     Resolution(ResolutionKind.HAPPENED, "ops", 1),
+    PauseRequest("ops", 1),
+    QueueBound("mail", 100),
+    Unique(key="k"),
+    RULE,
+    ScheduleDeclaration("nightly", 1, RULE, work("nightly"), {}, "shop.py:3"),
 ]
 
 
@@ -119,6 +128,11 @@ def calls_with(kind: type, value: Any, to: ProcessRegistry) -> Calls:
         CancelRequest: [lambda: to.request_cancel("p", value)],
         Resolution: [lambda: to.resolve("lost", value)],
         ExternalOwner: [lambda: to.complete_unleased("e", Success(), value)],
+        PauseRequest: [lambda: to.pause(value, queue="mail")],
+        QueueBound: [lambda: to.bound_queue(value)],
+        Unique: [lambda: to.register(work("k::u", unique=value)), lambda: to.register(work("k::v", unique=value))],
+        ScheduleRule: [lambda: to.declare_schedules([ScheduleDeclaration("n", 1, value, work("n"), {}, "shop.py:3")])],
+        ScheduleDeclaration: [lambda: to.declare_schedules([value])],
     }
     return calls[kind]
 
@@ -151,8 +165,11 @@ async def test_no_field_holds_what_nobody_can_read(whole: msgspec.Struct, partit
                 continue
             for call in calls_with(kind, made, registry):
                 await told(call)
-            for id_ in ("p", "e", "q", "lost"):
+            for id_ in ("p", "e", "q", "lost", "k::u"):
                 await registry.get(id_)
+            await registry.pauses()
+            await registry.bounds()
+            await registry.all_schedules()
     await registry.aclose()
     await client.aclose()
 

@@ -59,6 +59,7 @@ async def test_while_one_is_there_a_submit_answers_it(registry: ProcessRegistry)
     assert await submitted(registry, same("three", delay_ms=LONG_MS)) == ["one"]
 
     assert await registry.get("k::two") is None
+    assert (await registry.register(same("five"))).id == "k::one"
     assert await registry.register_many([same("one"), same("four")]) == [False, False]
 
 

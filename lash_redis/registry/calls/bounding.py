@@ -8,6 +8,7 @@ from typing import Any
 from lash_redis.core.bounds import MOST_BOUNDED, BoundedQueue, QueueBound
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.events import QueueBoundKept
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.core.subscribers import emit
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.refusals import refusal
@@ -34,6 +35,7 @@ def bound_queue(namespace: Namespace, bound: QueueBound) -> Steps[None]:
     Raises:
         SettingsError: it is less than one for each partition, or too many queues are bounded.
     """
+    checked_kind("bound", bound, QueueBound)
     most = "" if bound.most_waiting is None else str(bound.most_waiting)
     kept = None
     parts = [bound.part_of(partition, namespace.partitions) for partition in range(namespace.partitions)]

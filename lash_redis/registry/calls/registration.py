@@ -37,15 +37,16 @@ _NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
 def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[ProcessRecord]:
     """Register one process; the same content again answers the record as it stands.
 
-    Of a process that ended and was forgotten the record says how and when it ended, no more.
+    If another process is there with its unique key, the record is that one's. Of a process that ended and was forgotten
+    the record says how and when it ended, no more.
 
     Raises:
         RegistrationConflict: the id is registered with other content.
         PayloadError: the input cannot be encoded, or is too long.
     """
     checked_kind("registration", registration, ProcessRegistration)
-    yield from register_many(namespace, [registration])
-    record = yield from get(namespace, registration.id)
+    (stands,) = yield from submit_many(namespace, [registration])
+    record = yield from get(namespace, stands)
     return record or (yield from _forgotten(namespace, registration))
 
 

@@ -18,7 +18,9 @@ from lash_redis.core.schedules import (
     Schedule,
     ScheduleDeclaration,
     ScheduleRule,
+    check_rule,
 )
+from lash_redis.core.struct_checks import checked_kind
 from lash_redis.core.subscribers import emit
 from lash_redis.core.tick_ids import run_id
 from lash_redis.core.timing import random_token
@@ -46,9 +48,11 @@ def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclarati
 
     Raises:
         PayloadError: an input cannot be encoded, or is too long.
+        SettingsError: it is no declaration, or its rule cannot be read here.
         LashError: no answer; the declarations may be sent again.
     """
     for each in declared:
+        check_rule(checked_kind("a schedule", each, ScheduleDeclaration).rule)
         partitions = [namespace.partition_of(each.name)]
         yield from signatures_named(namespace, partitions, each.signatures)
         yield from policies_named(namespace, each.policies, partitions)
