@@ -9,6 +9,7 @@ from typing import Any
 from lash_redis.cli.connect import add_options, add_process_id, answer
 from lash_redis.cli.render import fields, json_text, loud, named, printable, shortened, value_text
 from lash_redis.core.labels import labels_in_words
+from lash_redis.core.lanes import scopes_of
 from lash_redis.core.model import (
     AbandonRequest,
     CancelRequest,
@@ -20,6 +21,7 @@ from lash_redis.core.model import (
     TaskInput,
 )
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, ResolutionKind, Success
+from lash_redis.core.sequences import sequence_in
 from lash_redis.core.times_in_words import ago, moment
 from lash_redis.core.verdict import Action
 from lash_redis.operate.explain import Explanation, OwnerState, explain, explanation_view
@@ -49,6 +51,7 @@ async def _show(registry: ProcessRegistry, args: argparse.Namespace) -> str:
         *_ahead(explanation),
         *_schedule(explanation),
         *_record(row),
+        *_keyed(explanation),
         *_owners(explanation),
         *_end(row),
         *_resolution(row),
@@ -143,6 +146,15 @@ def _input(record: ProcessRecord) -> Pairs:
         case ExternalInput(metadata):
             return [("metadata", value_text(dict(metadata)))]
     return []
+
+
+def _keyed(explanation: Explanation) -> Pairs:
+    row = explanation.row
+    pairs = [("key", printable(row.key))] if row.key else []
+    if row.is_in_sequence:
+        pairs.append(("sequence", printable(sequence_in(scopes_of(row.lane)).removeprefix("="))))
+    passed = [printable(f"{each.named}: {each.text} (revision {each.revision})") for each in explanation.policies]
+    return pairs + [("passes" if at == 0 else "", text) for at, text in enumerate(passed)]
 
 
 def _request(what: str, request: CancelRequest | AbandonRequest | None, now_ms: int) -> Pairs:

@@ -14,7 +14,9 @@ import msgspec
 from lash_redis.core.errors import OutcomePruned, UnknownProcess
 from lash_redis.core.lanes import lane_parts
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
+from lash_redis.core.policies import Policy
 from lash_redis.core.verdict import Action, Facts, Verdict
+from lash_redis.operate.limits import PolicyView, passed_by, policy_view
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
 from lash_redis.operate.schedules import ScheduleOf, schedule_of
 from lash_redis.operate.sequence_state import Ahead, halts_others, what_goes_before
@@ -63,6 +65,7 @@ class Explanation(msgspec.Struct, frozen=True):
         waiting: why the row waits.
         ahead: the process for which it waits in its sequence.
         halts_others: the work behind it in its sequence waits until it is settled, and resolved if it is abandoned.
+        policies: the limits and rates that it passes.
         schedule: the schedule of which it is.
         may_still_be_done: it was abandoned, and its starter is provably alive here.
     """
@@ -75,6 +78,7 @@ class Explanation(msgspec.Struct, frozen=True):
     waiting: Waiting = NOT_WAITING
     ahead: Ahead | None = None
     halts_others: bool = False
+    policies: tuple[Policy, ...] = ()
     schedule: ScheduleOf | None = None
     may_still_be_done: bool = False
 
@@ -115,7 +119,9 @@ async def explain(registry: ProcessRegistry, process_id: str) -> Explanation:
     ahead = await what_goes_before(registry, row)
     schedule = await schedule_of(registry, process_id, lane_parts(row.lane)[1])
     may_be_done = bool(why_not_yet(row, me))
-    return Explanation(row, starter, holder, facts, verdict, waiting, ahead, halts_others(row), schedule, may_be_done)
+    policies = () if row.is_terminal else await passed_by(registry, row)
+    halted = halts_others(row)
+    return Explanation(row, starter, holder, facts, verdict, waiting, ahead, halted, policies, schedule, may_be_done)
 
 
 async def _recorded_death(registry: ProcessRegistry, partition: int, digest: str) -> OwnerState | None:
@@ -172,6 +178,7 @@ class ExplanationView(TypedDict):
     verdict: VerdictView
     ahead: Plain | None  # process_id, state, is_halted, waits: the first of its sequence, for which it waits
     halts_others: bool  # the work behind it in its sequence waits until it is settled
+    policies: list[PolicyView]  # the limits and rates that it passes
     schedule: Plain | None  # name, instant_ms (null: run by hand), instant
     may_still_be_done: bool  # it was abandoned, and its starter is alive on this machine
 
@@ -192,6 +199,7 @@ def explanation_view(explanation: Explanation) -> ExplanationView:
         },
         "ahead": msgspec.to_builtins(explanation.ahead),
         "halts_others": explanation.halts_others,
+        "policies": [policy_view(each) for each in explanation.policies],
         "schedule": msgspec.to_builtins(explanation.schedule),
         "may_still_be_done": explanation.may_still_be_done,
     }

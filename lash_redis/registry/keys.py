@@ -32,7 +32,8 @@ key                       type        content
 ``K:parked:<lane>``       zset        keys that have rows of which the first may not start
 ``K:seq:<name key>``      zset        ids of a sequence, in all lanes, by their number: what entered a lane and waits or
                                       runs; if it halts also what is uncertain, or abandoned and not resolved
-``K:policies``            hash        scope to its policy in this partition: revision, keyed, limit, starts, window, ms
+``K:policies``            hash        scope to its policy in this partition: revision, keyed, limit, starts, window, ms;
+                                      then what was declared last and does not hold, and when, ms
 ``K:scope:<scope>``       zset        the keyed lanes of a scope that are not empty, by name
 ``K:slots:<scope key>``   zset        leased and uncertain ids of a key by how many slots each has; the sum under no id,
                                       that of the uncertain ones under ``?``

@@ -191,6 +191,7 @@ class ProcessRegistry:
     close_claims = operation(batch_claims.close_claims)
     waits_for_limit = operation(policies.waits_for_limit)
     limits = operation(policies.limits)
+    keys_of_limit = operation(policies.keys_of_limit)
     policies_named = operation(policies.policies_named)
     name_policies = operation(policies.name_policies)
     name_signatures = operation(signatures.name_signatures)

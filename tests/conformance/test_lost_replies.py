@@ -206,6 +206,13 @@ async def _read_policies(world: World) -> Call[Any]:
 
 
 @case
+async def _keys_of_limit(world: World) -> Call[Any]:
+    await world.registry.name_policies(0, [Policy("api", keyed=True, limit=8)])
+    await world.registry.register(work(world.one, key="k", scopes="api,"))
+    return world.call(policies.keys_of_limit, "api")
+
+
+@case
 async def _waits(world: World) -> Call[Any]:
     await world.registry.register(work(world.one, key="k", scopes=","))
     return world.call(policies.waits_for_limit, world.one)

@@ -17,8 +17,8 @@ LUA = files("lash_redis.registry") / "lua"
 EVERY = pytest.mark.parametrize("name", names())
 
 READ_COMMANDS = {
-    "EXISTS", "HEXISTS", "HGET", "HGETALL", "HMGET", "MGET", "TIME", "ZCARD", "ZCOUNT", "ZINTER", "ZMSCORE",
-    "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE",
+    "EXISTS", "HEXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "MGET", "TIME", "ZCARD", "ZCOUNT", "ZINTER",
+    "ZMSCORE", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE",
 }  # fmt: skip
 WRITE_COMMANDS = {"DEL", "HDEL", "HINCRBY", "HSET", "PEXPIRE", "SET", "ZADD", "ZPOPMIN", "ZREM", "ZREMRANGEBYSCORE"}
 
@@ -30,7 +30,7 @@ ANSWERS = {
     "ACCEPTED", "RETAINED", "TOMBSTONES", "ASKED",
     "DECLARED", "DUE", "SCHEDULES", "TICKED",
     "RETRIED", "FAILED", "CANCELLED",
-    "AWAITED",
+    "AWAITED", "OF_KEYS",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = tuple(f"include/{name}" for name in ("lane_names", "partition", "planned_keys", "planned_writes", "row"))

@@ -77,7 +77,9 @@ def test_rows_that_run_alone_have_the_same_lanes_in_lua() -> None:
 def test_the_bound_of_a_script_is_the_longest_batch(name: str) -> None:
     """A settle has more to check of each row, so that its batches are shorter."""
     most = {"rows": MAX_SETTLE_BATCH if name == "settle" else MAX_BATCH, "owners": MAX_BATCH, "count": MAX_BATCH}
-    most |= dict.fromkeys(("lanes", "signatures", "beginnings", "tombstones", "policies", "schedules"), MAX_BATCH)
+    most |= dict.fromkeys(
+        ("lanes", "signatures", "beginnings", "tombstones", "policies", "schedules", "scopes", "keys"), MAX_BATCH
+    )
     most["told"] = 32  # of the clients that are told of an end
 
     assert bounds(name).items() <= most.items()

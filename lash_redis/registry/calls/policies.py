@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.events import LimitKept
 from lash_redis.core.places import QUEUED
-from lash_redis.core.policies import Policy, PolicyState, stored_policy
+from lash_redis.core.policies import (
+    KeyState,
+    KeyStates,
+    Policy,
+    PolicyState,
+    stored_otherwise,
+    stored_policy,
+)
 from lash_redis.core.subscribers import emit
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.refusals import waits_for
+
+_PAGE: Final = 50
+_END: Final = "0"  # of the pages, and where the first one begins
 
 
 def name_policies(namespace: Namespace, partition: int, policies: Sequence[Policy]) -> Call[list[Policy]]:
@@ -60,21 +71,63 @@ def policies_named(
             emit(LimitKept(limit=policy.named, revision=policy.revision, declared=policy.text))
 
 
-def limits(namespace: Namespace) -> Steps[list[PolicyState]]:
-    """Return the policies that stand, by scope: the shares of all partitions together, and what waits for them."""
+def limits(namespace: Namespace, *scopes: str) -> Steps[list[PolicyState]]:
+    """Return policies that stand, by scope: the shares of all partitions together, and what waits for them.
+
+    Args:
+        namespace: where they stand.
+        scopes: of these, at most 500; none: of all.
+    """
     found: dict[str, PolicyState] = {}
     for partition in range(namespace.partitions):
-        for state in (yield from Call("read_policies", partition, [MAX_BATCH], _states, word=b"POLICIES")):
-            before = found.get(state.policy.scope)
-            found[state.policy.scope] = state if before is None else before.with_share(state)
+        here: dict[str, PolicyState] = {}
+        following, is_read = _END, False
+        while following != _END or not is_read:
+            args: list[Argument] = [following, _PAGE, *scopes]
+            following, page = yield from Call("read_policies", partition, args, _states, word=b"POLICIES")
+            here |= {state.policy.scope: state for state in page}
+            is_read = True
+        for scope, state in here.items():
+            found[scope] = found[scope].with_share(state) if scope in found else state
     return [found[scope] for scope in sorted(found)]
 
 
-def _states(reply: list[bytes]) -> list[PolicyState]:
-    rows = [reply[at : at + 6] for at in range(1, len(reply), 6)]
-    return [
-        PolicyState(stored_policy(scope.decode(), text.decode()), *map(int, counts)) for scope, text, *counts in rows
-    ]
+def _states(reply: list[bytes]) -> tuple[str, list[PolicyState]]:
+    states = []
+    for at in range(2, len(reply), 6):
+        scope, text = reply[at].decode(), reply[at + 1].decode()
+        taken, waiting, running, parked = map(int, reply[at + 2 : at + 6])
+        states.append(
+            PolicyState(stored_policy(scope, text), taken, waiting, running, parked, stored_otherwise(scope, text))
+        )
+    return reply[1].decode(), states
+
+
+def keys_of_limit(namespace: Namespace, scope: str, most: int = MAX_BATCH) -> Steps[KeyStates]:
+    """Return keys with rows that wait for a limit by key, those with the most slots and starts first.
+
+    At most so many are read in each partition, those of which no row may start first.
+    """
+    found: dict[str, KeyState] = {}
+    number = 0
+    for partition in range(namespace.partitions):
+        there, here = yield from Call("keys_of_limit", partition, [scope, most], _keys, word=b"OF_KEYS")
+        number += there
+        for key, state in here.items():
+            found[key] = found[key].with_share(state) if key in found else state
+    states = sorted(found.values(), key=lambda each: (-each.taken, -each.starts, each.key))
+    return KeyStates(states, max(number, len(states)))
+
+
+def _keys(reply: list[bytes]) -> tuple[int, dict[str, KeyState]]:
+    found: dict[str, KeyState] = {}
+    for at in range(2, len(reply), 5):
+        key = reply[at].decode("utf-8", "backslashreplace")
+        taken, uncertain, starts = map(int, reply[at + 1 : at + 4])
+        why, _, detail = reply[at + 4].decode().partition(" ")
+        if key not in found or (why and not found[key].why):  # one that stands in several lanes has the same slots
+            found[key] = KeyState(key, taken, uncertain, starts, why, detail)
+    return int(reply[1]), found
 
 
 def waits_for_limit(namespace: Namespace, process_id: str) -> Call[str]:

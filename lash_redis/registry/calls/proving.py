@@ -17,8 +17,8 @@ from lash_redis.registry.keys import DATA_DICTIONARY, channel
 # Every command that the scripts call, with the arguments that follow its key. They are checked as they are called: a
 # server was seen to crash when it was asked about a command without the arguments that it needs.
 READS: Final[dict[str, tuple[str, ...]]] = {
-    "EXISTS": (), "HEXISTS": ("f",), "HGET": ("f",), "HGETALL": (), "HMGET": ("f",), "MGET": (), "ZCARD": (),
-    "ZCOUNT": ("0", "0"), "ZMSCORE": ("m",),
+    "EXISTS": (), "HEXISTS": ("f",), "HGET": ("f",), "HGETALL": (), "HMGET": ("f",), "HSCAN": ("0",), "MGET": (),
+    "ZCARD": (), "ZCOUNT": ("0", "0"), "ZMSCORE": ("m",),
     "ZRANGE": ("0", "0"), "ZRANGEBYLEX": ("-", "+"), "ZRANGEBYSCORE": ("0", "0"),
 }  # fmt: skip
 WRITES: Final[dict[str, tuple[str, ...]]] = {
