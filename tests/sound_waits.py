@@ -55,8 +55,13 @@ class Waits:
                 yield f"row {id_} is blocked, and waits for nothing"
             if not re.fullmatch(r"[cr]g?(?: \S+ [fka])?", _way(row)):
                 yield f"row {id_} is blocked, and does not say how it waits: {_way(row)!r}"
-        if row["ph"] and "gp" in row and id_ not in self.members.get(self._group_of(id_), {}):
-            yield f"row {id_} is a member of {self._group_of(id_)}, which does not list it"
+        if "gp" not in row:
+            return
+        of = self._group_of(id_)
+        if (row["ph"] or self._is_group(of)) and id_ not in self.members.get(of, {}):
+            yield f"row {id_} is a member of {of}, which does not list it"
+        if id_ not in self.awaits.get(of, {}) and (row["ph"] or self._is_kept(row, self.rows.get(of, {}))):
+            yield f"row {id_} is a member of {of}, which does not wait for it"
 
     def _of_wait(self, id_: str, row: Row, others: dict[str, float]) -> Iterator[str]:
         is_blocked = row.get("ph") == b"b"
@@ -77,6 +82,9 @@ class Waits:
     def _keeps(awaited: Row, row: Row) -> bool:
         """Say whether nobody knows how the awaited one ended, and the row needs to know."""
         return awaited["ts"] == b"a" and "rs" not in awaited and _way(row)[:1] == "c"
+
+    def _is_kept(self, awaited: Row, row: Row) -> bool:
+        return row.get("ph") == b"b" and self._keeps(awaited, row)
 
     def _of_telling(self, other: str, waiting: dict[str, float]) -> Iterator[str]:
         for id_, score in waiting.items():

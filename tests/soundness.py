@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
-from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS, SCHEDULE_FIELDS
+from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS
 from tests.sound_waits import Waits
+from tests.soundness_of_schedules import bad_schedules
 from tests.soundness_of_sequences import bad_sequences
 from tests.soundness_of_turns import bad_turns
 
@@ -72,14 +73,18 @@ def _named(value: Any) -> Value:
 
 async def assert_sound(client: Any, namespace: str) -> None:
     """Fail, naming every contradiction, unless the namespace is sound."""
-    everything = await keyspace(client, namespace)
+    problems = problems_of(await keyspace(client, namespace))
+    assert not problems, "\n".join(["the namespace is not sound:", *problems])
+
+
+def problems_of(everything: Keyspace) -> list[str]:
+    """Return every contradiction in what a namespace holds."""
     headers = {number: keys["hdr"].value for number, keys in everything.items() if "hdr" in keys}
-    problems = [
+    return [
         f"partition {number}: {problem}"
         for number, keys in sorted(everything.items())
         for problem in _Partition(number, keys, headers).problems()
     ]
-    assert not problems, "\n".join(["the namespace is not sound:", *problems])
 
 
 def _text(row: dict[str, bytes], field: str) -> str:
@@ -113,7 +118,7 @@ def _listed_in(row: dict[str, bytes]) -> Iterator[tuple[str, float | None]]:
     if "ar" in row:
         yield "asked", None
     if "nw" in row:
-        yield f"new:{_text(row, 'ln').split('|')[0]}", None
+        yield f"new:{_text(row, 'ln').split('|')[0]}", float(row["at"])
 
 
 def _lane(row: dict[str, bytes]) -> tuple[str, str, list[str]]:
@@ -164,7 +169,7 @@ class _Partition:
         yield from self.bad_retention()
         yield from self.bad_lists_of_lanes()
         yield from self.bad_signatures()
-        yield from self.bad_schedules()
+        yield from bad_schedules(self.rows, self.named, self.index)
 
     def unknown_keys(self) -> Iterator[str]:
         for name, key in self.keys.items():
@@ -216,15 +221,19 @@ class _Partition:
                 yield f"row {id_} was claimed or has ended, and counts as never claimed"
 
     def bad_unique_keys(self) -> Iterator[str]:
-        for key, id_ in self.named("u:").items():
+        last = self.named("u:")
+        for id_, row in self.live.items():
+            if "uq" in row and "fs" not in row and _text(row, "uq") not in last:
+                yield f"row {id_} has a unique key that leads to no row"
+        for key, id_ in last.items():
             if self.rows.get(id_.decode(), {}).get("uq") != key.encode():
                 yield f"the unique key {key} leads to {id_!r}, whose row does not have it"
 
     def bad_expiries(self) -> Iterator[str]:
-        rows = {id_ for id_, row in self.live.items() if "xp" in row and "fs" not in row}
-        alarms = {each.removeprefix("expire ") for each in self.index("alarms") if each.startswith("expire ")}
-        if rows != alarms:
-            yield f"the rows {sorted(rows)} may expire, and alarms are set for {sorted(alarms)}"
+        rows = {id_: float(row["xp"]) for id_, row in self.live.items() if "xp" in row and "fs" not in row}
+        alarms = {name[7:]: at for name, at in self.index("alarms").items() if name.startswith("expire ")}
+        if rows.keys() != alarms.keys() or any(at > rows[id_] for id_, at in alarms.items()):
+            yield f"rows expire at {rows}, and alarms are set at {alarms}"
 
     def bad_row(self, id_: str, row: dict[str, bytes]) -> Iterator[str]:
         if unknown := row.keys() - ROW_FIELDS.keys():
@@ -252,6 +261,10 @@ class _Partition:
 
     def bad_phase(self, row: dict[str, bytes]) -> Iterator[str]:
         disposition, place, held = row["d"], row["ph"], {"ho", "tk", "ex", "ca"} & row.keys()
+        if disposition not in (b"r", b"o", b"e"):
+            yield f"disposition {disposition!r}"
+        if place == b"l" and "fe" not in row:
+            yield "leased, and without a fence"
         if place not in (b"q", b"d", b"b", b"l", b"u", b"x"):
             yield f"place {place!r}"
         if place == b"d" and "du" not in row:
@@ -283,6 +296,8 @@ class _Partition:
             yield "cancelled, and nobody asked"
         if "rs" in row and row["ts"] != b"a":
             yield "resolved, and it was never abandoned"
+        if "rs" in row and row.get("rk") not in (b"h", b"d", b"a"):
+            yield f"resolved as {row.get('rk')!r}"
         if row["ts"] == b"a" and row["d"] == b"o" and "fs" not in row:
             yield "owner-bound work was abandoned that nobody started"
 
@@ -477,24 +492,3 @@ class _Partition:
                 yield f"a signature is stored under {digest!r}"
             if any([*map(type, each)] != [str, str, bool] for each in parameters):
                 yield f"the signature {digest} is {parameters}"
-
-    def bad_schedules(self) -> Iterator[str]:
-        schedules, ticks = self.named("schedule:"), self.named("ticks:")
-        if schedules.keys() != self.index("schedules").keys():
-            yield f"the schedules {sorted(schedules)} are listed as {sorted(self.index('schedules'))}"
-        if stray := ticks.keys() - schedules.keys():
-            yield f"there are instants of no schedule: {sorted(stray)}"
-        alarms = {name[5:]: at for name, at in self.index("alarms").items() if name.startswith("tick ")}
-        if stray := alarms.keys() - schedules.keys():
-            yield f"there are alarms of no schedule: {sorted(stray)}"
-        for name, schedule in schedules.items():
-            if unknown := {each for each in schedule if each[0] != "x"} - SCHEDULE_FIELDS.keys():
-                yield f"schedule {name} has the fields {sorted(unknown)}"
-            due = schedule["du"].decode()
-            if (name in alarms) != bool(due) or (due and alarms[name] < int(due)):
-                yield f"schedule {name} is due at {due!r}, its alarm is at {alarms.get(name)}"
-            if "pa" in schedule and due:
-                yield f"schedule {name} is paused, and due at {due}"
-            kept = ticks.get(name, {})
-            if len(kept) > 100 or any(int(member) != score for member, score in kept.items()):
-                yield f"schedule {name} keeps the instants {kept}"

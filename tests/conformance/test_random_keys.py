@@ -10,11 +10,13 @@ from typing import Any, Final
 import pytest
 
 from lash_redis.core.errors import LashError
-from lash_redis.core.lanes import lane
+from lash_redis.core.lanes import lane, scopes_of
 from lash_redis.core.model import ProcessLease, ProcessStarted
 from lash_redis.core.outcomes import Success
 from lash_redis.core.places import LEASED
 from lash_redis.core.policies import Policy
+from lash_redis.registry.answers import ClaimedBatch
+from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -28,6 +30,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.look import row_of
 from tests.soundness import assert_sound, keyspace
 
 SCOPES: Final = (",", "a,", "a,all", ",all")
@@ -40,8 +43,8 @@ EVERY: Final = 6
 class World:
     """What happens to a registry, by chance."""
 
-    def __init__(self, registry: ProcessRegistry, seed: int) -> None:
-        self.registry, self.chance = registry, Random(seed)
+    def __init__(self, registry: ProcessRegistry, client: Any, seed: int) -> None:
+        self.registry, self.client, self.chance = registry, client, Random(seed)
         self.leases: list[ProcessLease] = []
         self.ids: list[str] = []
         self.limits = {"a": 2, "all": 3}
@@ -92,9 +95,29 @@ class World:
         claim = batch_claim(
             self.registry, ADA, count=self.chance.randint(1, 4), served=(("default", tuple(lanes)),), alone=alone
         )
-        batch = await self.send(lambda: self.registry.claim_next(claim))
+        looked: list[bool] = []
+
+        async def claim_and_look() -> ClaimedBatch:
+            batch = await self.registry.claim_next(claim)
+            if not looked:  # else it is sent again, and hands out nothing
+                looked.append(True)
+                await self.none_is_exceeded_by([each.process_id for each in batch.rows])
+            return batch
+
+        batch = await self.send(claim_and_look)
         if batch:
             self.leases += leases_of(batch, ADA)
+
+    async def none_is_exceeded_by(self, claimed: list[str]) -> None:
+        """Look whether what was handed out just now had room in each of its limits."""
+        k = partition_prefix(self.registry.namespace, 0)
+        for row in [await row_of(self.registry, each) for each in claimed]:
+            scopes = scopes_of(row.lane).split(",")
+            for scope, key in zip(scopes, (row.key, ""), strict=True):
+                policy = await self.client.hget(f"{k}:policies", scope)
+                limit = int(policy.split()[2]) if policy else 0
+                taken = await self.client.zscore(f"{k}:slots:{scope} {key}", "")
+                assert not (scope and limit) or taken <= limit, (row.process_id, scope, taken, limit)
 
     def some_lease(self) -> ProcessLease | None:
         """Return a lease that was granted, and forget it."""
@@ -175,7 +198,7 @@ async def test_random_transitions_leak_no_slot_and_forget_no_key(
     registry: ProcessRegistry, client: Any, namespace: str, seed: int
 ) -> None:
     """Claims, ends, losses, starts without a lease, changed limits, calls sent twice and late."""
-    world = World(registry, seed)
+    world = World(registry, client, seed)
     await world.policy()
     for number in range(STEPS):
         await world.step()
