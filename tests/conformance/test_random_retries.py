@@ -31,7 +31,9 @@ class Walk:
     def __init__(self, registry: ProcessRegistry, server: ServerTime, seed: int) -> None:
         self.registry, self.server, self.random = registry, server, random.Random(seed)
         self.leases: list[ProcessLease] = []
-        self.sent: list[Callable[[], Awaitable[Any]]] = []
+        self.sent: list[tuple[Callable[[], Awaitable[Any]], ProcessLease | None]] = []
+        self.answered: dict[str, str] = {}  # by token of a retry: what it was answered first
+        self.last_retried: dict[str, str] = {}  # by process: the token of its last retry
         self.due_ms: dict[str, int] = {}
         self.expires_ms: dict[str, int] = {}
         self.dispositions: dict[str, RecoveryDisposition] = {}
@@ -46,12 +48,13 @@ class Walk:
         )  # fmt: skip
         await act()
 
-    async def do(self, send: Callable[[], Awaitable[Any]]) -> Any:
-        """Send a call; its answer may be lost, so that it is sent again."""
-        self.sent.append(send)
+    async def do(self, send: Callable[[], Awaitable[Any]], retried: ProcessLease | None = None) -> Any:
+        """Send a call; its answer may be lost, so that it is sent again. A retry is answered the same then."""
+        self.sent.append((send, retried))
         answer = await send()
         if self.random.random() < 0.3:
-            await send()
+            again = await send()
+            assert retried is None or again == answer
         return answer
 
     async def register(self) -> None:
@@ -85,12 +88,23 @@ class Walk:
         again = Again(self.random.choice(WAITS_MS), self.random.choice([None, 3]), self.random.random() < 0.7)
         run = RetriedRun(lease, again, Failure("E", "x" * self.random.choice([1, 100])))
         before = await record_of(self.registry, lease.process_id)
-        (word,) = await self.do(lambda: self.registry.retry_many([run]))
+        (word,) = await self.do(lambda: self.registry.retry_many([run]), lease)
+        if word in ("DONE", "FAILED", "CANCELLED") and lease.token not in self.answered:
+            self.last_retried[lease.process_id] = lease.token
+        self.check_answer(lease, word)
         record = await record_of(self.registry, lease.process_id)
         assert not (word == "DONE" and self.dispositions[lease.process_id] is OWNER_BOUND)
         if word == "DONE" and record != before:
             self.retried[lease.process_id] += again.counts
             self.due_ms[lease.process_id] = record.due_at_ms or 0
+
+    def check_answer(self, lease: ProcessLease, word: str) -> None:
+        """Check the answer to a retry that came again: as at its first sending, unless a later run was retried."""
+        first = self.answered.setdefault(lease.token, word)
+        if self.last_retried.get(lease.process_id) == lease.token:
+            assert word == first
+        else:
+            assert word in ("STALE", "LOST", "TERMINAL", "AUTHORITY")
 
     async def finish(self) -> None:
         """Complete a run."""
@@ -135,9 +149,11 @@ class Walk:
     async def repeat(self) -> None:
         """Send again what was sent at any time."""
         if self.sent:
-            late = self.random.choice(self.sent)
+            late, retried = self.random.choice(self.sent)
             before = {name: (await record_of(self.registry, name)) for name in self.dispositions}
-            await late()
+            answer = await late()
+            if retried is not None:
+                self.check_answer(retried, answer[0])
             for name, record in before.items():
                 after = await record_of(self.registry, name)
                 assert (after.attempts, after.due_at_ms) == (record.attempts, record.due_at_ms) or after.is_terminal
