@@ -12,7 +12,7 @@ import pytest
 from lash_redis.core.errors import RegistryError, UnknownProcess
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
-from lash_redis.core.model import Acquired, Phase, ProcessLease, ProcessRecord, ProcessStatus
+from lash_redis.core.model import Acquired, Phase, ProcessLease, ProcessRecord, ProcessStarted, ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, ResolutionKind, Success
 from lash_redis.core.retrying import Again
 from lash_redis.core.sequences import AfterLoss, sequence_scope
@@ -22,6 +22,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
     BOB,
+    CYD,
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
@@ -37,7 +38,7 @@ from tests.soundness import assert_sound
 
 KEYS: Final = ("x", "y z")
 TASKS: Final = ("work", "other")
-STEPS, BETWEEN_LOOKS = 200, 10
+STEPS, BETWEEN_LOOKS = 400, 20
 
 
 class Life:
@@ -53,16 +54,20 @@ class Life:
         self.order: dict[str, list[str]] = defaultdict(list)
         self.leases: dict[str, ProcessLease] = {}
         self.every_lease: list[ProcessLease] = []
+        self.leased: set[str] = set()
         self.records: dict[str, ProcessRecord] = {}
         self.left: set[str] = set()
         self.starts = 0
         self.seen: set[Phase | ProcessStatus] = set()
+        self.began_elsewhere: set[Phase] = set()
+        self.came_again_last = 0
 
     async def step(self) -> None:
         """Do something; what is refused changes nothing."""
         action = self.random.choice(
-            [*[self.register] * 3, *[self.claim] * 4, self.end, self.give_back, *[self.lose] * 3, self.resolve,
-             self.resolve, self.resolve, self.come_back, self.cancel, self.bring, self.bring, self.say_again]
+            [*[self.register] * 5, *[self.claim] * 4, self.end, self.give_back, *[self.lose] * 5, self.resolve,
+             self.resolve, self.resolve, *[self.come_back] * 6, self.elsewhere, self.elsewhere, self.cancel, self.bring,
+             self.bring, self.say_again]
         )  # fmt: skip
         with contextlib.suppress(RegistryError):
             await action()
@@ -88,6 +93,7 @@ class Life:
         """Keep a lease."""
         self.leases[lease.process_id] = lease
         self.every_lease.append(lease)
+        self.leased.add(lease.process_id)
 
     async def register(self) -> None:
         """Register one process, or say so twice."""
@@ -173,14 +179,28 @@ class Life:
             await settled(self.registry, process_id, "queue", even_if_live=True)
 
     async def come_back(self) -> None:
-        """Claim as the starter of what is uncertain."""
-        process_id = self.some(Phase.UNCERTAIN)
+        """Claim as the starter of what is uncertain, mostly of what ran here; it may find that it cannot begin."""
+        found = [id_ for id_, each in self.records.items() if each.phase is Phase.UNCERTAIN and id_ in self.leased]
+        process_id = self.random.choice(found) if found and self.random.random() < 0.7 else self.some(Phase.UNCERTAIN)
         record = self.records.get(process_id)
         if record is None or record.phase is not Phase.UNCERTAIN or record.first_started is None:
             return
         claimed = await self.registry.claim(process_id, record.first_started.owner, LONG_MS)
         assert isinstance(claimed, Acquired)
         self.grant(claimed.lease)
+        if self.random.random() < 0.5:
+            await self.registry.unstart_many([claimed.lease])
+
+    async def elsewhere(self) -> None:
+        """Record that a host without a lease began something, perhaps before its time or its turn; or say so twice."""
+        process_id = self.some(self.random.choice([Phase.QUEUED, Phase.DELAYED]))
+        record = self.records.get(process_id)
+        if record is None or record.phase not in (Phase.QUEUED, Phase.DELAYED):
+            return
+        for _ in range(self.random.choice([1, 2])):
+            await self.registry.record_first_started(process_id, ProcessStarted(CYD, 1))
+        if record.disposition is OWNER_BOUND:
+            self.began_elsewhere.add(record.phase)
 
     async def resolve(self) -> None:
         """Say what became of something, or say so twice."""
@@ -219,7 +239,9 @@ class Life:
             self.seen.add(record.phase or record.status)
             if record.phase not in (Phase.HELD, Phase.STARTED):
                 self.leases.pop(process_id, None)
-            if record.phase is Phase.QUEUED and process_id not in order:
+            stands = record.phase is Phase.QUEUED or (self.halts and record.phase is Phase.UNCERTAIN)
+            if stands and process_id not in order:
+                self.came_again_last += process_id in self.left and len(order) > 0
                 order.append(process_id)
                 self.left.discard(process_id)
             elif process_id in order and self.has_gone(record):
@@ -241,9 +263,11 @@ class Life:
                 await self.registry.bring_due(self.registry.partition_of(process_id))
         served = (("default", tuple(self.lanes)),)
         for _ in range(3 * len(self.keys)):
-            for process_id in self.keys:
-                record = await record_of(self.registry, process_id)
-                if record.status is ProcessStatus.ABANDONED:
+            await self.observe()
+            if all(each.is_terminal for each in self.records.values()):
+                return
+            for process_id, record in self.records.items():
+                if record.status is ProcessStatus.ABANDONED and record.resolution is None:
                     await self.registry.resolve(process_id, Resolution(ResolutionKind.ACCEPTED, "ops", 1))
                 elif record.phase in (Phase.HELD, Phase.STARTED, Phase.UNCERTAIN):
                     fact = abandoned(AbandonWriter.SWEEP, ADA)
@@ -269,6 +293,8 @@ async def test_whatever_comes_a_sequence_keeps_its_order(
     assert life.starts >= 10
     assert {Phase.UNCERTAIN, Phase.DELAYED, ProcessStatus.ABANDONED} <= life.seen
     assert any(record.resolution for record in life.records.values())
+    assert life.began_elsewhere == {Phase.QUEUED, Phase.DELAYED}
+    assert after_loss == "halt" or life.came_again_last
     await life.finish()
     await assert_sound(client, namespace)
     assert [id_ for id_ in life.keys if not (await record_of(registry, id_)).is_terminal] == []

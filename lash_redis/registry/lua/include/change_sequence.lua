@@ -13,9 +13,8 @@ local function change_sequence(row, from, to, scope, key)
     return name
   end
   local sequence = sequence_in(name, key)
-  local has_left = not halts and from == UNCERTAIN
   local is_lost = to == UNCERTAIN or to == ABANDONED
-  local stands = to and row.sequence and not has_left and (halts or not is_lost)
+  local stands = to and row.sequence and (halts or not is_lost)
   if not (from or stands) then
     return name
   end
