@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lash_redis.core.checks import refused
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import NotUnique, PayloadError, QueueFull, RegistryUnavailable, SettingsError
 from lash_redis.core.model import ProcessRegistration
@@ -19,7 +20,7 @@ def located(batch: Sequence[ProcessRegistration], sent: int) -> Iterator[None]:
     except PayloadError as error:
         at = next((number for number, each in enumerate(batch) if each.id == error.process_id), None)
         if at is not None:
-            error.add_note(place(sent + at, sent))
+            locate(error, sent + at, sent)
         raise
     except (NotUnique, QueueFull) as error:
         error.add_note(f"submit_many: the first {sent} of the iterable are registered, and no other is")
@@ -30,19 +31,19 @@ def located(batch: Sequence[ProcessRegistration], sent: int) -> Iterator[None]:
         raise
 
 
-def place(item: int, sent: int) -> str:
-    """Return where in the iterable of ``submit_many`` an error is."""
-    return f"submit_many: at item {item} of the iterable; the first {sent} are registered"
+def locate(error: PayloadError | SettingsError, number: int, sent: int, item: object = None) -> None:
+    """Say in the message which item of ``submit_many`` it is about, and in a note how many are registered."""
+    value = "" if item is None else f", {shown(item)}"
+    error.args = (f"item {number} of the iterable (from 0){value}: {error}",)
+    error.add_note(f"submit_many: the first {sent} of the iterable are registered, and no other is")
 
 
-def arguments(item: object) -> tuple[Any, ...]:
-    """Return an item of ``submit_many`` as a tuple of arguments.
+def arguments(what: str, given: object) -> tuple[Any, ...]:
+    """Return arguments that are given as one value as a tuple.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: it is no tuple and no list, so that their order or their number may be meant otherwise.
     """
-    if not isinstance(item, (tuple, list)):
-        raise SettingsError(
-            f"expected an item of submit_many to be a tuple of arguments, got {shown(item)}: write (…,)"
-        )
-    return tuple(item)
+    if not isinstance(given, (tuple, list)):
+        raise refused(what, "a tuple or list of arguments", given, ": write (…,)")
+    return tuple(given)

@@ -9,8 +9,9 @@ import msgspec
 
 from lash_redis.app.code_places import CodePlace
 from lash_redis.app.given_tasks import checked_task
+from lash_redis.app.many_calls import arguments
 from lash_redis.app.process import AppContext, BlockingProcess, Process
-from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_iterable
+from lash_redis.core.checks import MAX_PAYLOAD_BYTES
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.options import SUBMIT_OPTIONS
 from lash_redis.core.schedules import MOST_INPUT_BYTES, NAME, Schedule, ScheduleDeclaration, ScheduleRule
@@ -46,7 +47,7 @@ def declaration_of(
     """
     checked = NAME.checked("the name of a schedule", name)
     of = checked_task("the task of a schedule", task)
-    positional = tuple(checked_iterable("args", "arguments", args))
+    positional = arguments("args", args)
     named = dict(checked_kind("kwargs", {} if kwargs is None else kwargs, Mapping))
     registration = of.registration(positional, named)
     if of.process_id is not None:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from lash_redis.app.many_calls import arguments, located, place
+from lash_redis.app.many_calls import arguments, locate, located
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.registrations import registration_of
 from lash_redis.core.checks import KEY, MAX_BATCH, checked_id, checked_iterable
@@ -206,16 +206,16 @@ class Task(Generic[P, R_co]):
         if self._process_id is not None:
             raise SettingsError(f"submit_many registers many processes: they cannot all have id {self._process_id!r}")
         batch, sent = list[ProcessRegistration](), 0
-        try:
-            for args in checked_iterable("calls", "tuples of arguments", calls):
-                batch.append(self.registration(arguments(args), {}))
-                if len(batch) == MAX_BATCH:
-                    yield batch
-                    sent += MAX_BATCH
-                    batch = []
-        except (PayloadError, SettingsError) as error:
-            error.add_note(place(sent + len(batch), sent))
-            raise
+        for item in checked_iterable("calls", "tuples of arguments", calls):
+            try:
+                batch.append(self.registration(arguments("an item of submit_many", item), {}))
+            except (PayloadError, SettingsError) as error:
+                locate(error, sent + len(batch), sent, item)
+                raise
+            if len(batch) == MAX_BATCH:
+                yield batch
+                sent += MAX_BATCH
+                batch = []
         if batch:
             yield batch
 

@@ -146,10 +146,13 @@ async def test_the_error_for_a_wrong_call_among_many_says_what_was_registered(
     """Earlier batches are registered, its own is not, and a note on the error says so."""
     calls: list[tuple[Any, ...]] = [("o", number) for number in range(600)] + [("o", "much")]
 
-    with pytest.raises(PayloadError, match="argument amount") as refused:
+    wrong = r"^item 600 of the iterable \(from 0\), \('o', 'much'\): task charge: argument amount: expected"
+    with pytest.raises(PayloadError, match=wrong) as refused:
         await charge.submit_many(calls)
+    with pytest.raises(SettingsError, match=r"^item 1 .*: expected .*, got 'no-tuple': write \(…,\)"):
+        await charge.submit_many([("o", 1), "no-tuple"])  # type: ignore[list-item]
 
-    assert refused.value.__notes__ == ["submit_many: at item 600 of the iterable; the first 500 are registered"]
+    assert refused.value.__notes__ == ["submit_many: the first 500 of the iterable are registered, and no other is"]
     lanes = [(await lash.registry.counts(partition)).lanes for partition in range(2)]
     assert sum(sum(each.values()) for each in lanes) == 500
 
@@ -181,9 +184,9 @@ async def test_an_input_that_is_too_long_is_named_by_its_place(charge: Task[...,
     calls = [("o", number) for number in range(600)] + [("x" * 2_000_000, 1)]
 
     submitting = asyncio.to_thread(charge.blocking.submit_many, calls) if blocking else charge.submit_many(calls)
-    with pytest.raises(PayloadError, match=r"got 2000\d+ \(max_payload_bytes") as refused:
+    with pytest.raises(PayloadError, match=r"^item 600 .* got 2000\d+ \(max_payload_bytes") as refused:
         await submitting
-    assert refused.value.__notes__ == ["submit_many: at item 600 of the iterable; the first 500 are registered"]
+    assert refused.value.__notes__ == ["submit_many: the first 500 of the iterable are registered, and no other is"]
 
 
 async def test_many_under_one_id_are_refused(charge: Task[..., str]) -> None:
@@ -194,7 +197,7 @@ async def test_many_under_one_id_are_refused(charge: Task[..., str]) -> None:
 
 async def test_an_item_that_is_no_tuple_is_refused(charge: Task[..., str]) -> None:
     """A bare text would be read as a tuple of letters."""
-    with pytest.raises(SettingsError, match="tuple of arguments, got 'o-18'"):
+    with pytest.raises(SettingsError, match="tuple or list of arguments, got 'o-18'"):
         await charge.submit_many(["o-18"])  # type: ignore[list-item]
 
 

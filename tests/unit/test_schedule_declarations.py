@@ -142,8 +142,10 @@ def test_what_cannot_be_called_is_refused() -> None:
         lash.schedule("s", report, ("x" * 20_000,), every=5)
     with pytest.raises(SettingsError, match="expected the task of a schedule to be what @lash"):
         lash.schedule("s", print, every=5)  # type: ignore[arg-type]
-    for args in ("sales", 5):
-        with pytest.raises(SettingsError, match="expected args to be an iterable of arguments"):
+    for args in ("sales", 5, {"what": "sales"}, {"sales"}, iter(["sales"])):
+        with pytest.raises(
+            SettingsError, match=r"expected args to be a tuple or list of arguments, got .*: write \(…,\)"
+        ):
             lash.schedule("s", report, args, every=5)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="expected kwargs to be a dict"):
         lash.schedule("s", report, (), ["sales"], every=5)  # type: ignore[arg-type]
