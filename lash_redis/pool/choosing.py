@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.near_names import did_you_mean
 
 _SHOWN = 8
 
@@ -28,7 +29,7 @@ def chosen(tasks: Iterable[N], names: tuple[str, ...]) -> tuple[N, ...]:
     unknown = [name for name in names if name not in known]
     if unknown:
         allowed, refused = ", ".join(first_few(list(known))), ", ".join(unknown)
-        raise SettingsError(f"expected tasks to be among {allowed}, got {refused}")
+        raise SettingsError(f"expected tasks to be among {allowed}, got {refused}{did_you_mean(unknown[0], known)}")
     return tuple(known[name] for name in names or known)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,10 @@ def _embedded_data(url: str) -> str | None:
     return str(data) if data is not None and is_prepared(data) and url == server_url(data) else None
 
 
+async def unchecked(_registry: ProcessRegistry) -> None:
+    """Look at nothing."""
+
+
 class PoolConnection:
     """The one registry of a pool. The location that the first worker process reports opens it.
 
@@ -89,13 +93,17 @@ class PoolConnection:
         """Whether the registry is open."""
         return self._registry is not None
 
-    async def ensure_open(self, location: RegistryLocation) -> bool:
+    async def ensure_open(
+        self, location: RegistryLocation, check: Callable[[ProcessRegistry], Awaitable[None]] = unchecked
+    ) -> bool:
         """Open the registry at ``location`` unless it is open; return whether this call opened it.
+
+        ``check`` looks at it before any worker process may claim.
 
         If the server is the embedded one, the supervisor becomes one of its users.
 
         Raises:
-            SettingsError: the registry is open at another location.
+            SettingsError: the registry is open at another location, or ``check`` refuses it.
             RegistryUnavailable: the server does not answer.
         """
         async with self._opening:
@@ -108,6 +116,7 @@ class PoolConnection:
             registry = self._make_registry(location)
             try:
                 await registry.open()
+                await check(registry)
             except BaseException:
                 await registry.aclose()
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import boottime_ms, new_incarnation_id, sleep
 from lash_redis.core.trouble import Trouble, pool_fault
 from lash_redis.pool import messages
+from lash_redis.pool.burst_queues import check_queues
 from lash_redis.pool.deaths import Deaths, Ended
 from lash_redis.pool.osprocess import Spawn, status_text
 from lash_redis.pool.pipe import Pipe
@@ -167,9 +169,10 @@ class Life:
     async def _admit(self, hello: messages.Hello) -> None:
         """Let it claim once its leases can be renewed, unless the pool drains."""
         trouble = Trouble("open", 0.1, fault=pool_fault)
+        check = partial(check_queues, own=hello.serves.own_queues, settings=self._pool.settings.worker)
         while not self._pool.drain.has_begun:
             try:
-                was_opened = await self._pool.connection.ensure_open(hello.location)
+                was_opened = await self._pool.connection.ensure_open(hello.location, check)
             except RegistryUnavailable as error:
                 self._pool.on_waiting(str(error))
                 await sleep(trouble.met(error))

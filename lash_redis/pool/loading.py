@@ -109,6 +109,7 @@ def serves(loaded: Loaded, tasks: Sequence[Task[..., Any]], queues: Collection[s
         modules=first_few(list(modules)),
         unserved_queues=first_few(unserved),
         bare_queues=first_few(bare),
+        own_queues=list(own),
         others=dict(_tasks_of_others(loaded)),
     )
 

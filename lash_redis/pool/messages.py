@@ -116,6 +116,7 @@ class Serves(msgspec.Struct, frozen=True):
         modules: the first few of the modules in which they are.
         unserved_queues: the first few of their own queues that the worker process does not serve.
         bare_queues: the first few of the queues that it serves for which none of its tasks is declared.
+        own_queues: all of their own queues; None: a worker process of an older release does not say.
         others: the first few tasks of the same modules that are another ``Lash``'s, by the name of that one.
     """
 
@@ -124,6 +125,7 @@ class Serves(msgspec.Struct, frozen=True):
     modules: list[str] = []
     unserved_queues: list[str] = []
     bare_queues: list[str] = []
+    own_queues: list[str] | None = None
     others: dict[str, list[str]] = {}
 
 

@@ -22,3 +22,11 @@ async def test_a_pool_ends_by_itself_once_nothing_is_left_to_do(start_pool: Star
     assert pool.report()["abandoned"] == pool.report()["deferred"] == []
     for name in names:
         await work.end_of(name)
+
+
+async def test_a_burst_of_a_misspelt_queue_is_refused(start_pool: StartPool) -> None:
+    """It would run nothing, and end well."""
+    pool = start_pool("--burst", "--queues", "default,defualt")
+
+    assert pool.exit_code() == 2
+    assert "got 'defualt': did you mean 'default'?" in pool.log

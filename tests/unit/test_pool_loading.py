@@ -174,7 +174,10 @@ def test_an_unknown_task_is_refused_with_the_first_few_that_there_are(folder: Pa
 
     loaded = load("app:lash")
 
-    with pytest.raises(SettingsError, match=r"^expected tasks to be among t0, .*t7, and 12 more, got t99$"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^expected tasks to be among t0, .*t7, and 12 more, got t99: did you mean 't9'\?$",
+    ):
         tasks_to_run(loaded, ("t1", "t99"))
     told = serves(loaded, loaded.lash.tasks, ["default"])
     assert (told.task_count, told.tasks[-1]) == (20, "and 12 more")
