@@ -206,6 +206,6 @@ def _note(row: Row, waits: str) -> str:
     if row.status is ProcessStatus.ABANDONED:
         resolution = row.record().resolution
         notes.append(f"resolved: {resolution.kind.value}" if resolution else _UNRESOLVED)
-    if row.losses:
+    if row.losses and row.status is not ProcessStatus.ABANDONED:  # at its limit there was one more
         notes.append(f"{row.losses} of {row.options.loss_limit} losses{', runs alone' if row.runs_alone else ''}")
     return ", ".join(notes)

@@ -130,12 +130,20 @@ def _record(row: Row) -> Pairs:
         failure = record.last_failure
         pairs.append(("last failure", shortened(f"{failure.code}: {failure.message}")))
     if record.losses:
-        limit = record.loss_limit
-        pairs.append(("losses", f"{record.losses} of {limit}; at {limit} of {limit} it is abandoned"))
+        pairs.append(("losses", _losses(record)))
     if row.runs_alone:
         pairs.append(("runs alone", "a worker runs one such process at a time, and no owner-bound work beside it"))
     pairs += _request("cancel", record.cancel_request, now) + _request("abandon", record.abandon_request, now)
     return pairs
+
+
+def _losses(record: ProcessRecord) -> str:
+    limit, outcome = record.loss_limit, record.outcome
+    if record.status is ProcessStatus.RUNNING:
+        return f"{record.losses} of {limit}; at {limit} of {limit} it is abandoned"
+    if isinstance(outcome, Abandoned) and outcome.evidence.proof == "loss_limit":
+        return f"{limit} of {limit}, at which it is abandoned"  # the row counts none any more once it has ended
+    return f"{record.losses} of {limit}"
 
 
 def _input(record: ProcessRecord) -> Pairs:

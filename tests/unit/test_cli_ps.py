@@ -9,9 +9,22 @@ import fakeredis
 import pytest
 
 from lash_redis.cli import ps, show
+from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.operate.counts import count
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, batch_claim, begun, held, outside, settled, work
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    OWNER_BOUND,
+    RERUNNABLE,
+    abandoned,
+    batch_claim,
+    begun,
+    held,
+    outside,
+    settled,
+    work,
+)
 from tests.look import row_of
 
 OWNER = ps._HEADER.index("OWNER")
@@ -71,6 +84,17 @@ async def test_losses_are_counted_in_one_way(registry: ProcessRegistry) -> None:
     assert "1 of 3 losses" in (await cells(registry, "p"))[NOTE]
     shown = await show._show(registry, argparse.Namespace(id="p", json=False))
     assert "1 of 3; at 3 of 3 it is abandoned" in shown
+
+    await begun(registry, "p", ADA)
+    assert await settled(registry, "p", "queue", even_if_live=True)
+    await begun(registry, "p", ADA)
+    fact = abandoned(AbandonWriter.LOSS_LIMIT, ADA, "loss_limit")
+    assert await settled(registry, "p", "fact", fact, even_if_live=True)
+
+    assert "of 3 losses" not in (await cells(registry, "p"))[NOTE]  # the last one is counted by its evidence alone
+    shown = await show._show(registry, argparse.Namespace(id="p", json=False))
+    assert "3 of 3, at which it is abandoned" in shown
+    assert "2 of 3" not in shown
 
 
 async def test_a_grantee_is_no_owner(registry: ProcessRegistry) -> None:
