@@ -7,7 +7,6 @@ are the same for everybody who computes them, whenever that is.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from collections.abc import Iterator
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -18,6 +17,7 @@ from lash_redis.core.checks import refused
 from lash_redis.core.durations import milliseconds
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.near_names import did_you_mean
 
 UTC: Final = "UTC"
 LEAST_EVERY_MS: Final = 1_000
@@ -159,6 +159,5 @@ def zone_named(name: object) -> ZoneInfo:
             f"expected zone to be the name of a time zone, got {shown(key)}, and this machine has no data of time "
             "zones: install the package tzdata"
         )
-    near = difflib.get_close_matches(key, known, n=3)
-    hint = f": did you mean {' or '.join(map(repr, near))}?" if near else ""
+    hint = did_you_mean(key, known)
     raise refused("zone", "the name of a time zone that this machine knows, such as 'Europe/Berlin'", key, hint)

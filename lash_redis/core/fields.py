@@ -15,6 +15,7 @@ import msgspec
 from lash_redis.core.checks import Check
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.near_names import did_you_mean
 
 
 class _Checked(Protocol):
@@ -76,4 +77,5 @@ def check_names(what: str, given: Iterable[str], fields: Mapping[str, Any]) -> N
     """
     for name in given:
         if name not in fields:
-            raise SettingsError(f"expected {what} to be one of {', '.join(fields)}, got {shown(name)}")
+            hint = did_you_mean(name, fields)
+            raise SettingsError(f"expected {what} to be one of {', '.join(fields)}, got {shown(name)}{hint}")

@@ -10,6 +10,7 @@ from lash_redis.core.checks import checked_int, checked_text, refused
 from lash_redis.core.durations import Duration, milliseconds
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.named_arguments import ByName
 from lash_redis.core.timing import jittered
 
 Errors = type[BaseException] | tuple[type[BaseException], ...]
@@ -17,7 +18,7 @@ Errors = type[BaseException] | tuple[type[BaseException], ...]
 MOST_ATTEMPTS: Final = 1_000_000
 
 
-class Retries(msgspec.Struct, frozen=True, kw_only=True):
+class Retries(msgspec.Struct, frozen=True, kw_only=True, metaclass=ByName):
     """How often rerunnable work is run that fails, and how long it waits between its runs.
 
     After the run number *n* it waits ``first * factor ** (n - 1)``, at most ``most``, moved at random by at most

@@ -12,6 +12,7 @@ from lash_redis.core.checks import Check, checked_text, refused
 from lash_redis.core.durations import Duration, milliseconds
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.named_arguments import ByName
 
 OnDuplicate = Literal["existing", "refuse", "replace", "debounce"]
 Until = Literal["end", "start"]
@@ -20,7 +21,7 @@ _ON_DUPLICATE: Final = ("existing", "refuse", "replace", "debounce")
 _ROUTE = re.compile(r"(?!-)[A-Za-z0-9._:/@+-]{1,200}(?<!:)")
 
 
-class Unique(msgspec.Struct, frozen=True, kw_only=True):
+class Unique(msgspec.Struct, frozen=True, kw_only=True, metaclass=ByName):
     """While a process with the same task and key counts, another submit of it makes no second one.
 
     Attributes:

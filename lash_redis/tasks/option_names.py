@@ -7,6 +7,7 @@ from typing import Final
 
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.near_names import did_you_mean
 from lash_redis.core.options import ChosenSubmitOptions
 from lash_redis.tasks.limits import ChosenTaskOptions
 
@@ -36,5 +37,5 @@ def checked_submitted(given: Mapping[str, object]) -> dict[str, object]:
 def _check(what: str, given: Iterable[str], allowed: tuple[str, ...], others: tuple[str, ...], advice: str) -> None:
     for name in given:
         if name not in allowed:
-            elsewhere = f": {advice.format(name)}" if name in others else ""
-            raise SettingsError(f"expected {what} to be one of {', '.join(allowed)}, got {shown(name)}{elsewhere}")
+            hint = f": {advice.format(name)}" if name in others else did_you_mean(name, allowed)
+            raise SettingsError(f"expected {what} to be one of {', '.join(allowed)}, got {shown(name)}{hint}")

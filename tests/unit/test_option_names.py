@@ -21,7 +21,8 @@ def lash() -> Lash:
 @pytest.mark.parametrize(
     ("option", "advice"),
     [
-        ("max_retries", ""),
+        ("max_retries", r": did you mean 'retries'\?"),
+        ("bind", ""),
         ("delay", r": a submit says it: task\.options\(delay=\.\.\.\)"),
         ("process_id", ": a submit says it.*"),
     ],
@@ -37,6 +38,7 @@ def test_a_declaration_lists_its_options(option: str, advice: str) -> None:
     ("option", "advice"),
     [
         ("countdown", ""),
+        ("queu", r": did you mean 'queue'\?"),
         ("retries", r": the task declares it: @lash\.task\(retries=\.\.\.\)"),
         ("sequence", ": the task declares .*"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from lash_redis.core import timing
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.retrying import Again, Retries, Retry, Snooze, again_after
+from lash_redis.core.unique import Unique
 
 PLAIN = Retries(attempts=5, first=2, factor=3, most=60, jitter=0)
 
@@ -93,3 +95,20 @@ def test_a_wait_that_the_code_asks_for_is_checked() -> None:
     for beyond_a_float in (1e306, 10**400, float("nan")):
         with pytest.raises(SettingsError, match=r"expected after to be .* from 0 s to 100 years"):
             Snooze(beyond_a_float)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: Retries(max_retries=3), "of Retries to be among attempts, .*, got 'max_retries'"),  # type: ignore[call-arg]
+        (lambda: Retries(attempt=3), r"of Retries .*, got 'attempt': did you mean 'attempts'\?"),  # type: ignore[call-arg]
+        (lambda: Retries(3), "of Retries to be among attempts, .*, got 3 without a name"),  # type: ignore[call-arg]
+        (lambda: Unique(keys="a"), "of Unique to be among by, key, .*, got 'keys'"),  # type: ignore[call-arg]
+    ],
+)
+def test_an_argument_that_there_is_not_is_refused_with_those_that_there_are(
+    made: Callable[[], object], said: str
+) -> None:
+    """In place of Python's words, which name neither the class nor what it takes."""
+    with pytest.raises(SettingsError, match=said):
+        made()
