@@ -15,7 +15,14 @@ import pytest
 
 from lash_redis.core import timing
 from lash_redis.core.bounds import QueueBound
-from lash_redis.core.errors import AlreadyTerminal, NotUnique, QueueFull, RegistryUnavailable, UnknownProcess
+from lash_redis.core.errors import (
+    AlreadyTerminal,
+    CannotAwait,
+    NotUnique,
+    QueueFull,
+    RegistryUnavailable,
+    UnknownProcess,
+)
 from lash_redis.core.model import PauseRequest, ProcessRecord, ProcessRegistration
 from lash_redis.core.outcomes import Cancelled, Success
 from lash_redis.core.unique import Unique
@@ -27,7 +34,7 @@ from tests.support import StillClock
 
 T = TypeVar("T")
 
-STEPS = 150
+STEPS = 240
 CHECK_EVERY = 50
 MOST = 3  # in each partition
 ROUTES = ("a", "b", "c")
@@ -37,7 +44,7 @@ UNIQUE: tuple[dict[str, Any], ...] = (
     {"on_duplicate": "refuse"},
     {"on_duplicate": "replace"},
     *[{"on_duplicate": "replace", "until": "end"}] * 4,
-    {"on_duplicate": "debounce", "longest": 60},
+    *[{"on_duplicate": "debounce", "longest": 600}] * 2,
     {"within": 60},
     {"until": "start"},
 )
@@ -58,6 +65,8 @@ class World:
         self.duplicates: list[tuple[str, str]] = []
         self.full: list[tuple[str, bool]] = []
         self.answered: list[tuple[str, str]] = []
+        self.replaced = set[str]()
+        self.awaited: dict[str, int | None] = {}  # by id, when it becomes due
 
     async def submit(self) -> None:
         """Submit something new, or a late copy of what was submitted before."""
@@ -71,7 +80,9 @@ class World:
                 work(
                     f"{route}::{next(self.numbers)}",
                     queue=pick.choice(("default", "mail")),
-                    delay_ms=LONG_MS if how.get("on_duplicate") == "debounce" else pick.choice((0, 0, LONG_MS)),
+                    delay_ms=pick.randint(LONG_MS, 2 * LONG_MS)
+                    if how.get("on_duplicate") == "debounce"
+                    else pick.choice((0, 0, LONG_MS)),
                     unique=Unique(key=route, **how) if pick.random() < 0.7 else None,
                 )
                 for _ in range(pick.randint(1, 3))
@@ -86,6 +97,17 @@ class World:
             self.full.append((error.queue, error.waiting + len(chosen) > error.most_waiting == MOST))
         else:
             self.answered += zip([each.partition("::")[0] for each in stand], [each.id for each in chosen], strict=True)
+
+    async def await_one(self) -> None:
+        """Let another process wait for one that was submitted: from then on nothing takes its place or puts it off."""
+        if not self.ids:
+            return
+        awaited = self.random.choice(self.ids[-6:])
+        waits = f"{awaited.partition('::')[0]}::{next(self.numbers)}"
+        await self.registry.register(work(waits, queue="other", after=(awaited,), if_failed="run"))
+        record = await _surely(self.registry.get, awaited)
+        if record is not None and not record.is_terminal:
+            self.awaited[awaited] = record.due_at_ms
 
     async def pause(self) -> None:
         """Pause a queue, or resume it."""
@@ -104,6 +126,7 @@ class World:
         for row in (await self.registry.claim_next(claim)).rows:
             assert row.lane.partition("|")[0] not in self.paused
             self.leases.append(row)
+            self.ran.add(row.process_id)
 
     async def end(self) -> None:
         """End, release or unstart what runs."""
@@ -114,8 +137,8 @@ class World:
         if record is None or record.token != row.token:
             return
         do = self.random.choice((self._complete, self.registry.release_many, self.registry.unstart_many))
-        if do != self.registry.unstart_many:  # that one says that no code was entered
-            self.ran.add(row.process_id)
+        if do == self.registry.unstart_many:  # it says that no code was entered
+            self.ran.discard(row.process_id)
         await do([record])
 
     async def _complete(self, leases: list[Any]) -> None:
@@ -143,11 +166,14 @@ class World:
         for id_ in self.ids:
             record = await _surely(self.registry.get, id_)
             if record is None or not record.is_terminal:
+                assert record is None or record.due_at_ms in (None, self.awaited.get(id_, record.due_at_ms)), "moved"
                 continue
             assert self.ended.setdefault(id_, record) == record, "what ended changed"
             if isinstance(record.outcome, Cancelled) and record.outcome.reason != "enough":
                 assert (record.outcome.reason or "").startswith("replaced by ")
                 assert id_ not in self.ran, "what was replaced ran"
+                assert id_ not in self.awaited, "what others await was replaced"
+                self.replaced.add(id_)
 
 
 class Unreliable:
@@ -176,11 +202,16 @@ async def test_nothing_contradicts_after_random_steps_of_paused_bounded_and_uniq
     world = World(registry, seed)
     await registry.bound_queue(QueueBound("default", MOST * registry.partitions, 2))
     Unreliable(registry, world.random)
-    steps = [world.submit] * 6 + [world.claim] * 3 + [world.end] * 3 + [world.cancel, world.bound, world.pause]
+    steps = (
+        [world.submit] * 6
+        + [world.claim] * 5
+        + [world.end] * 3
+        + [world.cancel, world.bound, world.pause, *[world.await_one] * 3]
+    )
 
     with timing.use(StillClock()):  # what is lost is sent again at once
         for number in range(STEPS):
-            with contextlib.suppress(RegistryUnavailable, UnknownProcess, AlreadyTerminal):
+            with contextlib.suppress(RegistryUnavailable, UnknownProcess, AlreadyTerminal, CannotAwait):
                 await world.random.choice(steps)()
             if number % CHECK_EVERY == 0:
                 await world.look(client)
@@ -189,8 +220,7 @@ async def test_nothing_contradicts_after_random_steps_of_paused_bounded_and_uniq
     assert all(one != two for one, two in world.duplicates)
     assert all(id_.startswith(f"{route}::") for route, id_ in world.answered)
     assert set(world.full) == {("default", True)}
-    assert world.ran
-    assert world.duplicates
+    assert all([world.ran, world.replaced, world.awaited, world.duplicates]), "not everything was tried"
 
 
 async def _whole(registry: ProcessRegistry) -> list[Any]:
