@@ -24,6 +24,7 @@ from tests.conformance.actors import (
     held,
     ids_of,
     make_due,
+    make_expired,
     outside,
     settled,
     work,
@@ -107,7 +108,12 @@ async def _lost(registry: ProcessRegistry, id_: str) -> None:
     await settled(registry, id_, "uncertain", even_if_live=True)
 
 
-@pytest.mark.parametrize("leave", [_claimed, _begun, _given_back, _unstarted, _cancelled, _recorded, _lost])
+async def _expired(registry: ProcessRegistry, id_: str) -> None:
+    await make_expired(registry, id_)
+    assert not (await registry.claim_next(batch_claim(registry, ADA))).rows
+
+
+@pytest.mark.parametrize("leave", [_expired, _claimed, _begun, _given_back, _unstarted, _cancelled, _recorded, _lost])
 async def test_whatever_was_claimed_once_or_has_ended_counts_no_more(
     registry: ProcessRegistry, partitions: int, leave: Callable[[ProcessRegistry, str], Any]
 ) -> None:
@@ -145,6 +151,21 @@ async def test_what_no_worker_runs_is_not_counted(registry: ProcessRegistry, par
     await registry.register_many([outside(one), outside(two)])
 
     assert await waiting(registry) == 0
+
+
+async def test_what_waits_for_other_processes_always_gets_in(registry: ProcessRegistry, partitions: int) -> None:
+    """It continues work that was let in: when it is registered, and when it comes into its lane."""
+    (one,) = ids_of(1, 0, partitions)
+    await bounded(registry, 1)
+    await registry.register(work(one))
+    then = [f"{one}::then{number}" for number in range(3)]
+
+    await registry.register_many([work(each, after=(one,), if_failed="run") for each in then])
+    await registry.request_cancel(one, cancel())
+
+    assert await waiting(registry) == 0
+    batch = await registry.claim_next(batch_claim(registry, ADA, count=9))
+    assert [row.process_id for row in batch.rows] == then
 
 
 async def test_rows_from_before_a_bound_are_not_counted(registry: ProcessRegistry, partitions: int) -> None:
