@@ -66,7 +66,10 @@ class Starts:
         if end.has_bad_settings and not is_open:
             self.fatal, self.is_hopeless = end.fatal, True
             return
-        tries = f"{failed_starts} were started in a row, the last one: {end.status}"
+        number = (
+            f"{failed_starts} were started in a row, the last one" if failed_starts > 1 else "the one that was started"
+        )
+        tries = f"{number}: {end.status}"
         reason = f"\n{end.fatal.text}" if end.fatal is not None else ""
         self.fatal = Fatal(f"no worker process has become ready; {tries}{reason}", FAULT)
         self.is_hopeless = failed_starts >= _MAX_FAILED_STARTS

@@ -223,6 +223,17 @@ def test_a_pool_none_of_whose_worker_processes_becomes_ready_gives_up() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("tries", "words"), [(1, "the one that was started: exit 0"), (2, "2 were started in a row, the last one: exit 0")]
+)
+def test_a_pool_that_is_stopped_before_it_is_ready_says_how_often_it_tried(tries: int, words: str) -> None:
+    """A signal may end it after any try."""
+    starts = Starts()
+    starts.on_life_end(FAILED, tries, is_open=True)
+    assert starts.fatal is not None
+    assert starts.fatal.text == f"no worker process has become ready; {words}"
+
+
 def test_a_pool_that_was_ready_once_never_gives_up() -> None:
     """What fails later, such as the machine's memory, may mend itself."""
     starts = Starts()
