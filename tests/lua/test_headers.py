@@ -117,9 +117,8 @@ def reached(name: str) -> str:
 
 def read_fields() -> dict[str, bytes]:
     """Return what ``read_row`` calls each field of the row."""
-    source = code("include/row")
-    fields = re.findall(r"'(\w+)'", re.findall(r"'HMGET', row_key\(id\), ([^)]*)\)", source)[0])
-    return {name: fields[int(at) - 1].encode() for name, at in re.findall(r"(\w+) = f\[(\d+)\]", source)}
+    (meanings,) = re.findall(r"local MEANINGS = \{([^}]*)\}", code("include/row"))
+    return {name: field.encode() for field, name in re.findall(r"(\w+) = '(\w+)'", meanings)}
 
 
 @EVERY

@@ -40,8 +40,8 @@
 --- @include "has_expired"
 --- @include "input_of"
 --- @include "expire"
-local me, owner, number, count_wanted, claim_ttl, stem, alone, bound, takes, list = unpack(ARGV, 1, 10)
-local wanted, ttl = tonumber(count_wanted), tonumber(claim_ttl)
+local me, owner, number, wanted, ttl, stem, alone, bound, takes, list = unpack(ARGV, 1, 10)
+wanted, ttl = tonumber(wanted), tonumber(ttl)
 -- What lost two owners may end its worker process, and owner-bound work beside it would be abandoned. So one that runs
 -- alone is not handed out beside owner-bound rows (rule 4.6).
 local may_take_alone, may_take_bound, has_passed_alone = alone == '1', bound == '1', false
@@ -136,10 +136,12 @@ local NO_KEY = { gone = {}, added = {} }
 local function lease_and_start(id, lane, entry, member)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr', 'nw',
     'xp', 'tr'))
+  local cost = cost_of(member)
   local row = {
     id = id, place = f[1], lane = f[2], sequence = f[8],
-    disposition = f[3], fence = f[4], starter = f[5], losses = f[7],
-    priority = f[9], new = f[10], cost = int(cost_of(member)), expiry = f[11], retries = f[12],
+    disposition = f[3], fence = f[4], starter = f[5] or nil, losses = f[7] or nil,
+    priority = f[9] or nil, new = f[10] or nil, cost = cost > 1 and int(cost) or nil, expiry = f[11] or nil,
+    retries = f[12] or nil,
   }
   -- One that is not there is a stale entry.
   local is_there = row.place or redis.call('EXISTS', row_key(id)) == 1

@@ -35,14 +35,15 @@ local function look_at_bound(queue, before)
   end
 end
 
+local NO_FIELDS = {}
 local at = 1
 while at < #ARGV do
   local id, disposition, lane, input, content, further = unpack(ARGV, at, at + 5)
   local first, following = at + 6, at + 6 + 2 * tonumber(further)
   at = following
-  local queue = queue_of(lane)
-  local before = never_claimed_in(queue, 0)
-  local became, other = register_row(id, disposition, lane, input, content, { unpack(ARGV, first, following - 1) })
+  local before = header[5] and never_claimed_in(queue_of(lane), 0)
+  local fields = following > first and { unpack(ARGV, first, following - 1) } or NO_FIELDS
+  local became, other = register_row(id, disposition, lane, input, content, fields)
   if became == 'conflict' then
     conflicts[#conflicts + 1] = id
   elseif became == 'duplicate' then
@@ -53,7 +54,7 @@ while at < #ARGV do
     why_not = why_not or { 'NO_MEMBER', id, unpack(other) }
   end
   if before then
-    look_at_bound(queue, before)
+    look_at_bound(queue_of(lane), before)
   end
   reply[#reply + 1] = became == 'new' and '1' or became == 'existing' and '=' .. other or '0'
 end

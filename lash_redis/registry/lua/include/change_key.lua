@@ -24,8 +24,8 @@ end
 
 local function take_slots(scope, key, row, lane)
   local slots, limit = slots_of(scope, key), policy_of(scope).limit
-  local cost = number_in(row.cost or '1')
-  cost = limit > 0 and math.min(cost, limit) or cost
+  local cost = row.cost and number_in(row.cost) or 1
+  cost = limit > 0 and cost > limit and limit or cost
   slots.given[row.id], slots.taken, slots.has_changed = cost, slots.taken + cost, true
   wait_no_longer(slots, lane)
   start_in(scope, key)
@@ -33,17 +33,33 @@ end
 
 -- Uncertain rows are counted apart, since nobody knows when they free their slots.
 local function count_uncertain(scope, key, row, by)
-  local slots = slots_of(scope, key)
-  local cost = slots.given[row.id] or tonumber(redis.call('ZMSCORE', slots.set, row.id)[1] or '0')
+  local slots = slots_of(scope, key, row.id)
+  local cost = cost_in(slots, row.id) or 0
   slots.uncertain, slots.has_changed = slots.uncertain + by * cost, true
 end
 
 local function free_slots(scope, key, row)
-  local slots = slots_of(scope, key)
-  local cost = slots.given[row.id] or tonumber(redis.call('ZMSCORE', slots.set, row.id)[1] or '')
+  local slots = slots_of(scope, key, row.id)
+  local cost = cost_in(slots, row.id)
   if cost then
     slots.given[row.id], slots.freed[row.id] = nil, true
     slots.taken, slots.has_changed = slots.taken - cost, true
+  end
+end
+
+local function change_in_scope(scope, key, row, from, to, lane)
+  if from == UNCERTAIN and to ~= UNCERTAIN then
+    count_uncertain(scope, key, row, -1)
+  end
+  if HOLDS[to] and not HOLDS[from] then
+    take_slots(scope, key, row, lane)
+  elseif HOLDS[from] and not HOLDS[to] then
+    free_slots(scope, key, row)
+  elseif from == LEASED and to == LEASED then
+    start_in(scope, key)
+  end
+  if to == UNCERTAIN and from ~= UNCERTAIN then
+    count_uncertain(scope, key, row, 1)
   end
 end
 
@@ -53,32 +69,22 @@ local function change_key(row, from, to, score)
     return
   end
   hooks.look = look
-  local lane, member = lane_of(row), member_of(row.id, row.cost)
-  local entry = key_in(lane, key)
-  if from == QUEUED then
-    entry.gone[member], entry.added[member], entry.has_changed = true, nil, true
-  end
-  if to == QUEUED then
-    entry.added[member], entry.has_changed = tonumber(score), true
+  local lane = lane_of(row)
+  if from == QUEUED or to == QUEUED then
+    local entry, member = key_in(lane, key), member_of(row.id, row.cost)
+    entry.has_changed = true
+    if from == QUEUED then
+      entry.gone[member], entry.added[member] = true, nil
+    end
+    if to == QUEUED then
+      entry.added[member] = tonumber(score)
+    end
   end
   local by_key, for_all = scopes_of(lane)
-  if change_sequence(row, from, to, by_key, key) then
-    by_key = ''
+  if by_key ~= '' and not change_sequence(row, from, to, by_key, key) then
+    change_in_scope(by_key, key, row, from, to, lane)
   end
-  for _, scope in ipairs({ by_key, for_all }) do
-    local of = scope == by_key and key or ''
-    if scope ~= '' and from == UNCERTAIN and to ~= UNCERTAIN then
-      count_uncertain(scope, of, row, -1)
-    end
-    if scope ~= '' and HOLDS[to] and not HOLDS[from] then
-      take_slots(scope, of, row, lane)
-    elseif scope ~= '' and HOLDS[from] and not HOLDS[to] then
-      free_slots(scope, of, row)
-    elseif scope ~= '' and from == LEASED and to == LEASED then
-      start_in(scope, of)
-    end
-    if scope ~= '' and to == UNCERTAIN and from ~= UNCERTAIN then
-      count_uncertain(scope, of, row, 1)
-    end
+  if for_all ~= '' then
+    change_in_scope(for_all, '', row, from, to, lane)
   end
 end

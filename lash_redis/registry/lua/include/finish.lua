@@ -4,7 +4,6 @@
 --- @include "leave_place"
 --- @include "no_longer_new"
 --- @include "change_key"
---- @include "count_ended"
 --- @include "ended_index"
 --- @include "ended_kind"
 --- @include "store_payload"
@@ -25,9 +24,9 @@ local function finish(row, state, outcome, fence)
     index_remove(K .. 'asked', row.id)
   end
   unwatch_expiry(row)
-  local index = state == ABANDONED and K .. UNRESOLVED_INDEX or ended_index(ended_kind(row, state))
-  index_add(index, now_text, row.id)
-  count_ended(row, state, 1)
+  local kind = ended_kind(row, state)
+  index_add(state == ABANDONED and K .. UNRESOLVED_INDEX or ended_index(kind), now_text, row.id)
+  count(kind, 1)
   if row.keep_result and state == COMPLETED then
     index_add(K .. 'results', int(now + number_in(row.keep_result)), row.id)
   end

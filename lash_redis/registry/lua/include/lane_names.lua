@@ -14,21 +14,40 @@ local function runs_alone(lane)
   return string.sub(lane, -#ALONE) == ALONE
 end
 
+-- What a name says stays the same, and is asked again and again of each row, so that it is found once.
+local scopes_by_lane, lanes_by_field, keys_by_field, sequences_by_scope = {}, {}, {}, {}
+
 -- The two scopes of a keyed lane; nil for a plain one.
 local function scopes_of(lane)
-  return string.match(lane, '^[^|]*|[^|]*|[^|]*|([^|,]*),([^|,]*)')
+  local scopes = scopes_by_lane[lane]
+  if not scopes then
+    scopes = { string.match(lane, '^[^|]*|[^|]*|[^|]*|([^|,]*),([^|,]*)') }
+    scopes_by_lane[lane] = scopes
+  end
+  return scopes[1], scopes[2]
 end
 
 -- The sequence that a scope by key stands for: its name, and whether it halts at a loss; nil if it is no sequence.
 local function sequence_named(scope)
-  local mark, name = string.match(scope or '', '^([!~])(.+)$')
-  return name, mark == '!'
+  local sequence = sequences_by_scope[scope or '']
+  if not sequence then
+    local mark, name = string.match(scope or '', '^([!~])(.+)$')
+    sequence = { name = name, halts = mark == '!' }
+    sequences_by_scope[scope or ''] = sequence
+  end
+  return sequence.name, sequence.halts
 end
 
 -- What a row's field says: its lane without the twin's suffix, and its key, nil for a plain row.
 local function split_key(field)
-  local lane, key = string.match(field or '', '^([^|]*|[^|]*|[^|]*|[^|,]*,[^|,]*)|(.*)$')
-  return lane or field, key
+  local lane = field and lanes_by_field[field]
+  if field and not lane then
+    local key
+    lane, key = string.match(field, '^([^|]*|[^|]*|[^|]*|[^|,]*,[^|,]*)|(.*)$')
+    lane = lane or field
+    lanes_by_field[field], keys_by_field[field] = lane, key
+  end
+  return lane, keys_by_field[field]
 end
 
 -- Whether a row's field is one that this release writes.

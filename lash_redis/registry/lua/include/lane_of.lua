@@ -4,7 +4,7 @@
 -- alone.
 local function lane_of(row)
   local lane = split_key(row.lane)
-  if number_in(row.losses) < ALONE_LOSSES then
+  if not row.losses or number_in(row.losses) < ALONE_LOSSES then
     return lane
   end
   return alone_twin(lane)

@@ -11,7 +11,10 @@
 
 -- Who is next is waited for from when there is room for it; what waits for that is looked at when it did not come.
 local function plan_next(slots)
-  local waiting = slots.waiting or {}
+  local waiting = slots.waiting
+  if not waiting or not (waiting[1] or waiting.has_changed) then
+    return
+  end
   local first, key = waiting[1], K .. 'next:' .. slots.scope .. ' ' .. slots.key
   if first then
     local has_room = policy_of(slots.scope).limit - slots.taken >= first.cost
@@ -48,7 +51,7 @@ local function plan_slots(slots)
   index_add(slots.set, int(slots.taken), '')
   if slots.uncertain > 0 then
     index_add(slots.set, int(slots.uncertain), '?')
-  else
+  elseif slots.uncertain_before > 0 then
     slots.freed['?'] = true
   end
   for id in pairs(slots.freed) do
@@ -97,12 +100,11 @@ end
 
 -- Put one key where it belongs. One that has no rows stands nowhere, and one in rotation stays there if it has got
 -- room.
-local function place_key(entry, has_turn, is_parked)
+local function place_key(entry, turn, has_turn, park, is_parked)
   if not (has_turn or is_parked or next(entry.added)) or (has_turn and not entry.has_changed) then
     return
   end
   local lane, key = entry.lane, entry.key
-  local turn, park = K .. 'turn:' .. lane, K .. 'parked:' .. lane
   local head = head_of(entry)
   local fits, opens_at = true, nil
   local scope, for_all = scopes_of(lane)
@@ -142,6 +144,17 @@ local function stand_in(set, keys)
   return scores
 end
 
+-- A key that has got room is concerned if it is parked. Most are not, and nothing more is read of them.
+local function look_at_park()
+  for lane, keys in pairs(planned_keys.with_room) do
+    for at, score in pairs(stand_in(K .. 'parked:' .. lane, keys)) do
+      if score then
+        key_in(lane, keys[at]).is_concerned = true
+      end
+    end
+  end
+end
+
 local function look()
   for _, slots in ipairs(planned_slots) do
     if slots.has_changed then
@@ -158,17 +171,20 @@ local function look()
       plan_rows(sequence, look_in_sequence(sequence))
     end
   end
+  look_at_park()
   local by_lane, keys = {}, {}
   for _, entry in ipairs(planned_keys) do
     if entry.has_changed or entry.is_concerned then
-      table.insert(list_for(by_lane, entry.lane), entry)
-      table.insert(list_for(keys, entry.lane), entry.key)
+      local of_lane, names = list_for(by_lane, entry.lane), list_for(keys, entry.lane)
+      local n = #names + 1
+      of_lane[n], names[n] = entry, entry.key
     end
   end
   for lane, entries in pairs(by_lane) do
-    local turns, parks = stand_in(K .. 'turn:' .. lane, keys[lane]), stand_in(K .. 'parked:' .. lane, keys[lane])
+    local turn, park = K .. 'turn:' .. lane, K .. 'parked:' .. lane
+    local turns, parks = stand_in(turn, keys[lane]), stand_in(park, keys[lane])
     for at, entry in ipairs(entries) do
-      place_key(entry, turns[at], parks[at])
+      place_key(entry, turn, turns[at], park, parks[at])
     end
   end
   for _, slots in ipairs(planned_slots) do

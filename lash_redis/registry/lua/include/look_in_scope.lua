@@ -10,8 +10,12 @@ local function look_in_scope(scope, key, after, has_room)
   for at = 1, math.min(#lanes, MAX_LANES) do
     local lane = lanes[at]
     if scopes_of(lane) == scope then
-      local entry = key_in(lane, key)
-      entry.is_concerned, entry.has_changed = true, entry.has_changed or not has_room
+      if has_room then
+        has_room_in(lane, key)
+      else
+        local entry = key_in(lane, key)
+        entry.is_concerned, entry.has_changed = true, true
+      end
     elseif has_room ~= false and redis.call('ZCARD', K .. 'turn:' .. lane) > 0 then
       wake(lane)
     end

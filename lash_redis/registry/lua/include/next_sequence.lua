@@ -4,6 +4,7 @@
 local last_sequence
 local function next_sequence()
   last_sequence = (last_sequence or tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')) + 1
-  set_header('sequence', int(last_sequence))
-  return int(last_sequence)
+  local text = int(last_sequence)
+  set_header('sequence', text)
+  return text
 end

@@ -22,9 +22,15 @@ local MAX_BYTES = 1048576
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- tostring() would round a number of 16 digits.
+-- tostring() would round a number of 16 digits. Most numbers are asked for more than once.
+local int_texts = {}
 local function int(number)
-  return string.format('%.0f', number)
+  local text = int_texts[number]
+  if not text then
+    text = string.format('%.0f', number)
+    int_texts[number] = text
+  end
+  return text
 end
 
 -- A text under a key of its own; false if there is none, or something else.

@@ -29,10 +29,8 @@ local function passes(scope, key, member, lane)
   local policy = policy_of(scope)
   if policy.limit > 0 then
     local slots, needed = slots_of(scope, key), math.min(cost_of(member), policy.limit)
-    if slots.taken + needed > policy.limit then
-      wait_in(slots, lane, needed)
-      return false
-    elseif are_kept_for_another(slots, lane, needed, policy.limit) then
+    local has_room = slots.taken + needed <= policy.limit
+    if not has_room or waiting_for(slots)[1] and are_kept_for_another(slots, lane, needed, policy.limit) then
       wait_in(slots, lane, needed)
       return false
     end

@@ -6,11 +6,23 @@ local MAX_LANES = 100
 local policies, planned_keys, planned_slots, planned_windows, lanes_by_scope, last_turns
 local planned_sequences
 
+-- Each list has what was read in that order, and under two names, of which the second is a key.
 local function forget_keys()
-  policies, planned_keys, planned_slots, planned_windows, lanes_by_scope, last_turns = {}, {}, {}, {}, {}, {}
-  planned_sequences = {}
+  policies, lanes_by_scope, last_turns = {}, {}, {}
+  planned_keys, planned_slots, planned_windows = { of = {}, with_room = {} }, { of = {} }, { of = {} }
+  planned_sequences = { of = {} }
 end
 forget_keys()
+
+local function remembered(list, name, key)
+  local of_name = list.of[name]
+  return of_name and of_name[key]
+end
+
+local function remember(list, name, key, made)
+  list_for(list.of, name)[key], list[#list + 1] = made, made
+  return made
+end
 
 -- A policy as it stands under its name (see name_policies); 0 stands for no limit and for no rate.
 local function policy_of(scope)
@@ -35,37 +47,52 @@ local function lanes_of(scope, after)
   return lanes_by_scope[name]
 end
 
-local function remembered(list, name, made)
-  list[name], list[#list + 1] = made, made
-  return made
+-- Only lanes that share a scope wait for each other.
+local function has_sharers(scope)
+  local policy = policy_of(scope)
+  if policy.has_sharers == nil then
+    policy.has_sharers = #lanes_of(scope, '') > 1
+  end
+  return policy.has_sharers
 end
 
 -- The slots of one key of a scope: who has how many, how many are taken in all (which stands under no id), and how many
--- of these by uncertain rows (under '?').
-local function slots_of(scope, key)
-  local name = scope .. ' ' .. key
-  if planned_slots[name] then
-    return planned_slots[name]
+-- of these by uncertain rows (under '?'). What a row has is asked with them, if it is the first that is looked at.
+local function slots_of(scope, key, id)
+  local slots = remembered(planned_slots, scope, key)
+  if slots then
+    return slots
   end
-  local set = K .. 'slots:' .. name
-  local sums = redis.call('ZMSCORE', set, '', '?')
-  local taken, uncertain = tonumber(sums[1] or '0'), tonumber(sums[2] or '0')
-  return remembered(planned_slots, name, {
-    scope = scope, key = key, set = set, given = {}, freed = {},
+  local set = K .. 'slots:' .. scope .. ' ' .. key
+  local scores = redis.call('ZMSCORE', set, '', '?', id or '')
+  local taken, uncertain = tonumber(scores[1] or '0'), tonumber(scores[2] or '0')
+  return remember(planned_slots, scope, key, {
+    scope = scope, key = key, set = set, given = {}, freed = {}, asked = id, cost = scores[3],
     taken = taken, before = taken, uncertain = uncertain, uncertain_before = uncertain,
   })
+end
+
+-- How many slots a row has, as it is planned or stands there; nil if it has none.
+local function cost_in(slots, id)
+  local cost = slots.given[id]
+  if not cost and not slots.freed[id] then
+    cost = tonumber((slots.asked == id and slots.cost or redis.call('ZMSCORE', slots.set, id)[1]) or '')
+  end
+  return cost
 end
 
 -- The lanes that were refused slots of a key, the first of them first, each with how many it needs. The first one is
 -- waited for before others take any; since when there is room for it (0: there is none, or the clock was set back).
 -- Only lanes that share a scope wait for each other. What was noted while they did is read `even_if_alone`.
 local WAITED_FOR_MS, NEXT_LIVES_MS = 1000, 86400000
+local NOBODY = { since = 0 }
 local function waiting_for(slots, even_if_alone)
-  if not slots.waiting or (even_if_alone and not slots.waiting.is_read) then
-    local is_read = even_if_alone or #lanes_of(slots.scope, '') > 1
-    local text = is_read and text_at(K .. 'next:' .. slots.scope .. ' ' .. slots.key) or ''
+  if not (slots.waiting or even_if_alone or has_sharers(slots.scope)) then
+    slots.waiting = NOBODY
+  elseif not slots.waiting or (even_if_alone and not slots.waiting.is_read) then
+    local text = text_at(K .. 'next:' .. slots.scope .. ' ' .. slots.key) or ''
     local since = tonumber(string.match(text, '^%d+') or '0')
-    slots.waiting = { since = since <= now and since or 0, is_read = is_read }
+    slots.waiting = { since = since <= now and since or 0, is_read = true }
     for cost, lane in string.gmatch(text, ' (%d+) (%S+)') do
       table.insert(slots.waiting, { lane = lane, cost = tonumber(cost) })
     end
@@ -81,8 +108,7 @@ local function wait_in(slots, lane, cost)
       return
     end
   end
-  local is_shared = #lanes_of(slots.scope, '') > 1
-  if is_shared and not text_at(K .. 'away:' .. lane) then
+  if has_sharers(slots.scope) and not text_at(K .. 'away:' .. lane) then
     table.insert(waiting, { lane = lane, cost = cost })
     waiting.has_changed = true
   end
@@ -119,11 +145,11 @@ end
 
 -- The window of one key of a scope. One that the clock does not lie in has ended, whatever the clock did.
 local function window_of(scope, key)
-  local name = scope .. ' ' .. key
-  if planned_windows[name] then
-    return planned_windows[name]
+  local known = remembered(planned_windows, scope, key)
+  if known then
+    return known
   end
-  local set = K .. 'window:' .. name
+  local set = K .. 'window:' .. scope .. ' ' .. key
   local opened, starts = string.match(text_at(set) or '', '^(%d+) (%d+)$')
   local window = { scope = scope, key = key, set = set }
   window.opened, window.starts = tonumber(opened or '0'), tonumber(starts or '0')
@@ -131,24 +157,33 @@ local function window_of(scope, key)
   if now < window.opened or now >= window.ends then
     window.starts = 0
   end
-  return remembered(planned_windows, name, window)
+  return remember(planned_windows, scope, key, window)
 end
 
 -- One key in one lane: its queued rows, as they stand there and as this script changes them.
 local function key_in(lane, key)
-  local name = lane .. ' ' .. key
-  return planned_keys[name] or remembered(planned_keys, name, {
-    lane = lane, key = key, set = K .. 'k:' .. name, added = {}, gone = {}, found = {}, at = 1,
+  return remembered(planned_keys, lane, key) or remember(planned_keys, lane, key, {
+    lane = lane, key = key, set = K .. 'k:' .. lane .. ' ' .. key, added = {}, gone = {}, at = 1,
   })
+end
+
+-- A key may have more room in a lane. That concerns it if it is parked there, which is asked for many at once.
+local function has_room_in(lane, key)
+  local known = remembered(planned_keys, lane, key)
+  if known then
+    known.is_concerned = true
+    return
+  end
+  local keys = list_for(planned_keys.with_room, lane)
+  keys[#keys + 1] = key
 end
 
 -- The rows that stand in the sequence of a key, in all lanes, by their number: those that run, and of one that halts
 -- those that are uncertain or were abandoned and are not resolved (rule 9.13). `lanes` has the lanes of rows that this
 -- script moves.
 local function sequence_in(name, key)
-  local set = name .. ' ' .. key
-  return planned_sequences[set] or remembered(planned_sequences, set, {
-    name = name, key = key, set = K .. 'seq:' .. set, added = {}, gone = {}, found = {}, at = 1, lanes = {},
+  return remembered(planned_sequences, name, key) or remember(planned_sequences, name, key, {
+    name = name, key = key, set = K .. 'seq:' .. name .. ' ' .. key, added = {}, gone = {}, at = 1, lanes = {},
   })
 end
 
@@ -158,28 +193,31 @@ local function member_of(id, cost)
 end
 
 local function cost_of(member)
-  return tonumber(string.match(member, ' (%d+)$') or '1')
+  return string.find(member, ' ', 1, true) and tonumber(string.match(member, ' (%d+)$')) or 1
+end
+
+-- Read the rows of a key, from so many on.
+local READ_AT_ONCE = 2
+local function rows_from(entry, first)
+  local found = redis.call('ZRANGE', entry.set, int(first), int(first + READ_AT_ONCE - 1), 'WITHSCORES')
+  entry.found, entry.at, entry.read = found, 1, first + READ_AT_ONCE
+  entry.is_whole = #found < 2 * READ_AT_ONCE
+  return found
 end
 
 -- The first row of a key after what is planned, and its score; nil if there is none.
-local READ_AT_ONCE = 2
 local function head_of(entry)
-  local found, head, score = entry.found
-  while true do
-    head, score = found[entry.at], tonumber(found[entry.at + 1])
-    if not head and not entry.is_whole then
-      local from = #found / 2
-      local more = redis.call('ZRANGE', entry.set, int(from), int(from + READ_AT_ONCE - 1), 'WITHSCORES')
-      for i = 1, #more do
-        found[2 * from + i] = more[i]
-      end
-      entry.is_whole = #more < 2 * READ_AT_ONCE
-    elseif head and entry.gone[head] then
+  local found = entry.found or rows_from(entry, 0)
+  local head = found[entry.at]
+  while head and entry.gone[head] or not head and not entry.is_whole do
+    if head then
       entry.at = entry.at + 2
     else
-      break
+      found = rows_from(entry, entry.read)
     end
+    head = found[entry.at]
   end
+  local score = head and tonumber(found[entry.at + 1])
   for member, at in pairs(entry.added) do
     if not head or at < score or (at == score and member < head) then
       head, score = member, at

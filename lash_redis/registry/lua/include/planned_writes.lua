@@ -20,8 +20,12 @@ end
 plan_nothing()
 
 local function list_for(lists, key)
-  lists[key] = lists[key] or {}
-  return lists[key]
+  local list = lists[key]
+  if not list then
+    list = {}
+    lists[key] = list
+  end
+  return list
 end
 
 -- The keys and values of a table by turns.
@@ -35,7 +39,8 @@ end
 
 local function index_add(key, score, id)
   local list = list_for(added, key)
-  list[#list + 1], list[#list + 2] = score, id
+  local n = #list
+  list[n + 1], list[n + 2] = score, id
 end
 
 local function index_remove(key, id)
@@ -153,7 +158,9 @@ end
 -- Tell one idle worker of the lane's queue that the lane has rows. Whether there is one is read now, and returned. Of a
 -- lane that is paused nobody is told.
 local function wake(lane)
-  if is_paused(lane) then
+  if woken[lane] ~= nil then
+    return woken[lane]
+  elseif is_paused(lane) then
     return false
   end
   local key = K .. 'idle:' .. queue_of(lane)
