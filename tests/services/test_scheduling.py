@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
@@ -18,17 +17,17 @@ from lash_redis.core.events import (
     ScheduleTicked,
     ScheduleUndeclared,
 )
-from lash_redis.core.schedules import DueSchedule, ScheduleRule, TickPlan
+from lash_redis.core.schedules import DueSchedule, ScheduleRule
 from lash_redis.core.subscribers import subscribed
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry import unreadable
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.scheduling import Scheduling
-from tests.conformance.actors import ADA, BOB, CYD, batch_claim
+from tests.conformance.actors import BOB, batch_claim
 from tests.conformance.test_schedules import HOUR_MS, HOURLY, declare, declared, let_pass, stored, ticks_of
 from tests.services.conftest import Crew
-from tests.support import ManualClock, wait_until
+from tests.support import wait_until
 
 
 async def test_a_worker_ticks_what_its_code_declares(
@@ -174,107 +173,3 @@ async def test_a_clock_that_stepped_back_is_seen_in_an_answer(registry: ProcessR
     assert scheduling.has_stepped_back(at_ms + 3_600_000 - 70_000, begin)
     assert scheduling.has_stepped_back(at_ms, begin)
     assert not scheduling.has_stepped_back(at_ms, begin)
-
-
-class Chaos:
-    """One schedule in a namespace where everything goes wrong, by a clock that a test moves.
-
-    Attributes:
-        submitted: the instants of which a process was made, in their order, each as often as that happened.
-    """
-
-    RULE = ScheduleRule("every 7000", missed="all:100", late_after_ms=60_000)
-
-    def __init__(self, registry: ProcessRegistry, client: Any, clock: ManualClock, seed: int) -> None:
-        self._registry, self._client, self._clock = registry, client, clock
-        self._chance = random.Random(seed)
-        self._partition = registry.partition_of("s")
-        self._plans: list[TickPlan] = []  # that somebody computed, and sends again or late, or never
-        self._revision, self._is_paused = 1, False
-        self.submitted: list[int] = []
-
-    async def step(self) -> None:
-        """Do one thing, and forget the processes that it made, as if they had been pruned."""
-        acts = (self.time_passes, self.work, self.work, self.die_with_it, self.send_late, self.step_back, self.change)
-        await self._chance.choice((*acts, self.jump_ahead, self.pause_or_resume))()
-        k = partition_prefix(self._registry.namespace, self._partition)
-        for instant in await ticks_of(self._client, self._registry):
-            self.submitted.append(instant)
-            await self._client.delete(f"{k}:p:s::{instant}")
-        await self._client.delete(f"{k}:q:default|work|")
-        await self._client.zrem(f"{k}:lanes", "default|work|")
-
-    async def time_passes(self) -> None:
-        """Let some seconds pass."""
-        self._clock.advance(self._chance.randrange(9_000))
-
-    async def jump_ahead(self) -> None:
-        """Jump as a clock that is set does, or a server that was down."""
-        self._clock.advance(self._chance.randrange(200_000))
-
-    async def step_back(self) -> None:
-        """Step back, which a worker sees."""
-        self._clock.advance(-self._chance.randrange(200_000))
-        await Scheduling(self._registry, [], ()).set_back()
-
-    async def die_with_it(self) -> None:
-        """Be told of what is due, and compute it."""
-        owner = self._chance.choice([ADA, BOB, CYD])
-        batch = await self._registry.claim_next(batch_claim(self._registry, owner, count=0, partition=self._partition))
-        self._plans += [each.plan() for each in batch.schedules]
-
-    async def work(self) -> None:
-        """Do the same, and live on."""
-        known = len(self._plans)
-        await self.die_with_it()
-        await self._registry.submit_ticks(self._plans[known:])
-
-    async def send_late(self) -> None:
-        """Send what was sent before, or by nobody."""
-        if self._plans:
-            await self._registry.submit_ticks([self._chance.choice(self._plans)])
-
-    async def change(self) -> None:
-        """Start a release with a higher revision."""
-        self._revision += 1
-        await self._registry.declare_schedules([declared(revision=self._revision, rule=self.RULE)])
-
-    async def pause_or_resume(self) -> None:
-        """Do each by turns."""
-        self._is_paused = not self._is_paused
-        await (self._registry.pause_schedule if self._is_paused else self._registry.resume_schedule)("s")
-
-    async def calm_down(self) -> range:
-        """Let a clock that runs, and one worker, be all there is for some minutes; return the instants of that time."""
-        if self._is_paused:
-            await self.pause_or_resume()
-        await self.work()
-        await Scheduling(self._registry, [], ()).set_back()
-        k = partition_prefix(self._registry.namespace, self._partition)
-        remembered = [int(each) for each in await self._client.zrange(f"{k}:ticks:s", 0, -1)]
-        # What is older than all that can be remembered counts as submitted, since it may have been.
-        begin_ms = max(self._clock.now_ms, remembered[0] if len(remembered) == 100 else 0)
-        for _ in range(60):
-            self._clock.advance(5_100)
-            await self.work()
-        for instant in await ticks_of(self._client, self._registry):
-            self.submitted.append(instant)
-        assert len(remembered) <= 100
-        return range(-(-(begin_ms + 1) // 7_000) * 7_000, self._clock.now_ms - 5_100, 7_000)
-
-
-@pytest.mark.parametrize("seed", range(2))
-async def test_each_tick_is_submitted_once_whatever_happens(
-    backend: Any, registry: ProcessRegistry, client: Any, seed: int
-) -> None:
-    """Workers that die with what they were told, ticks sent again and late, a clock that jumps, pauses and changes."""
-    if not backend.is_fake:
-        pytest.skip("the clock of a real server stays as it is")
-    await declare(registry, declared(rule=Chaos.RULE))
-    chaos = Chaos(registry, client, backend.clock, seed)
-    for _ in range(200):
-        await chaos.step()
-    instants = await chaos.calm_down()
-    assert len(chaos.submitted) == len(set(chaos.submitted)) > 20, "each once"
-    assert all(each % 7_000 == 0 for each in chaos.submitted)
-    assert set(instants) <= set(chaos.submitted), "and none is left out"

@@ -83,7 +83,7 @@ def prune(
             accepted += yield from _accept(partition, time_ms, is_age, accepting)
         pruned, stay = MAX_BATCH, 0
         while pruned == MAX_BATCH:
-            pruned, stay = yield from _prune_page(partition, time_ms, is_age)
+            pruned, stay = yield from prune_page(partition, time_ms, is_age)
             processes += pruned
         unresolved += stay
         at: PageStart | None = PageStart()
@@ -191,7 +191,7 @@ def _checked_time(before_ms: int | None, older_than_ms: int | None) -> tuple[int
     return checked_int("older_than_ms", older_than_ms, at_least=0, at_most=2**53), "1"
 
 
-def _prune_page(partition: int, time_ms: int, is_age: str) -> Call[tuple[int, int]]:
+def prune_page(partition: int, time_ms: int, is_age: str) -> Call[tuple[int, int]]:
     """Forget one page of a partition's terminal rows; the answer is how many, and how many are not resolved."""
     return Call("prune", partition, [time_ms, MAX_BATCH, is_age], _two_numbers)
 
