@@ -1,7 +1,7 @@
 --- @include "partition"
 --- @include "row"
--- A schedule as the transitions see it, or nil. One that is paused is never due. Lua knows no calendar: while it is due,
--- its `note` tells a caller all that is needed to compute which ticks are due and when the next one is.
+-- A schedule as the transitions see it, or nil. One that is paused is never due. Lua knows no calendar: while it is
+-- due, its `note` tells a caller all that is needed to compute which ticks are due and when the next one is.
 local function read_schedule(name)
   local f = fields_of(redis.pcall('HMGET', K .. 'schedule:' .. name,
     'rv', 'fr', 'zo', 'la', 'mi', 'sp', 'du', 'pa', 'ln', 'dg'))
