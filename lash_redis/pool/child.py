@@ -146,7 +146,7 @@ class Child:
         self._pipe.send(messages.Ready())
         if self._start.reload:
             self._reloading = asyncio.get_running_loop().create_task(
-                leave_when_changed(self._loaded.modules, self._drain)
+                leave_when_changed(self._loaded.modules, self._loaded.since_ms, self._drain)
             )
         fault = None
         try:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.timing import wall_ms
 from lash_redis.pool.choosing import chosen, first_few
 from lash_redis.pool.discovery import left_out_of_package, module_beside, modules_in_package
 from lash_redis.pool.messages import Serves
@@ -28,11 +29,13 @@ class Loaded(NamedTuple):
         name: of the ``Lash``, ``MODULE:ATTR``.
         lash: the ``Lash`` itself.
         modules: those that were imported for its tasks, in their order.
+        since_ms: when the first of them was about to be read (wall clock, ms).
     """
 
     name: str
     lash: Lash
     modules: list[str]
+    since_ms: int
 
 
 def load(
@@ -58,6 +61,7 @@ def load(
         SettingsError: there is no such module or attribute, a module raises an error (the message shows where), or the
             attribute is no ``Lash``.
     """
+    since_ms = wall_ms()
     module_name, _, path = target.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -82,7 +86,7 @@ def load(
         )
     if discovery and not lash.tasks:
         take(module_beside(module), "the module named tasks beside that of the Lash; --no-discovery leaves it out")
-    return Loaded(f"{module_name}:{path}", lash, modules)
+    return Loaded(f"{module_name}:{path}", lash, modules, since_ms)
 
 
 def tasks_to_run(loaded: Loaded, names: tuple[str, ...]) -> tuple[Task[..., Any], ...]:

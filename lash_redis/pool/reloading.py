@@ -12,15 +12,22 @@ from pathlib import Path
 
 from lash_redis.core.events import WorkerReloading, WorkerUnavailable
 from lash_redis.core.subscribers import emit
+from lash_redis.core.timing import wall_ms
 from lash_redis.core.trouble import SURVIVED
 
 _QUIET_MS = 200  # an editor writes several files one after the other
 
 
-async def leave_when_changed(modules: Iterable[str], leave: Callable[[], object]) -> None:
-    """Leave once a file of the user's code has changed; the slot starts another worker process."""
+async def leave_when_changed(modules: Iterable[str], since_ms: int, leave: Callable[[], object]) -> None:
+    """Leave once a file of the user's code has changed; the slot starts another worker process.
+
+    Args:
+        modules: what was imported.
+        since_ms: when the first of them was about to be read (wall clock, ms).
+        leave: begins the drain.
+    """
     try:
-        emit(WorkerReloading(changed=await until_changed(*watched_for(modules))))
+        emit(WorkerReloading(changed=await until_changed(*watched_for(modules), since_ms)))
     except SURVIVED as error:  # nothing is watched any more, and what runs goes on
         emit(WorkerUnavailable(operation="reload", reason=str(error)))
     else:
@@ -41,8 +48,8 @@ def watched_for(modules: Iterable[str]) -> tuple[list[Path], list[Path]]:
     return list(packages), list(files)
 
 
-async def until_changed(packages: Sequence[Path], files: Sequence[Path]) -> str:
-    """Wait until a file of Python code changes, appears or goes; return which."""
+async def until_changed(packages: Sequence[Path], files: Sequence[Path], since_ms: int) -> str:
+    """Wait until a file of Python code changes, appears or goes, or find one that has since a time; return which."""
     # A file is watched in its folder: an editor that puts another file in its place would end a watch of the old one.
     named = {str(path) for path in files}
     watches = [
@@ -50,11 +57,35 @@ async def until_changed(packages: Sequence[Path], files: Sequence[Path]) -> str:
         asyncio.ensure_future(_first_change({path.parent for path in files}, named.__contains__, recursive=False)),
     ]
     try:
+        await asyncio.sleep(0)  # both watch from here on
+        if changed := await asyncio.to_thread(changed_since, packages, files, since_ms):
+            return changed
         done, _ = await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
         return done.pop().result()
     finally:
         for watch in watches:
             watch.cancel()
+
+
+def changed_since(packages: Iterable[Path], files: Iterable[Path], since_ms: int) -> str:
+    """Return a file that was imported from there and was changed or has gone since a time; empty if there is none.
+
+    Whoever saves while the code is imported would else see the old code run until the next change.
+    """
+    folders, found = tuple(packages), list(files)
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if folders and isinstance(file, str) and any(map(Path(file).resolve().is_relative_to, folders)):
+            found.append(Path(file).resolve())
+    return next((str(each) for each in found if _has_changed(each, since_ms)), "")
+
+
+def _has_changed(file: Path, since_ms: int) -> bool:
+    try:
+        changed_ms = file.stat().st_mtime_ns // 1_000_000
+    except OSError:
+        return file.parent.is_dir()  # else it was imported from an archive
+    return since_ms <= changed_ms <= wall_ms()  # a time to come would let it reload for ever
 
 
 async def _first_change(paths: Collection[Path], is_watched: Callable[[str], bool], *, recursive: bool) -> str:
