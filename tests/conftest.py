@@ -93,16 +93,22 @@ class ServerTime:
             return
         for partition in range(registry.partitions):
             k = partition_prefix(registry.namespace, partition)
-            for field in ("due", "clock"):
-                if await self._client.hexists(f"{k}:hdr", field):
-                    await self._client.hincrby(f"{k}:hdr", field, ms)
+            if await self._client.hexists(f"{k}:hdr", "clock"):
+                await self._client.hincrby(f"{k}:hdr", "clock", ms)
             for alarm, _ in await self._client.zrange(f"{k}:alarms", 0, -1, withscores=True):
                 await self._client.zincrby(f"{k}:alarms", ms, alarm)
+            firsts = [
+                await self._client.zrange(f"{k}:{index}", 0, 0, withscores=True) for index in ("alarms", "delayed")
+            ]
+            if due := [int(score) for found in firsts for _, score in found]:
+                await self._client.hset(f"{k}:hdr", "due", min(due))
             for kind in ("window", "next"):
                 async for key in self._client.scan_iter(match=f"{k}:{kind}:*", count=1000):
-                    since, _, rest = (await self._client.get(key)).decode().partition(" ")
-                    ends = await self._client.pexpiretime(key) + ms
-                    await self._client.set(key, f"{int(since) and int(since) + ms} {rest}", pxat=ends)
+                    ends, text = await self._client.pexpiretime(key), await self._client.get(key)
+                    if text is None:
+                        continue  # it has expired meanwhile
+                    since, _, rest = text.decode().partition(" ")
+                    await self._client.set(key, f"{int(since) and int(since) + ms} {rest}", pxat=ends + ms)
 
     async def lapse(self, registry: ProcessRegistry, *process_ids: str) -> list[ProcessLease]:
         """Let the leases on processes run out; return what they were."""

@@ -6,6 +6,7 @@ which only a test may do.
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from base64 import urlsafe_b64encode
@@ -73,17 +74,18 @@ def _named(value: Any) -> Value:
 
 async def assert_sound(client: Any, namespace: str) -> None:
     """Fail, naming every contradiction, unless the namespace is sound."""
-    problems = problems_of(await keyspace(client, namespace))
+    now_ms = int((await client.time())[0]) * 1000
+    problems = problems_of(await keyspace(client, namespace), now_ms + 999)
     assert not problems, "\n".join(["the namespace is not sound:", *problems])
 
 
-def problems_of(everything: Keyspace) -> list[str]:
-    """Return every contradiction in what a namespace holds."""
+def problems_of(everything: Keyspace, now_ms: float = math.inf) -> list[str]:
+    """Return every contradiction in what a namespace holds; without a time no alarm rings too late."""
     headers = {number: keys["hdr"].value for number, keys in everything.items() if "hdr" in keys}
     return [
         f"partition {number}: {problem}"
         for number, keys in sorted(everything.items())
-        for problem in _Partition(number, keys, headers).problems()
+        for problem in _Partition(number, keys, headers, now_ms).problems()
     ]
 
 
@@ -130,8 +132,8 @@ def _lane(row: dict[str, bytes]) -> tuple[str, str, list[str]]:
 
 
 class _Partition:
-    def __init__(self, number: int, keys: dict[str, Key], headers: dict[int, Any]) -> None:
-        self.number, self.keys, self.headers = number, keys, headers
+    def __init__(self, number: int, keys: dict[str, Key], headers: dict[int, Any], now_ms: float) -> None:
+        self.number, self.keys, self.headers, self.now_ms = number, keys, headers, now_ms
         self.rows: dict[str, dict[str, bytes]] = self.named("p:")
         self.live = {id_: row for id_, row in self.rows.items() if "ts" not in row}
         self.ended = {id_: row for id_, row in self.rows.items() if "ts" in row}
@@ -350,18 +352,17 @@ class _Partition:
         scope = lane.split("|")[3].split(",", maxsplit=1)[0]
         if scope.startswith(("!", "~")):
             return  # see bad_sequences
-        limit, starts, _ = self.policy(scope)
-        alarms = self.index("alarms")
+        limit, _, window_ms = self.policy(scope)
+        alarms = {name for name, at in self.index("alarms").items() if at <= self.now_ms + max(window_ms, 1000)}
         looking = (f"policy {scope} ", f"parked {lane} ", f"slots {scope} ", "clock ")
-        if any(each.startswith(looking) for each in alarms):
+        was_set_back = int(self.headers[self.number].get("clock", 0)) > self.now_ms
+        if was_set_back or any(each.startswith(looking) for each in alarms):
             return
         for key in parked:
             rows = self.index(f"k:{lane} {key}")
             head = min(rows, key=lambda each: (rows[each], each))
             cost = min(int(head.partition(" ")[2] or 1), limit or 10**9)
             taken = self.index(f"slots:{scope} {key}").get("", 0)
-            window = self.keys.get(f"window:{scope} {key}")
-            used = int(window.value.split(b" ")[1]) if window and isinstance(window.value, bytes) else 0
             waits_for_slots = limit and taken + cost > limit
             is_looked_at = any(each.startswith("turns ") and each.endswith(f" {scope} {key}") for each in alarms)
             kept = self.keys.get(f"next:{scope} {key}")
@@ -370,13 +371,12 @@ class _Partition:
                 is_short = taken + int(needed) > limit or is_looked_at
                 takes_its = taken + cost + int(needed) > limit
                 waits_for_slots = waits_for_slots or (other != lane and takes_its and is_short)
-            waits_for_window = starts and used >= starts and f"key {lane} {key}" in alarms
-            if not (waits_for_slots or waits_for_window or is_looked_at or f"key {lane} {key}" in alarms):
+            if not (waits_for_slots or is_looked_at or f"key {lane} {key}" in alarms):
                 yield f"key {key!r} of lane {lane} is parked and may run"
 
     def policy(self, scope: str) -> tuple[int, int, int]:
         policies: dict[str, Any] = self.index("policies")
-        limit, starts, window = map(int, policies.get(scope, b"0 0 0 0 0").split(b" ")[2:])
+        limit, starts, window = map(int, policies.get(scope, b"0 0 0 0 0").split(b" ")[2:5])
         return limit, starts, window
 
     def bad_slots(self) -> Iterator[str]:
