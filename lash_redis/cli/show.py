@@ -162,6 +162,8 @@ def _keyed(explanation: Explanation) -> Pairs:
     if row.is_in_sequence:
         pairs.append(("sequence", printable(sequence_in(scopes_of(row.lane)).removeprefix("="))))
     passed = [printable(f"{each.named}: {each.text} (revision {each.revision})") for each in explanation.policies]
+    if row.phase is Phase.UNCERTAIN and any(each.limit for each in explanation.policies):
+        passed.append("it keeps its slots, since nobody knows whether it still runs")
     return pairs + [("passes" if at == 0 else "", text) for at, text in enumerate(passed)]
 
 

@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from lash_redis.cli.main import main
+from lash_redis.core.lanes import lane
 from lash_redis.core.policies import Policy
 from lash_redis.registry.registry import ProcessRegistry
+from tests.conformance.actors import OWNER_BOUND
 from tests.conformance.test_keyed_lanes import claimed, policy, row
 
 pytestmark = pytest.mark.system
@@ -76,6 +78,9 @@ async def test_show_says_the_key_and_what_it_passes(cli: Cli, url: str, namespac
     await registry.open()
     await registry.name_policies(0, [Policy("api", keyed=False, limit=20, starts=500, window_ms=60_000)])
     await registry.name_policies(0, [Policy("=work", keyed=True, limit=2, revision=3)])
+    await registry.register(row("u", "bob", "=work,api", disposition=OWNER_BOUND))
+    (lease,) = await claimed(registry, 1, lane("default", "work", "", "=work,api"))
+    await registry.release(lease)
     await registry.register_many([row("p", "ann", "=work,api"), row("s", "ann", "!=work,")])
 
     shown = await cli("show", "p")
@@ -85,5 +90,7 @@ async def test_show_says_the_key_and_what_it_passes(cli: Cli, url: str, namespac
     )
     found = json.loads(await cli("show", "p", "--json"))
     assert [each["name"] for each in found["policies"]] == ["=work", "api"]
+    assert "it keeps its slots, since nobody knows whether it still runs" in await cli("show", "u")
+    assert "keeps its slots" not in shown
     assert re.search(r"sequence +work\n", await cli("show", "s"))
     await registry.aclose()
