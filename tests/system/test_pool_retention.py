@@ -34,5 +34,29 @@ async def test_pools_forget_what_has_ended_and_run_nothing_of_it_twice(
         await assert_sound(client, namespace)
 
 
+async def test_a_pool_that_is_killed_while_it_forgets_leaves_nothing_half_forgotten(
+    start_pool: StartPool, work: Work, url: str, namespace: str
+) -> None:
+    """Three times, somewhere between two pages; the next one goes on."""
+    ids: list[str] = []
+    async with redis.asyncio.Redis.from_url(url) as client:
+        for number in range(3):
+            pool = start_pool("--keep", "1", "--retain", "0.02")
+            batch = await work.submit_in_turn(40, "measure_briefly", "pay_briefly", stem=f"{number}-")
+            ids += batch
+            await wait_until(lambda id_=batch[0]: _is_forgotten(work, id_), "some are forgotten")  # type: ignore[misc]
+            pool.stop()  # SIGKILL, supervisor and worker processes
+            await assert_sound(client, namespace)
+        start_pool("--keep", "1", "--retain", "0.02")
+        for each in ids:
+            await wait_until(lambda each=each: _is_settled(work, each), f"{each} is forgotten")  # type: ignore[misc]
+        await assert_sound(client, namespace)
+
+
+async def _is_settled(work: Work, process_id: str) -> bool:
+    record = await work.registry.get(process_id)
+    return record is None or record.status is ProcessStatus.ABANDONED or record.phase == "uncertain"
+
+
 async def _is_forgotten(work: Work, process_id: str) -> bool:
     return await work.registry.get(process_id) is None

@@ -37,42 +37,91 @@ lash.schedule("beat", beat, every=1, missed=("all", 100))
 """
 
 
+# A worker process that is killed once: as it is about to submit ticks, or before it hears that they were submitted.
+DYING = """
+import signal
+from lash_redis.registry.registry import ProcessRegistry
+
+submit_ticks = ProcessRegistry.submit_ticks
+DEATHS = Path(__file__).parent / "deaths"
+
+
+async def submit_and_die(self, plans):
+    dies = any(plan.submitted for plan in plans) and not (DEATHS.exists() and len(DEATHS.read_text()) >= 2)
+    if dies:
+        with DEATHS.open("a") as file:
+            file.write("x")
+    if not (dies and WHEN == "before"):
+        ticked = await submit_ticks(self, plans)
+    if dies:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return ticked
+
+
+ProcessRegistry.submit_ticks = submit_and_die
+"""
+
+
+class Ledger:
+    """What ran, as the processes themselves wrote it down: the seconds of their ticks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "ledger"
+
+    def begun(self) -> list[int]:
+        """Return the instants of the ticks that began, in that order."""
+        lines = self._file.read_text().split() if self._file.exists() else []
+        return [int(line.rpartition("::")[2]) for line in lines]
+
+    def until_more(self, count: int) -> None:
+        """Wait until so many more have begun."""
+        known = len(self.begun())
+        block_until(lambda: len(self.begun()) >= known + count, f"{count} more ticks have begun")
+
+    async def check(self, url: str, namespace: str) -> None:
+        """Pause the schedule; each second has its process then, and none of them began twice."""
+        registry = ProcessRegistry(url, namespace)
+        await registry.pause_schedule("beat")
+        last_ms = (await stored(registry, "beat")).last_tick_ms
+        assert last_ms is not None
+        instants = [*range(min(self.begun()), last_ms + 1, 1_000)]
+        records = [await registry.get(f"beat::{each}") for each in instants]
+        await registry.aclose()
+        assert all(records), "each second has its process"
+        assert max(Counter(self.begun()).values()) == 1, "and none of them began twice"
+
+
 async def test_two_pools_that_come_and_go_submit_each_tick_once(
     start_pool: StartPool, tmp_path: Path, namespace: str
 ) -> None:
     """One is killed while it works, another comes, and the server crashes meanwhile. No second is left out."""
     (tmp_path / "work.py").write_text(TASKS)
-
-    def begun() -> list[int]:
-        file = tmp_path / "ledger"
-        return [int(line.rpartition("::")[2]) for line in file.read_text().split()] if file.exists() else []
-
-    def until_more(count: int) -> None:
-        known = len(begun())
-        block_until(lambda: len(begun()) >= known + count, f"{count} more ticks have begun")
-
+    ledger = Ledger(tmp_path)
     with Server("valkey", appendonly="yes", appendfsync="always") as server:
         pools = [start_pool("--workers", "1", url=server.url) for _ in range(2)]
         for pool in pools:
             pool.until_ready()
-        until_more(2)
+        ledger.until_more(2)
         pools[0].stop()  # SIGKILL, supervisor and worker process
-        until_more(1)
+        ledger.until_more(1)
         server.kill_and_start()
         third = start_pool("--workers", "1", url=server.url)
         third.until_ready()
-        until_more(2)
-        registry = ProcessRegistry(server.url, namespace)
-        await registry.pause_schedule("beat")
-        last_ms = (await stored(registry, "beat")).last_tick_ms
-        assert last_ms is not None
-        first_ms = min(begun())
-        instants = [*range(first_ms, last_ms + 1, 1_000)]
-        records = [await registry.get(f"beat::{each}") for each in instants]
-        await registry.aclose()
+        ledger.until_more(2)
+        await ledger.check(server.url, namespace)
 
-    assert all(records), "each second has its process"
-    assert max(Counter(begun()).values()) == 1, "and none of them began twice"
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_worker_killed_around_a_tick_leaves_none_out_and_repeats_none(
+    start_pool: StartPool, tmp_path: Path, url: str, namespace: str, when: str
+) -> None:
+    """Twice: by the next one the schedule is told again, or the ticks are found as submitted."""
+    (tmp_path / "work.py").write_text(TASKS + f"WHEN = {when!r}\n" + DYING)
+    ledger = Ledger(tmp_path)
+    start_pool("--workers", "1", url=url)
+    ledger.until_more(4)
+    assert (tmp_path / "deaths").read_text() == "xx"
+    await ledger.check(url, namespace)
 
 
 async def test_an_operator_sees_and_changes_schedules(
