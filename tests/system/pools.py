@@ -25,7 +25,7 @@ from tests.support import PATIENCE_S, block_until
 TASKS = '''
 import asyncio, ctypes, os, subprocess, time
 from pathlib import Path
-from lash_redis import Lash, Retries, StopRequested
+from lash_redis import Lash, Retries, Snooze, StopRequested
 
 FOLDER = Path(__file__).parent
 lash = Lash(namespace=os.environ["POOL_NAMESPACE"], partitions=int(os.environ.get("POOL_PARTITIONS", "1")))
@@ -118,6 +118,18 @@ def fail_twice(name: str) -> int:
     begin(name)
     if len((FOLDER / f"{name}.begun").read_text().splitlines()) < 3:
         raise KillsItsWorker
+    return os.getpid()
+
+
+class KillsItsWorkerAsItSnoozes(KillsItsWorker, Snooze):
+    pass
+
+
+@lash.task(recovery="rerunnable", name="snooze_twice")
+def snooze_twice(name: str) -> int:
+    begin(name)
+    if len((FOLDER / f"{name}.begun").read_text().splitlines()) < 3:
+        raise KillsItsWorkerAsItSnoozes(0.01)
     return os.getpid()
 
 
