@@ -6,7 +6,7 @@ from typing import Any, Final
 
 MAX_TEXT: Final = 16_384 // 4  # characters: at most 16 KiB of UTF-8
 MAX_SHOWN: Final = 100  # characters of a value
-_OUR_ERRORS: Final = "lash_redis.core.errors"
+_OUR_ERRORS: Final = ("lash_redis.core.errors", "lash_redis.core.retrying")
 
 # Read from the class itself: a metaclass may answer for its attributes, and raise.
 _MODULE: Final[Any] = type.__dict__["__module__"]
@@ -37,7 +37,7 @@ def name_of(kind: type) -> str:
     module = str.__str__(found) if issubclass(type(found), str) else "builtins"
     if module == "builtins":
         return name
-    return f"{'lash_redis' if module == _OUR_ERRORS else module}.{name}"
+    return f"{'lash_redis' if module in _OUR_ERRORS else module}.{name}"
 
 
 def bounded(text: str, *, keep_end: bool = False) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from lash_redis.core.error_text import name_of
 from lash_redis.core.events import ProcessFailed, ProcessRetried
 from lash_redis.core.outcomes import Failure, Outcome
-from lash_redis.core.retrying import Again
+from lash_redis.core.retrying import Again, Retry
 from lash_redis.core.subscribers import emit
 from lash_redis.worker.attempt import Attempt
 
-_SHOWN_MESSAGE = 200  # characters of a failure's message in its event
+_RETRY: Final = name_of(Retry)
+_TRACEBACK: Final = "Traceback (most recent call last)"
+_SHOWN_MESSAGE: Final = 200  # characters of a failure's message in its event
 
 
 def tell_failed(attempt: Attempt, result: Outcome) -> None:
@@ -37,6 +42,11 @@ def tell_retried(attempt: Attempt, again: Again, failure: Failure, status: str) 
                 wait_ms=again.wait_ms,
                 code=failure.code,
                 message=failure.message[:_SHOWN_MESSAGE],
-                traceback=failure.traceback,
+                traceback="" if _is_asked_for(failure) else failure.traceback,
             )
         )
+
+
+def _is_asked_for(failure: Failure) -> bool:
+    """Say whether the code raised ``Retry`` of its own accord, and not because of another error."""
+    return failure.code == _RETRY and failure.traceback.count(_TRACEBACK) <= 1

@@ -80,6 +80,31 @@ async def test_what_fails_runs_again_until_it_succeeds(lash: Lash, is_async: boo
     assert not [each for each in told if isinstance(each, ProcessFailed)]
 
 
+async def test_a_retry_that_is_asked_for_is_told_without_its_traceback(lash: Lash) -> None:
+    """Its reason says all; one that was raised because of another error shows that error."""
+
+    def dial() -> None:
+        raise Busy("the line")
+
+    @lash.task(recovery="rerunnable", name="work")
+    def work() -> str:
+        if current_process().attempt == 1:
+            raise Retry("not yet", after=0)
+        if current_process().attempt == 2:
+            try:
+                dial()
+            except Busy as error:
+                raise Retry("busy", after=0) from error
+        return "done"
+
+    async with lash, at_work(lash) as told:
+        assert await (await work.submit()).outcome(timeout=30) == Success("done")
+
+    asked, caused = [each for each in told if isinstance(each, ProcessRetried)]
+    assert (asked.code, asked.message, asked.traceback) == ("lash_redis.Retry", "not yet", "")
+    assert "Busy: the line" in caused.traceback
+
+
 async def test_after_its_last_run_it_has_failed(lash: Lash) -> None:
     """With the failure of that run."""
 
