@@ -15,7 +15,7 @@ from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.task import Task
 from lash_redis.core.checks import checked_id
 from lash_redis.core.current import current_process
-from lash_redis.core.errors import UnknownProcess
+from lash_redis.core.errors import SettingsError, UnknownProcess
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.outcomes import Outcome
 from lash_redis.registry.rows import Row
@@ -40,6 +40,7 @@ class _Members:
         self.task = checked_task("the task that continues a group", task)
         self.continuation = self.task.registration(args, kwargs, opens_group=True)
         self.number = 0
+        self.is_registered = False
 
     @property
     def id(self) -> str:
@@ -51,6 +52,18 @@ class _Members:
         chosen = registration.id if registration.chosen_id else f"{self.id}::{self.number}"
         self.number += 1
         return msgspec.structs.replace(registration, id=chosen, chosen_id=True, member_of=self.id)
+
+    def check_entered(self) -> None:
+        """Check that the block of the group was entered, which registers it.
+
+        Raises:
+            SettingsError: it was not.
+        """
+        if not self.is_registered:
+            raise SettingsError(
+                "expected a group whose block was entered, got one that is not registered yet: "
+                "`async with lash.group(...) as group:` (`with`, without an event loop); wait for it after the block"
+            )
 
     def left_open(self, error: BaseException) -> None:
         """Say on an error of the block what has become of the group, and what helps."""
@@ -71,7 +84,12 @@ class Group(Generic[R]):
 
     @property
     def process(self) -> Process[R]:
-        """The handle of the process that continues the group."""
+        """The handle of the process that continues the group.
+
+        Raises:
+            SettingsError: the block was not entered, so that there is no process yet.
+        """
+        self._members.check_entered()
         return Process(self._context, self._members.id, known=True)
 
     async def _register(self, task: Task[..., Any], registrations: Sequence[ProcessRegistration]) -> None:
@@ -81,6 +99,7 @@ class Group(Generic[R]):
 
     async def __aenter__(self) -> Self:
         await self._register(self._members.task, [self._members.continuation])
+        self._members.is_registered = True
         return self
 
     async def __aexit__(
@@ -111,6 +130,7 @@ class Group(Generic[R]):
         Raises:
             CannotJoinGroup: the group is closed or has ended, or the process is no member of it.
         """
+        self._members.check_entered()
         member = self._members.member(checked_task(_MEMBER, task).registration(args, kwargs))
         await self._register(task, [member])
         return task.handle(member.id)
@@ -121,6 +141,7 @@ class Group(Generic[R]):
         Raises:
             CannotJoinGroup: as for ``submit``.
         """
+        self._members.check_entered()
         handles: list[Process[Any]] = []
         for batch in checked_task(_MEMBER, task).batches(calls):
             members = [self._members.member(each) for each in batch]
@@ -143,7 +164,12 @@ class BlockingGroup(Generic[R]):
 
     @property
     def process(self) -> BlockingProcess[R]:
-        """The handle of the process that continues the group."""
+        """The handle of the process that continues the group.
+
+        Raises:
+            SettingsError: the block was not entered, so that there is no process yet.
+        """
+        self._members.check_entered()
         return BlockingProcess(self._context, self._members.id, known=True)
 
     def _register(self, task: Task[..., Any], registrations: Sequence[ProcessRegistration]) -> None:
@@ -153,6 +179,7 @@ class BlockingGroup(Generic[R]):
 
     def __enter__(self) -> Self:
         self._register(self._members.task, [self._members.continuation])
+        self._members.is_registered = True
         return self
 
     def __exit__(
@@ -177,12 +204,14 @@ class BlockingGroup(Generic[R]):
 
     def submit(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
         """Do what ``Group.submit`` does."""
+        self._members.check_entered()
         member = self._members.member(checked_task(_MEMBER, task).registration(args, kwargs))
         self._register(task, [member])
         return task.handle(member.id).blocking
 
     def submit_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[BlockingProcess[Any]]:
         """Do what ``Group.submit_many`` does."""
+        self._members.check_entered()
         handles: list[BlockingProcess[Any]] = []
         for batch in checked_task(_MEMBER, task).batches(calls):
             members = [self._members.member(each) for each in batch]

@@ -7,6 +7,7 @@ Declaration, registration, row and record carry the options whole and name none 
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, TypedDict, TypeVar
 
 import msgspec
 
-from lash_redis.core.checks import ID, QUEUE, Check, checked_iterable, integer, one_of, or_none, several
+from lash_redis.core.checks import ID, QUEUE, Check, checked_iterable, integer, one_of, or_none, refused, several
 from lash_redis.core.durations import MAX_MS, Duration, instant_ms, milliseconds
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import SettingsError
@@ -175,8 +176,23 @@ _ASKED = [(f"+{field.about.ask}".encode(), field) for field in SUBMIT_OPTIONS.va
 def _ids(what: str, value: object) -> object:
     """Return the ids of processes that are given by their handles or ids."""
     given = checked_iterable(what, f"handles and process ids, {MAX_AFTER} at most", value)
-    ids = [ID.checked(f"each of {what}", getattr(each, "id", each)) for each in given]
-    return SUBMIT_OPTIONS["after"].checked(what, tuple(dict.fromkeys(ids)))
+    ids = tuple(dict.fromkeys(_id_of(f"each of {what}", each) for each in given))
+    if len(ids) > MAX_AFTER:
+        raise SettingsError(
+            f"expected {what} to be at most {MAX_AFTER} handles and process ids, got {len(ids)}: make what is waited "
+            "for members of lash.group(...), of which there may be any number"
+        )
+    return SUBMIT_OPTIONS["after"].checked(what, ids)
+
+
+def _id_of(what: str, given: object) -> str:
+    found = given if isinstance(given, str) else getattr(given, "id", None)
+    if isinstance(found, str):
+        return ID.checked(what, found)
+    if inspect.iscoroutine(given):
+        given.close()  # Python would say of it beside this that nobody awaits it
+        raise refused(what, "a handle or a process id", given, ": is an await missing?")
+    raise refused(what, "a handle or a process id", given, ": submit it first" if callable(given) else "")
 
 
 # Options that people give in words of their own: the option that each stands for, and how it is read.

@@ -185,6 +185,11 @@ def key_and_cost(
         key = _key_in(argument_in(signature, call, limits.key), limits, call.task)
     if key is None:
         raise SettingsError(f"task {call.task!r} needs a key: give one, options(key=...), or declare key= a parameter")
+    if key == "":
+        raise SettingsError(
+            f"expected the key of task {call.task!r} to be text of 1 to 256 bytes, got '': whose limit and turn would "
+            "it be? Give one, options(key=...), such as 'nobody'"
+        )
     return key, cost
 
 

@@ -234,3 +234,19 @@ async def test_the_same_block_after_its_group_was_forgotten_does_nothing(
 
     with pytest.raises(UnknownProcess):
         await vanish()
+
+
+async def test_a_group_whose_block_was_not_entered_is_refused(lash: Lash, work: Task[[int], int]) -> None:
+    """It has no process yet, and a member of it would wait for nothing."""
+    group = lash.group(work.options(if_failed="run"), 9)
+    blocking = lash.blocking.group(work.options(if_failed="run"), 9)
+
+    with pytest.raises(SettingsError, match="a group whose block was entered, got one that is not registered yet"):
+        await group.outcome(timeout=0)
+    with pytest.raises(SettingsError, match="not registered yet"):
+        await group.submit(work, 1)
+    with pytest.raises(SettingsError, match="not registered yet"):
+        await group.submit_many(work, [(1,)])
+    for call in (blocking.outcome, lambda: blocking.submit(work, 1), lambda: blocking.submit_many(work, [(1,)])):
+        with pytest.raises(SettingsError, match="not registered yet"):
+            await asyncio.to_thread(call)

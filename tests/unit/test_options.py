@@ -111,6 +111,31 @@ def test_what_is_awaited_is_checked_where_it_is_given(after: Any) -> None:
         task.options(after=after, if_failed="run")
 
 
+async def given_later() -> None:
+    """Stand for a submit that is not awaited."""
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ([given_later], "each of after to be a handle or a process id, got <function.*: submit it first"),
+        ([None], "each of after to be a handle or a process id, got None$"),
+        (
+            [str(each) for each in range(101)],
+            r"at most 100 .*, got 101: make what is waited for members of lash\.group",
+        ),
+    ],
+)
+def test_what_is_no_handle_says_what_is_missing(after: Any, said: str) -> None:
+    """An await, a submit, or a group."""
+    task = Lash("unix:///nowhere/s").task(recovery="rerunnable", name="known")(lambda: None)
+
+    with pytest.raises(SettingsError, match=said):
+        task.options(after=after, if_failed="run")
+    with pytest.raises(SettingsError, match=r"got <coroutine object .*: is an await missing"):
+        task.options(after=[given_later()], if_failed="run")  # type: ignore[list-item]
+
+
 def test_an_option_that_is_given_as_none_stays() -> None:
     """So that a wrapper can pass on what it was not given."""
     task = Lash("unix:///nowhere/s").task(recovery="rerunnable", name="known", queue="mail")(lambda: None)
