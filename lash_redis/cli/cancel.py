@@ -27,13 +27,20 @@ def add_parser(subparsers: Any) -> None:
     names = [phase.value for phase in BY_URGENCY]
     parser.add_argument("--phase", choices=names, metavar="PHASE", help=f"only one of: {', '.join(names)}")
     add_filters(parser)
-    parser.set_defaults(run=functools.partial(answer, verb=_cancel))
+    parser.set_defaults(run=functools.partial(_run, parser))
+
+
+def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    if (args.yes or args.id is not None) and None in (args.by, args.reason):
+        parser.error("the following arguments are required: --by, --reason")
+    return answer(args, _cancel)
 
 
 async def _cancel(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     which = which_of(args)
     if args.id is None:
-        report = await cancel_many(registry, which, args.by, args.reason, most=args.most, only_count=not args.yes)
+        by, reason = args.by or "nobody", args.reason or "to count"  # of a request that is not made
+        report = await cancel_many(registry, which, by, reason, most=args.most, only_count=not args.yes)
         return told(report, args, "cancel")
     if not which.is_all:
         raise SettingsError("expected an ID or filters, got both")

@@ -67,9 +67,10 @@ def checked_by(check: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def answer(args: argparse.Namespace, verb: Verb) -> int:
-    """Run a verb on the registry that ``args`` name, print its text, and return the exit code."""
+    """Run a verb on the registry that ``args`` name, print its text if there is any, and return the exit code."""
     try:
-        _print(asyncio.run(_asked(args, verb)))
+        if text := asyncio.run(_asked(args, verb)):
+            _print(text)
     except BrokenPipeError:
         # The reader closed the pipe (``| head``). What Python would still flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -109,5 +110,6 @@ async def _asked(args: argparse.Namespace, verb: Verb) -> str:
             return await verb(registry, args)
     except NoServer as error:
         raise SettingsError(
-            f"expected --url or ${URL_VARIABLE} to say where the server is, got neither, and {error.why_not_embedded}"
+            f"expected --url or ${URL_VARIABLE} to say where the server is, got neither, and {error.why_not_embedded}; "
+            "or start a pool first: lash-redis worker MODULE"
         ) from None

@@ -65,7 +65,7 @@ def told(report: BulkReport, args: argparse.Namespace, does: str) -> str:
         lines += [f"  and {rest} more"] if rest else []
         lines += ["to do it: add --yes"] if report.found else []
     lines += [f"left out: {number} ({reason})" for reason, number in sorted(report.left_out.items())]
-    if report.read > _MANY_READ * max(1, report.found):
+    if report.read > _MANY_READ * max(1, report.found + sum(report.left_out.values())):
         lines.append(f"{report.read} rows were read to find them: no index has all that was asked for")
     if report.has_more:
         further = "the same again goes on with them" if args.yes else "a larger number finds them"

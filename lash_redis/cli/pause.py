@@ -13,7 +13,7 @@ from lash_redis.cli.requests import text
 from lash_redis.core.liveness import node_name
 from lash_redis.core.model import PauseRequest
 from lash_redis.core.timing import wall_ms
-from lash_redis.operate.pausing import in_words, paused_view
+from lash_redis.operate.pausing import in_words, paused_view, why_unknown
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -36,4 +36,6 @@ async def _pause(registry: ProcessRegistry, args: argparse.Namespace) -> str:
         return json_text(paused_view(paused))
     which = f"--queue {args.queue}" if args.task is None else f"--task {args.task}"
     earlier = "" if paused.request == request else " (an earlier pause stands)"
-    return printable(f"{in_words(paused)}{earlier}; lash-redis resume {which} ends it")
+    done = printable(f"{in_words(paused)}{earlier}; lash-redis resume {which} ends it")
+    unknown = await why_unknown(registry, queue=args.queue, task=args.task)
+    return f"{done}\nmind: {printable(unknown)}" if unknown else done

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lash_redis.cli.connect import REFUSED, add_options, add_process_id, answer
+from lash_redis.cli.connect import REFUSED, add_options, add_process_id, answer, refused
 from lash_redis.cli.many import add_filters, told, which_of
 from lash_redis.cli.render import json_text, printable
 from lash_redis.core.errors import SettingsError
@@ -38,8 +38,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer ``replay``; return the exit code: 1 if one of the processes that were named was refused."""
-    args.refused = False
-    return answer(args, _replay) or (REFUSED if args.refused else 0)
+    args.refused, args.refusals = False, []
+    code = answer(args, _replay)
+    for why in args.refusals:
+        refused(why)
+    return code or (REFUSED if args.refused else 0)
 
 
 async def _replay(registry: ProcessRegistry, args: argparse.Namespace) -> str:
@@ -53,8 +56,8 @@ async def _replay(registry: ProcessRegistry, args: argparse.Namespace) -> str:
         raise SettingsError("expected IDs or filters, got both")
     answers = await replay(registry, args.id, force=args.force)
     args.refused = any(each not in SUBMITTED for each in answers)
+    found = list(zip(args.id, answers, strict=True))
     if args.json:
-        found = zip(args.id, answers, strict=True)
         return json_text(
             {
                 "processes": [
@@ -63,8 +66,5 @@ async def _replay(registry: ProcessRegistry, args: argparse.Namespace) -> str:
                 ]
             }
         )
-    lines = [
-        f"{old}: {became} as {replay_id(old)}" if became in SUBMITTED else f"{old}: {became}"
-        for old, became in zip(args.id, answers, strict=True)
-    ]
-    return "\n".join(map(printable, lines))
+    args.refusals = [f"{old}: {became}" for old, became in found if became not in SUBMITTED]
+    return "\n".join(printable(f"{old}: {became} as {replay_id(old)}") for old, became in found if became in SUBMITTED)

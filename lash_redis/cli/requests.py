@@ -26,8 +26,9 @@ def add_request_verb(
     """Add a verb to the command line that makes a request of one process; ``ask`` makes it."""
     parser: argparse.ArgumentParser = subparsers.add_parser(verb, help=help_text, description=description)
     add_process_id(parser, nargs=nargs)
-    parser.add_argument("--by", required=True, type=text("--by", 256), help="who asks, up to 256 bytes")
-    parser.add_argument("--reason", required=True, type=text("--reason", 4096), help="why, up to 4096 bytes")
+    is_asked = nargs is None  # else whoever only counts asks for nothing
+    parser.add_argument("--by", required=is_asked, type=text("--by", 256), help="who asks, up to 256 bytes")
+    parser.add_argument("--reason", required=is_asked, type=text("--reason", 4096), help="why, up to 4096 bytes")
     add_options(parser)
     parser.set_defaults(run=functools.partial(answer, verb=functools.partial(asked, ask)))
     return parser

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lash_redis.cli.connect import REFUSED, add_options, add_process_id, answer, checked_by
+from lash_redis.cli.connect import REFUSED, add_options, add_process_id, answer, checked_by, refused
 from lash_redis.cli.render import json_text, printable
 from lash_redis.cli.requests import text
 from lash_redis.core.error_text import shown
@@ -40,8 +40,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer ``resolve``; return the exit code: 1 if one was refused, or resolved otherwise before."""
-    args.refused = False
-    return answer(args, _resolve) or (REFUSED if args.refused else 0)
+    args.refused, args.refusals = False, []
+    code = answer(args, _resolve)
+    for why in args.refusals:
+        refused(why)
+    return code or (REFUSED if args.refused else 0)
 
 
 def _value(given: str) -> Any:
@@ -57,13 +60,12 @@ async def _resolve(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     args.refused = any(report.refused or report.says_otherwise(resolution) for report in reports)
     if args.json:
         return json_text({"processes": [resolve_view(report) for report in reports]})
-    return "\n".join(_for_people(report, resolution.at_ms) for report in reports)
+    args.refusals = [report.refused for report in reports if report.refused]
+    found = [(report, report.resolution) for report in reports]
+    return "\n".join(_for_people(report, stands, resolution.at_ms) for report, stands in found if stands is not None)
 
 
-def _for_people(report: ResolveReport, now_ms: int) -> str:
-    stands = report.resolution
-    if stands is None:
-        return printable(report.refused)
+def _for_people(report: ResolveReport, stands: Resolution, now_ms: int) -> str:
     if report.recorded:
         return f"{report.process_id}: resolved as {stands.kind.value}"
     reason = f": {printable(stands.reason)}" if stands.reason else ""

@@ -224,12 +224,27 @@ class NothingToAbandon(RegistryError):
         )
 
 
+_BEFORE_A_RESOLUTION = {
+    "uncertain": "; accept first that it is lost: lash-redis abandon {0}, or request_abandon",
+    "outside": "; its outside actor says how it ends, or you accept that it is lost: lash-redis abandon {0}",
+    "leased": "; a worker holds it, and says how it ends",
+    "queued": "; it has not been lost, and will run",
+    "delayed": "; it has not been lost, and will run",
+    "blocked": "; it has not been lost, and will run",
+}
+
+
 class NothingToResolve(RegistryError):
-    """Only an abandoned process is resolved: what became of any other is known, or will be."""
+    """Only an abandoned process is resolved: what became of any other is known, or will be.
+
+    Attributes:
+        status: how it ended; before its end the place where it stands, such as ``queued``, ``leased`` or ``uncertain``.
+    """
 
     def __init__(self, process_id: str, status: str) -> None:
         self.status = status
-        super().__init__(process_id, f"process {process_id!r} is {status}: only an abandoned one is resolved")
+        first = _BEFORE_A_RESOLUTION.get(status, "").format(process_id)
+        super().__init__(process_id, f"process {process_id!r} is {status}: only an abandoned one is resolved{first}")
 
 
 class StarterAlive(RegistryError):

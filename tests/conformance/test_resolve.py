@@ -15,7 +15,7 @@ from lash_redis.registry.answers import PruneReport
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls import forgetting
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, OWNER_BOUND, abandoned, begun, ids_of, settled, work
+from tests.conformance.actors import ADA, OWNER_BOUND, abandoned, begun, held, ids_of, settled, work
 from tests.conftest import ServerTime
 from tests.look import record_of
 from tests.soundness import assert_sound, keyspace
@@ -80,9 +80,17 @@ async def test_the_first_resolution_stands(registry: ProcessRegistry, client: An
 async def test_only_an_abandoned_process_is_resolved(registry: ProcessRegistry) -> None:
     """What has not ended may still end; what ended otherwise is known."""
     await registry.register(work("p", OWNER_BOUND))
-    with pytest.raises(NothingToResolve, match="'p' is running: only an abandoned one is resolved"):
+    with pytest.raises(
+        NothingToResolve, match="'p' is queued: only an abandoned one is resolved; it has not been lost"
+    ):
         await registry.resolve("p", resolution())
-    await registry.complete(await begun(registry, "p", ADA), Success())
+    lease = await begun(registry, "p", ADA)
+    with pytest.raises(NothingToResolve, match=r"'p' is leased: .* a worker holds it"):
+        await registry.resolve("p", resolution())
+    await registry.release(lease)
+    with pytest.raises(NothingToResolve, match=r"'p' is uncertain: .* accept first .* lash-redis abandon p"):
+        await registry.resolve("p", resolution())
+    await registry.complete(await held(registry, "p", ADA), Success())
     with pytest.raises(NothingToResolve, match="is completed"):
         await registry.resolve("p", resolution())
     with pytest.raises(UnknownProcess):

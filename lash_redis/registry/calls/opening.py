@@ -47,7 +47,7 @@ def opening(namespace: Namespace, where: str, *, adopt: bool) -> Steps[None]:
     if header is None and adopt:
         raise SettingsError(
             f"namespace {namespace.name!r} does not exist on {where} yet: the first submit or worker creates it "
-            "(are this the right server and the right name?)"
+            "(is this the right server, and the right name?)"
         )
     if header is None:
         header = yield from _created(namespace)

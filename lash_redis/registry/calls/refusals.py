@@ -66,7 +66,8 @@ def refusal(  # noqa: PLR0911 - a word, an error
         case b"NOTHING":
             return NothingToAbandon(process_id)
         case b"UNRESOLVABLE":
-            return NothingToResolve(process_id, STATUSES[reply[1]].value if reply[1] else "running")
+            place = PLACE_OF_CODE.get(reply[1])
+            return NothingToResolve(process_id, place.name if place else STATUSES[reply[1]].value)
         case b"MISMATCH":
             return NamespaceMismatch(
                 "the namespace's header is gone or changed (flushed, restored from a backup, or another server at its "

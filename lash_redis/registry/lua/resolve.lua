@@ -4,7 +4,7 @@
 -- connections calls
 -- KEYS 1  partition header
 -- ARGV 1  id   ARGV 2 resolution   ARGV 3 the first letter of its kind
--- reply   DONE row · UNKNOWN · UNRESOLVABLE state ('' before the end)
+-- reply   DONE row · UNKNOWN · UNRESOLVABLE state, before the end its place
 -- bound   1 row, 100 rows that wait for it
 --- @include "row"
 --- @include "planned_writes"
@@ -17,7 +17,7 @@ if not row then
   return { 'UNKNOWN' }
 end
 if row.state ~= ABANDONED then
-  return { 'UNRESOLVABLE', row.state or '' }
+  return { 'UNRESOLVABLE', row.state or row.place }
 end
 write_resolution(row, resolution, kind)
 commit()
