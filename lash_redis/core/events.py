@@ -292,7 +292,7 @@ class ProcessFailed(Event, frozen=True, tag="process.failed"):
 
 
 class ProcessRetried(Event, frozen=True, tag="process.retried"):
-    """The run with this number failed, and the work runs again after so long; what its code asked for has no traceback."""
+    """The run with this number failed, and the work runs again after so long; with no traceback if its code asked."""
 
     level: ClassVar[int] = logging.WARNING
 
