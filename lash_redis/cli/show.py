@@ -72,7 +72,8 @@ def _waits(explanation: Explanation) -> Pairs:
         case "":
             return []
         case "others" | "limit":
-            return [("waits", text)]
+            helps = explanation.waiting.helps
+            return [("waits", loud(text) if helps else text), *(("", printable(each)) for each in helps)]
         case "pause":
             return [("queued", loud(text)), ("", "lash-redis resume lets it begin")]
         case "worker":

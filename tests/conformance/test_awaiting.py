@@ -12,6 +12,7 @@ from lash_redis.core.model import ExternalOwner, Phase, ProcessStarted, ProcessS
 from lash_redis.core.options import IfFailed
 from lash_redis.core.outcomes import AbandonWriter, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success
 from lash_redis.registry.calls import terminal_facts
+from lash_redis.registry.calls.forgetting import Retention
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
@@ -28,6 +29,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conftest import ServerTime
 from tests.look import record_of
 
 A, B, C, D = "r::a", "r::b", "r::c", "r::d"
@@ -248,3 +250,63 @@ async def test_a_late_copy_of_an_end_moves_nothing_again(registry: ProcessRegist
     await registry.sender.send(late)
 
     assert await state(registry, B) is Phase.HELD
+
+
+async def forget_all(registry: ProcessRegistry, server: ServerTime) -> None:
+    """Let retention forget all that has ended; ids that were chosen are known for a while."""
+    await server.pass_until(await server.now_ms() + 2)
+    for partition in range(registry.partitions):
+        while await registry.retain(partition, Retention(1, 1, 60_000)):
+            pass
+
+
+async def test_what_was_forgotten_counts_by_its_tombstone(registry: ProcessRegistry, server: ServerTime) -> None:
+    """Its end is all that is kept, so that an abandoned one counts as not completed, however it was resolved."""
+    await registry.register_many([work(A), work(B), work(C, OWNER_BOUND), work("r::by-chance", chosen_id=False)])
+    await end(registry, A)
+    await end(registry, B, Failure("E"))
+    await give_up(registry, C)
+    await registry.resolve(C, Resolution(ResolutionKind.HAPPENED, "ops", 1))
+    await end(registry, "r::by-chance")
+    await forget_all(registry, server)
+    assert [await registry.get(each) for each in (A, B, C)] == [None] * 3
+
+    for number, other in enumerate((A, B, C)):
+        await registry.register(waiting(f"r::needs-{number}", *{A, other}))
+        await registry.register(waiting(f"r::runs-{number}", other, if_failed="run"))
+    with pytest.raises(CannotAwait, match="it is not registered"):
+        await registry.register(waiting(D, "r::by-chance"))
+
+    needs = [f"r::needs-{number}" for number in range(3)]
+    assert await states(registry, needs) == [Phase.QUEUED, ProcessStatus.CANCELLED, ProcessStatus.CANCELLED]
+    assert await states(registry, [f"r::runs-{number}" for number in range(3)]) == [Phase.QUEUED] * 3
+    assert [(await record_of(registry, each)).outcome for each in needs[1:]] == [
+        Cancelled(f"after {B}: failed"),
+        Cancelled(f"after {C}: abandoned"),
+    ]
+
+
+async def test_a_known_one_is_answered_although_what_it_awaited_is_gone(registry: ProcessRegistry) -> None:
+    """What is registered already is looked at first: its submit sent again is not refused, and waits no more."""
+    await registry.register_many([work(A), waiting(B, A)])
+    await end(registry, A)
+    await registry.prune(2**52)
+
+    again = await registry.register_many([waiting(B, A)])
+
+    assert (await registry.get(A), again, await state(registry, B)) == (None, [False], Phase.QUEUED)
+    assert (await registry.awaited(B)).number == 0
+
+
+async def test_a_blocked_one_expires_and_tells_those_that_wait_for_it(
+    registry: ProcessRegistry, server: ServerTime
+) -> None:
+    """Nothing that ends later moves it."""
+    await registry.register_many([work(A), waiting(B, A, expires_in_ms=1), waiting(C, B, if_failed="run")])
+
+    await server.pass_until(await server.now_ms() + 2)
+    await registry.bring_due(registry.partition_of(A))
+    await end(registry, A)
+
+    assert await states(registry, [B, C]) == [ProcessStatus.CANCELLED, Phase.QUEUED]
+    assert (await record_of(registry, B)).outcome == Cancelled("expired")
