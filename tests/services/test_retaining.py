@@ -9,14 +9,15 @@ import pytest
 from lash_redis.core.events import Event, MemoryShort, RowsForgotten
 from lash_redis.core.outcomes import Success
 from lash_redis.core.subscribers import subscribed
+from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.server import Memory, memory_in
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.loops.retaining import Retaining
 from lash_redis.worker.settings import WorkerSettings, settings_from
-from tests.conformance.actors import ADA, held, local_owner, work
+from tests.conformance.actors import ADA, RERUNNABLE, cancel, held, local_owner, work
 from tests.conftest import ServerTime
-from tests.servers import Server
+from tests.servers import KINDS, Server
 
 
 def retaining(registry: ProcessRegistry, settings: WorkerSettings | None = None) -> Retaining:
@@ -64,6 +65,32 @@ async def test_where_memory_is_short_a_step_forgets_until_it_is_not(
     assert heard == [MemoryShort(used_bytes=81, limit_bytes=100, percent=80), RowsForgotten(rows=1, results=0)]
     assert answers == []
     await registry.prune(older_than_ms=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_real_server_that_is_short_of_memory_forgets_the_oldest_until_it_is_not(kind: str) -> None:
+    """And no more than that: the newest stay, and all that has not ended."""
+    with Server(kind, maxmemory="48mb") as server:
+        async with contextlib.aclosing(ProcessRegistry(server.url, "short")) as registry:
+            await registry.register(work("lives", task="lives"))
+            ids = [f"p{number}" for number in range(3_000)]
+            for at in range(0, len(ids), 100):
+                await registry.register_many([work(each, RERUNNABLE, "x" * 5_000) for each in ids[at : at + 100]])
+                await registry.cancel_many(cancel(), Which(task="work"))
+            before = await registry.memory()
+            assert before is not None
+            percent = 100 * before.used // before.limit - 10
+            heard: list[Event] = []
+            with subscribed(heard.append):
+                await retaining(registry, settings_from({"keep_memory": percent})).step()
+            after = await registry.memory()
+            rows = [bool(await registry.get(each)) for each in [*ids[::100], "lives"]]
+    assert after is not None
+    assert 100 * after.used <= percent * after.limit
+    assert [type(each) for each in heard] == [MemoryShort, RowsForgotten]
+    assert rows == sorted(rows), "the oldest went"
+    assert not rows[0]
+    assert sum(rows) > 5
 
 
 async def test_a_server_without_a_limit_is_short_of_nothing(registry: ProcessRegistry) -> None:
