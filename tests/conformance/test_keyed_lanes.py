@@ -21,8 +21,10 @@ from tests.conformance.actors import (
     RERUNNABLE,
     batch_claim,
     cancel,
+    dead_owner,
     held,
     leases_of,
+    local_owner,
     settled,
     work,
 )
@@ -221,6 +223,16 @@ async def test_so_many_of_a_key_start_in_a_window(registry: ProcessRegistry) -> 
     first = await claimed(registry, 9)
     assert [lease.process_id for lease in first] == ["x0", "y0", "x1"]
     await registry.unstart_many(first[:1])
+    assert await ids(registry, 9) == []
+
+
+async def test_a_lease_that_is_taken_over_counts_as_a_start(registry: ProcessRegistry) -> None:
+    """Whoever reclaims from a dead owner runs the work again."""
+    await policy(registry, starts=2, window_ms=LONG_MS)
+    await registry.register_many([row(f"x{n}", "x", "a,") for n in range(2)])
+    (lease,) = await claimed(registry, 1, owner=dead_owner())
+
+    assert isinstance(await registry.reclaim("x0", local_owner(), lease, LONG_MS), Acquired)
     assert await ids(registry, 9) == []
 
 
