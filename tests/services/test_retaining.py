@@ -17,6 +17,7 @@ from lash_redis.worker.loops.retaining import Retaining
 from lash_redis.worker.settings import WorkerSettings, settings_from
 from tests.conformance.actors import ADA, RERUNNABLE, cancel, held, local_owner, work
 from tests.conftest import ServerTime
+from tests.repo.tree import ROOT, read
 from tests.servers import KINDS, Server
 
 
@@ -107,6 +108,16 @@ async def test_a_server_with_a_limit_says_how_much_memory_it_uses() -> None:
     assert memory is not None
     assert memory.limit == 64 * 2**20
     assert 0 < memory.used < memory.limit
+
+
+def test_what_has_ended_is_bounded_by_default() -> None:
+    """By a week and 100,000 rows of a task, looked at each minute; the page says so."""
+    week_s, default = 7 * 24 * 3_600, WorkerSettings()
+    assert (default.keep_ms, default.keep_rows, default.keep_memory) == (week_s * 1_000, 100_000, 80)
+    assert (default.keep_ids_ms, default.retain_ms) == (week_s * 1_000, 60_000)
+    page = read(ROOT / "docs" / "retention.md")
+    for flag in (f"--keep {week_s}", "--keep-rows 100000", "--keep-memory 80"):
+        assert f"`{flag}`" in page
 
 
 def test_the_limit_of_a_server_is_its_maxmemory() -> None:
