@@ -103,7 +103,7 @@ def _is_name(value: object) -> bool:
 
 def _checked(what: str, value: object) -> Unique | None:
     if value is not None and not isinstance(value, Unique):
-        raise refused(what, "a Unique", value)
+        raise refused(what, 'a Unique, such as Unique(), Unique(by="customer") or Unique(key="nightly")', value)
     return value
 
 

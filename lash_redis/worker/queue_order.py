@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from lash_redis.core.checks import check_distinct, checked_int, checked_names, checked_queue
+from lash_redis.core.checks import check_distinct, checked_int, checked_names, checked_queue, refused
 from lash_redis.core.error_text import bounded
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.timing import random_fraction
@@ -23,6 +23,10 @@ def checked_queues(what: str, value: object) -> tuple[str, ...]:
     Raises:
         SettingsError: it is neither, none or twice the same is named, or some have a weight and others have none.
     """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise refused(
+            what, 'a sequence of names, such as ("high", "low"), or weights, such as {"high": 5, "low": 1}', value
+        )
     if isinstance(value, Mapping):
         value = [f"{checked_queue(name)}={_weight(weight)}" for name, weight in value.items()]
     queues = checked_names(what, value, _checked_queue)

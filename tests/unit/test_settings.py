@@ -114,8 +114,8 @@ def test_a_command_line_that_cannot_be_read_says_what_is_expected(
     ("name", "value", "said"),
     [
         ("queues", (), "expected queues to name at least one queue, got none"),
-        ("queues", "default", "expected queues to be a sequence of names, got 'default'"),
-        ("queues", 5, "expected queues to be a sequence of names, got 5"),
+        ("queues", "default", "queues to be a sequence of names, such as .*, or weights, such as .*, got 'default'"),
+        ("queues", 5, "queues to be a sequence of names, such as .*, or weights, such as .*, got 5"),
         ("queues", ("a", "a"), "expected queues to be distinct, got a,a"),
         ("queues", ("a b",), "expected queue to be 1 to 64 characters"),
         ("concurrency", 0, "expected concurrency to be an integer from 1 to 10000, got 0"),
