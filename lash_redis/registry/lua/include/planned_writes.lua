@@ -28,15 +28,6 @@ local function list_for(lists, key)
   return list
 end
 
--- The keys and values of a table by turns.
-local function by_turns(map)
-  local list = {}
-  for key, value in pairs(map) do
-    list[#list + 1], list[#list + 2] = key, value
-  end
-  return list
-end
-
 local function index_add(key, score, id)
   local list = list_for(added, key)
   local n = #list
@@ -256,8 +247,8 @@ local function commit()
   for _, fields in ipairs(written) do
     redis.call('HSET', unpack(fields))
   end
-  if next(header_set) then
-    redis.call('HSET', K .. 'hdr', unpack(by_turns(header_set)))
+  for field, value in pairs(header_set) do
+    redis.call('HSET', K .. 'hdr', field, value)
   end
   for field, by in pairs(counted) do
     if redis.call('HINCRBY', K .. 'counts', field, by) == 0 then
