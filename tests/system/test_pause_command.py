@@ -47,9 +47,7 @@ async def test_an_operator_pauses_and_resumes(cli: Cli, registry: ProcessRegistr
     """The answer says which pause stands, how to end it, and that nothing is known of a misspelt name."""
     asked = ("--by", "ada", "--reason", "the provider is down")
     ends = "lash-redis resume --queue mail ends it"
-    assert cli("pause", "--queue", "mail", *asked) == (
-        f"queue 'mail' is paused by ada: the provider is down; {ends}"
-    )
+    assert cli("pause", "--queue", "mail", *asked) == (f"queue 'mail' is paused by ada: the provider is down; {ends}")
     assert cli("pause", "--queue", "mail", "--by", "bob") == (
         f"queue 'mail' is paused by ada: the provider is down (an earlier pause stands); {ends}"
     )
