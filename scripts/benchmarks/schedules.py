@@ -47,8 +47,13 @@ async def measure() -> None:
         commands, busy_s, _ = work.since()
     ticks = TICKING * SECONDS / EVERY_S
     hourly = waiting + WAITING / 3600 * busy_s / ticks
-    print(f"{WAITING} schedules: {waiting:.2%} of a core while they wait, {hourly:.2%} if each ticks every hour "
-          f"({1e6 * busy_s / ticks:.0f} µs and {commands / ticks:.0f} commands a tick, with its process)")  # fmt: skip
+    print(f"{WAITING:,} schedules, and {TICKING} that tick every {EVERY_S} s, each for {SECONDS} s.\n")
+    print("| what | figure |")
+    print("|---|---|")
+    print(f"| a server core, while {WAITING:,} wait | {waiting:.2%} |")
+    print(f"| a server core, if each of these ticks every hour | {hourly:.2%} |")
+    print(f"| server CPU for each tick with its process | {1e6 * busy_s / ticks:.0f} µs |")
+    print(f"| commands for each tick with its process | {commands / ticks:.0f} |\n")
 
 
 if __name__ == "__main__":

@@ -52,13 +52,21 @@ class Work:
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url)
-        self._before = self._read()
+        self._before, self._scripts_before = self._read(), self._scripts()
 
     def _read(self) -> tuple[int, float, int]:
         stats = self._client.info("commandstats")
         calls = sum(each["calls"] for name, each in stats.items() if name not in _OWN_COMMANDS)
         cpu = self._client.info("cpu")
         return calls, cpu["used_cpu_user"] + cpu["used_cpu_sys"], self._client.info("memory")["used_memory"]
+
+    def _scripts(self) -> int:
+        stats = self._client.info("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval", "fcall"))
+
+    def scripts(self) -> int:
+        """Return how often scripts were called since this object was made."""
+        return self._scripts() - self._scripts_before
 
     def since(self) -> tuple[int, float, int]:
         """Return the commands (also those inside scripts), CPU seconds and bytes since this object was made."""
