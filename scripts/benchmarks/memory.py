@@ -18,11 +18,15 @@ async def measure() -> None:
     with fresh_server() as url:
         registry = ProcessRegistry(url, namespace="bench")
         await registry.open()
+        # One row goes through first, so that what the server keeps of the scripts is not counted.
+        await registry.register_many(registrations(1, SIGNATURE))
+        await complete(registry, await claim(registry, 1, 1, SIGNATURE))
+        await registry.prune(older_than_ms=0)
         work = Work(url)
         await registry.register_many(registrations(PROCESSES, SIGNATURE))
         queued = work.since()[2]
         leases: list[ProcessLease] = []
-        for number in range(1, PROCESSES // BATCH + 1):
+        for number in range(2, PROCESSES // BATCH + 2):
             leases += await claim(registry, number, BATCH, SIGNATURE)
         started = work.since()[2]
         await complete(registry, leases)
