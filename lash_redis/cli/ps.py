@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import json_text, loud, printable, table
-from lash_redis.core.checks import MAX_BATCH, checked_int
+from lash_redis.core.checks import MAX_BATCH, checked_int, checked_queue, checked_task_name
 from lash_redis.core.labels import label_in, label_key, labels_in_words
 from lash_redis.core.model import Phase, ProcessStatus, RecoveryDisposition
 from lash_redis.core.places import BY_URGENCY
 from lash_redis.core.times_in_words import ago, duration
 from lash_redis.operate.counts import NamespaceView, Totals, count, namespace_view
+from lash_redis.operate.filtered_pages import filtered
+from lash_redis.operate.page_notes import notes_of
 from lash_redis.operate.pausing import in_words
 from lash_redis.operate.row_views import row_view
-from lash_redis.operate.serving import why_they_wait
 from lash_redis.registry.calls.listing import ListedRows
+from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from lash_redis.registry.transport.server import NO_EVICTION
@@ -51,10 +53,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="NAME=VALUE",
         help="what has this label, ended or not, in the order of registration",
     )
+    parser.add_argument("--queue", type=checked_by(checked_queue), metavar="Q", help="only what is of this queue")
+    parser.add_argument("--task", type=checked_by(checked_task_name), metavar="T", help="only what is of this task")
     parser.add_argument("--limit", type=checked_by(_limit), default=50, help=f"rows a page, 1 to {MAX_BATCH} (50)")
     parser.add_argument("--cursor", help="where the page begins, as the page before says")
     add_options(parser)
-    parser.set_defaults(run=functools.partial(answer, verb=_ps))
+    parser.set_defaults(run=partial(answer, verb=_ps))
 
 
 def _limit(value: str) -> int:
@@ -63,21 +67,26 @@ def _limit(value: str) -> int:
 
 async def _ps(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     totals = await count(registry)
-    if args.label:
-        name, value = args.label
-        page = await registry.list_labelled(name, value, args.limit, args.cursor)
-    elif args.state:
-        unresolved = args.state == _UNRESOLVED
-        page = await registry.list_ended(_STATES[args.state], args.limit, args.cursor, unresolved=unresolved)
-    else:
-        only = Phase(args.phase) if args.phase else None
-        page = await registry.list_by_phase(BY_URGENCY, args.limit, args.cursor, only=only)
-    waits = await why_they_wait(registry, page.rows)
+    read, which = partial(_page, registry, args), Which(queue=args.queue, task=args.task)
+    page = await (read(args.limit, args.cursor) if which.is_all else filtered(read, which, args.limit, args.cursor))
+    waits = await notes_of(registry, page.rows)
     view = namespace_view(registry, totals, page, waits)
     if args.json:
         return json_text(view)
     about = [_namespace(view), _workers(totals), *_paused(totals), *_bounded(totals), *_scheduled(totals)]
     return "\n".join([*about, "", *_counted(totals), *_listed(page, args, waits)])
+
+
+async def _page(registry: ProcessRegistry, args: argparse.Namespace, limit: int, cursor: str | None) -> ListedRows:
+    if args.label:
+        name, value = args.label
+        return await registry.list_labelled(name, value, limit, cursor)
+    if args.state:
+        unresolved = args.state == _UNRESOLVED
+        task = None if unresolved else args.task
+        return await registry.list_ended(_STATES[args.state], limit, cursor, unresolved=unresolved, task=task)
+    only, lanes = Phase(args.phase) if args.phase else None, (args.queue, args.task)
+    return await registry.list_by_phase(BY_URGENCY, limit, cursor, only=only, lanes=lanes)
 
 
 def _counted(totals: Totals) -> list[str]:
@@ -93,6 +102,9 @@ def _counted(totals: Totals) -> list[str]:
     running = ["running", *(f"{phase.value} {number}" for phase, number in totals.phases.items())]
     ended = ["ended", *(f"{status.value} {number}" for status, number in totals.statuses.items())]
     lines += table([running, ended + [""] * (len(running) - len(ended))])
+    if set(totals.queued) - {"default"}:
+        by_queue = ", ".join(f"{queue} {number}" for queue, number in sorted(totals.queued.items()))
+        lines.append(printable(f"queued by queue: {by_queue}"))
     if totals.abandon_requested:
         waiting = f"{totals.abandon_requested} with an abandon request"
         lines.append(f"{waiting} that waits for a sweep or for the end of a lease")
@@ -115,9 +127,11 @@ def _listed(page: ListedRows, args: argparse.Namespace, waits: Mapping[str, str]
 
 
 def _which(args: argparse.Namespace) -> str:
+    of = f" --queue {args.queue}" if args.queue else ""
+    of += f" --task {shlex.quote(args.task)}" if args.task else ""
     if args.label:
-        return f" --label {shlex.quote(label_key(*args.label))}"
-    return f" --phase {args.phase}" if args.phase else f" --state {args.state}" if args.state else ""
+        return f" --label {shlex.quote(label_key(*args.label))}{of}"
+    return f" --phase {args.phase}{of}" if args.phase else f" --state {args.state}{of}" if args.state else of
 
 
 def _namespace(view: NamespaceView) -> str:

@@ -33,6 +33,7 @@ class Totals(msgspec.Struct, frozen=True):
         schedules: that are stored.
         paused: the queues and tasks of which nothing begins.
         bounded: the queues in which only so many may wait.
+        queued: how many wait in each queue in which any does.
     """
 
     phases: dict[Phase, int]
@@ -45,6 +46,7 @@ class Totals(msgspec.Struct, frozen=True):
     schedules: int = 0
     paused: list[Paused] = []
     bounded: list[BoundedQueue] = []
+    queued: dict[str, int] = {}
 
 
 async def count(registry: ProcessRegistry) -> Totals:
@@ -53,11 +55,14 @@ async def count(registry: ProcessRegistry) -> Totals:
     statuses: Counter[str] = Counter()
     abandon_requested = lapsed = workers = unresolved = schedules = 0
     queues = set[str]()
+    queued: Counter[str] = Counter()
     for partition in range(registry.partitions):
         counts = await registry.counts(partition)
         phases.update(counts.phases())
         for (_task, status), number in counts.terminal.items():
             statuses[status] += number
+        for lane, number in counts.lanes.items():
+            queued[lane.split("|", 1)[0]] += number  # also of a name that is no lane
         abandon_requested += counts.asked
         unresolved += counts.unresolved
         schedules += counts.schedules
@@ -76,6 +81,7 @@ async def count(registry: ProcessRegistry) -> Totals:
         schedules,
         await registry.pauses(),
         await registry.bounds(),
+        dict(queued),
     )
 
 
@@ -96,6 +102,7 @@ class NamespaceView(TypedDict):
     queues: list[str]  # that these served
     unresolved: int  # abandoned, and nobody has said what became of it
     schedules: int  # that are stored
+    queued: dict[str, int]  # how many wait in each queue in which any does
     bounded: list[Plain]  # queue, waiting, most_waiting (null: any number), revision, declared_otherwise
     paused: list[Plain]  # queues and tasks of which nothing begins: queue, task, by, at_ms, reason, partitions, of
 
@@ -120,6 +127,7 @@ def namespace_view(
         "queues": totals.queues,
         "unresolved": totals.unresolved,
         "schedules": totals.schedules,
+        "queued": totals.queued,
         "bounded": [_bounded_view(each) for each in totals.bounded],
         "paused": [paused_view(each) for each in totals.paused],
     }

@@ -51,7 +51,7 @@ class RowView(ShownOptions):
     due_at_ms: int | None  # when a delayed process may run, by the server's clock
     expires_at_ms: int | None  # when it is cancelled if nobody has started it
     runs_alone: bool  # a worker runs one such process at a time
-    waits: str | None  # why it waits, if nobody serves it, it is paused, or its group is held open
+    waits: str | None  # why it waits, if more is known than that it waits for its turn
     cancel_request: Plain | None  # requested_by, requested_at_ms, reason
     abandon_request: Plain | None  # the same
     resolution: Plain | None  # kind, by, at_ms, reason, value: what was found out after it was abandoned

@@ -58,7 +58,7 @@ async def why_they_wait(registry: ProcessRegistry, rows: Iterable[Row]) -> dict[
 async def why_it_waits(registry: ProcessRegistry, row: Row) -> Waiting:
     """Return why a row waits, if it does and something more than its turn is known."""
     if row.phase is Phase.BLOCKED:
-        return _what_it_awaits(row, await registry.awaited(row.process_id, MAX_AFTER))
+        return what_it_awaits(row, await registry.awaited(row.process_id, MAX_AFTER))
     if row.phase is not Phase.QUEUED:
         return NOT_WAITING
     if paused := why_paused(await registry.pauses(), row.lane):
@@ -71,10 +71,10 @@ async def why_it_waits(registry: ProcessRegistry, row: Row) -> Waiting:
     return Waiting("limit", limit) if limit else NOT_WAITING
 
 
-def _what_it_awaits(blocked: Row, awaited: Awaited) -> Waiting:
+def what_it_awaits(blocked: Row, awaited: Awaited, most_named: int = _MOST_NAMED) -> Waiting:
     """Say for what a blocked process waits, first what no time ends, and what helps against that."""
     rows = sorted(awaited.rows, key=lambda row: not _is_for_people(row))
-    named = [f"{row.process_id} ({_state(row)})" for row in rows[:_MOST_NAMED]]
+    named = [f"{row.process_id} ({_state(row)})" for row in rows[:most_named]]
     more = ", …" if awaited.number > len(named) else ""
     what = f"{awaited.number} to end: {', '.join(named)}{more}" if awaited.number else "no member"
     text = f"{_HELD_OPEN}; it waits for {what}" if awaited.is_held_open else f"it waits for {what}"
