@@ -13,10 +13,13 @@ from lash_redis.app.many_calls import arguments
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES
 from lash_redis.core.errors import PayloadError, SettingsError
+from lash_redis.core.liveness import node_name
+from lash_redis.core.model import PauseRequest
 from lash_redis.core.options import SUBMIT_OPTIONS
 from lash_redis.core.schedules import MOST_INPUT_BYTES, NAME, Schedule, ScheduleDeclaration, ScheduleRule
 from lash_redis.core.shares import REVISION
 from lash_redis.core.struct_checks import checked_kind
+from lash_redis.core.timing import wall_ms
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.codec import encode_input
 from lash_redis.registry.registry import ProcessRegistry
@@ -122,13 +125,19 @@ class Schedules:
         """
         return await (await self._registry()).all_schedules()
 
-    async def pause(self, name: str) -> None:
+    async def pause(self, name: str, *, by: str | None = None, reason: str | None = None) -> None:
         """Submit no more ticks of a schedule until ``resume``; what is due now is submitted. It survives deployments.
+
+        Args:
+            name: of the schedule.
+            by: who pauses it, up to 256 bytes; None: this machine's name.
+            reason: why, up to 4096 bytes.
 
         Raises:
             SettingsError: no schedule of that name is stored.
         """
-        await (await self._registry()).pause_schedule(name)
+        request = PauseRequest(node_name() if by is None else by, wall_ms(), reason)
+        await (await self._registry()).pause_schedule(name, request)
 
     async def resume(self, name: str) -> None:
         """Let a paused schedule go on from now: what it would have submitted meanwhile is left out.
@@ -173,9 +182,10 @@ class BlockingSchedules:
         """Do what ``Schedules.list`` does."""
         return self._registry().all_schedules()
 
-    def pause(self, name: str) -> None:
+    def pause(self, name: str, *, by: str | None = None, reason: str | None = None) -> None:
         """Do what ``Schedules.pause`` does."""
-        self._registry().pause_schedule(name)
+        request = PauseRequest(node_name() if by is None else by, wall_ms(), reason)
+        self._registry().pause_schedule(name, request)
 
     def resume(self, name: str) -> None:
         """Do what ``Schedules.resume`` does."""

@@ -7,8 +7,12 @@ from typing import Any
 
 from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import json_text, printable, table
+from lash_redis.cli.requests import text
+from lash_redis.core.liveness import node_name
+from lash_redis.core.model import PauseRequest
 from lash_redis.core.schedules import NAME
 from lash_redis.core.times_in_words import ago
+from lash_redis.core.timing import wall_ms
 from lash_redis.operate.schedules import NextTime, ScheduleView, next_times, schedule_views
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -29,6 +33,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("act", nargs="?", choices=_ACTS, metavar="ACT", help=", ".join(_ACTS))
     name = checked_by(lambda value: NAME.checked("NAME", value))
     parser.add_argument("name", nargs="?", type=name, metavar="NAME", help="the schedule")
+    who = "who pauses it, up to 256 bytes; default: this machine's name"
+    parser.add_argument("--by", type=text("--by", 256), help=who)
+    parser.add_argument("--reason", type=text("--reason", 4096), help="why it is paused, up to 4096 bytes")
     add_options(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
@@ -36,6 +43,8 @@ def add_parser(subparsers: Any) -> None:
 def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.act is not None and args.name is None:
         parser.error(f"expected the name of a schedule after {args.act}: `lash-redis schedules` lists them")
+    if args.act != "pause" and (args.by or args.reason):
+        parser.error("expected --by and --reason with pause alone")
     return answer(args, _schedules if args.act is None else _change)
 
 
@@ -70,7 +79,8 @@ async def _change(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     process_id = None
     match args.act:
         case "pause":
-            await registry.pause_schedule(args.name)
+            request = PauseRequest(args.by or node_name(), wall_ms(), args.reason)
+            await registry.pause_schedule(args.name, request)
         case "resume":
             await registry.resume_schedule(args.name)
         case "remove":

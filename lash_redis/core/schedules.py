@@ -10,7 +10,7 @@ from lash_redis.core.checks import SIGNATURE, checked_int, checked_text, matchin
 from lash_redis.core.cron import MOST_INSTANTS, NEWER, UTC, Times, checked_cron, checked_every, zone_named
 from lash_redis.core.durations import milliseconds
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import ProcessRegistration, TaskInput
+from lash_redis.core.model import PauseRequest, ProcessRegistration, TaskInput
 from lash_redis.core.policies import Policy
 from lash_redis.core.shares import REVISION
 from lash_redis.core.struct_checks import CheckedStruct, checked_kind
@@ -112,6 +112,7 @@ class Schedule(msgspec.Struct, frozen=True):
         undeclared_at_ms: when a worker first started that has its task, and whose code does not declare it (any more).
         differs_at_ms: when code last declared other content with the same revision.
         now_ms: the server's time of this answer.
+        pause: who paused it, when by their clock, and why; None: it is not, or that is not known.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Schedule(msgspec.Struct, frozen=True):
     undeclared_at_ms: int | None
     differs_at_ms: int | None
     now_ms: int
+    pause: PauseRequest | None = None
 
     @property
     def next_ms(self) -> int | None:

@@ -39,6 +39,8 @@ class ScheduleView(TypedDict):
     refused_ticks: int
     last_refused_ms: int | None
     paused_at_ms: int | None
+    paused_by: str | None
+    pause_reason: str | None
     declared_at_ms: int
     undeclared_at_ms: int | None
     differs_at_ms: int | None
@@ -163,6 +165,8 @@ def _view(schedule: Schedule, why_it_waits: str) -> ScheduleView:
         "refused_ticks": schedule.refused,
         "last_refused_ms": schedule.last_refused_ms,
         "paused_at_ms": schedule.paused_at_ms,
+        "paused_by": schedule.pause.requested_by if schedule.pause else None,
+        "pause_reason": schedule.pause.reason if schedule.pause else None,
         "declared_at_ms": schedule.declared_at_ms,
         "undeclared_at_ms": schedule.undeclared_at_ms,
         "differs_at_ms": schedule.differs_at_ms,
@@ -173,6 +177,9 @@ def _view(schedule: Schedule, why_it_waits: str) -> ScheduleView:
 
 def _notes(schedule: Schedule) -> list[str]:
     notes = []
+    if schedule.pause is not None:
+        why = f": {schedule.pause.reason}" if schedule.pause.reason else ""
+        notes.append(f"paused by {schedule.pause.requested_by}{why}")
     if schedule.undeclared_at_ms is not None:
         notes.append("the code of a worker that has its task does not declare it: remove it, or start the right code")
     if schedule.differs_at_ms is not None:

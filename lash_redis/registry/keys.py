@@ -231,6 +231,7 @@ SCHEDULE_FIELDS: dict[str, str] = {
     "fr": "the instants up to this one are decided, ms",
     "du": "when it is looked at next, ms; empty: never, or it is paused",
     "pa": "paused at, ms",
+    "pb": "who paused it, when by their clock, and why",
     "nm": "how many ticks were missed",
     "lm": "the last of them, ms",
     "nr": "how many ticks a bounded queue refused",

@@ -10,9 +10,10 @@ import pytest
 
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.model import PauseRequest
 from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, ScheduleRule, Ticked
 from lash_redis.operate.explain import explain
-from lash_redis.operate.schedules import ScheduleOf
+from lash_redis.operate.schedules import ScheduleOf, schedule_views
 from lash_redis.registry.calls import ticks
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
@@ -252,6 +253,22 @@ async def test_a_paused_schedule_ticks_no_more_and_goes_on_from_its_resume(
     assert resumed.paused_at_ms is None
     assert resumed.due_at_ms is not None
     assert await ticks_of(client, registry) == []
+
+
+async def test_a_pause_says_who_made_it_and_why(registry: ProcessRegistry) -> None:
+    """The first one stands, until it is resumed."""
+    await declare(registry, declared())
+    first = PauseRequest("ada", 1, "the bank is closed")
+    for request in (first, PauseRequest("bob", 2), None):
+        await registry.pause_schedule("s", request)
+        assert (await stored(registry)).pause == first
+    (view,) = await schedule_views(registry)
+    assert (view["paused_by"], view["pause_reason"]) == ("ada", "the bank is closed")
+    assert "paused by ada: the bank is closed" in view["notes"]
+    await registry.resume_schedule("s")
+    assert (await stored(registry)).pause is None
+    await registry.pause_schedule("s")
+    assert ((await stored(registry)).paused_at_ms is not None, (await stored(registry)).pause) == (True, None)
 
 
 async def test_a_plan_that_comes_after_a_pause_changes_nothing(registry: ProcessRegistry) -> None:

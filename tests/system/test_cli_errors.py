@@ -31,6 +31,7 @@ WRONG = [
     ("limits", "too", "many"),
     ("schedules", "pause", "nothing"),
     ("schedules", "next"),
+    ("schedules", "resume", "nothing", "--by", "ada"),
     ("prune", "--before", "yesterday"),
 ]
 

@@ -11,6 +11,7 @@ from lash_redis.core.error_text import shown
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.events import ScheduleDeclared, ScheduleDiffers
 from lash_redis.core.lanes import lane_parts
+from lash_redis.core.model import PauseRequest
 from lash_redis.core.schedules import (
     MOST_INPUT_BYTES,
     NAME,
@@ -31,13 +32,14 @@ from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.registration import registration_args
 from lash_redis.registry.calls.signatures import signatures_named
 from lash_redis.registry.calls.ticks import due_in, due_schedules, planned, submit_ticks, tick_schedules
+from lash_redis.registry.codec import decode_values, encode_values
 from lash_redis.registry.unreadable import readable
 
 Declared = Literal["new", "changed", "same", "older", "differs", "due"]
 Change = Literal["pause", "resume", "run", "remove", "undeclare", "check"]
 
 _ATTEMPTS: Final = 5  # to change a schedule that becomes due again and again meanwhile
-_FIELDS: Final = 18
+_FIELDS: Final = 19
 
 
 def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclaration]) -> Steps[list[Declared]]:
@@ -145,7 +147,8 @@ def schedules_page(
 
 
 def _schedule(values: list[bytes], now_ms: int) -> Schedule:
-    name, revision, spec, zone, missed, late, lane, *rest = (each.decode() for each in values)
+    *texts, pause = values
+    name, revision, spec, zone, missed, late, lane, *rest = (each.decode() for each in texts)
     paused, from_ms, due, last_tick, missed_number, last_missed, refused, last_refused, *declared = rest
     queue, task, _ = lane_parts(lane)
     return Schedule(
@@ -167,6 +170,7 @@ def _schedule(values: list[bytes], now_ms: int) -> Schedule:
         undeclared_at_ms=_number(declared[1]),
         differs_at_ms=_number(declared[2]),
         now_ms=now_ms,
+        pause=PauseRequest(*decode_values(pause)) if pause else None,
     )
 
 
@@ -174,13 +178,17 @@ def _number(text: str) -> int | None:
     return int(text) if text else None
 
 
-def pause_schedule(namespace: Namespace, name: str) -> Steps[None]:
-    """Submit no more ticks of a schedule until ``resume_schedule``. What is due is ticked first.
+def pause_schedule(namespace: Namespace, name: str, request: PauseRequest | None = None) -> Steps[None]:
+    """Submit no more ticks of a schedule until ``resume_schedule``. What is due is ticked first. The first stands.
 
     Raises:
         SettingsError: there is no schedule of that name.
     """
-    yield from _changed(namespace, "pause", name)
+    data = b""
+    if request is not None:
+        checked_kind("request", request, PauseRequest)
+        data = encode_values(request.requested_by, request.requested_at_ms, request.reason)
+    yield from _changed(namespace, "pause", name, data=data)
 
 
 def resume_schedule(namespace: Namespace, name: str) -> Steps[None]:
@@ -227,11 +235,11 @@ def unknown_schedule(name: str) -> SettingsError:
 
 
 def _changed(
-    namespace: Namespace, what: Change, name: str, run_id: str = "", *, may_be_gone: bool = False
+    namespace: Namespace, what: Change, name: str, run_id: str = "", *, data: bytes = b"", may_be_gone: bool = False
 ) -> Steps[None]:
     partition = namespace.partition_of(NAME.checked("the name of a schedule", name))
     for _ in range(_ATTEMPTS):
-        due = yield from Call("change_schedule", partition, [what, name, run_id], _answer)
+        due = yield from Call("change_schedule", partition, [what, name, run_id, data], _answer)
         if due is True:
             return
         if due is None:

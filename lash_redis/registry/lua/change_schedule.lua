@@ -4,6 +4,7 @@
 -- connections calls
 -- KEYS 1  partition header
 -- ARGV 1  what: pause, resume, run, remove, undeclare or check   ARGV 2 name   ARGV 3 id of the process of a run
+-- ARGV 4  request of a pause
 -- reply   DONE · ABSENT · DUE note (nothing was done, since the ticks that the note tells of come first)
 -- bound   one schedule
 --- @include "partition"
@@ -12,21 +13,21 @@
 --- @include "look_at_schedule"
 --- @include "register_row"
 --- @include "tick_data"
-local what, name, run_id = unpack(ARGV)
+local what, name, run_id, request = unpack(ARGV)
 local key = 'schedule:' .. name
 
 local changes = {}
 
 function changes.pause(schedule)
   if not schedule.pause then
-    write_hash(key, 'pa', now_text, 'du', '')
+    write_hash(key, 'pa', now_text, 'pb', request, 'du', '')
     index_remove(K .. 'alarms', 'tick ' .. name)
   end
 end
 
 function changes.resume(schedule)
   if schedule.pause then
-    clear_hash(key, 'pa')
+    clear_hash(key, 'pa', 'pb')
     look_at_schedule(name, schedule.lane)
   end
 end
