@@ -256,6 +256,7 @@ class GroupControls:
 
         Raises:
             UnknownProcess: no process has this id.
+            OutcomePruned: it ended and was forgotten, and so was who its members were; ``status`` says how it ended.
         """
         of = current_process().id if process_id is None else checked_id("process_id", process_id)
         first = 0

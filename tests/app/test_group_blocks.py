@@ -11,7 +11,7 @@ import pytest
 from lash_redis.app.groups import Member
 from lash_redis.app.lash import Lash
 from lash_redis.app.task import Task
-from lash_redis.core.errors import QueueFull, RegistryUnavailable, SettingsError, UnknownProcess
+from lash_redis.core.errors import OutcomePruned, QueueFull, RegistryUnavailable, SettingsError, UnknownProcess
 from lash_redis.core.events import Event, WorkUnserved
 from lash_redis.core.model import CancelRequest, Phase
 from lash_redis.core.outcomes import Failure, Success
@@ -225,6 +225,10 @@ async def test_the_same_block_after_its_group_was_forgotten_does_nothing(
     await (asyncio.to_thread(block) if blocking else run())
 
     assert [await lash.registry.get(each) for each in ("g", "g::0", "g::1")] == [None, None, None]
+    with pytest.raises(OutcomePruned, match="'g' ended as completed"):
+        await _listed(lash, "g", blocking=blocking)
+    with pytest.raises(UnknownProcess):
+        await _listed(lash, "nobody", blocking=blocking)
     await lash.registry.prune(2**52)
 
     async def vanish() -> None:
@@ -234,6 +238,30 @@ async def test_the_same_block_after_its_group_was_forgotten_does_nothing(
 
     with pytest.raises(UnknownProcess):
         await vanish()
+
+
+async def test_work_of_a_sequence_joins_a_group_whose_id_begins_with_its_key(
+    lash: Lash, work: Task[[int], int]
+) -> None:
+    """Where there are several partitions; a group of another route refuses it, and says what an id begins with."""
+
+    @lash.task(recovery="rerunnable", key="account", sequence=True, after_loss="halt")
+    def transfer(account: str) -> str:
+        return account
+
+    async def join(process_id: str) -> str:
+        async with lash.group(work.options(process_id=process_id, if_failed="run"), 9) as group:
+            return (await group.submit(transfer, "ada")).id
+
+    with pytest.raises(SettingsError, match="one that begins with 'ada::', got 'g::0'"):
+        await join("g")
+    assert await join("ada::g") == "ada::g::0"
+
+
+async def _listed(lash: Lash, process_id: str, *, blocking: bool) -> list[Member]:
+    if blocking:
+        return await asyncio.to_thread(lambda: list(lash.blocking.members(process_id)))
+    return [each async for each in lash.members(process_id)]
 
 
 async def test_a_group_whose_block_was_not_entered_is_refused(lash: Lash, work: Task[[int], int]) -> None:

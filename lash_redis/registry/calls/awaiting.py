@@ -8,9 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from lash_redis.core.checks import MAX_BATCH, checked_id
-from lash_redis.core.errors import CannotAwait, CannotJoinGroup, UnknownProcess
+from lash_redis.core.errors import CannotAwait, CannotJoinGroup, OutcomePruned, UnknownProcess
 from lash_redis.core.model import ProcessRecord, ProcessRegistration
 from lash_redis.registry.calls.call import Call, Namespace, Steps, about
+from lash_redis.registry.calls.forgetting import tombstones
 from lash_redis.registry.calls.reads import rows
 from lash_redis.registry.keys import route_of
 from lash_redis.registry.rows import Row
@@ -87,10 +88,12 @@ def members(namespace: Namespace, process_id: str, first: int = 0, limit: int = 
 
     Raises:
         UnknownProcess: no process has this id.
+        OutcomePruned: it ended and was forgotten, and so was who its members were; ``status`` says how it ended.
     """
     number, ids = yield from _listed(namespace, process_id, "members", first, limit)
     if number == 0 and (yield from rows(namespace, [process_id])) == [None]:
-        raise UnknownProcess(process_id)
+        (tombstone,) = yield from tombstones(namespace, [process_id])
+        raise OutcomePruned(process_id, tombstone.status.value) if tombstone else UnknownProcess(process_id)
     found = yield from rows(namespace, ids)
     return Members(ids, found)
 
