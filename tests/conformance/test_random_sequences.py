@@ -36,7 +36,10 @@ from tests.conformance.actors import (
 from tests.look import record_of
 from tests.soundness import assert_sound
 
-KEYS: Final = ("x", "y z")
+KEYS: Final = (
+    ("x", "y z"),
+    ("x", "yz", "w"),
+)  # in one partition, and in several, where each begins the ids of its work
 TASKS: Final = ("work", "other")
 STEPS, BETWEEN_LOOKS = 400, 20
 
@@ -97,8 +100,8 @@ class Life:
 
     async def register(self) -> None:
         """Register one process, or say so twice."""
-        key, task = self.random.choice(KEYS), self.random.choice(TASKS)
-        process_id = f"{key if ' ' not in key else 'yz'}::{len(self.keys)}"
+        key, task = self.random.choice(KEYS[self.registry.partitions > 1]), self.random.choice(TASKS)
+        process_id = f"{key.replace(' ', '')}::{len(self.keys)}"
         delay_ms = self.random.choice([0, 0, LONG_MS])
         disposition = self.random.choice([RERUNNABLE, OWNER_BOUND, OWNER_BOUND])
         registration = work(
@@ -278,7 +281,7 @@ class Life:
                 )
 
 
-@pytest.mark.parametrize("partitions", [1])
+@pytest.mark.parametrize("partitions", [1, 8])
 @pytest.mark.parametrize("backend", ["valkey", "redis7"], indirect=True)  # fakeredis takes four times as long
 @pytest.mark.parametrize("after_loss", ["halt", "continue"])
 async def test_whatever_comes_a_sequence_keeps_its_order(
