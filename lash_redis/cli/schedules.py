@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import datetime as dt
+from typing import Any, Final
 
 from lash_redis.cli.connect import add_options, answer, checked_by
 from lash_redis.cli.render import json_text, printable, table
 from lash_redis.cli.requests import text
+from lash_redis.core.error_text import shown
+from lash_redis.core.errors import SettingsError
 from lash_redis.core.liveness import node_name
 from lash_redis.core.model import PauseRequest
 from lash_redis.core.schedules import NAME
@@ -16,6 +19,7 @@ from lash_redis.core.timing import wall_ms
 from lash_redis.operate.schedules import NextTime, ScheduleView, next_times, schedule_views
 from lash_redis.registry.registry import ProcessRegistry
 
+_YEARS: Final = range(1971, 2201)
 _ACTS = {
     "next": "its next five times",
     "pause": "submits no more, until it is resumed",
@@ -36,6 +40,8 @@ def add_parser(subparsers: Any) -> None:
     who = "who pauses it, up to 256 bytes; default: this machine's name"
     parser.add_argument("--by", type=text("--by", 256), help=who)
     parser.add_argument("--reason", type=text("--reason", 4096), help="why it is paused, up to 4096 bytes")
+    start = "with next: those from a day or moment on, by the clocks of the schedule's zone, such as 2026-10-25"
+    parser.add_argument("--from", dest="start", type=checked_by(_start), metavar="WHEN", help=start)
     add_options(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
@@ -45,7 +51,22 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         parser.error(f"expected the name of a schedule after {args.act}: `lash-redis schedules` lists them")
     if args.act != "pause" and (args.by or args.reason):
         parser.error("expected --by and --reason with pause alone")
+    if args.act != "next" and args.start:
+        parser.error("expected --from with next alone")
     return answer(args, _schedules if args.act is None else _change)
+
+
+def _start(value: str) -> dt.datetime:
+    try:
+        start = dt.datetime.fromisoformat(value)
+    except ValueError:
+        start = dt.datetime.min  # noqa: DTZ901 - no time is read of it
+    if start.year not in _YEARS:
+        raise SettingsError(
+            f"expected --from to be a day or a moment such as 2026-10-25T01:30, from {_YEARS[0]} to {_YEARS[-1]}, "
+            f"got {shown(value)}"
+        )
+    return start
 
 
 async def _schedules(registry: ProcessRegistry, args: argparse.Namespace) -> str:
@@ -74,7 +95,7 @@ def _in_lines(times: list[NextTime]) -> str:
 
 async def _change(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     if args.act == "next":
-        times = await next_times(registry, args.name)
+        times = await next_times(registry, args.name, start=args.start)
         return json_text({"schedule": args.name, "times": times}) if args.json else _in_lines(times)
     process_id = None
     match args.act:

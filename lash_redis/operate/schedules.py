@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections.abc import Sequence
 from contextlib import suppress
@@ -96,8 +97,16 @@ class NextTime(TypedDict):
     text: str
 
 
-async def next_times(registry: ProcessRegistry, name: str, number: int = 5) -> list[NextTime]:
+async def next_times(
+    registry: ProcessRegistry, name: str, number: int = 5, start: dt.datetime | None = None
+) -> list[NextTime]:
     """Return when a schedule ticks next, whether it is paused or not; fewer times if there are no more.
+
+    Args:
+        registry: of the schedule.
+        name: of the schedule.
+        number: at most so many times.
+        start: those from then on, as the clocks of the schedule's zone show it unless it has a zone; None: from now on.
 
     Raises:
         SettingsError: none of that name is stored, or its times cannot be computed here.
@@ -105,8 +114,11 @@ async def next_times(registry: ProcessRegistry, name: str, number: int = 5) -> l
     schedule = await registry.schedule_named(name)
     if schedule is None:
         raise unknown_schedule(name)
-    times = times_of(schedule.rule)
-    found = itertools.islice(times.after(schedule.now_ms), number)
+    times, after_ms = times_of(schedule.rule), schedule.now_ms
+    if start is not None:
+        moment = start if start.tzinfo else start.replace(tzinfo=times.zone)
+        after_ms = int(moment.timestamp() * 1000) - 1
+    found = itertools.islice(times.after(after_ms), number)
     return [{"ms": at_ms, "text": times.moment_in_words(at_ms)} for at_ms in found]
 
 

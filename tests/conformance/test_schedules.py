@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -13,7 +14,7 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import PauseRequest
 from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, ScheduleRule, Ticked
 from lash_redis.operate.explain import explain
-from lash_redis.operate.schedules import ScheduleOf, schedule_views
+from lash_redis.operate.schedules import ScheduleOf, next_times, schedule_views
 from lash_redis.registry.calls import ticks
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
@@ -363,3 +364,19 @@ async def test_a_tick_that_a_full_queue_refuses_counts_as_submitted(registry: Pr
     assert await ticks_of(client, registry) == instants[:1]
     found = await stored(registry)
     assert (found.refused, found.last_refused_ms) == (len(instants) - 1, instants[-1])
+
+
+async def test_the_times_of_a_night_are_seen_long_before_it(registry: ProcessRegistry) -> None:
+    """From a moment on, as the clocks of the zone show it: that on which they go back has its tick once."""
+    rule = ScheduleRule("cron 30 2 * * *", "Europe/Berlin")
+    await declare(registry, declared("nightly", rule=rule), declared("hourly"))
+
+    nights = await next_times(registry, "nightly", 3, dt.datetime.fromisoformat("2097-10-26"))
+    hours = await next_times(registry, "hourly", 2, dt.datetime.fromisoformat("2097-10-26T01:00+02:00"))
+
+    assert [each["text"] for each in nights] == [
+        "Sat 2097-10-26 02:30:00 CEST",
+        "Sun 2097-10-27 02:30:00 CEST",
+        "Mon 2097-10-28 02:30:00 CET",
+    ]
+    assert [each["text"] for each in hours] == ["Fri 2097-10-25 23:00:00 UTC", "Sat 2097-10-26 00:00:00 UTC"]

@@ -153,6 +153,10 @@ async def test_an_operator_sees_and_changes_schedules(
     assert all(each.endswith(":00:00 UTC") for each in times)
     ms = [each["ms"] for each in json.loads(await cli("next", "hourly", "--json"))["times"]]
     assert ms == [*range(ms[0], ms[0] + 5 * HOUR_MS, HOUR_MS)]
+    times = (await cli("next", "hourly", "--from", "2098-10-25T23:30")).splitlines()
+    assert times[:2] == ["Sun 2098-10-26 00:00:00 UTC", "Sun 2098-10-26 01:00:00 UTC"]
+    assert "a moment such as 2026-10-25T01:30" in await cli("next", "hourly", "--from", "tomorrow", code=2)
+    assert "expected --from with next alone" in await cli("pause", "hourly", "--from", "2098-10-25", code=2)
     assert "that is stored, got 'nobody'" in await cli("next", "nobody", code=1)
     assert await cli("pause", "hourly") == "hourly submits no more, until it is resumed\n"
     assert "hourly  paused" in await cli()
