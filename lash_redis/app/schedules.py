@@ -69,6 +69,8 @@ def declaration_of(
                 f"expected the task of schedule {checked!r} to be without the option {option.removesuffix('_ms')}, "
                 f"got {getattr(registration, option)!r}: {why}"
             )
+    for policy in of.declaration.limits.policies:
+        policy.check_cost(registration.cost, 1)
     size = len(encode_input(registration, MAX_PAYLOAD_BYTES))
     if size > MOST_INPUT_BYTES:
         raise PayloadError(

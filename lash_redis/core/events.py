@@ -480,6 +480,17 @@ class ScheduleDiffers(Event, frozen=True, tag="schedule.differs"):
     location: str
 
 
+class ScheduleNotStored(Event, frozen=True, tag="schedule.not_stored"):
+    """A schedule of the code cannot be stored in this namespace. What stands of it stays, and so do all others."""
+
+    level: ClassVar[int] = logging.ERROR
+    repeats_by: ClassVar[str] = "schedule"
+
+    schedule: str
+    reason: str
+    location: str
+
+
 class ScheduleUndeclared(Event, frozen=True, tag="schedule.undeclared"):
     """A worker has the task of a stored schedule and does not declare the schedule. It ticks until it is removed."""
 

@@ -7,10 +7,10 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.error_text import shown
-from lash_redis.core.errors import LashError, SettingsError
-from lash_redis.core.events import ScheduleDeclared, ScheduleDiffers
-from lash_redis.core.lanes import lane_parts
+from lash_redis.core.error_text import shown, text_of
+from lash_redis.core.errors import LashError, PayloadError, SettingsError
+from lash_redis.core.events import ScheduleDeclared, ScheduleDiffers, ScheduleNotStored
+from lash_redis.core.lanes import lane_parts, scopes_of, split_key
 from lash_redis.core.model import PauseRequest
 from lash_redis.core.schedules import (
     MOST_INPUT_BYTES,
@@ -35,7 +35,7 @@ from lash_redis.registry.calls.ticks import due_in, due_schedules, planned, subm
 from lash_redis.registry.codec import decode_values, encode_values
 from lash_redis.registry.unreadable import readable
 
-Declared = Literal["new", "changed", "same", "older", "differs", "due"]
+Declared = Literal["new", "changed", "same", "older", "differs", "due", "unstorable"]
 Change = Literal["pause", "resume", "run", "remove", "undeclare", "check"]
 
 _ATTEMPTS: Final = 5  # to change a schedule that becomes due again and again meanwhile
@@ -46,20 +46,25 @@ def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclarati
     """Store schedules, each by its revision; return what became of each, in their order.
 
     One that is due is ticked before it is changed. One whose ticks cannot be computed here stays as it is (``due``),
-    until a worker that can has ticked it. What is stored now, and what differs from what stands, is told.
+    until a worker that can has ticked it. One that no process can be made of in this namespace stops no other
+    (``unstorable``). That one, what is stored now, and what differs from what stands, is told.
 
     Raises:
-        PayloadError: an input cannot be encoded, or is too long.
-        SettingsError: it is no declaration, or its rule cannot be read here.
+        SettingsError: it is no declaration.
         LashError: no answer; the declarations may be sent again.
     """
+    encoded, words = list[list[Any]](), dict[str, Declared]()
     for each in declared:
-        check_rule(checked_kind("a schedule", each, ScheduleDeclaration).rule)
+        checked_kind("a schedule", each, ScheduleDeclaration)
+        try:
+            encoded.append(_encoded(namespace, each))
+        except (SettingsError, PayloadError) as error:
+            emit(ScheduleNotStored(schedule=each.name, reason=text_of(error), location=each.location))
+            words[each.name] = "unstorable"
+            continue
         partitions = [namespace.partition_of(each.name)]
         yield from signatures_named(namespace, partitions, each.signatures)
         yield from policies_named(namespace, each.policies, partitions)
-    encoded = [_encoded(each) for each in declared]
-    words: dict[str, Declared] = {}
     for _ in range(_ATTEMPTS):
         left = [each for each in encoded if each[0] not in words]
         answers = yield from batched(
@@ -84,15 +89,21 @@ def _tell(declared: ScheduleDeclaration, became: Declared) -> None:
         emit(ScheduleDiffers(schedule=declared.name, revision=declared.revision, location=declared.location))
 
 
-def _encoded(declared: ScheduleDeclaration) -> list[Any]:
+def _encoded(namespace: Namespace, declared: ScheduleDeclaration) -> list[Any]:
+    check_rule(declared.rule)
+    for each in declared.policies:
+        each.check_cost(declared.registration.cost, namespace.partitions)
     process_id, disposition, lane, data, content, further, *pairs = registration_args(
         declared.registration, MOST_INPUT_BYTES
     )
     rule = declared.rule
     rule_args = [rule.zone, rule.late_after_ms, rule.missed, rule.spec]
     # Without the signature's digest: rows of another release's signature are bound by name (rule 9.7).
-    queue, task, _ = lane_parts(str(lane))
-    digest = sha256(repr([*rule_args, disposition, queue, task, data, content, *pairs]).encode()).hexdigest()[:32]
+    name, key = split_key(str(lane))
+    queue, task, _ = lane_parts(name)
+    keyed = [] if key is None else [scopes_of(name), key]
+    known_by = [*rule_args, disposition, queue, task, data, content, *pairs, *keyed]
+    digest = sha256(repr(known_by).encode()).hexdigest()[:32]
     return [
         process_id, declared.revision, digest, *rule_args, disposition, lane, data, content, further, *pairs,
     ]  # fmt: skip
@@ -150,6 +161,7 @@ def _schedule(values: list[bytes], now_ms: int) -> Schedule:
     *texts, pause = values
     name, revision, spec, zone, missed, late, lane, *rest = (each.decode() for each in texts)
     paused, from_ms, due, last_tick, missed_number, last_missed, refused, last_refused, *declared = rest
+    lane, _ = split_key(lane)
     queue, task, _ = lane_parts(lane)
     return Schedule(
         name,
