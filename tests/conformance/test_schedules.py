@@ -11,7 +11,8 @@ import pytest
 
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.errors import SettingsError
-from lash_redis.core.model import PauseRequest
+from lash_redis.core.model import PauseRequest, Phase
+from lash_redis.core.outcomes import Cancelled
 from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, ScheduleRule, Ticked
 from lash_redis.operate.explain import explain
 from lash_redis.operate.schedules import ScheduleOf, next_times, schedule_views
@@ -19,6 +20,7 @@ from lash_redis.registry.calls import ticks
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, BOB, CYD, batch_claim, begun, work
+from tests.conftest import ServerTime
 from tests.look import record_of
 
 HOUR_MS = 3_600_000
@@ -364,6 +366,21 @@ async def test_a_tick_that_a_full_queue_refuses_counts_as_submitted(registry: Pr
     assert await ticks_of(client, registry) == instants[:1]
     found = await stored(registry)
     assert (found.refused, found.last_refused_ms) == (len(instants) - 1, instants[-1])
+
+
+async def test_a_tick_that_nobody_starts_expires(registry: ProcessRegistry, server: ServerTime, client: Any) -> None:
+    """Its time counts from its submit. So ticks of a task that no worker has are few, though others submit them."""
+    await declare(registry, declared("s", expires_in_ms=500))
+    await server.pass_until(await server.now_ms() + 501)
+    await let_pass(client, registry, ms=3 * HOUR_MS // 2)
+    (ticked,) = await tick(registry)
+    process_id = f"s::{ticked.plan.submitted[0]}"
+    before = await record_of(registry, process_id)
+    await server.pass_until((before.expires_at_ms or 0) + 1)
+    await registry.bring_due(registry.partition_of("s"))
+
+    assert before.phase is Phase.QUEUED
+    assert (await record_of(registry, process_id)).outcome == Cancelled("expired")
 
 
 async def test_the_times_of_a_night_are_seen_long_before_it(registry: ProcessRegistry) -> None:
