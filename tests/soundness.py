@@ -232,7 +232,11 @@ class _Partition:
                 yield f"the unique key {key} leads to {id_!r}, whose row does not have it"
 
     def bad_expiries(self) -> Iterator[str]:
-        rows = {id_: float(row["xp"]) for id_, row in self.live.items() if "xp" in row and "fs" not in row}
+        rows = {
+            id_: max(float(row["xp"]), float(row.get("ex", 0)))  # the alarm comes again when the lease ends
+            for id_, row in self.live.items()
+            if "xp" in row and "fs" not in row
+        }
         alarms = {name[7:]: at for name, at in self.index("alarms").items() if name.startswith("expire ")}
         if rows.keys() != alarms.keys() or any(at > rows[id_] for id_, at in alarms.items()):
             yield f"rows expire at {rows}, and alarms are set at {alarms}"

@@ -131,6 +131,20 @@ async def test_what_is_held_is_its_holders_until_the_lease_ends(registry: Proces
     assert (await record_of(registry, "one::starts")).phase is Phase.STARTED
 
 
+async def test_what_is_given_back_after_its_expiry_ends_at_once(registry: ProcessRegistry) -> None:
+    """Its alarm had been put off to the end of a long lease."""
+    await registry.register(work("p", expires_in_ms=LONG_MS))
+    lease = await held(registry, "p", ADA)
+    await make_expired(registry, "p")
+    await registry.bring_due(registry.partition_of("p"))
+    assert (await record_of(registry, "p")).phase is Phase.HELD
+
+    await registry.release(lease)
+    await registry.bring_due(registry.partition_of("p"))
+
+    assert (await record_of(registry, "p")).outcome == EXPIRED
+
+
 async def test_a_start_that_is_taken_back_may_expire_again(registry: ProcessRegistry) -> None:
     """Nobody has started it then, and a claim finds that its time has passed."""
     await registry.register(work("p", expires_in_ms=LONG_MS))

@@ -16,7 +16,6 @@ from tests.conformance.actors import (
     LONG_MS,
     OWNER_BOUND,
     RERUNNABLE,
-    SHORT_MS,
     abandoned,
     batch_claim,
     begun,
@@ -34,10 +33,11 @@ async def lost_for_longer_than_the_lease(
     registry: ProcessRegistry, server: ServerTime, *process_ids: str
 ) -> tuple[BatchClaim, ClaimedBatch]:
     """Let ADA claim processes whose leases lapse, and BOB's sweep pass; return the claim and the answer."""
-    claim = batch_claim(registry, ADA, count=len(process_ids), ttl_ms=SHORT_MS)
+    claim = batch_claim(registry, ADA, count=len(process_ids), ttl_ms=LONG_MS)
     answer = await registry.claim_next(claim)
     assert [row.process_id for row in answer.rows] == list(process_ids)
-    await server.pass_until(answer.expires_at_ms)
+    for process_id in process_ids:
+        await server.end(registry, await lease_of(registry, process_id))
     await Sweep(registry, BOB).run_once()
     return claim, answer
 

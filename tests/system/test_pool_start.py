@@ -241,7 +241,7 @@ def test_a_task_that_is_unknown_is_refused_with_those_that_are_known(start_pool:
     assert pool.exit_code() == 2
     said = pool.log.splitlines()[-1]
     assert said.startswith("lash-redis: expected tasks to be among measure, pay, ")
-    assert said.endswith("got mesure, pya")
+    assert said.endswith("got mesure, pya: did you mean 'measure'?")
 
 
 def test_a_pool_announces_how_long_its_stop_takes_and_how_durable_its_server_is(start_pool: StartPool) -> None:

@@ -11,7 +11,6 @@
 --- @include "give_back"
 --- @include "take_back_loss"
 --- @include "is_holder"
---- @include "watch_expiry"
 local me = ARGV[1]
 
 -- Forget the start that this token has. Of rerunnable work an earlier first start stands.
@@ -19,7 +18,6 @@ local function clear_start(row)
   if row.token == row.start_token then
     row.starter, row.start_token = false, false
     clear_fields(row.id, 'fs', 'fa', 'ft')
-    watch_expiry(row)
   else
     row.attempt_token = false
     clear_fields(row.id, 'st')
