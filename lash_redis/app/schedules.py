@@ -136,7 +136,7 @@ class Schedules:
             reason: why, up to 4096 bytes.
 
         Raises:
-            SettingsError: no schedule of that name is stored.
+            UnknownSchedule: none of that name is stored.
         """
         request = PauseRequest(node_name() if by is None else by, wall_ms(), reason)
         await (await self._registry()).pause_schedule(name, request)
@@ -145,7 +145,7 @@ class Schedules:
         """Let a paused schedule go on from now: what it would have submitted meanwhile is left out.
 
         Raises:
-            SettingsError: no schedule of that name is stored.
+            UnknownSchedule: none of that name is stored.
         """
         await (await self._registry()).resume_schedule(name)
 
@@ -153,7 +153,7 @@ class Schedules:
         """Submit one process of a schedule now, beside its ticks, paused or not. A full queue takes it too.
 
         Raises:
-            SettingsError: no schedule of that name is stored.
+            UnknownSchedule: none of that name is stored.
         """
         process_id = await (await self._registry()).run_schedule(name)
         return Process(self._context, process_id, known=True)
@@ -162,7 +162,7 @@ class Schedules:
         """Forget a schedule; what is due now is submitted. Code that declares it stores it again at its next start.
 
         Raises:
-            SettingsError: no schedule of that name is stored.
+            UnknownSchedule: none of that name is stored.
         """
         await (await self._registry()).remove_schedule(name)
 

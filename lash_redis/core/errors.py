@@ -15,7 +15,8 @@ This module is long because all errors stand in one place.
     ├─ NoResult                            the process ended without a result; .process_id, .outcome
     │  └─ WorkFailed · WorkCancelled · WorkAbandoned
     └─ RegistryError                       the registry's own refusal; .process_id
-       ├─ UnknownProcess · UnreadableRow · RegistrationConflict · NotUnique · QueueFull · NamespaceMismatch
+       ├─ UnknownProcess · UnknownSchedule · UnreadableRow · RegistrationConflict · NotUnique · QueueFull
+       ├─ NamespaceMismatch
        ├─ AlreadyTerminal · AlreadyStarted · NothingToAbandon · NothingToResolve · StarterAlive · AuthorityRejected
        ├─ NotItsTurn · CannotAwait · CannotJoinGroup
        ├─ LeaseLost · LeaseHeld
@@ -118,6 +119,18 @@ class UnknownProcess(RegistryError):
 
     def __init__(self, process_id: str) -> None:
         super().__init__(process_id, f"process {process_id!r} is not registered (or was pruned)")
+
+
+class UnknownSchedule(RegistryError):
+    """No schedule of this name is stored: never declared, or removed. ``name`` is the one that was asked for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            "",
+            f"schedule {name!r} is not stored: `lash-redis schedules` lists those that are, and a worker stores those "
+            "of its code when it starts",
+        )
 
 
 class UnreadableRow(RegistryError):

@@ -11,12 +11,11 @@ from typing import TypedDict
 import msgspec
 
 from lash_redis.core.error_text import text_of
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.errors import SettingsError, UnknownSchedule
 from lash_redis.core.lanes import plain_lane, unkeyed
 from lash_redis.core.schedules import NAME, Schedule, times_of
 from lash_redis.core.tick_ids import schedule_in
 from lash_redis.operate.pausing import why_paused
-from lash_redis.registry.calls.schedules import unknown_schedule
 from lash_redis.registry.registry import ProcessRegistry
 
 
@@ -109,11 +108,12 @@ async def next_times(
         start: those from then on, as the clocks of the schedule's zone show it unless it has a zone; None: from now on.
 
     Raises:
-        SettingsError: none of that name is stored, or its times cannot be computed here.
+        UnknownSchedule: none of that name is stored.
+        SettingsError: its times cannot be computed here.
     """
     schedule = await registry.schedule_named(name)
     if schedule is None:
-        raise unknown_schedule(name)
+        raise UnknownSchedule(name)
     times, after_ms = times_of(schedule.rule), schedule.now_ms
     if start is not None:
         moment = start if start.tzinfo else start.replace(tzinfo=times.zone)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lash_redis.core.bounds import QueueBound
-from lash_redis.core.errors import SettingsError
+from lash_redis.core.errors import UnknownSchedule
 from lash_redis.core.model import PauseRequest, Phase
 from lash_redis.core.outcomes import Cancelled
 from lash_redis.core.schedules import DueSchedule, Schedule, ScheduleDeclaration, ScheduleRule, Ticked
@@ -333,7 +333,7 @@ async def test_a_removed_schedule_is_gone(registry: ProcessRegistry) -> None:
     for act in (
         registry.remove_schedule, registry.pause_schedule, registry.resume_schedule, registry.run_schedule,
     ):  # fmt: skip
-        with pytest.raises(SettingsError, match="expected the name of a schedule that is stored, got 's'"):
+        with pytest.raises(UnknownSchedule, match="schedule 's' is not stored"):
             await act("s")
 
 

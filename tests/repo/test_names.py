@@ -19,7 +19,7 @@ FIXED = """
     CurrentProcess current_process
     ForkedCopy RegistryError ScriptError
     BlockingLash OnUncertain Phase ProcessInput ProcessOptions ChosenOptions ChosenSettings WorkerSettings
-    Schedule Schedules BlockingSchedules ScheduleDeclaration ScheduleRule Missed
+    Schedule Schedules BlockingSchedules ScheduleDeclaration ScheduleRule Missed UnknownSchedule
     SubmitOptions ChosenSubmitOptions NotItsTurn
     Resolution ResolutionKind NothingToResolve StarterAlive Policy ChosenTaskOptions
     Retries Retry Snooze

@@ -157,7 +157,7 @@ async def test_an_operator_sees_and_changes_schedules(
     assert times[:2] == ["Sun 2098-10-26 00:00:00 UTC", "Sun 2098-10-26 01:00:00 UTC"]
     assert "a moment such as 2026-10-25T01:30" in await cli("next", "hourly", "--from", "tomorrow", code=2)
     assert "expected --from with next alone" in await cli("pause", "hourly", "--from", "2098-10-25", code=2)
-    assert "that is stored, got 'nobody'" in await cli("next", "nobody", code=1)
+    assert "schedule 'nobody' is not stored" in await cli("next", "nobody", code=1)
     assert await cli("pause", "hourly") == "hourly submits no more, until it is resumed\n"
     assert "hourly  paused" in await cli()
     assert "hourly goes on from now" in await cli("resume", "hourly")
@@ -169,6 +169,6 @@ async def test_an_operator_sees_and_changes_schedules(
     await cli("remove", "other")
     (found,) = json.loads(await cli("--json"))["schedules"]
     assert (found["name"], found["spec"], found["rule"]) == ("hourly", f"every {HOUR_MS}", "every 1 h")
-    assert "expected the name of a schedule that is stored, got 'other'" in await cli("remove", "other", code=1)
+    assert "schedule 'other' is not stored" in await cli("remove", "other", code=1)
     assert "expected the name of a schedule after pause" in await cli("pause", code=2)
     await registry.aclose()

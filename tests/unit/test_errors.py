@@ -26,6 +26,7 @@ MADE: list[errors.LashError] = [
     errors.RecordedDead(OWNER),
     errors.ForkedCopy("no"),
     errors.UnknownProcess("p"),
+    errors.UnknownSchedule("nightly"),
     errors.UnreadableRow("p", "newer"),
     errors.RegistrationConflict(["p", "q"]),
     errors.NamespaceMismatch("gone"),

@@ -11,7 +11,7 @@ import msgspec
 
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.checks import checked_iterable
-from lash_redis.core.errors import LashError, NotUnique, QueueFull, RegistrationConflict
+from lash_redis.core.errors import NotUnique, OutcomePruned, QueueFull, RegistrationConflict
 from lash_redis.core.lanes import lane, with_key
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.options import asks, row_fields
@@ -43,6 +43,7 @@ def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[P
     Raises:
         RegistrationConflict: the id is registered with other content.
         PayloadError: the input cannot be encoded, or is too long.
+        OutcomePruned: it ended and was pruned before it could be read.
     """
     checked_kind("registration", registration, ProcessRegistration)
     (stands,) = yield from submit_many(namespace, [registration])
@@ -54,7 +55,7 @@ def _forgotten(namespace: Namespace, registration: ProcessRegistration) -> Steps
     """Return what is known of a process that ended and was forgotten: it was registered with this very content."""
     (tombstone,) = yield from tombstones(namespace, [registration.id])
     if tombstone is None:
-        raise LashError(f"process {registration.id!r} was pruned while it was being registered")
+        raise OutcomePruned(registration.id)
     return ProcessRecord(
         id=registration.id,
         input=registration.input,

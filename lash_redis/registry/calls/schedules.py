@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.error_text import shown, text_of
-from lash_redis.core.errors import LashError, PayloadError, SettingsError
+from lash_redis.core.error_text import text_of
+from lash_redis.core.errors import PayloadError, RegistryUnavailable, SettingsError, UnknownSchedule
 from lash_redis.core.events import ScheduleDeclared, ScheduleDiffers, ScheduleNotStored
 from lash_redis.core.lanes import lane_parts, scopes_of, split_key
 from lash_redis.core.model import PauseRequest
@@ -51,7 +51,7 @@ def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclarati
 
     Raises:
         SettingsError: it is no declaration.
-        LashError: no answer; the declarations may be sent again.
+        RegistryUnavailable: no answer; the declarations may be sent again.
     """
     encoded, words = list[list[Any]](), dict[str, Declared]()
     for each in declared:
@@ -194,7 +194,8 @@ def pause_schedule(namespace: Namespace, name: str, request: PauseRequest | None
     """Submit no more ticks of a schedule until ``resume_schedule``. What is due is ticked first. The first stands.
 
     Raises:
-        SettingsError: there is no schedule of that name.
+        UnknownSchedule: none of that name is stored.
+        SettingsError: no schedule can be called so.
     """
     data = b""
     if request is not None:
@@ -207,7 +208,8 @@ def resume_schedule(namespace: Namespace, name: str) -> Steps[None]:
     """Let a paused schedule go on: from now, as if there had been no ticks meanwhile.
 
     Raises:
-        SettingsError: there is no schedule of that name.
+        UnknownSchedule: none of that name is stored.
+        SettingsError: no schedule can be called so.
     """
     yield from _changed(namespace, "resume", name)
 
@@ -216,7 +218,8 @@ def remove_schedule(namespace: Namespace, name: str) -> Steps[None]:
     """Forget a schedule. What is due is ticked first. A worker whose code declares it stores it again.
 
     Raises:
-        SettingsError: there is no schedule of that name.
+        UnknownSchedule: none of that name is stored.
+        SettingsError: no schedule can be called so.
     """
     yield from _changed(namespace, "check", name)  # a removal that is sent again finds nothing
     yield from _changed(namespace, "remove", name, may_be_gone=True)
@@ -226,7 +229,8 @@ def run_schedule(namespace: Namespace, name: str) -> Steps[str]:
     """Submit one process of a schedule beside its ticks, paused or not, and return its id.
 
     Raises:
-        SettingsError: there is no schedule of that name.
+        UnknownSchedule: none of that name is stored.
+        SettingsError: no schedule can be called so.
     """
     process_id = run_id(name, random_token())
     yield from _changed(namespace, "run", name, process_id)
@@ -236,14 +240,6 @@ def run_schedule(namespace: Namespace, name: str) -> Steps[str]:
 def undeclare_schedule(namespace: Namespace, name: str) -> Steps[None]:
     """Note that a worker which has the task of a schedule does not declare it. It ticks all the same."""
     yield from _changed(namespace, "undeclare", name, may_be_gone=True)
-
-
-def unknown_schedule(name: str) -> SettingsError:
-    """Return the error for a name of which no schedule is stored."""
-    return SettingsError(
-        f"expected the name of a schedule that is stored, got {shown(name)}: `lash-redis schedules` lists them, and a "
-        "worker stores those of its code when it starts"
-    )
 
 
 def _changed(
@@ -257,9 +253,10 @@ def _changed(
         if due is None:
             if may_be_gone:
                 return
-            raise unknown_schedule(name)
+            raise UnknownSchedule(name)
         yield from tick_schedules(namespace, [due])
-    raise LashError(f"schedule {name!r} was due again each time it was to be changed: try again")
+    reason = f"schedule {name!r} was due again each time it was to be changed: try again"
+    raise RegistryUnavailable("change_schedule", reason, maybe_applied=False)
 
 
 def _answer(reply: list[Any]) -> DueSchedule | Literal[True] | None:
