@@ -178,6 +178,55 @@ async def test_what_others_await_is_neither_replaced_nor_put_off(registry: Proce
     assert await record_of(registry, "k::one") == before
 
 
+@pytest.mark.parametrize("if_failed", ["run", "cancel"])
+@pytest.mark.parametrize("then", [REPLACE, PUT_OFF], ids=["replace", "debounce"])
+async def test_what_a_submit_itself_awaits_is_neither_replaced_nor_put_off(
+    registry: ProcessRegistry, then: Unique, if_failed: Any
+) -> None:
+    """It would wait for what it ends. The one that is there is answered."""
+    await submitted(registry, same("one", PUT_OFF, delay_ms=LONG_MS))
+    before = await record_of(registry, "k::one")
+    options: dict[str, Any] = {"after": ("k::other", "k::one"), "if_failed": if_failed}
+
+    assert await submitted(registry, work("k::other"), same("two", then, delay_ms=LONG_MS + 1_000, **options)) == [
+        "other", "one",
+    ]  # fmt: skip
+    assert await record_of(registry, "k::one") == before
+
+
+@pytest.mark.parametrize("then", [REPLACE, PUT_OFF], ids=["replace", "debounce"])
+async def test_what_another_row_of_the_batch_awaits_is_neither_replaced_nor_put_off(
+    registry: ProcessRegistry, then: Unique
+) -> None:
+    """As if that one had been submitted before."""
+    await submitted(registry, same("one", PUT_OFF, delay_ms=LONG_MS))
+    before = await record_of(registry, "k::one")
+    waits = work("k::waits", after=("k::one",), if_failed="run")
+
+    assert await submitted(registry, waits, same("two", then, delay_ms=LONG_MS + 1_000)) == ["waits", "one"]
+    assert await record_of(registry, "k::one") == before
+    await registry.request_cancel("k::one", cancel())
+    assert await phase_of(registry, "waits") is Phase.QUEUED
+
+
+@pytest.mark.parametrize(("if_failed", "becomes"), [("run", Phase.QUEUED), ("cancel", ProcessStatus.CANCELLED)])
+async def test_what_awaits_one_that_its_batch_replaces_hears_of_its_end(
+    registry: ProcessRegistry, if_failed: Any, becomes: Phase | ProcessStatus
+) -> None:
+    """As if that one had been replaced before, whether or not it names other processes too."""
+    await submitted(registry, same("one", REPLACE), work("k::other"))
+    await registry.request_cancel("k::other", cancel())
+    waits = [
+        work("k::waits", after=("k::one",), if_failed=if_failed),
+        work("k::both", after=("k::other", "k::one"), if_failed=if_failed),
+    ]
+
+    assert await submitted(registry, same("two", REPLACE), *waits) == ["two", "waits", "both"]
+    assert await phase_of(registry, "one") is ProcessStatus.CANCELLED
+    assert [await phase_of(registry, each) for each in ("waits", "both")] == [becomes, becomes]
+    assert await submitted(registry, same("two", REPLACE), *waits) == ["two", "waits", "both"], "it is sent again"
+
+
 async def test_a_replace_follows_what_has_started(registry: ProcessRegistry) -> None:
     """So that the last one counts, although an earlier one runs."""
     await submitted(registry, same("one", REPLACE))

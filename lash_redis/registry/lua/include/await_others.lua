@@ -1,11 +1,10 @@
 --- @include "partition"
---- @include "row_or_tombstone"
+--- @include "row_in_call"
 --- @include "planned_writes"
 --- @include "tell_dependents"
 -- A new row waits for others: those that it names, or its group, which is held open. What has ended already tells it so
 -- after the commit. Return the first that it cannot wait for, and why: one that is neither registered nor new in this
 -- call (`new_rows`), or of a member of a group one that is no member, so that no two processes wait for each other.
-local known_rows = {}
 local function await_others(row, asked, new_rows, end_row)
   row.awaits = asked.by .. (asked.group and 'g' or '')
   local key, score = K .. 'awaits:' .. row.id, asked.by == 'c' and '1' or '0'
@@ -13,8 +12,7 @@ local function await_others(row, asked, new_rows, end_row)
     index_add(key, '0', '*')
   end
   for id in string.gmatch(asked.after or '', '%S+') do
-    known_rows[id] = known_rows[id] or new_rows[id] or row_or_tombstone(id)
-    local other = known_rows[id]
+    local other = row_in_call(id, new_rows[id])
     if not other or (row.group and other.group ~= row.group) then
       return { id, other and 'stranger' or '' }
     end
