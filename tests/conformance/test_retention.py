@@ -90,6 +90,59 @@ async def test_of_each_task_the_latest_rows_are_kept(
     assert await left(registry, one, *many) == [one, *many[-2:]]
 
 
+async def _group_with_members(registry: ProcessRegistry, server: ServerTime, number: int) -> list[str]:
+    """Register a group whose members all have ended, one after the other, and that is held open still."""
+    await registry.register(work("g", opens_group=True, if_failed="run", task="summary"))
+    members = [f"g::{each}" for each in range(number)]
+    for id_ in members:
+        await ended(registry, id_, member_of="g")
+        await server.pass_until(await server.now_ms() + 2)
+    return members
+
+
+@pytest.mark.parametrize("waits_for_one_more", [False, True], ids=["open", "closed"])
+async def test_members_stay_beside_the_latest_rows_until_their_group_has_ended(
+    registry: ProcessRegistry, server: ServerTime, partitions: int, *, waits_for_one_more: bool
+) -> None:
+    """It is to read how they ended. What else ended before them goes."""
+    await ended(registry, "g::before")
+    members = await _group_with_members(registry, server, 3)
+    await ended(registry, "g::after")
+    if waits_for_one_more:
+        await registry.register(work("g::last", member_of="g"))
+        await registry.close_group("g")
+
+    assert await retained(registry, keep_rows=partitions) == Retained(1, 0)
+    assert await left(registry, *members, "g::before", "g::after") == [*members, "g::after"]
+
+    if waits_for_one_more:
+        await registry.complete(await held(registry, "g::last", ADA), Success())
+    else:
+        await registry.close_group("g")
+    await retained(registry, keep_rows=partitions)
+    assert await left(registry, *members) == members, "it has yet to run"
+    await registry.complete(await held(registry, "g", ADA), Success())
+    assert await retained(registry, keep_rows=partitions) == Retained(3, 0)
+
+
+@pytest.mark.parametrize("by", ["age", "memory", "number", "prune"])
+async def test_members_stay_for_their_group_within_bounds(
+    registry: ProcessRegistry, server: ServerTime, partitions: int, by: str
+) -> None:
+    """A group that was left open keeps no memory for ever: age and memory count, and ten times as many rows."""
+    members = await _group_with_members(registry, server, 12)
+    match by:
+        case "age":
+            assert await retained(registry, keep_ms=1) == Retained(12, 0)
+        case "memory":
+            assert await retained(registry, memory_is_short=True) == Retained(12, 0)
+        case "prune":
+            await registry.prune(before_ms=2**52)
+        case _:
+            assert await retained(registry, keep_rows=partitions) == Retained(2, 0)
+    assert await left(registry, *members) == (members[2:] if by == "number" else [])
+
+
 async def test_where_memory_is_short_the_oldest_go_whatever_their_task(
     registry: ProcessRegistry, server: ServerTime, partitions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,8 +27,24 @@ local function past_their_time(key)
   return redis.call('ZRANGEBYSCORE', key, '-inf', now_text, 'LIMIT', '0', int(limit))
 end
 
--- The index is a hint (rule 8.7): a row that did not end so is only taken out of it.
-local function forget(id, kind)
+-- The continuation of a group reads how its members ended: these are no surplus before it has ended, while there are
+-- no more than so many times the rows of their task that are kept.
+local SPARED = 10
+local groups_wait = {}
+local function is_spared(row, rows)
+  local group = row.group
+  if not group or rows > SPARED * keep_rows then
+    return false
+  elseif groups_wait[group] == nil then
+    local f = redis.call('HMGET', row_key(group), 'd', 'ts')
+    groups_wait[group] = f[1] and not f[2]
+  end
+  return groups_wait[group]
+end
+
+-- The index is a hint (rule 8.7): a row that did not end so is only taken out of it. Of a surplus, `rows` are those of
+-- the task.
+local function forget(id, kind, rows)
   if seen[id] then
     return
   end
@@ -38,13 +54,14 @@ local function forget(id, kind)
     index_remove(ended_index(kind.name), id)
     return
   end
-  if not forget_row(row) then
+  local gone = forgotten_of[kind.task] or 0
+  if rows and is_spared(row, rows - gone) or not forget_row(row) then
     return
   end
   if row.is_chosen and keep_ids_ms > 0 then
     leave_tombstone(row, keep_ids_ms)
   end
-  forgotten, forgotten_of[kind.task] = forgotten + 1, (forgotten_of[kind.task] or 0) + 1
+  forgotten, forgotten_of[kind.task] = forgotten + 1, gone + 1
 end
 
 local function forget_old(kinds)
@@ -57,9 +74,9 @@ local function forget_old(kinds)
   end
 end
 
-local function forget_oldest(kinds, most)
+local function forget_oldest(kinds, most, rows)
   for _, entry in ipairs(most > 0 and oldest_ended(kinds, most) or {}) do
-    forget(entry.id, entry.kind)
+    forget(entry.id, entry.kind, rows)
   end
 end
 
@@ -73,7 +90,7 @@ local function forget_surplus(kinds)
   for task, its_kinds in pairs(of_task) do
     local surplus = rows[task] - keep_rows
     if surplus > (forgotten_of[task] or 0) then
-      forget_oldest(its_kinds, math.min(surplus, limit - looked + (forgotten_of[task] or 0)))
+      forget_oldest(its_kinds, math.min(surplus, limit - looked + (forgotten_of[task] or 0)), rows[task])
     end
   end
 end
