@@ -40,9 +40,7 @@ class BlockingLash(BlockingQueueControls, BlockingManyControls, BlockingGroupCon
         """Do what ``Lash.open`` does."""
         registry = self._sessions.blocking().registry
         registry.open()
-        for bound in self._context.bounds.values():
-            registry.bound_queue(bound)
-        registry.policies_named(self._context.policies)
+        registry.terms_stored(self._context.terms)
 
     def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None

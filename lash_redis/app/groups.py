@@ -94,7 +94,7 @@ class Group(Generic[R]):
 
     async def _register(self, task: Task[..., Any], registrations: Sequence[ProcessRegistration]) -> None:
         registry = self._context.sessions.registry
-        await registry.register_many(registrations, *self._context.beside(task.declaration, registrations))
+        await registry.submit_many(registrations, self._context.terms_of(task.declaration, registrations))
         await self._context.unserved.look(registry, registrations[0])
 
     async def __aenter__(self) -> Self:
@@ -174,7 +174,7 @@ class BlockingGroup(Generic[R]):
 
     def _register(self, task: Task[..., Any], registrations: Sequence[ProcessRegistration]) -> None:
         registry = self._context.sessions.blocking().registry
-        registry.register_many(registrations, *self._context.beside(task.declaration, registrations))
+        registry.submit_many(registrations, self._context.terms_of(task.declaration, registrations))
         self._context.unserved.look_blocking(registry, registrations[0])
 
     def __enter__(self) -> Self:

@@ -218,9 +218,7 @@ class Lash(QueueControls, LimitControls, ManyControls, ScheduleControls, GroupCo
             SettingsError: what a queue is bounded by is less than one for each partition of the namespace.
         """
         await self.registry.open()
-        for bound in self._context.bounds.values():
-            await self.registry.bound_queue(bound)
-        await self.registry.policies_named(self._context.policies)
+        await self.registry.terms_stored(self._context.terms)
 
     async def expect(
         self, process_id: str, grantee: str | None = None, metadata: Mapping[str, Any] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, cast
 
@@ -25,6 +25,7 @@ from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, 
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success, T_co
 from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import ScheduleDeclaration
+from lash_redis.core.terms import Terms
 from lash_redis.core.timing import wall_ms
 from lash_redis.recovery.living_starters import check_may_resolve
 from lash_redis.tasks.arguments import decode_result
@@ -59,17 +60,15 @@ class AppContext:
     limits: dict[str, Policy] = field(default_factory=dict)
 
     @property
-    def policies(self) -> list[Policy]:
-        """Those of all declared tasks."""
-        return policies_of(self.declarations.values())
+    def terms(self) -> Terms:
+        """The bounds of all declared queues, and the policies of all declared tasks."""
+        return Terms(bounds=list(self.bounds.values()), policies=policies_of(self.declarations.values()))
 
-    def beside(
-        self, task: Declaration, registrations: Iterable[ProcessRegistration]
-    ) -> tuple[Mapping[str, bytes], list[QueueBound], Sequence[Policy]]:
-        """Return what the registry stores beside registrations of a task: signatures, bounds of queues, policies."""
+    def terms_of(self, task: Declaration, registrations: Iterable[ProcessRegistration]) -> Terms:
+        """Return what stands in the registry before registrations of a task."""
         queues = {each.queue for each in registrations} if self.bounds else ()
         bounds = [bound for queue, bound in self.bounds.items() if queue in queues]
-        return task.signature.named, bounds, task.limits.policies
+        return Terms(task.signature.named, bounds, task.limits.policies)
 
 
 class _Handle(Generic[T_co]):

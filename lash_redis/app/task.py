@@ -128,7 +128,7 @@ class Task(Generic[P, R_co]):
         """
         registration = self.registration(args, kwargs)
         registry = self._context.sessions.registry
-        (stands,) = await registry.submit_many([registration], *self._context.beside(self.declaration, [registration]))
+        (stands,) = await registry.submit_many([registration], self._context.terms_of(self.declaration, [registration]))
         await self._context.unserved.look(registry, registration)
         return self.handle(stands)
 
@@ -187,7 +187,7 @@ class Task(Generic[P, R_co]):
         handles: list[Process] = []
         for batch in self.batches(calls):
             with located(batch, len(handles)):
-                stand = await registry.submit_many(batch, *self._context.beside(self.declaration, batch))
+                stand = await registry.submit_many(batch, self._context.terms_of(self.declaration, batch))
             await self._context.unserved.look(registry, batch[0])
             handles += map(self.handle, stand)
         return handles
@@ -240,7 +240,7 @@ class BlockingTask(Generic[P, R_co]):
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
         registry = self._context.sessions.blocking().registry
-        (stands,) = registry.submit_many([registration], *self._context.beside(self._task.declaration, [registration]))
+        (stands,) = registry.submit_many([registration], self._context.terms_of(self._task.declaration, [registration]))
         self._context.unserved.look_blocking(registry, registration)
         return self._task.handle(stands).blocking
 
@@ -293,7 +293,7 @@ class BlockingTask(Generic[P, R_co]):
         handles: list[BlockingProcess] = []
         for batch in self._task.batches(calls):
             with located(batch, len(handles)):
-                stand = registry.submit_many(batch, *self._context.beside(self._task.declaration, batch))
+                stand = registry.submit_many(batch, self._context.terms_of(self._task.declaration, batch))
             self._context.unserved.look_blocking(registry, batch[0])
             handles += [self._task.handle(each).blocking for each in stand]
         return handles

@@ -10,18 +10,17 @@ import threading
 from lash_redis.core.forks import PerProcess
 from lash_redis.registry.calls import (
     awaiting,
-    bounding,
     bulk,
     forgetting,
     leases,
     pausing,
-    policies,
     reads,
     registration,
     requests,
     schedules,
     serving,
     terminal_facts,
+    terms,
 )
 from lash_redis.registry.operations import blocking_operation
 from lash_redis.registry.registry import ProcessRegistry
@@ -72,8 +71,7 @@ class BlockingRegistry:
     request_abandon = blocking_operation(requests.request_abandon)
     request_cancel = blocking_operation(requests.request_cancel)
     resolve = blocking_operation(requests.resolve)
-    policies_named = blocking_operation(policies.policies_named)
-    bound_queue = blocking_operation(bounding.bound_queue)
+    terms_stored = blocking_operation(terms.terms_stored)
     pause = blocking_operation(pausing.pause)
     resume = blocking_operation(pausing.resume)
     pauses = blocking_operation(pausing.pauses)

@@ -30,6 +30,7 @@ from lash_redis.registry.calls import (
     signatures,
     starts,
     terminal_facts,
+    terms,
     ticks,
     upkeep,
 )
@@ -192,7 +193,7 @@ class ProcessRegistry:
     waits_for_limit = operation(policies.waits_for_limit)
     limits = operation(policies.limits)
     keys_of_limit = operation(policies.keys_of_limit)
-    policies_named = operation(policies.policies_named)
+    terms_stored = operation(terms.terms_stored)
     name_policies = operation(policies.name_policies)
     name_signatures = operation(signatures.name_signatures)
     filled_lanes = operation(signatures.filled_lanes)

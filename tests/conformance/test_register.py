@@ -12,6 +12,7 @@ from lash_redis.core.errors import RegistrationConflict, SettingsError
 from lash_redis.core.model import ExternalInput, Phase, ProcessRegistration, ProcessStatus, TaskInput
 from lash_redis.core.outcomes import Success
 from lash_redis.core.policies import Policy
+from lash_redis.core.terms import Terms
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -188,7 +189,7 @@ async def test_policies_are_stored_before_what_they_hold_for(registry: ProcessRe
     """Also if no signature is named beside them."""
     limit = Policy("api", keyed=False, limit=8)
 
-    await registry.register_many([work("p", key="k", scopes=",api")], {}, [], [limit])
+    await registry.submit_many([work("p", key="k", scopes=",api")], Terms(policies=[limit]))
 
     assert [each.policy.limit for each in await registry.limits()] == [8 // registry.partitions]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lash_redis.core.lanes import lane
 from lash_redis.core.model import ProcessRegistration, RecoveryDisposition, TaskInput
+from lash_redis.core.terms import Terms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.tasks.bare_parameters import BareParameter, encode_parameters
@@ -72,7 +73,7 @@ async def test_a_look_notes_that_a_worker_lives(
 async def test_the_first_writer_of_a_signature_wins(registry: ProcessRegistry, partitions: int) -> None:
     """A digest has one meaning for ever."""
     (id_,) = ids_of(1, 0, partitions)
-    await registry.register_many([mail(id_, ONE)], {ONE: PARAMETERS})
+    await registry.submit_many([mail(id_, ONE)], Terms({ONE: PARAMETERS}))
     await registry.name_signatures(0, {ONE: NO_PARAMETERS})
 
     assert await registry.filled_lanes(0, SERVED, ["default|mail|"]) == {lane("default", "mail", ONE): PARAMETERS}
@@ -92,7 +93,7 @@ async def test_a_program_names_a_signature_once_in_each_partition(
     await registry.open()
     monkeypatch.setattr(registry.sender.transport, "run", noted)
     for number, id_ in enumerate(ids_of(3, 0, partitions)):
-        await registry.register_many([mail(id_, ONE)], {ONE: PARAMETERS})
+        await registry.submit_many([mail(id_, ONE)], Terms({ONE: PARAMETERS}))
         assert sent == ["name_signatures", *["register"] * (number + 1)]
 
 
@@ -101,9 +102,9 @@ async def test_a_namespace_that_was_made_anew_knows_no_signature(
 ) -> None:
     """After a flush a program that goes on names its signatures again, or no other release could read its rows."""
     (id_,) = ids_of(1, 0, partitions)
-    await registry.register_many([mail(id_, ONE)], {ONE: PARAMETERS})
+    await registry.submit_many([mail(id_, ONE)], Terms({ONE: PARAMETERS}))
     await delete_namespace(client, namespace)
     registry.find_anew()
-    await registry.register_many([mail(id_, ONE)], {ONE: PARAMETERS})
+    await registry.submit_many([mail(id_, ONE)], Terms({ONE: PARAMETERS}))
 
     assert await registry.filled_lanes(0, SERVED, ["default|mail|"]) == {lane("default", "mail", ONE): PARAMETERS}

@@ -9,6 +9,7 @@ import pytest
 
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.outcomes import Success
+from lash_redis.core.terms import Terms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import declare
@@ -34,7 +35,7 @@ async def test_many_other_signatures_make_few_lists_of_lanes(
             row = ProcessRegistration(
                 f"p{number}", bind(old, ["a", "b"], {}), old.disposition, signature=old.signature.digest
             )
-            await registry.register_many([row], old.signature.named)
+            await registry.submit_many([row], Terms(old.signature.named))
         found = await outcomes(registry, *(f"p{number}" for number in range(20)))
     assert found == [Success(["a", "b"])] * 20
     lists = [await client.zcard(f"{{lash:{namespace}:{each}}}:lists") for each in range(registry.partitions)]

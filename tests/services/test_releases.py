@@ -15,6 +15,7 @@ from lash_redis.core.events import Event, WorkerLeftLane
 from lash_redis.core.model import Phase, ProcessRegistration, RecoveryDisposition
 from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import subscribed
+from lash_redis.core.terms import Terms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.arguments import bind
 from lash_redis.tasks.declaration import Declaration, declare
@@ -233,7 +234,7 @@ class Release:
         call = bind(declaration, [*map(_built, args)], kwargs)
         signature = declaration.signature
         registration = ProcessRegistration(process_id, call, declaration.disposition, signature=signature.digest)
-        await registry.register_many([registration], signature.named)
+        await registry.submit_many([registration], Terms(signature.named))
 
 
 def _built(argument: Any) -> Any:
@@ -457,7 +458,7 @@ async def test_what_was_submitted_under_a_former_name_runs_as_the_renamed_task(
         call = bind(release, [process_id], {})
         signature = release.signature
         registration = ProcessRegistration(process_id, call, release.disposition, signature=signature.digest)
-        await registry.register_many([registration], signature.named)
+        await registry.submit_many([registration], Terms(signature.named))
 
     async with crew.running(crew.worker(new, registry=registry)):
         await ended(registry, "old")

@@ -16,6 +16,7 @@ from lash_redis.core.events import Event, ScheduleNotStored
 from lash_redis.core.options import ChosenSubmitOptions
 from lash_redis.core.schedules import ScheduleDeclaration, ScheduleRule
 from lash_redis.core.subscribers import subscribed
+from lash_redis.core.terms import Terms
 from lash_redis.core.unique import Unique
 from lash_redis.operate.schedules import schedule_views
 from lash_redis.registry.keys import partition_prefix
@@ -137,7 +138,7 @@ async def test_a_tick_has_the_row_of_a_submit(
     assert len(ticks) in (2, 3)
     by_hand = await registry.run_schedule("s")
     registration = task.registration(("ada", 2), {})
-    await registry.register_many([registration], dict(task.declaration.signature.named))
+    await registry.submit_many([registration], Terms(task.declaration.signature.named))
     wanted = await content(client, registry, registration.id)
     for process_id in [by_hand, *(f"s::{each}" for each in ticks)]:
         assert await content(client, registry, process_id) == wanted

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from lash_redis.core.bounds import QueueBound
 from lash_redis.core.checks import checked_iterable
 from lash_redis.core.errors import NotUnique, OutcomePruned, QueueFull, RegistrationConflict
 from lash_redis.core.lanes import lane, with_key
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
 from lash_redis.core.options import asks, row_fields
-from lash_redis.core.policies import Policy
 from lash_redis.core.struct_checks import checked_kind
+from lash_redis.core.terms import NO_TERMS, Terms
 from lash_redis.registry.calls.awaiting import AWAITED_BYTES, check_awaited_routes
 from lash_redis.registry.calls.batches import batched, checked_batch
-from lash_redis.registry.calls.bounding import bounds_stored
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.forgetting import tombstones
-from lash_redis.registry.calls.policies import policies_named
 from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.sequences import check_routes
-from lash_redis.registry.calls.signatures import signatures_named
+from lash_redis.registry.calls.terms import terms_stored
 from lash_redis.registry.calls.uniqueness import unique_asks
 from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, decode_input, encode_input
 from lash_redis.registry.differences import differences
-
-_NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[ProcessRecord]:
@@ -67,22 +61,12 @@ def _forgotten(namespace: Namespace, registration: ProcessRegistration) -> Steps
     )
 
 
-def register_many(
-    namespace: Namespace,
-    registrations: Iterable[ProcessRegistration],
-    signatures: Mapping[str, bytes] = _NONE,
-    bounds: Iterable[QueueBound] = (),
-    policies: Sequence[Policy] = (),
-) -> Steps[list[bool]]:
+def register_many(namespace: Namespace, registrations: Iterable[ProcessRegistration]) -> Steps[list[bool]]:
     """Register many; return which were new, in their order.
 
     Args:
         namespace: where.
         registrations: the processes.
-        signatures: the parameters of the signatures that the registrations name, by digest. They are stored before the
-            first registration in a partition, so that other releases can run it (rule 9.7).
-        bounds: of the queues that the registrations name; they are stored before the first registration.
-        policies: of the scopes that the registrations name; they are stored before the first one in a partition.
 
     They are sent in batches of one partition each, of at most 500 rows and 1 MiB of inputs (a longer input goes alone).
     Each batch is written whole or not at all, one after the other.
@@ -94,24 +78,26 @@ def register_many(
         SettingsError: an id has another route than all that have its unique key.
         PayloadError: an input cannot be encoded, or is too long; nothing is written.
     """
-    answers = yield from _all_sent(namespace, _listed(registrations), signatures, bounds, policies)
+    answers = yield from _all_sent(namespace, _listed(registrations), NO_TERMS)
     return [answer is True for answer in answers]
 
 
 def submit_many(
-    namespace: Namespace,
-    registrations: Iterable[ProcessRegistration],
-    signatures: Mapping[str, bytes] = _NONE,
-    bounds: Iterable[QueueBound] = (),
-    policies: Sequence[Policy] = (),
+    namespace: Namespace, registrations: Iterable[ProcessRegistration], terms: Terms = NO_TERMS
 ) -> Steps[list[str]]:
     """Register many, as ``register_many`` does; return the id of the process that stands for each, in their order.
 
     That is its own, or the id of the one that is there already with the same unique key. Two registrations with one
     unique key go in different batches, one after the other.
+
+    Args:
+        namespace: where.
+        registrations: the processes.
+        terms: the signatures, queues and scopes that the registrations name; stored before the first of them in a
+            partition.
     """
     given = _listed(registrations)
-    answers = yield from _all_sent(namespace, given, signatures, bounds, policies)
+    answers = yield from _all_sent(namespace, given, terms)
     return [answer if isinstance(answer, str) else each.id for each, answer in zip(given, answers, strict=True)]
 
 
@@ -119,27 +105,19 @@ def _listed(registrations: Iterable[ProcessRegistration]) -> list[ProcessRegistr
     return list(checked_iterable("registrations", "ProcessRegistration", registrations))
 
 
-def _all_sent(
-    namespace: Namespace,
-    given: Sequence[ProcessRegistration],
-    signatures: Mapping[str, bytes],
-    bounds: Iterable[QueueBound],
-    policies: Sequence[Policy],
-) -> Steps[list[bool | str]]:
+def _all_sent(namespace: Namespace, given: Sequence[ProcessRegistration], terms: Terms) -> Steps[list[bool | str]]:
     """Send them; answer of each whether it is new, or the id of the one that is there already."""
     encoded = [_encoded(registration, namespace.max_payload_bytes, namespace.partitions) for registration in given]
     if namespace.partitions > 1:
         check_routes(given)
         check_awaited_routes(given)
-    for policy in policies:
+    for policy in terms.policies:
         for each in given:
             policy.check_cost(each.cost, namespace.partitions)
-    yield from bounds_stored(namespace, bounds)
-    if signatures or policies:
+    if terms is not NO_TERMS:
         one = namespace.partitions == 1
         partitions = {0} if one else {namespace.partition_of(each.process_id) for each in encoded}
-        yield from signatures_named(namespace, sorted(partitions), signatures)
-        yield from policies_named(namespace, policies, sorted(partitions))
+        yield from terms_stored(namespace, terms, partitions)
     try:
         answers = yield from batched(
             namespace,

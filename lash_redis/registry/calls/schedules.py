@@ -23,14 +23,14 @@ from lash_redis.core.schedules import (
 )
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.core.subscribers import emit
+from lash_redis.core.terms import Terms
 from lash_redis.core.tick_ids import run_id
 from lash_redis.core.timing import random_token
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
-from lash_redis.registry.calls.policies import policies_named
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.registration import registration_args
-from lash_redis.registry.calls.signatures import signatures_named
+from lash_redis.registry.calls.terms import terms_stored
 from lash_redis.registry.calls.ticks import due_in, due_schedules, planned, submit_ticks, tick_schedules
 from lash_redis.registry.codec import decode_values, encode_values
 from lash_redis.registry.unreadable import readable
@@ -63,8 +63,7 @@ def declare_schedules(namespace: Namespace, declared: Sequence[ScheduleDeclarati
             words[each.name] = "unstorable"
             continue
         partitions = [namespace.partition_of(each.name)]
-        yield from signatures_named(namespace, partitions, each.signatures)
-        yield from policies_named(namespace, each.policies, partitions)
+        yield from terms_stored(namespace, Terms(each.signatures, policies=each.policies), partitions)
     for _ in range(_ATTEMPTS):
         left = [each for each in encoded if each[0] not in words]
         answers = yield from batched(

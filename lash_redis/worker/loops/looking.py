@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lash_redis.core.first_error import FirstError
 from lash_redis.core.lanes import plain_lane
+from lash_redis.core.terms import Terms
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
@@ -68,7 +69,7 @@ class Looking:
             return
         self._under_way += 1
         try:
-            await self._registry.policies_named(self._lanes.policies, [partition])
+            await self._registry.terms_stored(Terms(policies=self._lanes.policies), [partition])
             found = await self._registry.filled_lanes(partition, self._lanes.served, beginnings)
             if unnamed := self._lanes.unnamed(found):
                 await self._registry.name_signatures(partition, unnamed)
