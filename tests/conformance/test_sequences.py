@@ -353,5 +353,10 @@ async def test_a_sequence_lies_in_one_partition(registry: ProcessRegistry) -> No
     if registry.partitions == 1:
         assert await registry.register_many([wrong]) == [True]
         return
-    with pytest.raises(SettingsError, match="to be one that begins with 'acc-1::', got 'elsewhere'"):
+    with pytest.raises(
+        SettingsError, match=r"to be one that begins with 'acc-1::', got 'elsewhere': .*leave process_id"
+    ):
         await registry.register_many([wrong])
+    member = work("elsewhere::0", OWNER_BOUND, key="acc-1", scopes=HALT, member_of="elsewhere")
+    with pytest.raises(SettingsError, match=r"got 'elsewhere::0': .* give the group a process_id that begins so"):
+        await registry.register_many([member])

@@ -25,11 +25,16 @@ def check_routes(registrations: Sequence[ProcessRegistration]) -> None:
     """
     for each in registrations:
         if sequence_in(each.scopes) and route_of(each.id) != each.key:
+            advice = (
+                "leave process_id out: the id is made so, if the key is of the characters that an id may have"
+                if each.member_of is None
+                else "the id of a member is made of its group's: give the group a process_id that begins so, if all of "
+                "its members have this key; else submit them without a group, and wait with lash.gather"
+            )
             raise refused(
                 "the id of work in a sequence",
                 f"one that begins with {f'{each.key}::'!r}",
                 each.id,
                 ": the namespace has several partitions, a process lies in that of what stands before '::' in its id, "
-                "and a sequence needs all work of a key in one (leave process_id out: the id is made so, if the key "
-                "is of the characters that an id may have)",
+                f"and a sequence needs all work of a key in one ({advice})",
             )
