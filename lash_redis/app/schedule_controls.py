@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from lash_redis.app.code_places import caller
 from lash_redis.app.process import AppContext
-from lash_redis.app.schedules import Schedules, add_declaration, declaration_of
+from lash_redis.app.schedule_declarations import add_declaration, declaration_of
+from lash_redis.app.schedules import Schedules
 from lash_redis.app.task import Task
 from lash_redis.core.durations import Duration
 from lash_redis.core.schedules import LATE_AFTER_S, Missed, rule_of
