@@ -7,10 +7,11 @@ from typing import Final, TypedDict
 import msgspec
 
 from lash_redis.core.lanes import lane_parts, scopes_of
-from lash_redis.core.policies import KeyState, KeyStates, Policy, PolicyState
+from lash_redis.core.policies import Policy
 from lash_redis.core.sequences import sequence_in
 from lash_redis.core.times_in_words import ago
 from lash_redis.operate.row_views import Plain
+from lash_redis.registry.policy_states import KeyState, KeyStates, PolicyState
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

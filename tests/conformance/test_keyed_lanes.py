@@ -355,11 +355,11 @@ async def test_a_keyed_lane_is_as_old_as_the_row_that_it_would_hand_out_next(reg
 
 async def test_each_partition_has_its_share_of_a_policy() -> None:
     """Sentence 10: all of them together are the limit, and less than one for each is refused."""
-    shares = [Policy("a", keyed=True, limit=10, starts=9, window_ms=5).share(number, 8) for number in range(8)]
+    shares = [Policy("a", keyed=True, limit=10, starts=9, window_ms=5).part_of(number, 8) for number in range(8)]
 
-    assert [share.split(" ")[2] for share in shares] == ["2", "2", "1", "1", "1", "1", "1", "1"]
+    assert [share.limit for share in shares] == [2, 2, 1, 1, 1, 1, 1, 1]
     with pytest.raises(SettingsError, match=r"at least 8, .* got 7"):
-        Policy("a", keyed=True, limit=7).share(0, 8)
+        Policy("a", keyed=True, limit=7).part_of(0, 8)
     with pytest.raises(SettingsError, match="cost to be at most 1"):
         Policy("a", keyed=True, limit=10).check_cost(2, 8)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lash_redis.core.lanes import lane
-from lash_redis.core.policies import KeyState, Policy
+from lash_redis.core.policies import Policy
+from lash_redis.registry.policy_states import KeyState
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import LONG_MS, OWNER_BOUND, cancel
 from tests.conformance.test_keyed_lanes import LIMITED, claimed, ids, policy, row

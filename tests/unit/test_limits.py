@@ -8,8 +8,9 @@ import pytest
 
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import PayloadError, SettingsError
-from lash_redis.core.policies import Policy, PolicyState, stored_policy
+from lash_redis.core.policies import Policy
 from lash_redis.operate.limits import in_words
+from lash_redis.registry.policy_states import PolicyState, stored_policy
 
 
 @pytest.fixture

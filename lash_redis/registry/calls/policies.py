@@ -8,17 +8,18 @@ from typing import Final
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.events import LimitKept
 from lash_redis.core.places import QUEUED
-from lash_redis.core.policies import (
-    KeyState,
-    KeyStates,
-    Policy,
-    PolicyState,
-    stored_otherwise,
-    stored_policy,
-)
+from lash_redis.core.policies import Policy
 from lash_redis.core.subscribers import emit
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.calls.refusals import waits_for
+from lash_redis.registry.policy_states import (
+    KeyState,
+    KeyStates,
+    PolicyState,
+    policy_text,
+    stored_otherwise,
+    stored_policy,
+)
 
 _PAGE: Final = 50
 _END: Final = "0"  # of the pages, and where the first one begins
@@ -34,7 +35,7 @@ def name_policies(namespace: Namespace, partition: int, policies: Sequence[Polic
     """
     args: list[Argument] = []
     for each in policies:
-        args += [each.scope, each.share(partition, namespace.partitions)]
+        args += [each.scope, policy_text(each.part_of(partition, namespace.partitions))]
 
     def stand(reply: list[bytes]) -> list[Policy]:
         return [stored_policy(each.scope, text.decode()) for each, text in zip(policies, reply[1:], strict=True)]
@@ -62,7 +63,7 @@ def policies_named(
             continue
         stand = yield from name_policies(namespace, partition, new)
         for policy, stands in zip(new, stand, strict=True):
-            ours = stored_policy(policy.scope, policy.share(partition, namespace.partitions))
+            ours = policy.part_of(partition, namespace.partitions)
             if stands.revision == ours.revision and stands != ours:
                 kept[policy.scope] = stands
         namespace.policies.update((uuid, partition, each) for each in new)
