@@ -13,7 +13,7 @@ from lash_redis.core.unique import unique_route
 from lash_redis.registry.keys import route_of
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.tasks.limits import key_and_cost
-from lash_redis.tasks.ordered import MOST_ROUTE, route_of_key
+from lash_redis.tasks.sequences import MOST_ROUTE, route_of_key
 from lash_redis.tasks.unique_keys import with_key
 
 

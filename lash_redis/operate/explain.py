@@ -20,7 +20,7 @@ from lash_redis.operate.limits import PolicyView, passed_by, policy_view
 from lash_redis.operate.row_views import Plain, ProcessView, process_view
 from lash_redis.operate.schedules import ScheduleOf, schedule_of
 from lash_redis.operate.sequence_state import Ahead, halts_others, what_goes_before
-from lash_redis.operate.serving import NOT_WAITING, Waiting, why_it_waits
+from lash_redis.operate.why_it_waits import NOT_WAITING, Waiting, why_it_waits
 from lash_redis.recovery.living_starters import leaves_work_open, this_os_process, why_not_yet
 from lash_redis.recovery.proofs_of_death import Proof, reaped
 from lash_redis.recovery.verdict_facts import NothingLocal, explained

@@ -13,7 +13,7 @@ from lash_redis.core.lanes import scopes_of
 from lash_redis.core.model import Phase
 from lash_redis.core.places import QUEUED
 from lash_redis.operate.sequence_state import halts_others
-from lash_redis.operate.serving import what_it_awaits, why_they_wait
+from lash_redis.operate.why_it_waits import what_it_awaits, why_they_wait
 from lash_redis.registry.calls.refusals import waits_for
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row

@@ -7,7 +7,7 @@ import msgspec
 from lash_redis.core.lanes import scopes_of
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.sequences import halts
-from lash_redis.operate.serving import why_it_waits
+from lash_redis.operate.why_it_waits import why_it_waits
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 

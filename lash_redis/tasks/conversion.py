@@ -17,7 +17,7 @@ import msgspec
 import msgspec.inspect as inspected
 
 from lash_redis.tasks.conversion_errors import invalid_value
-from lash_redis.tasks.moments import MOMENTS, check_moments
+from lash_redis.tasks.datetimes import MOMENTS, check_moments
 from lash_redis.tasks.own_defaults import may_lack_defaults, write_defaults
 from lash_redis.tasks.payload import MAX_NESTING, InvalidValue, UnsupportedType, plain_scalar, plain_value
 from lash_redis.tasks.type_text import ANY_TEXT, type_text

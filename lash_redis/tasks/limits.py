@@ -18,7 +18,7 @@ from lash_redis.core.retrying import Retries
 from lash_redis.core.sequences import AfterLoss, sequence_in
 from lash_redis.core.shares import REVISION
 from lash_redis.tasks.binding import argument_in
-from lash_redis.tasks.ordered import declared_sequence
+from lash_redis.tasks.sequences import declared_sequence
 from lash_redis.tasks.signature import Signature
 
 _MOST_COST: Final = 1000

@@ -11,7 +11,7 @@ import pytest
 from lash_redis.core.errors import UnreadableRow
 from lash_redis.core.lanes import ALONE, lane
 from lash_redis.core.places import BY_URGENCY
-from lash_redis.operate.serving import why_they_wait
+from lash_redis.operate.why_it_waits import why_they_wait
 from lash_redis.registry.calls import serving
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
