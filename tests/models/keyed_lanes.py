@@ -7,10 +7,11 @@ script. A ``Mechanism`` says which sentences of the design hold: a test takes on
 from __future__ import annotations
 
 import functools
-from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
+
+from tests.models.explored import Broken, explored
 
 LANES: Final = ("A", "B")
 KEYS: Final = ("x", "y")
@@ -75,10 +76,6 @@ class Mechanism:
     def without(self, **switches: object) -> Mechanism:
         """Return this mechanism without something."""
         return replace(self, **switches)  # type: ignore[arg-type]
-
-
-class Broken(Exception):
-    """Something happened that must never happen; the path says how."""
 
 
 @dataclass
@@ -375,39 +372,9 @@ def explore(of: Mechanism) -> int:
     Raises:
         Broken: something happened that must not happen, or from some state the rows cannot all end any more.
     """
-    first = first_state(of)
-    cause: dict[State, tuple[State, str] | None] = {first: None}
-    preceding: dict[State, list[State]] = defaultdict(list)
-    todo = deque([first])
-    while todo:
-        state = todo.popleft()
-        try:
-            _check(of, state)
-            for script, after in following(of, state):
-                preceding[after].append(state)
-                if after not in cause:
-                    cause[after] = (state, script)
-                    todo.append(after)
-        except Broken as broken:
-            raise Broken(f"{broken}, after {_path(cause, state)}") from None
-    good = {state for state in cause if all(place == ENDED for place, *_ in state.rows)}
-    todo = deque(good)
-    while todo:
-        for before in preceding[todo.popleft()]:
-            if before not in good:
-                good.add(before)
-                todo.append(before)
-    for state in cause:
-        if state not in good:
-            raise Broken(f"stuck after {_path(cause, state)}")
-    return len(cause)
-
-
-def _path(cause: dict[State, tuple[State, str] | None], state: State) -> str:
-    scripts = []
-    at = cause[state]
-    while at is not None:
-        state, script = at
-        scripts.append(script)
-        at = cause[state]
-    return ", ".join(reversed(scripts)) or "nothing"
+    return explored(
+        first_state(of),
+        lambda state: following(of, state),
+        check=lambda state: _check(of, state),
+        is_over=lambda state: all(place == ENDED for place, *_ in state.rows),
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.models.keyed_lanes import Broken, Mechanism, Row, explore
+from tests.models.explored import Broken
+from tests.models.keyed_lanes import Mechanism, Row, explore
 from tests.models.parked_windows import Mechanism as Windows
 from tests.models.parked_windows import parked_too_long
 from tests.models.shared_turns import Mechanism as Turns

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from tests.models.waiting import Broken, Mechanism, Process, explore
+from tests.models.explored import Broken
+from tests.models.waiting import Mechanism, Process, explore
 
 P = Process
 CHAIN = Mechanism((P(), P((0,)), P((1,), needs=False)))

@@ -7,10 +7,11 @@ what breaks.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
+
+from tests.models.explored import Broken, explored
 
 # Places of a row that has not ended; ``QUEUED`` stands for delayed too, and ``CANCELLED`` for expired.
 NEW, BLOCKED, QUEUED, STARTED, UNCERTAIN = "-bqsu"
@@ -93,10 +94,6 @@ class Mechanism:
     def group(self) -> int | None:
         """The number of the process that continues a group."""
         return next((at for at, each in enumerate(self.processes) if each.is_group), None)
-
-
-class Broken(Exception):
-    """Something happened that must never happen; the path says how."""
 
 
 class Refused(Exception):
@@ -423,35 +420,13 @@ def explore(of: Mechanism) -> int:
     Raises:
         Broken: something happened that must not happen, or from some state not all that is registered can end.
     """
-    first = first_state(of)
-    cause: dict[State, tuple[State, str] | None] = {first: None}
-    preceding: dict[State, list[State]] = defaultdict(list)
-    todo = deque([first])
-    while todo:
-        state = todo.popleft()
-        try:
-            _check(of, state)
-            for script, after in following(of, state):
-                if after == state:
-                    continue
-                if not script.startswith("cancel"):  # that an operator helps is no way out
-                    preceding[after].append(state)
-                if after not in cause:
-                    cause[after] = (state, script)
-                    todo.append(after)
-        except Broken as broken:
-            raise Broken(f"{broken}, after {_path(cause, state)}") from None
-    good = {state for state in cause if _is_over(of, state)}
-    todo = deque(good)
-    while todo:
-        for before in preceding[todo.popleft()]:
-            if before not in good:
-                good.add(before)
-                todo.append(before)
-    for state in cause:
-        if state not in good:
-            raise Broken(f"stuck after {_path(cause, state)}")
-    return len(cause)
+    return explored(
+        first_state(of),
+        lambda state: following(of, state),
+        check=lambda state: _check(of, state),
+        is_over=lambda state: _is_over(of, state),
+        is_way_out=lambda script: not script.startswith("cancel"),  # that an operator helps is none
+    )
 
 
 def _is_over(of: Mechanism, state: State) -> bool:
@@ -460,13 +435,3 @@ def _is_over(of: Mechanism, state: State) -> bool:
         return True
     is_submitted = of.group is None or state.submitted > sum(each.of is not None for each in of.processes) + 1
     return is_submitted and not state.alarms and all(place in ENDED | {NEW} for place in state.places)
-
-
-def _path(cause: dict[State, tuple[State, str] | None], state: State) -> str:
-    scripts = []
-    at = cause[state]
-    while at is not None:
-        state, script = at
-        scripts.append(script)
-        at = cause[state]
-    return ", ".join(reversed(scripts)) or "nothing"
