@@ -1,4 +1,4 @@
-"""Load the Lua transitions: resolve includes, parse the header, and know the SHA.
+"""Load the Lua transitions: put each together, parse the header, and know the SHA.
 
 One file is one atomic transition. Its header says everything about it, and ``tests/lua/test_headers.py`` holds it
 against the body. Grammar (each line a comment)::
@@ -11,7 +11,7 @@ against the body. Grammar (each line a comment)::
     -- ARGV 1  name   ARGV 2.. (a, b) x rows
     -- reply   STATUS fields · STATUS
     -- bound   rows <= 500
-    --- @include "fragment"
+    --- @include "fragment"        or "group/fragment" (see assembling)
 
 Two things stand in no header, since every script has them: the last argument is the namespace's uuid, and a partition
 that is not that namespace's answers ``MISMATCH`` (``include/partition``, rule 8.2).
@@ -26,19 +26,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 import msgspec
 
 from lash_redis.core.errors import ScriptError
+from lash_redis.registry.assembling import assembled, read_lines
 
-_INCLUDE = re.compile(r'^--- @include "([a-z_]+)"\s*$')
-_DEFINES = re.compile(r"^local (function )?(\w+(?:, \w+)*)")
-_TEXT = re.compile(r"'[^']*'")
-_WORD = re.compile(r"(?<![.\w])[A-Za-z_]\w*")
 _STATUS = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
 
 FLAGS = ("none", "allow-oom", "no-writes")
@@ -73,64 +68,6 @@ def _lua() -> Traversable:
     return files("lash_redis.registry") / "lua"
 
 
-def _read(folder: Traversable, name: str, asked_by: str) -> list[str]:
-    try:
-        return (folder / f"{name}.lua").read_text("utf-8").splitlines()
-    except FileNotFoundError:
-        raise ScriptError(f"{asked_by}: no Lua file {name!r}") from None
-
-
-def _resolve(folder: Traversable, name: str, asked_by: str, done: list[str], open_: tuple[str, ...]) -> list[list[str]]:
-    """Return the lines of a file, those of its fragments before them, each without its includes."""
-    parts: list[list[str]] = []
-    own: list[str] = []
-    for number, line in enumerate(_read(folder, name, asked_by), start=1):
-        match = _INCLUDE.match(line)
-        if match is None:
-            own.append(line)
-            continue
-        wanted = match.group(1)
-        if wanted in open_:
-            raise ScriptError(f"{name}.lua:{number}: include cycle {' -> '.join((*open_, wanted))}")
-        if wanted not in done:
-            parts += _resolve(folder / "include" if not open_ else folder, wanted, f"{name}.lua:{number}", done,
-                              (*open_, wanted))  # fmt: skip
-            done.append(wanted)
-    return [*parts, own]
-
-
-def _assembled(parts: list[list[str]]) -> str:
-    """Return a script of its parts: what no other part names is seen in its own part only.
-
-    Lua allows 200 local names at a time.
-    """
-    used = Counter(word for lines in parts for word in {word for line in lines for word in _words(line)})
-    *fragments, script = parts
-    lines = [line for part in fragments for line in _in_own_scope(part, used)]
-    return "\n".join([*lines, *script]) + "\n"
-
-
-def _words(line: str) -> list[str]:
-    return _WORD.findall(_TEXT.sub("", line.partition("--")[0]))
-
-
-def _in_own_scope(lines: list[str], used: Mapping[str, int]) -> list[str]:
-    shown: list[str] = []
-    own: list[str] = []
-    for line in lines:
-        match = _DEFINES.match(line)
-        names = match[2].split(", ") if match else []
-        if match and (others := [name for name in names if used[name] > 1]):
-            shown += others
-            own += [f"local {name}" for name in names if name not in others]
-            own += [line.removeprefix("local ")] if match[1] or "=" in line else []
-        else:
-            own.append(line)
-    if not any(map(_DEFINES.match, own)):
-        return lines
-    return [*(f"local {name}" for name in shown), "do", *own, "end"]
-
-
 def load(name: str, folder: Traversable | None = None) -> Script:
     """Return the transition called ``name``, its includes resolved: each once, in dependency order.
 
@@ -139,10 +76,10 @@ def load(name: str, folder: Traversable | None = None) -> Script:
             the connections; names the file, and the line of an include.
     """
     root = folder if folder is not None else _lua()
-    header = _header(_read(root, name, "loader"))
+    header = _header(read_lines(root, name, "loader"))
     flags = _declared(name, header, "flags", FLAGS)
     connections = _declared(name, header, "connections", CONNECTIONS)
-    source = _assembled(_resolve(root, name, "loader", [], ()))
+    source = assembled(root, name)
     shebang_source = ("#!lua\n" if flags == "none" else f"#!lua flags={flags}\n") + source
     return Script(
         name=name,

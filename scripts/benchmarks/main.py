@@ -20,6 +20,7 @@ NAMES = (
     "groups",
     "schedules",
     "retention",
+    "fragments",
 )
 
 

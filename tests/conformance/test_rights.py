@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls import proving
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, begun, cancel, work
+from tests.lua.lua_files import sources
 from tests.servers import KINDS, Server
 from tests.soundness import keyspace
 
@@ -71,11 +71,7 @@ def pasted(user: str) -> list[str]:
 
 def test_what_is_proven_is_what_the_scripts_call() -> None:
     """Every command of the Lua, and those by which scripts are sent and messages received."""
-    folder = files("lash_redis.registry") / "lua"
-    sources = [
-        each.read_text("utf-8") for each in [*folder.iterdir(), *(folder / "include").iterdir()] if each.is_file()
-    ]
-    called = {command for source in sources for command in re.findall(r"redis\.p?call\('([A-Z]+)'", source)}
+    called = {command for source in sources().values() for command in re.findall(r"redis\.p?call\('([A-Z]+)'", source)}
 
     assert set(proving.COMMANDS) == called | {"EVAL", "EVALSHA", "SUBSCRIBE", "UNSUBSCRIBE", "PING", "INFO"}
 

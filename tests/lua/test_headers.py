@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from lash_redis.core.errors import ScriptError
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.rows import Row
 from lash_redis.registry.scripts import CONNECTIONS, FLAGS, load_all, names
+from tests.lua.lua_files import LUA, fragments
 
-LUA = files("lash_redis.registry") / "lua"
 EVERY = pytest.mark.parametrize("name", names())
 
 READ_COMMANDS = {
@@ -33,7 +32,9 @@ ANSWERS = {
     "AWAITED", "OF_KEYS",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
-FOUNDATIONS = tuple(f"include/{name}" for name in ("lane_names", "partition", "planned_keys", "planned_writes", "row"))
+FOUNDATIONS = tuple(
+    f"include/{name}" for name in ("lane_names", "partition", "keys/planned_keys", "planned_writes", "row")
+)
 
 REFUSALS: dict[str, list[Any]] = {
     "UNKNOWN": [b"UNKNOWN"],
@@ -72,12 +73,6 @@ def defined(name: str) -> list[str]:
     """Return what a fragment defines for those who include it, in its order."""
     found = re.findall(r"^local (?:function )?(\w+(?:, \w+)*)", code(name), re.MULTILINE)
     return [each for group in found for each in group.split(", ")]
-
-
-def fragments() -> list[str]:
-    """Return the names of all fragments."""
-    folder = LUA / "include"
-    return sorted(f"include/{each.name.removesuffix('.lua')}" for each in folder.iterdir())
 
 
 def without_calls(source: str) -> str:
@@ -253,7 +248,7 @@ def test_a_fragment_holds_one_function_and_has_its_name(name: str) -> None:
     """What stands above that function in the file is its own: nobody else calls it."""
     *own, last = defined(name)
 
-    assert last == name.removeprefix("include/")
+    assert last == name.rpartition("/")[2]
     assert not [word for other in [*names(), *fragments()] if other != name for word in own if word in words(other)]
 
 
@@ -262,4 +257,4 @@ def test_what_a_file_includes_is_what_it_uses(name: str) -> None:
     """It includes each fragment that it names something of, and no other."""
     used = {fragment for fragment in fragments() if fragment != name and words(name) & set(defined(fragment))}
 
-    assert {f"include/{each}" for each in re.findall(r'^--- @include "(\w+)"$', text(name), re.MULTILINE)} == used
+    assert {f"include/{each}" for each in re.findall(r'^--- @include "([\w/]+)"$', text(name), re.MULTILINE)} == used

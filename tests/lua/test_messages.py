@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 
 import pytest
 
@@ -19,18 +18,14 @@ from lash_redis.registry.messages import (
     Requested,
     read_message,
 )
-from lash_redis.registry.scripts import load_all
-
-LUA = files("lash_redis.registry") / "lua"
+from tests.lua.lua_files import sources
 
 
 def published() -> list[tuple[str, str]]:
     """Return the word and what follows it, of every message in the Lua."""
-    folders = (LUA, LUA / "include")
-    sources = [each.read_text("utf-8") for folder in folders for each in folder.iterdir() if each.name.endswith(".lua")]
     calls = [
         each
-        for source in sources
+        for source in sources().values()
         for each in re.findall(r"\bpublish\(\w[^\n]*|'PUBLISH', [^\n]*|wake_one\(\w[^\n]*", source)
     ]
     messages = [re.search(r", '(\w+) ' \.\. ([\w.]+)\)", call) for call in calls]
@@ -44,11 +39,9 @@ def test_the_lua_publishes_these_words() -> None:
 
 def test_no_message_is_built_in_another_way() -> None:
     """Two fragments plan a message; the plan sends what was planned, and wakes."""
-    sources = {each.name: each.read_text("utf-8") for each in (LUA / "include").iterdir()}
-    sources |= {name: (LUA / f"{name}.lua").read_text("utf-8") for name in load_all()}
-    calling = {name for name, source in sources.items() if re.search(r"\bpublish\(|'PUBLISH'", source)}
+    calling = {name for name, source in sources().items() if re.search(r"\bpublish\(|'PUBLISH'", source)}
 
-    assert calling == {"finish.lua", "tell_holder.lua", "planned_writes.lua"}
+    assert calling == {"include/ending/finish", "include/tell_holder", "include/planned_writes"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 
 from lash_redis.core.model import ProcessStatus
 from lash_redis.core.places import (
@@ -18,10 +17,10 @@ from lash_redis.core.places import (
 )
 from lash_redis.registry.keys import DATA_DICTIONARY
 from lash_redis.registry.scripts import names
+from tests.lua.lua_files import LUA, fragments, sources
 from tests.repo.tree import ROOT, read
 
-LUA = files("lash_redis.registry") / "lua"
-FRAGMENTS = "\n".join(each.read_text("utf-8") for each in (LUA / "include").iterdir())
+FRAGMENTS = "\n".join(sources()[name] for name in fragments())
 
 
 def function(name: str) -> str:

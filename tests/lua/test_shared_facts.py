@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from typing import get_args
 
 import pytest
@@ -18,15 +17,10 @@ from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.transport.connections import WIDTHS
 from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.loops.polling import MOST_MS, Polling
+from tests.lua.lua_files import sources
 from tests.lua.test_places import constants
 
-LUA = files("lash_redis.registry") / "lua"
-SOURCES = {
-    each.name.removesuffix(".lua"): each.read_text("utf-8")
-    for folder in (LUA, LUA / "include")
-    for each in folder.iterdir()
-    if each.name.endswith(".lua")
-}
+SOURCES = sources()
 
 
 def bounds(name: str) -> dict[str, int]:
@@ -55,19 +49,21 @@ def test_the_longest_batch_stands_once_in_the_lua() -> None:
     """In the fragment that every script has."""
     code = "\n".join(re.sub(r"--.*", "", source) for source in SOURCES.values())
 
-    assert re.findall(r"^local MAX_BATCH = (\d+)$", SOURCES["partition"], re.MULTILINE) == [str(MAX_BATCH)]
+    assert re.findall(r"^local MAX_BATCH = (\d+)$", SOURCES["include/partition"], re.MULTILINE) == [str(MAX_BATCH)]
     assert len(re.findall(rf"\b{MAX_BATCH}\b", code)) == 1
     assert int(re.findall(r"tonumber\(number\) \* (\d+)", SOURCES["claim_next"])[0]) > MAX_BATCH
 
 
 def test_the_bound_in_bytes_is_the_same_in_lua() -> None:
     """What a script answers and what is sent to it have one bound."""
-    assert re.findall(r"^local MAX_BYTES = (\d+)$", SOURCES["partition"], re.MULTILINE) == [str(MAX_BATCH_BYTES)]
+    assert re.findall(r"^local MAX_BYTES = (\d+)$", SOURCES["include/partition"], re.MULTILINE) == [
+        str(MAX_BATCH_BYTES)
+    ]
 
 
 def test_rows_that_run_alone_have_the_same_lanes_in_lua() -> None:
     """From as many losses on, under the same suffix."""
-    source = SOURCES["lane_names"]
+    source = SOURCES["include/lane_names"]
 
     assert re.findall(r"^local ALONE_LOSSES = (\d+)$", source, re.MULTILINE) == [str(ALONE_LOSSES)]
     assert re.findall(r"^local ALONE = '(.*)'$", source, re.MULTILINE) == [ALONE]

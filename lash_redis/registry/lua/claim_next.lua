@@ -24,9 +24,8 @@
 --- @include "is_readable"
 --- @include "lane_of"
 --- @include "lane_names"
---- @include "planned_keys"
 --- @include "change_key"
---- @include "hand_out_keys"
+--- @include "keys/hand_out_keys"
 --- @include "filled_lanes"
 --- @include "idle_others"
 --- @include "list_as_idle"
@@ -40,6 +39,7 @@
 --- @include "has_expired"
 --- @include "input_of"
 --- @include "expire"
+--- @include "cost_of"
 local me, owner, number, wanted, ttl, stem, alone, bound, takes, list = unpack(ARGV, 1, 10)
 wanted, ttl = tonumber(wanted), tonumber(ttl)
 -- What lost two owners may end its worker process, and owner-bound work beside it would be abandoned. So one that runs

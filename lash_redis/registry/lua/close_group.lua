@@ -10,8 +10,8 @@
 --- @include "planned_writes"
 --- @include "row_reply"
 --- @include "is_group"
---- @include "hear_of"
---- @include "finish"
+--- @include "waiting/hear_of"
+--- @include "ending/finish"
 local id = ARGV[1]
 
 local row = read_row(id)

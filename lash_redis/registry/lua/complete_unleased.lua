@@ -10,7 +10,7 @@
 --- @include "planned_writes"
 --- @include "has_outcome"
 --- @include "row_reply"
---- @include "finish"
+--- @include "ending/finish"
 --- @include "next_fence"
 local id, state, outcome, authority = unpack(ARGV)
 

@@ -10,11 +10,13 @@
 --         why: '' its first row may start · 'slots' · 'turn lane' (the one that is next) · 'window ms' (until its end)
 -- bound   keys <= 500, the first 100 lanes
 --- @include "partition"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_names"
---- @include "passes"
+--- @include "keys/passes"
+--- @include "cost_of"
 local scope, most = ARGV[1], tonumber(ARGV[2])
 local number, reply = 0, {}
+local MOST_LANES = 100
 
 local function why_parked(slots, lane, member)
   local limit = policy_of(scope).limit
@@ -28,7 +30,7 @@ local function why_parked(slots, lane, member)
 end
 
 local function read_keys(prefix)
-  for at = 1, math.min(#lanes_of(scope, ''), MAX_LANES) do
+  for at = 1, math.min(#lanes_of(scope, ''), MOST_LANES) do
     local lane = lanes_of(scope, '')[at]
     local set = K .. prefix .. lane
     if scopes_of(lane) == scope then

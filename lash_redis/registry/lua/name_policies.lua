@@ -11,7 +11,7 @@
 -- What is parked in the lanes of a policy that changes is looked at in bounded steps (see key_alarms).
 --- @include "partition"
 --- @include "planned_writes"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 local reply = { 'NAMED' }
 
 local function revision_of(policy)

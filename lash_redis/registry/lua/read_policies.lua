@@ -11,7 +11,7 @@
 -- bound   scopes <= 500, a page of 50 policies (the server gives up to 512 of a small set whole), the first 100 lanes
 --         of each policy: about 3 ms for 100 policies with a lane each
 --- @include "partition"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 local from, about = ARGV[1], ARGV[2]
 local scopes = { unpack(ARGV, 3) }
 local reply, found = { 'POLICIES', '0' }, {}

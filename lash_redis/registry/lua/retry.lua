@@ -13,8 +13,8 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "is_holder"
---- @include "move_to"
---- @include "finish"
+--- @include "moving/move_to"
+--- @include "ending/finish"
 --- @include "next_fence"
 --- @include "store_failure"
 local me = ARGV[1]

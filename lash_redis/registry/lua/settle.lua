@@ -26,10 +26,10 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "has_outcome"
---- @include "finish"
+--- @include "ending/finish"
 --- @include "next_fence"
 --- @include "count_loss"
---- @include "enter_lane"
+--- @include "moving/enter_lane"
 --- @include "make_uncertain"
 local OBSERVED = {
   'holder',

@@ -10,7 +10,7 @@
 --- @include "planned_writes"
 --- @include "is_holder"
 --- @include "has_outcome"
---- @include "finish"
+--- @include "ending/finish"
 --- @include "row_reply"
 local me, answer_row = ARGV[1], ARGV[2] == '1'
 

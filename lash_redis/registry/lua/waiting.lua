@@ -11,7 +11,7 @@
 --- @include "row"
 --- @include "is_paused"
 --- @include "lane_names"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 local filled = redis.call('ZINTER', '2', K .. 'lanes', K .. 'serves:' .. ARGV[1])
 
 -- The first of a sorted set; nil if it is empty.

@@ -2,7 +2,7 @@
 --- @include "planned_writes"
 --- @include "tell_holder"
 --- @include "cancel_settles"
---- @include "finish"
+--- @include "ending/finish"
 --- @include "next_fence"
 -- Plan a cancel request on a row that has not ended and has none. The holder of a live lease is told. What nobody holds
 -- ends if recovery could run it again: return whether it does.

@@ -1,5 +1,5 @@
 --- @include "row"
---- @include "finish"
+--- @include "ending/finish"
 --- @include "next_fence"
 -- End a row that has expired. The reason stands in its outcome, since no request gives it.
 local EXPIRED = '\145\167expired'

@@ -2,9 +2,9 @@
 --- @include "make_uncertain"
 --- @include "list_as_owned"
 --- @include "cancel_settles"
---- @include "finish"
+--- @include "ending/finish"
 --- @include "next_fence"
---- @include "enter_lane"
+--- @include "moving/enter_lane"
 -- End a lease at its holder's word. Started owner-bound work becomes uncertain, and what is to be cancelled ends.
 -- Anything else goes back into its lane. What its starter gave up itself is no longer listed as of a batch claim, so
 -- that a late copy of that claim does not hand it out again.

@@ -1,6 +1,6 @@
 --- @include "row"
 --- @include "lane_names"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 -- Whether a leased row has left its sequence for good, which went on: its starter came back to it after it was
 -- uncertain.
 local function has_left_sequence(row)

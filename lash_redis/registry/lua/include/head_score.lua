@@ -1,5 +1,5 @@
 --- @include "partition"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_names"
 -- The score of the row that a lane would hand out next, by which lanes of one queue are ordered. A keyed lane of which
 -- no key may run comes last.

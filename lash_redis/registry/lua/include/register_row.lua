@@ -3,9 +3,9 @@
 --- @include "planned_writes"
 --- @include "lane_names"
 --- @include "place_index"
---- @include "await_others"
---- @include "join_group"
---- @include "finish"
+--- @include "waiting/await_others"
+--- @include "waiting/join_group"
+--- @include "ending/finish"
 --- @include "change_key"
 --- @include "next_sequence"
 --- @include "score_of"
@@ -13,7 +13,7 @@
 --- @include "count_as_new"
 --- @include "label_keys"
 --- @include "tombstone_of"
---- @include "meet_duplicate"
+--- @include "unique/meet_duplicate"
 --- @include "watch_expiry"
 -- The rows that are new in this call.
 local fresh = {}

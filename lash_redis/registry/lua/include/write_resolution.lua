@@ -4,8 +4,8 @@
 --- @include "ended_index"
 --- @include "ended_kind"
 --- @include "change_key"
---- @include "finish"
---- @include "tell_dependents"
+--- @include "ending/finish"
+--- @include "waiting/tell_dependents"
 -- Record what was found out about an abandoned row, and let go what waits for that. The first word stands: return
 -- whether this is it. `kind` is the first letter of the resolution's kind.
 local function write_resolution(row, resolution, kind)

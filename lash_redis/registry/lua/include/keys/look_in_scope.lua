@@ -1,6 +1,6 @@
 --- @include "partition"
 --- @include "planned_writes"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_names"
 -- A key's slots have changed: look at it in every lane that shares them, from one of them on. Keys in rotation are
 -- looked at unless there is more room now. Of a limit that all keys share no key is parked, so that workers are told if

@@ -1,10 +1,10 @@
 --- @include "partition"
 --- @include "planned_writes"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_names"
---- @include "passes"
---- @include "look_in_scope"
---- @include "look_in_sequence"
+--- @include "keys/passes"
+--- @include "keys/look_in_scope"
+--- @include "keys/look_in_sequence"
 -- Every script that changes a key's rows, slots, window or policy ends with this, the only writer of rotation and park
 -- (rule 9.12): a key stands in its lane's rotation if its first row may start, and is parked if it has rows and that
 -- one may not. What frees a slot looks at the key in every lane of the scope.

@@ -8,7 +8,7 @@
 --- @include "ended_kind"
 --- @include "store_payload"
 --- @include "unwatch_expiry"
---- @include "tell_dependents"
+--- @include "waiting/tell_dependents"
 -- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
 local function finish(row, state, outcome, fence)
   leave_place(row)

@@ -1,7 +1,8 @@
 --- @include "partition"
 --- @include "planned_writes"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_names"
+--- @include "cost_of"
 -- Lanes that share slots take turns: the first that is refused is next, and no other takes its slots before it. It is
 -- waited for no longer once there was room for it for a second, and not while uncertain rows leave it none.
 local function are_kept_for_another(slots, lane, needed, limit)

@@ -1,7 +1,7 @@
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "hear_of"
+--- @include "waiting/hear_of"
 -- Tell those that wait for a process that it has ended, once its fact is committed: at most 100 of them in one script.
 -- The rest is left to an alarm. An abandoned process that is not resolved is told to those only that run all the same.
 -- `end_row` is finish, which cannot be included here: what it ends may be waited for too.

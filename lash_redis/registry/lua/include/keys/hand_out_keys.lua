@@ -1,9 +1,9 @@
 --- @include "partition"
 --- @include "planned_writes"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_names"
---- @include "passes"
---- @include "look"
+--- @include "keys/passes"
+--- @include "keys/look"
 -- Hand out up to `most` rows of a keyed lane: of each key one in its turn, round after round. Return whether the lane
 -- has more that may run. `try(entry, member)` hands out a row: true if it did, nil if it passed over it, false if
 -- nothing more may be handed out. What a limit refuses that all keys share shuts the lane, and its next key keeps its

@@ -1,8 +1,8 @@
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "enter_lane"
---- @include "move_to"
+--- @include "moving/enter_lane"
+--- @include "moving/move_to"
 --- @include "next_fence"
 -- A row hears of the ends of processes. It moves only if it still waits for them: into its lane, or to *delayed*, once
 -- it waits for none. One that needs their completion is cancelled once one of them has ended otherwise, a group's not

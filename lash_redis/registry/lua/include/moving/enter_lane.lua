@@ -2,7 +2,7 @@
 --- @include "planned_writes"
 --- @include "lane_names"
 --- @include "lane_of"
---- @include "move_to"
+--- @include "moving/move_to"
 --- @include "next_sequence"
 --- @include "score_of"
 --- @include "has_left_sequence"

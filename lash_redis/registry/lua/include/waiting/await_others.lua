@@ -1,7 +1,7 @@
 --- @include "partition"
---- @include "row_in_call"
+--- @include "waiting/row_in_call"
 --- @include "planned_writes"
---- @include "tell_dependents"
+--- @include "waiting/tell_dependents"
 -- A new row waits for others: those that it names, or its group, which is held open. What has ended already tells it so
 -- after the commit. Return the first that it cannot wait for, and why: one that is neither registered nor new in this
 -- call (`new_rows`), or of a member of a group one that is no member, so that no two processes wait for each other.

@@ -1,5 +1,5 @@
 --- @include "row"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_names"
 --- @include "lane_of"
 -- A row of a sequence goes from a place to another one. It stands in the sequence from when it first enters a lane, or

@@ -1,8 +1,8 @@
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "row_in_call"
---- @include "finish"
+--- @include "waiting/row_in_call"
+--- @include "ending/finish"
 --- @include "next_fence"
 --- @include "never_claimed_in"
 -- Nobody has begun it or holds it, nothing awaits it, the new row neither, and it is no member of a group.

@@ -192,10 +192,6 @@ local function member_of(id, cost)
   return (cost or '1') == '1' and id or id .. ' ' .. cost
 end
 
-local function cost_of(member)
-  return string.find(member, ' ', 1, true) and tonumber(string.match(member, ' (%d+)$')) or 1
-end
-
 -- Read the rows of a key, from so many on.
 local READ_AT_ONCE = 2
 local function rows_from(entry, first)

@@ -1,8 +1,8 @@
 --- @include "partition"
 --- @include "planned_writes"
 --- @include "is_group"
---- @include "row_or_tombstone"
---- @include "tell_dependents"
+--- @include "waiting/row_or_tombstone"
+--- @include "waiting/tell_dependents"
 -- A row that is registered becomes a member of a group, if it is none yet: of one that is held open. Return whether it
 -- is one already, as one is that was pruned since, and the refusal of one that cannot be a member.
 local groups, sizes = {}, {}

@@ -1,9 +1,9 @@
 --- @include "partition"
 --- @include "planned_writes"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_names"
---- @include "look"
---- @include "look_in_scope"
+--- @include "keys/look"
+--- @include "keys/look_in_scope"
 -- What is to be done later for keys, or in bounded steps, by the alarm's kind (see bring_due).
 local function look_at(lane, key)
   hooks.look = look

@@ -1,7 +1,7 @@
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "planned_keys"
+--- @include "keys/planned_keys"
 --- @include "lane_of"
 -- See to it that the lane of a sequence's first row is looked at: its key stands in the rotation of that lane alone.
 -- Return that row's id. A member of the sequence or of the lane whose row is not there is passed over: the sets are
