@@ -52,6 +52,7 @@ local SET_BACK = 2 ^ 52
 local MAX_PASSED_OVER, MAX_LOOKED_AGAIN = 100, 16
 local passed_over, looked_again = 0, 0
 local IDLE_MS = 60000
+local MAX_SHARERS, MAX_COUNTED, MAX_WAKES = 17, 16, 16
 local queues = { unpack(ARGV, 11) }
 
 local stale, last_number = claims_are_stale(me, number)
@@ -223,7 +224,6 @@ end
 -- How many rows of a queue this owner takes, those that run alone not counted. While others wait for work of this
 -- queue, it leaves them theirs (rule 9.6).
 local function share_of(queue, lanes)
-  local MAX_SHARERS, MAX_COUNTED = 17, 16
   local others = takes == 'share' and wanted - handed > 1 and idle_others(queue, me, now - IDLE_MS, MAX_SHARERS) or 0
   if others == 0 then
     return wanted
@@ -255,7 +255,6 @@ end
 -- Whoever leaves runnable rows behind wakes the next (rule 9.4): for each lane, and for one of those that run alone.
 -- Another one was woken already for what this owner may not take at all.
 local function hand_out_queued()
-  local MAX_WAKES = 16
   local filled, woke_alone, wakes = filled_lanes(list), alone ~= '1', 0
   for _, queue in ipairs(queues) do
     local lanes = filled[queue] or {}
