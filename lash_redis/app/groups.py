@@ -251,6 +251,8 @@ class GroupControls:
     async def members(self, process_id: str | None = None) -> AsyncIterator[Member]:
         """Iterate over the members of a group, in the order in which they joined, each with its outcome.
 
+        A replay of the process that continues a group has the members of that group.
+
         Args:
             process_id: of the process that continues the group; None: the one that the calling code is a run of.
 

@@ -74,7 +74,8 @@ class ManyControls:
 
         The new id follows from the old one, so that the same replay sent again makes no second process. Of what was
         abandoned only what is resolved as ``did_not_happen`` or ``accepted`` is submitted, and not while its starter is
-        provably alive on this machine.
+        provably alive on this machine. The oldest is submitted first. What waited for others when it was cancelled,
+        what was replaced, and what does not fit into a bounded queue is left out; ``left_out`` of the report says why.
 
         Args:
             state: ``"failed"``, ``"cancelled"``, ``"completed"`` or ``"abandoned"``.

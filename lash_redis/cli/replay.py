@@ -16,7 +16,7 @@ from lash_redis.cli.render import json_text, printable
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessStatus
 from lash_redis.operate.many import replay, replay_many
-from lash_redis.registry.calls.bulk import SUBMITTED, replay_id
+from lash_redis.registry.calls.replaying import SUBMITTED, replay_id
 from lash_redis.registry.registry import ProcessRegistry
 
 _STATES = [status.value for status in ProcessStatus if status is not ProcessStatus.RUNNING]

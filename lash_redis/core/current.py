@@ -32,7 +32,7 @@ class CurrentProcess(msgspec.Struct, frozen=True):
     def tick_ms(self) -> int | None:
         """For which time its schedule submitted it, ms since 1970; None: it was run by hand, or is of no schedule.
 
-        It is read from the id, as a schedule makes it: ``name::<time>``.
+        The replay of a tick has that of the tick. It is read from the id, as a schedule makes it: ``name::<time>``.
         """
         found = schedule_in(self.id)
         return found[1] if found else None

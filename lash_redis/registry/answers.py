@@ -254,9 +254,10 @@ class BulkReport(msgspec.Struct, frozen=True):
     Attributes:
         first: the ids of the first few that were found.
         found: how many are meant and may be acted on.
-        done: how many were acted on, by what became of them: ``asked`` and ``cancelled``, or ``submitted``; or why not.
-            Empty if they were only counted.
-        left_out: how many are meant and not acted on, by the reason, such as ``submitted before``.
+        done: how many were acted on, by what became of them: ``asked`` and ``cancelled``, or ``submitted``. Empty if
+            they were only counted.
+        left_out: how many are meant and not acted on, by the reason, such as ``submitted before``. What turned out only
+            as it was done, such as a full queue, is counted in ``found`` too.
         read: how many rows were read to find them: where a filter has no index, all of a wider one.
         has_more: there may be more than were asked for. The same call again acts on the next.
     """

@@ -16,6 +16,7 @@ from lash_redis.registry.calls import (
     pausing,
     reads,
     registration,
+    replaying,
     requests,
     schedules,
     serving,
@@ -54,7 +55,7 @@ class BlockingRegistry:
     rows = blocking_operation(reads.rows)
     watch = blocking_operation(reads.watch)
     cancel_many = blocking_operation(bulk.cancel_many)
-    replay_many = blocking_operation(bulk.replay_many)
+    replay_many = blocking_operation(replaying.replay_many)
     tombstones = blocking_operation(forgetting.tombstones)
     service_of = blocking_operation(serving.service_of)
 

@@ -21,6 +21,7 @@ from lash_redis.registry.calls import (
     policies,
     reads,
     registration,
+    replaying,
     requests,
     retries,
     schedules,
@@ -223,8 +224,8 @@ class ProcessRegistry:
     pauses = operation(pausing.pauses)
 
     cancel_many = operation(bulk.cancel_many)
-    replay_many = operation(bulk.replay_many)
-    replay = operation(bulk.replay)
+    replay_many = operation(replaying.replay_many)
+    replay = operation(replaying.replay)
 
     record_death = operation(owners.record_death)
     holders = operation(owners.holders)

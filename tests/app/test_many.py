@@ -10,7 +10,7 @@ import pytest
 from lash_redis.app.lash import Lash
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.outcomes import Failure
-from lash_redis.registry.calls.bulk import replay_id
+from lash_redis.registry.calls.replaying import replay_id
 from tests.app.working import finish
 
 

@@ -10,8 +10,8 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.outcomes import AbandonWriter, Failure, Resolution, ResolutionKind
 from lash_redis.registry.calls import bulk, selecting
-from lash_redis.registry.calls.bulk import replay_id
 from lash_redis.registry.calls.forgetting import Retention
+from lash_redis.registry.calls.replaying import replay_id
 from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry

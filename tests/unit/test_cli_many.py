@@ -13,8 +13,8 @@ from lash_redis.core.errors import OutcomePruned, SettingsError
 from lash_redis.core.model import ProcessStatus
 from lash_redis.core.outcomes import Failure
 from lash_redis.operate.explain import explain
-from lash_redis.registry.calls.bulk import replay_id
 from lash_redis.registry.calls.forgetting import Retention
+from lash_redis.registry.calls.replaying import replay_id
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, RERUNNABLE, held, work
 from tests.look import record_of

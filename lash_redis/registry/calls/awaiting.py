@@ -86,12 +86,22 @@ def awaited(namespace: Namespace, process_id: str, limit: int = 10) -> Steps[Awa
 def members(namespace: Namespace, process_id: str, first: int = 0, limit: int = MAX_BATCH) -> Steps[Members]:
     """Return one page of the members of the group that a process continues, without the ``first`` ones.
 
+    The members of a replay's group are those of the process that it replays.
+
     Raises:
         UnknownProcess: no process has this id.
         OutcomePruned: it ended and was forgotten, and so was who its members were; ``status`` says how it ended.
     """
     number, ids = yield from _listed(namespace, process_id, "members", first, limit)
-    if number == 0 and (yield from rows(namespace, [process_id])) == [None]:
+    while number == 0:
+        (row,) = yield from rows(namespace, [process_id])
+        replayed = row and row.record().replay_of
+        if replayed:
+            process_id = replayed
+            number, ids = yield from _listed(namespace, process_id, "members", first, limit)
+            continue
+        if row is not None:
+            break
         (tombstone,) = yield from tombstones(namespace, [process_id])
         raise OutcomePruned(process_id, tombstone.status.value) if tombstone else UnknownProcess(process_id)
     found = yield from rows(namespace, ids)

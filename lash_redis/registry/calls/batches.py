@@ -39,7 +39,7 @@ def batched(
     namespace: Namespace,
     items: Iterable[Item],
     id_of: Callable[[Item], str],
-    call: Callable[[int, Sequence[Item]], Call[list[Answer]]],
+    call: Callable[[int, Sequence[Item]], Call[list[Answer]] | Steps[list[Answer]]],
     *,
     size: int = MAX_BATCH,
     bytes_of: Callable[[Item], int] = lambda _item: 0,

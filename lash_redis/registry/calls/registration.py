@@ -23,7 +23,7 @@ from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.sequences import check_routes
 from lash_redis.registry.calls.terms import terms_stored
-from lash_redis.registry.calls.uniqueness import unique_asks
+from lash_redis.registry.calls.uniqueness import asks_once_more, unique_asks
 from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, decode_input, encode_input
 from lash_redis.registry.differences import differences
 
@@ -107,7 +107,9 @@ def _listed(registrations: Iterable[ProcessRegistration]) -> list[ProcessRegistr
 
 def _all_sent(namespace: Namespace, given: Sequence[ProcessRegistration], terms: Terms) -> Steps[list[bool | str]]:
     """Send them; answer of each whether it is new, or the id of the one that is there already."""
-    encoded = [_encoded(registration, namespace.max_payload_bytes, namespace.partitions) for registration in given]
+    encoded = [
+        encode_registration(registration, namespace.max_payload_bytes, namespace.partitions) for registration in given
+    ]
     if namespace.partitions > 1:
         check_routes(given)
         check_awaited_routes(given)
@@ -123,7 +125,7 @@ def _all_sent(namespace: Namespace, given: Sequence[ProcessRegistration], terms:
             namespace,
             encoded,
             lambda each: each.process_id,
-            partial(_register, namespace.partitions),
+            partial(register_call, namespace.partitions),
             bytes_of=lambda each: each.size,
             apart_by=lambda each: each.unique,
         )
@@ -136,7 +138,7 @@ def _explained(
     namespace: Namespace,
     conflict: RegistrationConflict,
     given: Sequence[ProcessRegistration],
-    encoded: Sequence[_Encoded],
+    encoded: Sequence[Encoded],
 ) -> Steps[RegistrationConflict]:
     """Read the first of the rows that stand, and return the conflict with what differs there."""
     first = conflict.process_ids[0]
@@ -150,15 +152,25 @@ def _explained(
     return RegistrationConflict(conflict.process_ids, differences(stands, wanted), conflict.batch)
 
 
-class _Encoded(msgspec.Struct, frozen=True):
+class Encoded(msgspec.Struct, frozen=True):
+    """A registration as its script is told of it, and what batches are made by."""
+
     process_id: str
     input: bytes
     args: tuple[Argument, ...]
     size: int
+    queue: str
     unique: str = ""
 
 
-def _encoded(registration: ProcessRegistration, max_payload_bytes: int, partitions: int = 1) -> _Encoded:
+def encode_registration(
+    registration: ProcessRegistration, max_payload_bytes: int, partitions: int = 1, *, once_more: str = ""
+) -> Encoded:
+    """Return a registration as its script is told of it; ``once_more``: the unique key of the row that it replays.
+
+    Raises:
+        PayloadError: the input cannot be encoded, or is too long.
+    """
     checked_kind("registration", registration, ProcessRegistration)
     data = encode_input(registration, max_payload_bytes)
     task = registration.input.task if isinstance(registration.input, TaskInput) else ""
@@ -177,7 +189,10 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int, partitio
     if registration.unique is not None:
         unique, asked = unique_asks(registration, task, registration.unique, partitions)
         further += asked
-    return _Encoded(
+    elif once_more:
+        unique, asked = asks_once_more(once_more)
+        further += asked
+    return Encoded(
         registration.id,
         data,
         (
@@ -190,6 +205,7 @@ def _encoded(registration: ProcessRegistration, max_payload_bytes: int, partitio
             *further,
         ),
         len(data) + AWAITED_BYTES * len(registration.after),
+        registration.queue,
         unique,
     )
 
@@ -205,10 +221,15 @@ def registration_args(registration: ProcessRegistration, max_payload_bytes: int)
     Raises:
         PayloadError: the input cannot be encoded, or is too long.
     """
-    return _encoded(registration, max_payload_bytes).args
+    return encode_registration(registration, max_payload_bytes).args
 
 
-def _register(partitions: int, partition: int, registrations: Sequence[_Encoded]) -> Call[list[bool | str]]:
+def register_call(partitions: int, partition: int, registrations: Sequence[Encoded]) -> Call[list[bool | str]]:
+    """Return the call that registers a batch; it answers of each whether it is new, or the id of the one it meets.
+
+    Raises:
+        QueueFull: and what else ``register_many`` raises; nothing of the batch is written.
+    """
     checked_batch("registrations", [registration.process_id for registration in registrations])
     args = [arg for registration in registrations for arg in registration.args]
     return Call("register", partition, args, partial(_registered, len(registrations), partitions))

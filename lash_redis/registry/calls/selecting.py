@@ -27,6 +27,7 @@ from lash_redis.registry.rows import Row
 
 MOST: Final = 10_000  # processes that one call acts on unless it is told otherwise
 AT_MOST: Final = 1_000_000
+FIRST_SHOWN: Final = 10  # of what is found, in a report
 
 
 class Which(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,16 +84,29 @@ class Selected(msgspec.Struct, frozen=True):
     """What was found.
 
     Attributes:
-        ids: of the processes that are meant and may be acted on.
+        order: of each process that is meant and may be acted on, by its id: when it was registered, and its number in
+            the order in which processes of its partition entered their lanes.
         left_out: how many are meant and may not, by the reason.
         read: how many rows were read to find them.
         has_more: there may be more than were asked for.
     """
 
-    ids: list[str]
+    order: dict[str, tuple[int, int]]
     left_out: dict[str, int]
     read: int
     has_more: bool
+
+    @property
+    def ids(self) -> list[str]:
+        """The processes, in the order in which they were found."""
+        return list(self.order)
+
+    @property
+    def oldest_first(self) -> list[str]:
+        """The processes, in the order in which they were registered."""
+        newest_first = self.ids  # as the list of what has ended has them
+        newest_first.reverse()
+        return sorted(newest_first, key=self.order.__getitem__)
 
 
 def select(
@@ -100,7 +114,7 @@ def select(
 ) -> Steps[Selected]:
     """Find at most so many processes; ``why_not`` says of each that is meant why it is left out, empty if it is not."""
     checked_int("most", most, at_least=1, at_most=AT_MOST)
-    ids: dict[str, None] = {}  # a row that moves meanwhile may be seen twice
+    found: dict[str, tuple[int, int]] = {}  # a row that moves meanwhile may be seen twice
     left_out: Counter[str] = Counter()
     read, cursor, since_ms = 0, None, 0
     while True:
@@ -111,12 +125,12 @@ def select(
         for row, reason in zip(meant, (yield from why_not(meant)), strict=True):
             if reason:
                 left_out[reason] += 1
-            elif len(ids) == most:
-                return Selected(list(ids), dict(left_out), read, has_more=True)
+            elif len(found) == most:
+                return Selected(found, dict(left_out), read, has_more=True)
             else:
-                ids[row.process_id] = None
+                found[row.process_id] = (row.record().registered_at_ms, int(row.fields.get(b"sq", 0)))
         if cursor is None:
-            return Selected(list(ids), dict(left_out), read, has_more=False)
+            return Selected(found, dict(left_out), read, has_more=False)
 
 
 def _page(namespace: Namespace, which: Which, cursor: str | None) -> Steps[ListedRows]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.sequences import sequence_in
@@ -10,6 +12,11 @@ from lash_redis.core.unique import Unique, unique_digest, unique_route
 from lash_redis.registry.calls.call import Argument
 from lash_redis.registry.codec import encode_values
 from lash_redis.registry.keys import route_of
+from lash_redis.registry.rows import Row
+
+# Who asks that a process that is replaced be cancelled, and why.
+_ASKER: Final = "unique"
+_REPLACED_BY: Final = "replaced by "
 
 
 def unique_asks(
@@ -39,5 +46,26 @@ def unique_asks(
     words = f"{unique.counts_until} {unique.on_duplicate} {unique.within_ms} {unique.longest_ms}"
     asked: list[Argument] = [b"uq", digest, b"+un", words]
     if unique.on_duplicate == "replace":
-        asked += [b"+ur", encode_values("unique", wall_ms(), f"replaced by {registration.id}")]
+        asked += [b"+ur", encode_values(_ASKER, wall_ms(), f"{_REPLACED_BY}{registration.id}")]
     return digest, asked
+
+
+def asks_once_more(digest: str) -> tuple[str, list[Argument]]:
+    """Return the same of a replay, by the key of the row that it replays, which does not say what its submit asked.
+
+    Another one that has not ended is left as it is, and the replay is answered with it.
+    """
+    return digest, [b"uq", digest, b"+un", "end existing 0 0"]
+
+
+def unique_key_of(row: Row) -> str:
+    """Return the digest of the unique key of a row, empty if it has none."""
+    return row.fields.get(b"uq", b"").decode()
+
+
+def was_replaced(row: Row) -> bool:
+    """Say whether a row was cancelled for a later one of its unique key."""
+    request = row.cancel_request
+    if request is None or not row.is_terminal or not unique_key_of(row):
+        return False
+    return request.requested_by == _ASKER and (request.reason or "").startswith(_REPLACED_BY)
