@@ -38,7 +38,7 @@ SCOPES: Final = (",", "a,", "a,all", ",all")
 TASKS: Final = ("one", "two")
 LANES: Final = tuple(lane("default", task, "", scopes) for task in TASKS for scopes in SCOPES)
 KEYS: Final = ("x", "y", "a b|alone")
-STEPS: Final = 350
+STEPS: Final = 200
 EVERY: Final = 10
 STEP_MS: Final = 100
 

@@ -34,7 +34,7 @@ from tests.support import StillClock
 
 T = TypeVar("T")
 
-STEPS = 240
+STEPS = 180
 CHECK_EVERY = 50
 MOST = 3  # in each partition
 ROUTES = ("a", "b", "c")

@@ -74,6 +74,7 @@ async def test_a_run_counts_although_the_answer_to_claiming_it_again_was_lost(
             attempt = worker.probe.attempt("p")
             assert attempt is not None
             faults.lose_replies("claim", 3)
+            faults.loses_renewals = True  # one would say that the lease is lost, and stop the run
             await server.end(registry, attempt.lease)
             failing.gate.set()
             record = await ended(registry, "p")
@@ -86,6 +87,7 @@ async def test_a_retry_that_comes_too_late_is_told(registry: ProcessRegistry, cr
     """Another owner has the row: that run is lost, and whoever looks for its failure finds why it is nowhere."""
     failing, events = Failing(1), list[Event]()
     worker = crew.worker(failing.task())
+    faults = crew.faults_of(worker)
     await registry.register(work("p", RERUNNABLE, "p"))
     with subscribed(events.append):
         async with crew.running(worker):
@@ -94,6 +96,7 @@ async def test_a_retry_that_comes_too_late_is_told(registry: ProcessRegistry, cr
             assert attempt is not None
             await crew.at_rest(worker)
             worker.probe.claiming.pause(LashError("a test keeps the row for Bob"))
+            faults.loses_renewals = True  # one would say that the lease is lost, and stop the run
             await registry.release(attempt.lease)
             await held(registry, "p", BOB, LONG_MS)
             failing.gate.set()

@@ -227,7 +227,7 @@ async def test_programs_and_workers_are_killed_while_work_is_replaced_or_put_off
     pool = start_pool("--workers", "2", "--concurrency", "1", target="mail:lash")
     pool.until_ready(2)
     environment = {**os.environ, "LASH_REDIS_URL": url, "POOL_NAMESPACE": registry.namespace, "PYTHONPATH": str(ROOT)}
-    for life in range(5):
+    for life in range(3):
         kill_a_program(folder, how, environment, after=chance.randint(3, 40))
         if life % 3 == 1 and pool.workers:
             os.kill(chance.choice(pool.workers).pid, signal.SIGKILL)
