@@ -94,7 +94,7 @@ async def test_what_a_worker_served_that_drained_is_soon_served_by_nobody(
     registry: ProcessRegistry, crew: Crew, server: ServerTime
 ) -> None:
     """Not only after a minute: whoever submits then is told. While it drains, it does not look at its lanes."""
-    worker = crew.worker(Bench().task(), poll_ms=100)
+    worker = crew.worker(Bench().task(), poll_ms=100, grace_ms=60_000)  # so that it waits for a look on its way
 
     async def is_served(*, everywhere: bool) -> bool:
         found = [await registry.served(each, [lane("default", "work")]) for each in range(registry.partitions)]
