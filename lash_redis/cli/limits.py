@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import shlex
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -56,5 +57,6 @@ def _lines(limit: Limit, most: int) -> Iterator[str]:
     if limit.is_cut:
         yield f"  … of {limit.keys.number} keys that wait these have the most of the first {len(keys)} that were read"
     elif len(keys) > len(shown):
-        name = limit.state.policy.scope.removeprefix("=")
-        yield f"  … and {len(keys) - len(shown)} more keys: lash-redis limits {printable(name)}"
+        name = shlex.quote(printable(limit.state.policy.scope.removeprefix("=")))
+        all_of_them = " --json" if most == MOST_KEYS else ""
+        yield f"  … and {len(keys) - len(shown)} more keys: lash-redis limits {name}{all_of_them}"

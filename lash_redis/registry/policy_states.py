@@ -96,7 +96,7 @@ class KeyStates(msgspec.Struct, frozen=True):
 
     Attributes:
         keys: those that were read.
-        number: how many there are.
+        number: how many there are; one that was not read counts in each lane in which it has rows.
     """
 
     keys: list[KeyState]

@@ -63,3 +63,16 @@ async def test_keys_take_turns_in_each_partition(registry: ProcessRegistry) -> N
         order = [lease.process_id for lease in await claimed(registry, partition)]
         assert order[1].startswith("quiet")
         assert len(order) == 10
+
+
+async def test_a_key_of_several_partitions_is_one_of_the_keys_that_wait(registry: ProcessRegistry) -> None:
+    """It is read in each of them; one that is not read may be another one in each."""
+    for partition in range(8):
+        await registry.name_policies(partition, [Policy("a", keyed=True, limit=19)])
+        ids = ids_of(2, partition, 8, stem=f"{partition}-")
+        await registry.register_many([row(id_, key, "a,") for id_, key in zip(ids, "xy", strict=True)])
+
+    found = await registry.keys_of_limit("a")
+    assert ([each.key for each in found.keys], found.number) == (["x", "y"], 2)
+    found = await registry.keys_of_limit("a", 1)
+    assert ([each.key for each in found.keys], found.number) == (["x"], 9)

@@ -13,7 +13,7 @@ from lash_redis.cli.main import main
 from lash_redis.core.lanes import lane
 from lash_redis.core.policies import Policy
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import OWNER_BOUND
+from tests.conformance.actors import OWNER_BOUND, ids_of
 from tests.conformance.test_keyed_lanes import claimed, policy, row
 
 pytestmark = pytest.mark.system
@@ -70,6 +70,24 @@ async def test_limits_says_which_keys_have_slots_and_why_they_are_parked(cli: Cl
     named = (await cli("limits", "a")).splitlines()
     assert named[-1] == "  … of 128 keys that wait these have the most of the first 100 that were read"
     await registry.aclose()
+
+
+async def test_what_limits_tells_to_call_next_shows_more(cli: Cli, url: str, namespace: str) -> None:
+    """Of a task whose name a shell would read otherwise, and of more keys in two partitions than are listed."""
+    registry = ProcessRegistry(url, namespace, partitions=2)
+    await registry.open()
+    for partition in range(2):
+        await registry.name_policies(partition, [Policy("=f.<locals>.g", keyed=True, limit=2)])
+        ids = ids_of(60, partition, 2, stem=f"{partition}-")
+        await registry.register_many([row(id_, id_, "=f.<locals>.g,") for id_ in ids])
+    await registry.aclose()
+
+    listed = (await cli("limits")).splitlines()
+    assert listed[-1] == "  … and 115 more keys: lash-redis limits 'f.<locals>.g'"
+    named = (await cli("limits", "f.<locals>.g")).splitlines()
+    assert named[-1] == "  … and 20 more keys: lash-redis limits 'f.<locals>.g' --json"
+    (found,) = json.loads(await cli("limits", "f.<locals>.g", "--json"))["limits"]
+    assert (len(found["keys"]), found["keys_are_cut"]) == (120, False)
 
 
 async def test_show_says_the_key_and_what_it_passes(cli: Cli, url: str, namespace: str) -> None:

@@ -110,17 +110,18 @@ def keys_of_limit(namespace: Namespace, scope: str, most: int = MAX_BATCH) -> St
     At most so many are read in each partition, those of which no row may start first.
     """
     found: dict[str, KeyState] = {}
-    number = 0
+    unread = 0
     for partition in range(namespace.partitions):
-        there, here = yield from Call("keys_of_limit", partition, [scope, most], _keys, word=b"OF_KEYS")
-        number += there
+        left, here = yield from Call("keys_of_limit", partition, [scope, most], _keys, word=b"OF_KEYS")
+        unread += left
         for key, state in here.items():
             found[key] = found[key].with_share(state) if key in found else state
     states = sorted(found.values(), key=lambda each: (-each.taken, -each.starts, each.key))
-    return KeyStates(states, max(number, len(states)))
+    return KeyStates(states, len(states) + unread)
 
 
 def _keys(reply: list[bytes]) -> tuple[int, dict[str, KeyState]]:
+    """Return how many keys were not read, in each lane by itself, and those that were."""
     found: dict[str, KeyState] = {}
     for at in range(2, len(reply), 5):
         key = reply[at].decode("utf-8", "backslashreplace")
@@ -128,7 +129,7 @@ def _keys(reply: list[bytes]) -> tuple[int, dict[str, KeyState]]:
         why, _, detail = reply[at + 4].decode().partition(" ")
         if key not in found or (why and not found[key].why):  # one that stands in several lanes has the same slots
             found[key] = KeyState(key, taken, uncertain, starts, why, detail)
-    return int(reply[1]), found
+    return int(reply[1]) - (len(reply) - 2) // 5, found
 
 
 def waits_for_limit(namespace: Namespace, process_id: str) -> Call[str]:
