@@ -11,7 +11,7 @@ from lash_redis.core.bounds import QueueBound
 from lash_redis.core.current import CurrentProcess
 from lash_redis.core.errors import OutcomePruned, QueueFull
 from lash_redis.core.model import Phase, ProcessRecord, ProcessRegistration, ProcessStatus
-from lash_redis.core.outcomes import Failure, Success
+from lash_redis.core.outcomes import AbandonWriter, Failure, Success
 from lash_redis.core.tick_ids import tick_id
 from lash_redis.core.unique import Unique
 from lash_redis.registry.answers import BulkReport
@@ -21,7 +21,18 @@ from lash_redis.registry.calls.replaying import replay_id
 from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, LONG_MS, OWNER_BOUND, cancel, held, outside, work
+from tests.conformance.actors import (
+    ADA,
+    LONG_MS,
+    OWNER_BOUND,
+    abandon,
+    abandoned,
+    cancel,
+    held,
+    outside,
+    settled,
+    work,
+)
 from tests.look import record_of, row_of
 
 NO: Final = Failure("E", "no")
@@ -127,10 +138,11 @@ async def test_a_replay_waits_for_nothing_that_has_been(registry: ProcessRegistr
 async def test_what_is_not_for_workers_is_left_out(registry: ProcessRegistry) -> None:
     """Externally owned work: whoever does it is asked by the program."""
     await registry.register(outside("p", granted_to="desk"))
-    await registry.request_cancel("p", cancel())
+    assert await registry.replay(["p"]) == ["has not ended"]
+    await registry.request_abandon("p", abandon())
+    assert await settled(registry, "p", "fact", abandoned(AbandonWriter.RECONCILED_REQUEST, None))
 
-    (answer,) = await registry.replay(["p"])
-    assert answer.startswith("is externally owned") or answer == "has not ended"
+    assert await registry.replay(["p"]) == ["is externally owned: the pool does not run it"]
 
 
 async def test_the_replay_of_a_summary_reads_the_members_of_its_group(registry: ProcessRegistry) -> None:
