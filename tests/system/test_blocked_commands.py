@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -13,11 +11,9 @@ from lash_redis.core.model import ProcessStarted
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, work
 from tests.conformance.test_awaiting import give_up
-from tests.repo.tree import ROOT
+from tests.system.conftest import Ran
 
 pytestmark = pytest.mark.system
-
-Ran = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -27,17 +23,6 @@ async def registry(url: str, namespace: str) -> AsyncIterator[ProcessRegistry]:
     await registry.open()
     yield registry
     await registry.aclose()
-
-
-@pytest.fixture
-def cli(url: str, namespace: str) -> Callable[..., Ran]:
-    """Return a function that runs a command on the test's namespace."""
-
-    def run(*argv: str) -> Ran:
-        command = [sys.executable, "-m", "lash_redis", *argv, "--namespace", namespace, "--url", url]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-
-    return run
 
 
 async def test_whoever_looks_at_what_is_blocked_is_told_what_holds_it_up(

@@ -6,11 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import redis.asyncio
 
 from lash_redis.core.model import Phase, ProcessStatus
 from lash_redis.core.outcomes import Cancelled, Resolution, ResolutionKind, Success
@@ -18,7 +16,6 @@ from lash_redis.operate.explain import explain
 from lash_redis.registry.registry import ProcessRegistry
 from tests.look import ended, record_of
 from tests.repo.tree import ROOT
-from tests.soundness import assert_sound
 from tests.system.conftest import StartPool
 from tests.system.pools import RunningPool
 
@@ -71,23 +68,6 @@ if __name__ == "__main__":
 """
 NEVER = -1
 MEMBERS = ["m0", "m1", "m2"]
-
-
-@pytest.fixture(params=[1, 8], ids=["P1", "P8"])
-def partitions(request: pytest.FixtureRequest) -> int:
-    """Return their number."""
-    return int(request.param)
-
-
-@pytest.fixture
-async def registry(url: str, namespace: str, partitions: int) -> AsyncIterator[ProcessRegistry]:
-    """Return a registry of the test's namespace; check after the test that it is sound."""
-    registry = ProcessRegistry(url, namespace, partitions)
-    await registry.open()
-    yield registry
-    await registry.aclose()
-    async with redis.asyncio.Redis.from_url(url) as client:
-        await assert_sound(client, namespace)
 
 
 class Groups:

@@ -18,10 +18,9 @@ from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import ADA, OWNER_BOUND, abandon, abandoned, held, local_owner, outside, settled, work
 from tests.repo.tree import ROOT
+from tests.system.conftest import Ran
 
 pytestmark = pytest.mark.system
-
-Ran = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -39,17 +38,6 @@ async def registry(url: str, namespace: str) -> Any:
 def lash(url: str, namespace: str) -> Lash:
     """Return what a program has for the test's namespace."""
     return Lash(url, namespace)
-
-
-@pytest.fixture
-def cli(url: str, namespace: str) -> Callable[..., Ran]:
-    """Return a function that runs a command on the test's namespace."""
-
-    def run(*argv: str) -> Ran:
-        command = [sys.executable, "-m", "lash_redis", *argv, "--namespace", namespace, "--url", url]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-
-    return run
 
 
 async def test_an_operator_says_what_became_of_abandoned_work(
