@@ -33,8 +33,7 @@ end
 
 -- Look for a row with the unique key of a new one, which is to be registered unless this returns what it meets:
 -- 'existing' or 'duplicate' (it is refused), and the other's id. What is replaced ends here. The index is a hint: the
--- other row says itself which key it has, and whether it still counts. Another row of the call
--- may wait for it.
+-- other row says itself which key it has, and whether it still counts. Another row of the call may wait for it.
 local function meet_duplicate(row, asked, due)
   local ends, does, within, longest = string.match(asked.un, '^(%S+) (%S+) (%d+) (%d+)$')
   local key = K .. 'u:' .. row.unique
