@@ -15,6 +15,7 @@ from tests.services.conftest import Crew
 from tests.support import wait_until
 
 AT_ONCE_S = 5  # far below any poll
+LATER_MS = 2_000  # what a test does meanwhile is done by then, also on a busy machine
 
 
 def delayed(name: str, delay_ms: int) -> ProcessRegistration:
@@ -46,7 +47,7 @@ async def test_delayed_work_begins_at_its_time(registry: ProcessRegistry, crew: 
     late, soon = ids_of(2, 1, registry.partitions)
     async with crew.running(crew.worker(bench.task())) as worker:
         await crew.at_rest(worker)
-        await registry.register(delayed(late, 400))
+        await registry.register(delayed(late, LATER_MS))
         await wait_until(lambda: knows_when(worker), "it was told")
         await registry.register(delayed(soon, 100))
         records = [await ended(registry, each, AT_ONCE_S) for each in (soon, late)]
@@ -98,7 +99,7 @@ async def test_a_full_worker_wakes_another_one_for_what_is_due(registry: Process
     full = crew.worker(busy.task(), concurrency=1)
     async with crew.running(full):
         await crew.at_rest(full)
-        await registry.register(delayed(later, 700))
+        await registry.register(delayed(later, LATER_MS))
         await wait_until(lambda: knows_when(full), "it was told")
         await registry.register(work(here, RERUNNABLE, here))
         await wait_until(lambda: busy.begun, "it is full")
