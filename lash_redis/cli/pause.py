@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import shlex
 from typing import Any
 
 from lash_redis.cli.connect import answer
@@ -34,7 +35,7 @@ async def _pause(registry: ProcessRegistry, args: argparse.Namespace) -> str:
     paused = await registry.pause(request, queue=args.queue, task=args.task)
     if args.json:
         return json_text(paused_view(paused))
-    which = f"--queue {args.queue}" if args.task is None else f"--task {args.task}"
+    which = f"--queue {args.queue}" if args.task is None else f"--task {shlex.quote(args.task)}"
     earlier = "" if paused.request == request else " (an earlier pause stands)"
     done = printable(f"{in_words(paused)}{earlier}; lash-redis resume {which} ends it")
     unknown = await why_unknown(registry, queue=args.queue, task=args.task)

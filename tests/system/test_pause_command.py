@@ -52,6 +52,7 @@ async def test_an_operator_pauses_and_resumes(cli: Cli, registry: ProcessRegistr
         f"queue 'mail' is paused by ada: the provider is down (an earlier pause stands); {ends}"
     )
     assert "mind: " in cli("pause", "--task", "wrok")
+    assert "lash-redis resume --task 'f.<locals>.g' ends it" in cli("pause", "--task", "f.<locals>.g")
     told = json.loads(cli("pause", "--task", "work", "--json"))
     assert (told["task"], told["partitions"], told["of"]) == ("work", 8, 8)
     assert cli("resume", "--queue", "mail") == (
