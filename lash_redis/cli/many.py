@@ -9,7 +9,8 @@ from lash_redis.cli.connect import checked_by
 from lash_redis.cli.parsing import age_ms
 from lash_redis.cli.render import json_text, printable
 from lash_redis.core.checks import checked_int, checked_queue, checked_task_name
-from lash_redis.core.labels import label_in
+from lash_redis.core.errors import SettingsError
+from lash_redis.core.labels import label_in, label_key
 from lash_redis.operate.many import bulk_view
 from lash_redis.registry.answers import BulkReport
 from lash_redis.registry.calls.selecting import AT_MOST, MOST, Which, phase_named, status_named
@@ -38,15 +39,23 @@ def _most(value: str) -> int:
 
 
 def which_of(args: argparse.Namespace) -> Which:
-    """Return which processes a command line means."""
+    """Return which processes a command line means.
+
+    Raises:
+        SettingsError: it names two values of one label.
+    """
     given: dict[str, Any] = vars(args)
-    phase, state = given.get("phase"), given.get("state")
+    phase, state, labels = given.get("phase"), given.get("state"), dict(args.label or ())
+    for name, value in args.label or ():
+        if labels[name] != value:
+            both = f"{label_key(name, value)} and {label_key(name, labels[name])}"
+            raise SettingsError(f"expected one value of each label, got {both}: no process has both")
     return Which(
         queue=args.queue,
         task=args.task,
         phase=None if phase is None else phase_named(phase),
         status=None if state is None else status_named(state),
-        labels=dict(args.label or ()),
+        labels=labels,
         older_than_ms=args.older_than,
     )
 

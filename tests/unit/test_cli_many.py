@@ -64,6 +64,15 @@ async def test_a_label_and_a_bound_say_which(registry: ProcessRegistry) -> None:
     ]
 
 
+async def test_two_values_of_one_label_are_refused(registry: ProcessRegistry) -> None:
+    """Several labels mean what has all of them, and nothing has both; what has the last one alone was not meant."""
+    with pytest.raises(SettingsError, match="tenant=41 and tenant=42"):
+        await ran(registry, "cancel", "--label", "tenant=41", "--label", "tenant=42", *WHO, "--yes")
+    assert (await record_of(registry, "p0")).cancel_request is None
+    same = await ran(registry, "cancel", "--label", "tenant=42", "--label", "tenant=42", *WHO)
+    assert same.startswith("would cancel 2 processes")
+
+
 async def test_a_replay_sent_again_says_what_was_submitted_before_and_goes_on(registry: ProcessRegistry) -> None:
     """Both numbers are said, before and after it is done."""
     await registry.register(work("worse", RERUNNABLE, task="send"))
