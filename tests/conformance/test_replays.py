@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any, Final
 
@@ -166,6 +167,15 @@ async def test_the_replay_of_a_summary_reads_the_members_of_its_group(registry: 
         assert (await registry.members(each, 3)).ids == []
     await failed(registry, work("alone"))
     assert (await registry.members((await replayed(registry, "alone")).id)).ids == []
+
+
+async def test_what_replays_itself_or_its_own_replay_has_no_members(registry: ProcessRegistry) -> None:
+    """Only a caller can say so of a registration; reading the members must end all the same."""
+    await registry.register_many([work("p", replay_of="p"), work("a", replay_of="b"), work("b", replay_of="a")])
+
+    for each in ("p", "a", "b"):
+        async with asyncio.timeout(10):
+            assert (await registry.members(each)).ids == []
 
 
 async def test_the_replay_of_a_summary_that_was_forgotten_never_reads_an_empty_group(

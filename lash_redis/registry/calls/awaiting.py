@@ -93,11 +93,13 @@ def members(namespace: Namespace, process_id: str, first: int = 0, limit: int = 
         OutcomePruned: it ended and was forgotten, and so was who its members were; ``status`` says how it ended.
     """
     number, ids = yield from _listed(namespace, process_id, "members", first, limit)
+    seen = {process_id}  # what a registration replays is its caller's word: it may be itself
     while number == 0:
         (row,) = yield from rows(namespace, [process_id])
         replayed = row and row.record().replay_of
-        if replayed:
+        if replayed and replayed not in seen:
             process_id = replayed
+            seen.add(process_id)
             number, ids = yield from _listed(namespace, process_id, "members", first, limit)
             continue
         if row is not None:
