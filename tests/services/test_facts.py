@@ -25,6 +25,7 @@ from tests.conformance.actors import (
     RERUNNABLE,
     abandon,
     begun,
+    begun_and_lapsed,
     cancel,
     dead_owner,
     held,
@@ -137,7 +138,7 @@ async def test_a_settlement_of_a_lapsed_lease_stops_if_that_comes_back_to_life(
 ) -> None:
     """As after a server's clock has stepped back: its holder is neither dead nor done."""
     await registry.register(work("p"))
-    await server.end(registry, await begun(registry, "p", ADA))
+    await begun_and_lapsed(registry, server, "p", ADA)
     (judged,) = Judge(owner_digest(ME), proof_of, NothingLocal()).judged([await row_of(registry, "p")])
     assert judged.settlement is not None
     assert not judged.settlement.even_if_live
@@ -176,7 +177,7 @@ async def _started_by_the_dead(registry: ProcessRegistry, _server: ServerTime) -
 
 async def _silent(registry: ProcessRegistry, server: ServerTime) -> None:
     await registry.register(work("p", OWNER_BOUND))
-    await server.pass_until((await begun(registry, "p", ADA, 80)).expires_at_ms)
+    await begun_and_lapsed(registry, server, "p", ADA)
 
 
 async def _silent_and_asked(registry: ProcessRegistry, server: ServerTime) -> None:
@@ -193,12 +194,12 @@ async def _cancelled_and_lapsed(registry: ProcessRegistry, server: ServerTime) -
 
 async def _lost_too_often(registry: ProcessRegistry, server: ServerTime) -> None:
     await registry.register(work("p", loss_limit=1))
-    await server.pass_until((await begun(registry, "p", ADA, 80)).expires_at_ms)
+    await begun_and_lapsed(registry, server, "p", ADA)
 
 
 async def _lapsed(registry: ProcessRegistry, server: ServerTime) -> None:
     await registry.register(work())
-    await server.pass_until((await begun(registry, "p", ADA, 80)).expires_at_ms)
+    await begun_and_lapsed(registry, server, "p", ADA)
 
 
 SITUATIONS: dict[Situation, tuple[int, SweepReport]] = {
@@ -237,7 +238,7 @@ async def test_what_a_worker_is_in_flight_is_left_by_its_own_sweep(
 ) -> None:
     """Line 5: lapsed or not, the worker writes it, having claimed again."""
     await registry.register(work("p", OWNER_BOUND))
-    await server.pass_until((await begun(registry, "p", ME, 80)).expires_at_ms)
+    await begun_and_lapsed(registry, server, "p", ME)
     row = await row_of(registry, "p")
 
     assert explained(row, owner_digest(ME), proof_of, Hands(in_flight=True))[1].line == 5

@@ -14,7 +14,18 @@ from lash_redis.recovery.leftovers import NOT_GIVEN_BACK, NOT_WRITTEN
 from lash_redis.recovery.sweep import Sweep, SweepReport
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.trust import margin_ms
-from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, abandon, begun, held, work
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    LONG_MS,
+    OWNER_BOUND,
+    RERUNNABLE,
+    abandon,
+    begun,
+    begun_and_lapsed,
+    held,
+    work,
+)
 from tests.conftest import ServerTime
 from tests.look import ended, is_in, lease_of, outcomes, record_of
 from tests.services.benches import Bench
@@ -236,8 +247,7 @@ async def test_a_drain_goes_on_where_redis_comes_back_in_time(registry: ProcessR
 async def test_a_starter_claims_alone(registry: ProcessRegistry, server: ServerTime) -> None:
     """Started owner-bound work whose lease lapsed: its starter gets its token and a new fence, others a refusal."""
     await registry.register(work("p", OWNER_BOUND))
-    old = await begun(registry, "p", ADA, 80)
-    await server.pass_until(old.expires_at_ms)
+    old = await begun_and_lapsed(registry, server, "p", ADA)
 
     with pytest.raises(AlreadyStarted):
         await registry.claim("p", BOB, LONG_MS)
