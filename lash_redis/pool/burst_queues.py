@@ -35,7 +35,8 @@ async def check_queues(registry: ProcessRegistry, own: Sequence[str] | None, set
     known |= dict.fromkeys(each.bound.queue for each in await registry.bounds())
     for partition in range(registry.partitions):
         counts = await registry.counts(partition)
-        if settings.burst_delayed and counts.phases()[Phase.DELAYED]:
+        phases = counts.phases()
+        if phases[Phase.BLOCKED] or (settings.burst_delayed and phases[Phase.DELAYED]):
             return  # of which queue they are, no count says
         known |= dict.fromkeys(lane_parts(lane)[0] for lane in counts.lanes)
     for queue in unknown:

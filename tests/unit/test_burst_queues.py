@@ -39,7 +39,7 @@ async def test_a_queue_that_nobody_knows_is_refused_with_those_that_are(registry
 
 
 async def test_what_nobody_can_know_is_not_refused(registry: ProcessRegistry) -> None:
-    """A pool that stays, a release that does not say its queues, and delayed work, whose queue no count says."""
+    """A pool that stays, a release that does not say its queues, and work whose queue no count says."""
     strange = ("strange",)
     await check_queues(registry, ["default"], WorkerSettings(queues=strange))
     await check_queues(registry, None, WorkerSettings(queues=strange, burst=True))
@@ -47,3 +47,9 @@ async def test_what_nobody_can_know_is_not_refused(registry: ProcessRegistry) ->
         await check_queues(registry, ["default"], WorkerSettings(queues=strange, burst_delayed=True))
     await registry.register(work("later", queue="strange", delay_ms=60_000))
     await check_queues(registry, ["default"], WorkerSettings(queues=strange, burst_delayed=True))
+
+
+async def test_a_queue_may_be_that_of_work_that_waits_for_others(registry: ProcessRegistry) -> None:
+    """It enters its queue while the burst lasts, if the burst runs what it waits for."""
+    await registry.register(work("p::after", queue="strange", after=("p",), if_failed="run"))
+    await check_queues(registry, ["default"], WorkerSettings(queues=("strange", "bulk"), burst=True))
