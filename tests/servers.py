@@ -88,6 +88,11 @@ class Server:
         """Let it answer again."""
         self._process.send_signal(signal.SIGCONT)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its OS process has not ended."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End its OS process and see it ended."""
         self._process.kill()
