@@ -1,7 +1,9 @@
-"""A temporary Valkey server on a unix socket, and the work that it has done."""
+"""A temporary server, and the work that it has done: Valkey on a unix socket, or any on loopback."""
 
 from __future__ import annotations
 
+import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,18 +20,47 @@ from lash_redis.embedded.server import server_binary
 def fresh_server() -> Iterator[str]:
     """Start a server, yield its URL, and stop it."""
     with tempfile.TemporaryDirectory(prefix="lash-bench-") as folder:
-        socket = Path(folder) / "s"
-        server = subprocess.Popen(
-            [str(server_binary()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder],
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            url = f"unix://{socket}"
-            _wait_for(url)
+        path = Path(folder) / "s"
+        with _running(
+            [str(server_binary()), "--port", "0", "--unixsocket", str(path)], folder, f"unix://{path}"
+        ) as url:
             yield url
-        finally:
-            server.terminate()
-            server.wait()
+
+
+def binaries() -> dict[str, str]:
+    """Return the servers that this machine has: a name, and the path of the binary."""
+    found = {"valkey": str(server_binary()), "redis": shutil.which("redis-server")}
+    return {name: path for name, path in found.items() if path}
+
+
+def version(binary: str) -> str:
+    """Return what a server calls itself, as in ``Redis 7.0.15``."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.split()
+    number = next(word.removeprefix("v=") for word in said if word.startswith("v="))
+    return f"{said[0]} {number}"
+
+
+@contextmanager
+def loopback_server(binary: str) -> Iterator[str]:
+    """Start a server on a free port of loopback, where clients of every language reach it; yield its URL; stop it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="lash-bench-") as folder:
+        line = [binary, "--bind", "127.0.0.1", "--port", str(port), "--maxmemory-policy", "noeviction"]
+        with _running(line, folder, f"redis://127.0.0.1:{port}/0") as url:
+            yield url
+
+
+@contextmanager
+def _running(line: list[str], folder: str, url: str) -> Iterator[str]:
+    server = subprocess.Popen([*line, "--save", "", "--dir", folder], stdout=subprocess.DEVNULL)
+    try:
+        _wait_for(url)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def _wait_for(url: str) -> None:

@@ -1,0 +1,154 @@
+"""In a Python peer: its command line, and the client's side of the conversation. Standard library alone."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+NAME = "tenant-7"  # the second argument of every no-op
+
+
+class UnsupportedError(Exception):
+    """This peer has no such thing; the text says why."""
+
+
+class Client:
+    """What a peer's client can do. One that overrides a method supports it."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def bulk(self, numbers: range, task: str, *, named: bool) -> None:
+        """Submit all of them, in the fastest way that is documented."""
+        raise UnsupportedError("it has no way to submit many")
+
+    async def single(self, numbers: range, task: str) -> None:
+        """Submit one after another, each awaited."""
+        raise UnsupportedError("it has no client for coroutines")
+
+    def single_plain(self, numbers: range, task: str) -> None:
+        """Submit one after another from plain code."""
+        raise UnsupportedError("it has no client for plain code")
+
+    async def outcome(self, number: int, task: str) -> None:
+        """Submit one and wait for its outcome."""
+        raise UnsupportedError("it stores no outcome")
+
+    async def read(self, job_id: str) -> Any:
+        """Return what the record of a job says."""
+        raise UnsupportedError("it keeps no record")
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
+class PlainClient(Client):
+    """A client of a peer that has plain code only. It is called on the main thread: nothing else runs there."""
+
+    def bulk_plain(self, numbers: range, task: str, *, named: bool) -> None:
+        """Submit all of them, in the fastest way that is documented."""
+        raise UnsupportedError("it has no way to submit many")
+
+    def outcome_plain(self, number: int, task: str) -> None:
+        """Submit one and wait for its outcome."""
+        raise UnsupportedError("it stores no outcome")
+
+    async def bulk(self, numbers: range, task: str, *, named: bool) -> None:
+        """Do so by plain code."""
+        self.bulk_plain(numbers, task, named=named)
+
+    async def outcome(self, number: int, task: str) -> None:
+        """Do so by plain code."""
+        self.outcome_plain(number, task)
+
+
+def main(client: Callable[[str], Client], worker: Callable[[argparse.Namespace], None]) -> None:
+    """Run the role that the command line names."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=["worker", "client"])
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--identities", default="")
+    parser.add_argument("--task", choices=["async", "plain", "bound"], default="async")
+    parser.add_argument("--settings", choices=["default", "reliable"], default="default")
+    options = parser.parse_args()
+    if options.role == "worker":
+        try:
+            worker(options)
+        except UnsupportedError as error:
+            say({"unsupported": str(error)})
+    else:
+        _run(_talk(client(options.url)))
+
+
+def ready() -> None:
+    """Say that this worker can take work."""
+    say({"ready": True})
+
+
+def say(answer: dict[str, Any]) -> None:
+    """Print one line, at once."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes an event loop: of uvloop, if this environment has it."""
+    try:
+        import uvloop  # noqa: PLC0415 - not every environment has it
+    except ImportError:
+        return None
+    new: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return new
+
+
+def _run(coroutine: Any) -> None:
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        runner.run(coroutine)
+
+
+async def _talk(client: Client) -> None:
+    await client.open()
+    try:
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            try:
+                say(await _answer(client, json.loads(line)))
+            except UnsupportedError as error:
+                say({"unsupported": str(error)})
+    finally:
+        await client.close()
+
+
+async def _answer(client: Client, command: dict[str, Any]) -> dict[str, Any]:
+    first = command.get("from", 0)
+    numbers, task = range(first, first + command.get("count", 0)), command.get("task", "async")
+    more: dict[str, Any] = {}
+    began, cpu = time.perf_counter(), time.process_time()
+    match command["do"]:
+        case "bulk":
+            await client.bulk(numbers, task, named=command.get("named", False))
+        case "single" if command.get("caller") == "plain":
+            if isinstance(client, PlainClient):
+                client.single_plain(numbers, task)
+            else:
+                await asyncio.to_thread(client.single_plain, numbers, task)
+        case "single":
+            await client.single(numbers, task)
+        case "outcomes":
+            more["latencies"] = [await _latency(client, number, task) for number in numbers]
+        case "read":
+            more["record"] = await client.read(command["id"])
+        case other:
+            raise UnsupportedError(f"no such command: {other}")
+    return {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, **more}
+
+
+async def _latency(client: Client, number: int, task: str) -> float:
+    began = time.perf_counter()
+    await client.outcome(number, task)
+    return (time.perf_counter() - began) * 1000

@@ -1,0 +1,109 @@
+"""lash-redis: one ``Worker`` in the program's own event loop, with its defaults.
+
+Everything is on that is on by default: leases and their renewal, trust, cancellation, counts, events, recovery.
+Outcomes are stored. Bulk goes through ``submit_many``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.peers.conversation import NAME, Client, fastest_loop, main, ready
+from benchmarks.peers.identities import Identities
+from lash_redis import Lash, Worker
+
+
+def declared(url: str, identities: Identities | None = None) -> tuple[Lash, dict[str, Any]]:
+    """Return a ``Lash`` and its no-ops, which note their runs."""
+    lash = Lash(url, namespace="bench")
+    ran = identities.ran if identities else None
+
+    async def rerunnable(identity: int, name: str) -> int:
+        if ran:
+            ran(identity)
+        return identity
+
+    async def bound(identity: int, name: str) -> int:
+        if ran:
+            ran(identity)
+        return identity
+
+    def plain(identity: int, name: str) -> int:
+        if ran:
+            ran(identity)
+        return identity
+
+    return lash, {
+        "async": lash.task(recovery="rerunnable", name="async")(rerunnable),
+        "bound": lash.task(recovery="owner_bound", name="bound")(bound),
+        "plain": lash.task(recovery="rerunnable", name="plain")(plain),
+    }
+
+
+class LashClient(Client):
+    """Submits through ``Lash``."""
+
+    def __init__(self, url: str) -> None:
+        self._lash, self._tasks = declared(url)
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._lash.open()
+
+    async def bulk(self, numbers: range, task: str, *, named: bool) -> None:
+        """Submit by ``submit_many``; with chosen ids by the registrations that it makes of calls."""
+        if not named:
+            await self._tasks[task].submit_many((number, NAME) for number in numbers)
+            return
+        await self._lash.registry.register_many(self._named(numbers, task))
+
+    def _named(self, numbers: range, task: str) -> Iterator[Any]:
+        for number in numbers:
+            chosen = self._tasks[task].options(process_id=f"process-{number:012d}")
+            yield chosen.registration((number, NAME), {})
+
+    async def single(self, numbers: range, task: str) -> None:
+        """Await each submit."""
+        submit = self._tasks[task].submit
+        for number in numbers:
+            await submit(number, NAME)
+
+    def single_plain(self, numbers: range, task: str) -> None:
+        """Submit by the plain twin."""
+        submit = self._tasks[task].blocking.submit
+        for number in numbers:
+            submit(number, NAME)
+
+    async def outcome(self, number: int, task: str) -> None:
+        """Submit and wait."""
+        process = await self._tasks[task].submit(number, NAME)
+        assert await process.result() == number  # noqa: S101 - a wrong result is no measurement
+
+    async def read(self, job_id: str) -> Any:
+        """Return the record as text."""
+        return str(await self._lash.registry.get(job_id))
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._lash.aclose()
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run a worker until SIGTERM."""
+    lash, tasks = declared(options.url, Identities(options.identities))
+
+    async def run() -> None:
+        worker = Worker(lash.registry, [tasks[options.task]], concurrency=options.concurrency)
+        async with lash:
+            ready()
+            await worker.run(signals=True)
+
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        runner.run(run())
+
+
+if __name__ == "__main__":
+    main(LashClient, work)

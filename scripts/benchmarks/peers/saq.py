@@ -1,0 +1,87 @@
+"""SAQ: its ``Worker`` on uvloop and hiredis, with as many operations at once as jobs.
+
+Results are kept for its default of 10 minutes. It has no call for many jobs, so bulk is ``enqueue``, a hundred at once.
+An outcome is waited for by ``Job.refresh``, which listens to a channel; ``apply`` would look twice a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from saq import Queue, Worker
+
+from benchmarks.peers.conversation import NAME, Client, UnsupportedError, fastest_loop, main, ready
+from benchmarks.peers.identities import Identities
+
+AT_ONCE = 100
+
+
+class SaqClient(Client):
+    """Submits through ``Queue``."""
+
+    def __init__(self, url: str) -> None:
+        self._queue = Queue.from_url(url, max_concurrent_ops=AT_ONCE)
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._queue.connect()
+
+    async def bulk(self, numbers: range, task: str, *, named: bool) -> None:
+        """Submit a hundred at once."""
+        for start in range(0, len(numbers), AT_ONCE):
+            await asyncio.gather(
+                *(
+                    self._queue.enqueue(
+                        "nothing", identity=number, name=NAME, **({"key": f"process-{number:012d}"} if named else {})
+                    )
+                    for number in numbers[start : start + AT_ONCE]
+                )
+            )
+
+    async def single(self, numbers: range, task: str) -> None:
+        """Await each enqueue."""
+        for number in numbers:
+            await self._queue.enqueue("nothing", identity=number, name=NAME)
+
+    async def outcome(self, number: int, task: str) -> None:
+        """Submit and wait."""
+        job = await self._queue.enqueue("nothing", identity=number, name=NAME)
+        while not job.completed:
+            await job.refresh(until_complete=1)
+        assert job.result == number  # noqa: S101 - a wrong result is no measurement
+
+    async def read(self, job_id: str) -> Any:
+        """Return the job as it is stored."""
+        job = await self._queue.job(job_id)
+        return job and str(job.to_dict())
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._queue.disconnect()
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run a worker until SIGTERM."""
+    if options.task != "async":
+        raise UnsupportedError("it is for coroutines")
+    identities = Identities(options.identities)
+
+    async def nothing(context: Any, *, identity: int, name: str) -> int:
+        identities.ran(identity)
+        return identity
+
+    async def run() -> None:
+        queue = Queue.from_url(options.url, max_concurrent_ops=options.concurrency)
+        await queue.connect()
+        worker: Any = Worker(queue, [("nothing", nothing)], concurrency=options.concurrency)
+        ready()
+        await worker.start()
+
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        runner.run(run())
+
+
+if __name__ == "__main__":
+    main(SaqClient, work)

@@ -1,0 +1,54 @@
+"""The peers: what each needs, and how the harness drives it. The one table of pinned versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# What every Python peer gets besides: the fastest parser that its client can use, and the fastest event loop.
+_HIREDIS, _UVLOOP = "hiredis==3.5.0", "uvloop==0.23.0"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One queue.
+
+    Attributes:
+        name: as the report shows it.
+        module: of ``benchmarks.peers``, or the name of its ``.mjs``.
+        packages: what its environment is made of. None: the environment that runs the bench.
+        task: the no-op that its drain runs: ``async``, or ``plain`` if it has no coroutines.
+        concurrency: how many at a time in the drain that all peers share.
+        best: how many at a time suit it best, if that is another number.
+        rows: how many rows a drain has at most; None: as many as it drains in some seconds.
+        is_quick: part of ``scripts/bench --quick``.
+    """
+
+    name: str
+    module: str
+    packages: tuple[str, ...] | None
+    task: str = "async"
+    concurrency: int = 64
+    best: int | None = None
+    rows: int | None = None
+    is_quick: bool = False
+
+    @property
+    def is_node(self) -> bool:
+        """True if it runs on Node.js."""
+        return self.module.endswith(".mjs")
+
+
+PEERS = (
+    Peer("lash-redis", "lash", None, best=256, rows=100_000, is_quick=True),
+    Peer(
+        "SAQ",
+        "saq",
+        ("saq[redis]==0.26.4", "redis==7.4.1", "typing-extensions==4.16.0", _HIREDIS, _UVLOOP),
+        is_quick=True,
+    ),
+)
+
+
+def peer(name: str) -> Peer:
+    """Return the peer of that name."""
+    return next(each for each in PEERS if each.name == name)
