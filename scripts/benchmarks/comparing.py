@@ -57,8 +57,11 @@ class Stopwatch:
 Case = Callable[[], Awaitable[Cost]]
 
 
-async def compare(what: str, cases: Mapping[str, Case], rounds: int = ROUNDS) -> None:
-    """Print a table of what the cases do in a second, and as ratios to the first, each with its range."""
+async def compare(what: str, cases: Mapping[str, Case], rounds: int = ROUNDS) -> dict[str, list[Cost]]:
+    """Measure the cases, and return what they took.
+
+    Prints a table of what they do in a second, and as ratios to the first, each with its range.
+    """
     costs: dict[str, list[Cost]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, case in cases.items():
@@ -75,10 +78,11 @@ async def compare(what: str, cases: Mapping[str, Case], rounds: int = ROUNDS) ->
             f"| {told([other.cpu_us / one.cpu_us for one, other in pairs])} "
             f"| {_median(measured, lambda cost: cost.commands / cost.count):.1f} "
             f"| {_median(measured, lambda cost: cost.scripts / cost.count):.2f} "
-            f"| {_median(measured, lambda cost: 1e6 * cost.server_s / cost.count):.0f} "
-            f"| {_median(measured, lambda cost: 1e6 * cost.own_s / cost.count):.0f} |"
+            f"| {_shown(_median(measured, lambda cost: 1e6 * cost.server_s / cost.count))} "
+            f"| {_shown(_median(measured, lambda cost: 1e6 * cost.own_s / cost.count))} |"
         )
     print()
+    return costs
 
 
 def told(values: Sequence[float], form: str = ".2f") -> str:
@@ -86,6 +90,15 @@ def told(values: Sequence[float], form: str = ".2f") -> str:
     if min(values) == max(values):
         return f"{values[0]:{form}}"
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def ratio(costs: Sequence[Cost], others: Sequence[Cost], figure: Callable[[Cost], float]) -> str:
+    """Return a figure of some costs as a part of the same of others, round by round."""
+    return told([figure(one) / figure(other) for one, other in zip(costs, others, strict=True)])
+
+
+def _shown(us: float) -> str:
+    return f"{us:.0f}" if us >= 10 else f"{us:.2g}"
 
 
 def _median(costs: Sequence[Cost], figure: Callable[[Cost], float]) -> float:

@@ -8,7 +8,8 @@ import logging
 import sys
 
 NAMES = (
-    "throughput",
+    "ceiling",
+    "floor",
     "memory",
     "startup",
     "recovery",
