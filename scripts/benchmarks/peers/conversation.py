@@ -76,6 +76,8 @@ def main(client: Callable[[str], Client], worker: Callable[[argparse.Namespace],
     parser.add_argument("--identities", default="")
     parser.add_argument("--task", choices=["async", "plain", "bound"], default="async")
     parser.add_argument("--settings", choices=["default", "reliable"], default="default")
+    parser.add_argument("--waited", action="store_true")
+    parser.add_argument("--pool", choices=["threads", "prefork"], default="threads")
     options = parser.parse_args()
     if options.role == "worker":
         try:

@@ -34,7 +34,7 @@ def command(peer: Peer, *arguments: str) -> list[str]:
     """
     if peer.packages is None:
         return [sys.executable, "-m", f"benchmarks.peers.{peer.module}", *arguments]
-    folder = made(peer.name, peer.packages, is_node=peer.is_node)
+    folder = made(peer.module.removesuffix(".mjs"), peer.packages, is_node=peer.is_node)
     if peer.is_node:
         # Node.js looks for packages beside the program's own file.
         program = folder / peer.module

@@ -127,10 +127,13 @@ class Program:
 
 
 @contextmanager
-def worker(peer: Peer, url: str, folder: Path, *, task: str, concurrency: int) -> Iterator[Program]:
-    """Start a worker, yield it once it is ready, and end it."""
+def worker(
+    peer: Peer, url: str, folder: Path, *, task: str, concurrency: int, waited: bool = False
+) -> Iterator[Program]:
+    """Start a worker, yield it once it is ready, and end it; ``waited``: clients wait for outcomes."""
+    more = peer.waits if waited else ()
     chosen = {"--url": url, "--identities": str(folder), "--task": task, "--concurrency": str(concurrency)}
-    program = Program(peer, "worker", *itertools.chain(*chosen.items()))
+    program = Program(peer, "worker", *itertools.chain(*chosen.items()), *peer.options, *more)
     try:
         program.answer(START_S)
         yield program

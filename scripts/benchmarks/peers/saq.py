@@ -1,7 +1,8 @@
 """SAQ: its ``Worker`` on uvloop and hiredis, with as many operations at once as jobs.
 
 Results are kept for its default of 10 minutes. It has no call for many jobs, so bulk is ``enqueue``, a hundred at once.
-An outcome is waited for by ``Job.refresh``, which listens to a channel; ``apply`` would look twice a second.
+An outcome is waited for by ``Queue.listen``, on a channel, before the job is sent; ``apply`` would look twice a second,
+and ``Job.refresh`` misses the message of a quick job.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 from typing import Any
 
 from saq import Queue, Worker
+from saq.job import TERMINAL_STATUSES, Status
 
 from benchmarks.peers.conversation import NAME, Client, UnsupportedError, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
@@ -27,6 +29,8 @@ class SaqClient(Client):
     async def open(self) -> None:
         """Connect."""
         await self._queue.connect()
+        # Its one subscription ends with its last listener: this one keeps it.
+        self._keeps = asyncio.create_task(self._queue.listen(["nobody"], _is_over, timeout=None))
 
     async def bulk(self, numbers: range, task: str, *, named: bool) -> None:
         """Submit a hundred at once."""
@@ -47,10 +51,13 @@ class SaqClient(Client):
 
     async def outcome(self, number: int, task: str) -> None:
         """Submit and wait."""
-        job = await self._queue.enqueue("nothing", identity=number, name=NAME)
-        while not job.completed:
-            await job.refresh(until_complete=1)
-        assert job.result == number  # noqa: S101 - a wrong result is no measurement
+        key = f"waited-{number}"
+        over = asyncio.create_task(self._queue.listen([key], _is_over, timeout=5))
+        await asyncio.sleep(0)  # it listens from here on
+        await self._queue.enqueue("nothing", key=key, identity=number, name=NAME)
+        await over
+        job = await self._queue.job(key)
+        assert job is not None and job.result == number  # noqa: S101, PT018 - a wrong result is no measurement
 
     async def read(self, job_id: str) -> Any:
         """Return the job as it is stored."""
@@ -59,7 +66,12 @@ class SaqClient(Client):
 
     async def close(self) -> None:
         """Disconnect."""
+        self._keeps.cancel()
         await self._queue.disconnect()
+
+
+def _is_over(_key: str, status: Status) -> bool:
+    return status in TERMINAL_STATUSES
 
 
 def work(options: argparse.Namespace) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # What every Python peer gets besides: the fastest parser that its client can use, and the fastest event loop.
-_HIREDIS, _UVLOOP = "hiredis==3.5.0", "uvloop==0.23.0"
+_FAST = ("hiredis==3.5.0", "uvloop==0.23.0")
+_PLAIN = ("redis==8.1.0", "hiredis==3.5.0")
+_CELERY = ("celery[redis]==5.7.0", "kombu==5.7.0", *_PLAIN)
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Peer:
         best: how many at a time suit it best, if that is another number.
         rows: how many rows a drain has at most; None: as many as it drains in some seconds.
         is_quick: part of ``scripts/bench --quick``.
+        options: more arguments of its worker.
+        waits: more arguments of its worker where clients wait for outcomes.
     """
 
     name: str
@@ -31,6 +35,8 @@ class Peer:
     best: int | None = None
     rows: int | None = None
     is_quick: bool = False
+    options: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
 
     @property
     def is_node(self) -> bool:
@@ -40,12 +46,15 @@ class Peer:
 
 PEERS = (
     Peer("lash-redis", "lash", None, best=256, rows=100_000, is_quick=True),
-    Peer(
-        "SAQ",
-        "saq",
-        ("saq[redis]==0.26.4", "redis==7.4.1", "typing-extensions==4.16.0", _HIREDIS, _UVLOOP),
-        is_quick=True,
-    ),
+    Peer("SAQ", "saq", ("saq[redis]==0.26.4", "redis==7.4.1", "typing-extensions==4.16.0", *_FAST), is_quick=True),
+    Peer("streaQ", "streaq", ("streaq==7.2.0", "coredis==6.9.0", *_FAST)),
+    Peer("taskiq", "taskiq", ("taskiq==0.13.0", "taskiq-redis==1.2.4", "redis==8.1.0", *_FAST)),
+    Peer("arq", "arq", ("arq==0.28.0", "redis==5.3.1", *_FAST)),
+    Peer("Huey", "huey", ("huey==3.5.4", *_PLAIN), "plain", 8, is_quick=True, waits=("--waited",)),
+    Peer("Dramatiq", "dramatiq", ("dramatiq[redis]==2.2.1", *_PLAIN), "plain", 8),
+    Peer("RQ", "rq", ("rq==3.0.0", *_PLAIN), "plain", 1),
+    Peer("Celery threads", "celery", _CELERY, "plain", 8),
+    Peer("Celery prefork", "celery", _CELERY, "plain", 2, options=("--pool", "prefork")),
 )
 
 

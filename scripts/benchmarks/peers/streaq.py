@@ -1,0 +1,92 @@
+"""streaQ: its ``Worker`` on uvloop and hiredis, with its defaults.
+
+Results are kept for its default of 5 minutes. Bulk goes through ``enqueue_many``, 500 at a time. A result is waited for
+on a channel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import Any
+
+from streaq import Worker
+
+from benchmarks.peers.conversation import NAME, Client, UnsupportedError, main, ready
+from benchmarks.peers.identities import Identities
+
+BATCH = 500
+
+
+def declared(url: str, identities: Identities | None = None, **options: Any) -> tuple[Any, Any]:
+    """Return the worker object, which is the client too, and the no-op."""
+    worker: Any = Worker(redis_url=url, **options)
+
+    async def nothing(identity: int, name: str) -> int:
+        if identities:
+            identities.ran(identity)
+        return identity
+
+    return worker, worker.task(name="nothing", silent=True)(nothing)
+
+
+class StreaqClient(Client):
+    """Submits through ``enqueue``."""
+
+    def __init__(self, url: str) -> None:
+        self._worker, self._nothing = declared(url)
+        self._opened: Any = None
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._worker.__aenter__()
+
+    async def bulk(self, numbers: range, task: str, *, named: bool) -> None:
+        """Submit in batches."""
+        for start in range(0, len(numbers), BATCH):
+            tasks = [self._nothing.enqueue(number, NAME) for number in numbers[start : start + BATCH]]
+            if named:
+                for number, each in zip(numbers[start : start + BATCH], tasks, strict=True):
+                    each.id = f"process-{number:012d}"
+            await self._worker.enqueue_many(tasks)
+
+    async def single(self, numbers: range, task: str) -> None:
+        """Await each submit."""
+        for number in numbers:
+            await self._nothing.enqueue(number, NAME)
+
+    async def outcome(self, number: int, task: str) -> None:
+        """Submit and wait."""
+        sent = await self._nothing.enqueue(number, NAME)
+        result = await sent.result(10)
+        assert result.result == number  # noqa: S101 - a wrong result is no measurement
+
+    async def read(self, job_id: str) -> Any:
+        """Return the stored result, or what is known of the task."""
+        try:
+            return str(await self._worker.result_by_id(job_id, timeout=1))
+        except TimeoutError:
+            return str(await self._worker.info_by_id(job_id))
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._worker.__aexit__(None, None, None)
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run a worker until SIGTERM."""
+    if options.task == "bound":
+        raise UnsupportedError("it has no work that may not run twice")
+    if options.task == "plain":
+        raise UnsupportedError("it is for coroutines")
+    logging.getLogger("streaq").setLevel(logging.WARNING)
+    identities = Identities(options.identities)
+    worker, _ = declared(
+        options.url, identities, concurrency=options.concurrency, anyio_kwargs={"use_uvloop": True}
+    )  # fmt: skip
+    ready()
+    worker.run_sync()
+
+
+if __name__ == "__main__":
+    main(StreaqClient, work)
