@@ -39,6 +39,8 @@ class BatchClaim(msgspec.Struct, frozen=True):
         takes: ``share``: while other workers wait, its part of what there is (rule 9.6). ``all``: what there is.
             ``once``: the same, by an owner that hears of nothing more, and so is not listed as idle.
         queues: the order of this claim; empty: that of ``served``.
+        remembers: the owner and its list of lanes are noted as those of a worker that lives, which each worker asks for
+            every few seconds; and a list that is not known is named.
         token_stem: the tokens begin with it, so that they are the same when the claim is sent again.
 
     Raises:
@@ -55,6 +57,7 @@ class BatchClaim(msgspec.Struct, frozen=True):
     bound: bool = True
     takes: Takes = "share"
     queues: tuple[str, ...] = ()
+    remembers: bool = True
     token_stem: str = msgspec.field(default_factory=lambda: f"{random_token()}.")
 
     def __post_init__(self) -> None:

@@ -59,7 +59,7 @@ key                       type        content
                                       ended. Score: claim number x 1000 + number in the batch, else minus the sequence
 ``K:holders``             zset        owners whose ``K:of:`` is not empty, by digest
 ``K:owners``              hash        owner digest to owner with liveness
-``K:claims``              hash        owner digest to its last claim number
+``K:claims``              hash        owner digest to its last claim number; 2^53 for one that is recorded dead
 ``K:dead``                hash        owner digest to its recorded death
 ``K:seen``                zset        owner digests by their last call
 ``K:lists``               zset        lists of lanes by the last call of a worker that serves them

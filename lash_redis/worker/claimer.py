@@ -27,6 +27,7 @@ from lash_redis.worker.due_times import DueTimes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.neighbours import Neighbours
 from lash_redis.worker.queue_order import QueueOrder
+from lash_redis.worker.remembering import Remembering
 from lash_redis.worker.scheduling import Scheduling
 
 _LET_GO_AFTER = 5  # sendings that failed: some answers are lost, and the next brings the rows
@@ -92,6 +93,7 @@ class Claimer:
         self._set_aside: set[int] = set()
         self._turn = PerLoop(asyncio.Lock)  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
+        self._remembering = Remembering()
         self._left_until_ms: dict[int, int] = {}  # by partition: what was left there is for others until then
         self.due = DueTimes(registry, scheduling)
         self._closed: set[int] = set()
@@ -196,6 +198,7 @@ class Claimer:
             except Exception as error:
                 await self._failed(partition, sent, error, was_sent=was_sent)
                 raise
+            self._remembering.answered(sent.claim, sent_at)
             if sent.failures:
                 self._ask_each()
             if self._unanswered.pop(partition, None) is None:
@@ -212,11 +215,13 @@ class Claimer:
 
     async def _failed(self, partition: int, sent: _Sent, error: Exception, *, was_sent: bool) -> None:
         sent.failures += 1
-        if isinstance(error, NamespaceMismatch):
+        self._remembering.forget(partition)
+        if is_mismatch := isinstance(error, NamespaceMismatch):
             self._set_aside.add(partition)
         else:
             self.may_have_more.add(partition)
-        if not was_sent and _changed_nothing(error):
+        changed_nothing = is_mismatch or (isinstance(error, RegistryUnavailable) and not error.maybe_applied)
+        if changed_nothing and not was_sent:  # else an earlier sending may have been applied
             self._unanswered.pop(partition, None)
         elif sent.failures >= _LET_GO_AFTER:
             with suppress(Exception):  # it is asked for again, as the error of the claim says
@@ -269,6 +274,7 @@ class Claimer:
             lives_on_ms=lives_on_ms or 0,
         )
         self._closed.add(partition)
+        self._remembering.forget(partition)
         if (sent := self._unanswered.pop(partition, None)) is not None:
             self._let_go.append(sent.claim.token_stem)
             self._ask_each()
@@ -285,16 +291,10 @@ class Claimer:
         bound = self._neighbours.may_take_bound and not any(each.alone for each in lost)
         self._closed.discard(partition)
         number = self._next_number(partition)
-        me, order = self._identity.owner, self._order.next()
-        return BatchClaim(
-            partition, me, number, count, self._ttl_ms, self.served, alone, bound, takes, order
-        )  # fmt: skip
+        me, order, served = self._identity.owner, self._order.next(), self.served
+        remembers = once or self._remembering.is_due(partition, served.name, boottime_ms())
+        return BatchClaim(partition, me, number, count, self._ttl_ms, served, alone, bound, takes, order, remembers)
 
     def _next_number(self, partition: int) -> int:
         self._numbers[partition] = self._numbers.get(partition, 0) + 1
         return self._numbers[partition]
-
-
-def _changed_nothing(error: Exception) -> bool:
-    """Say whether an error proves that the sending that it answers was not applied."""
-    return isinstance(error, NamespaceMismatch) or (isinstance(error, RegistryUnavailable) and not error.maybe_applied)

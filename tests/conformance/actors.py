@@ -118,10 +118,12 @@ def batch_claim(
     served: Any = SERVED,
     alone: bool = True,
     bound: bool = True,
+    remembers: bool = True,
 ) -> BatchClaim:
     """Return a batch claim under the next number, or a given one."""
     chosen = next(_numbers) if number is None else number
-    return BatchClaim(partition, owner, chosen, count, ttl_ms, ServedLanes(served), alone, bound)
+    lanes = ServedLanes(served)
+    return BatchClaim(partition, owner, chosen, count, ttl_ms, lanes, alone, bound, remembers=remembers)
 
 
 def call_of(registry: ProcessRegistry, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Call[Any]:

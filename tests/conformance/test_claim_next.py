@@ -357,3 +357,25 @@ async def test_each_partition_hands_out_its_own(registry: ProcessRegistry) -> No
         batch = await registry.claim_next(batch_claim(registry, ADA, number=1, count=50, partition=partition))
         expected = {f"p{number}" for number in range(40) if registry.partition_of(f"p{number}") == partition}
         assert set(ids(batch)) == expected
+
+
+async def test_a_claim_that_asks_for_it_notes_its_owner_and_its_list(
+    registry: ProcessRegistry, client: Any, namespace: str, partitions: int
+) -> None:
+    """A worker asks for it every few seconds (rule 9.8); any other claim writes neither, and finds what is served."""
+    await registry.claim_next(batch_claim(registry, ADA))
+    prefix = f"{{lash:{namespace}:0}}:"
+    for each in ("seen", "lists"):
+        (member,) = await client.zrange(prefix + each, 0, -1)
+        await client.zadd(prefix + each, {member: 1})
+
+    (id_,) = ids_of(1, 0, partitions)
+    await registry.register(work(id_, RERUNNABLE))
+    batch = await registry.claim_next(batch_claim(registry, ADA, remembers=False))
+
+    assert [row.process_id for row in batch.rows] == [id_]
+    for least, most in ((1, 1), (2, float("inf"))):
+        for each in ("seen", "lists"):
+            ((_, score),) = await client.zrange(prefix + each, 0, -1, withscores=True)
+            assert least <= score <= most
+        await registry.claim_next(batch_claim(registry, ADA))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -93,6 +94,37 @@ async def test_what_runs_alone_comes_by_one_claim_at_a_time(
     assert [(each.partition, each.alone, each.bound) for each in sent] == [
         (0, True, True), (1, False, False), (0, True, True), (1, True, True),
     ]  # fmt: skip
+
+
+async def test_a_claim_asks_to_be_remembered_now_and_then(
+    registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first in a partition, one every 2 s, and the first after an error, after a close and for other lanes."""
+    sent, now = list[BatchClaim](), boottime_ms()
+    claim_next = registry.claim_next
+
+    async def noted(claim: BatchClaim) -> ClaimedBatch:
+        sent.append(claim)
+        return await claim_next(claim)
+
+    async def remembers(partition: int = 0) -> bool:
+        with suppress(RegistryUnavailable):
+            await claimer.claim(partition, 0)
+        return sent[-1].remembers
+
+    monkeypatch.setattr(registry, "claim_next", noted)
+    monkeypatch.setattr("lash_redis.worker.claimer.boottime_ms", lambda: now)
+    assert [await remembers(), await remembers(), await remembers(1), await remembers(1)] == [True, False, True, False]
+    now += 1_999
+    assert not await remembers()
+    now += 1
+    assert [await remembers(), await remembers()] == [True, False]
+    Faults(registry, monkeypatch).lose_requests("claim_next")
+    assert [await remembers(), await remembers(), await remembers()] == [False, True, False]
+    await claimer.close(0)
+    assert [await remembers(), await remembers()] == [True, False]
+    monkeypatch.setattr(claimer, "_served", lambda: ServedLanes([("other", [])]))
+    assert [await remembers(), await remembers()] == [True, False]
 
 
 async def test_a_claim_that_fails_again_and_again_is_let_go(

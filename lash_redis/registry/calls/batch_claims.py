@@ -30,9 +30,10 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
         RegistryUnavailable: no answer: send the same claim again.
     """
     served = claim.served
+    me, owner = owner_args(claim.owner)
     args: list[Argument] = [
-        *owner_args(claim.owner), claim.number, claim.count, claim.ttl_ms, claim.token_stem,
-        int(claim.alone), int(claim.bound), claim.takes, served.name,
+        me, owner if claim.remembers else "", claim.number, claim.count, claim.ttl_ms, claim.token_stem,
+        int(claim.alone), int(claim.bound), claim.takes, int(claim.remembers), served.name,
         *(claim.queues or served.queues),
     ]  # fmt: skip
     call = Call("claim_next", claim.partition, args, _claimed, attempts=attempts)

@@ -3,11 +3,12 @@
 -- flags   none
 -- connections claim
 -- KEYS 1  partition header
--- ARGV 1  owner digest   ARGV 2 owner   ARGV 3 claim number   ARGV 4 count
+-- ARGV 1  owner digest   ARGV 2 owner ('' if it is not to be remembered)   ARGV 3 claim number   ARGV 4 count
 -- ARGV 5  ttl, ms   ARGV 6 token stem (a row's token is the stem and the row's number in the batch)
 -- ARGV 7  '1' if one row that runs alone may be among them   ARGV 8 '1' if owner-bound rows may
 -- ARGV 9  how much is taken: 'share' while others wait, 'all', or 'once' (all, by one that hears of no more)
--- ARGV 10 name of the list of lanes (see name_lanes)   ARGV 11.. queues, in their order
+-- ARGV 10 '1' to remember the owner and its list, as each worker asks every few seconds; the list must be known then
+-- ARGV 11 name of the list of lanes (see name_lanes)   ARGV 12.. queues, in their order
 -- reply   CLAIMED now expires more passed {notes} (id, token, fence, lane, disposition, input) x rows
 --         · UNNAMED (the list is not known, and nothing was done) · STALE
 --         more: '1' if there may be more rows, '2' if they were left for others that wait;
@@ -20,6 +21,7 @@
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
+--- @include "wake_if_any"
 --- @include "claims_are_stale"
 --- @include "is_readable"
 --- @include "lane_of"
@@ -27,8 +29,8 @@
 --- @include "change_key"
 --- @include "keys/hand_out_keys"
 --- @include "filled_lanes"
---- @include "idle_others"
 --- @include "list_as_idle"
+--- @include "share_of"
 --- @include "extend_lease"
 --- @include "take_lease"
 --- @include "mark_started"
@@ -40,8 +42,8 @@
 --- @include "input_of"
 --- @include "expire"
 --- @include "cost_of"
-local me, owner, number, wanted, ttl, stem, alone, bound, takes, list = unpack(ARGV, 1, 10)
-wanted, ttl = tonumber(wanted), tonumber(ttl)
+local me, owner, number, wanted, ttl, stem, alone, bound, takes, remembers, list = unpack(ARGV, 1, 11)
+wanted, ttl, remembers = tonumber(wanted), tonumber(ttl), remembers == '1'
 -- What lost two owners may end its worker process, and owner-bound work beside it would be abandoned. So one that runs
 -- alone is not handed out beside owner-bound rows (rule 4.6).
 local may_take_alone, may_take_bound, has_passed_alone = alone == '1', bound == '1', false
@@ -52,8 +54,8 @@ local SET_BACK = 2 ^ 52
 local MAX_PASSED_OVER, MAX_LOOKED_AGAIN = 100, 16
 local passed_over, looked_again = 0, 0
 local IDLE_MS = 60000
-local MAX_SHARERS, MAX_COUNTED, MAX_WAKES = 17, 16, 16
-local queues = { unpack(ARGV, 11) }
+local MAX_WAKES = 16
+local queues = { unpack(ARGV, 12) }
 
 local stale, last_number = claims_are_stale(me, number)
 if stale then
@@ -61,7 +63,7 @@ if stale then
 end
 local is_sent_again, lanes_named = tonumber(number) == last_number, tonumber(string.match(list, '%d+$'))
 -- A list has each lane twice: for the rows that run alone too.
-if not is_sent_again and redis.call('ZCARD', K .. 'serves:' .. list) ~= 2 * lanes_named then
+if remembers and not is_sent_again and redis.call('ZCARD', K .. 'serves:' .. list) ~= 2 * lanes_named then
   return { 'UNNAMED' }
 end
 
@@ -221,22 +223,6 @@ local function hand_out_keyed(lane, most)
   end)
 end
 
--- How many rows of a queue this owner takes, those that run alone not counted. While others wait for work of this
--- queue, it leaves them theirs (rule 9.6).
-local function share_of(queue, lanes)
-  local others = takes == 'share' and wanted - handed > 1 and idle_others(queue, me, now - IDLE_MS, MAX_SHARERS) or 0
-  if others == 0 then
-    return wanted
-  end
-  local rows = 0
-  for number_of_lane, entry in ipairs(lanes) do
-    if not entry.alone then
-      rows = rows + (number_of_lane <= MAX_COUNTED and members[lane_set(entry.lane)] or 1)
-    end
-  end
-  return math.ceil(rows / (1 + others))
-end
-
 -- Hand out what this owner takes of one lane, and return whether the lane has more.
 local function hand_out_of(entry, most)
   if entry.alone and not may_take_alone then
@@ -258,14 +244,15 @@ local function hand_out_queued()
   local filled, woke_alone, wakes = filled_lanes(list), alone ~= '1', 0
   for _, queue in ipairs(queues) do
     local lanes = filled[queue] or {}
-    local left = (is_full or #lanes == 0) and 0 or share_of(queue, lanes)
+    local shares = takes == 'share' and wanted - handed > 1
+    local left = (is_full or #lanes == 0) and 0 or shares and share_of(queue, lanes, me, wanted, IDLE_MS) or wanted
     for _, entry in ipairs(lanes) do
       local before = handed
       local has_more = hand_out_of(entry, entry.alone and 1 or math.min(left, wanted - handed))
       left = left - (entry.alone and 0 or handed - before)
       is_shared = is_shared or has_more and left == 0 and not entry.alone
       if has_more and not (entry.alone and woke_alone) and (is_full or left == 0 or bound == '1') then
-        local somebody_waits = wake(entry.lane)
+        local somebody_waits = wake_if_any(entry.lane)
         woke_alone, wakes = woke_alone or entry.alone, wakes + (somebody_waits and 1 or 0)
         if wakes == MAX_WAKES then
           return
@@ -283,16 +270,18 @@ elseif wanted > 0 then
   hand_out_queued()
 end
 for _, queue in ipairs(takes ~= 'once' and queues or {}) do
-  list_as_idle(queue, me, not (is_full or is_shared), IDLE_MS)
+  list_as_idle(queue, me, not (is_full or is_shared), IDLE_MS, remembers)
 end
-if lanes_named > 0 then
-  index_add(K .. 'lists', now_text, list)
+if remembers then
+  if lanes_named > 0 then
+    index_add(K .. 'lists', now_text, list)
+  end
+  remember_owner(me, owner)
 end
 if header[2] and takes ~= 'once' then
   notes[#notes + 1] = 'due ' .. watch_due(me, has_brought)
 end
 reply[4], reply[5] = is_full and '1' or is_shared and '2' or '0', has_passed_alone and '1' or '0'
 write_hash('claims', me, number)
-remember_owner(me, owner)
 commit()
 return reply

@@ -16,6 +16,7 @@ if known then
   return { 'DONE', known }
 end
 write_hash('dead', digest, death)
+write_hash('claims', digest, int(2 ^ 53))
 remember_owner(digest, owner)
 commit()
 return { 'DONE', death }

@@ -8,6 +8,7 @@
 -- bound   500 names of lanes, 16 lanes woken for; workers find the others in their slow poll
 --- @include "partition"
 --- @include "planned_writes"
+--- @include "wake_if_any"
 local name = ARGV[1]
 local MAX_WAKES = 16
 
@@ -36,7 +37,7 @@ if kind == 'q' then
 end
 local wakes = 0
 for _, lane in ipairs(redis.call('ZRANGEBYLEX', K .. 'lanes', from, upto, 'LIMIT', '0', int(MAX_BATCH))) do
-  if (kind == 'q' or string.match(lane, '^[^|]*|([^|]*)|') == named) and wake(lane) then
+  if (kind == 'q' or string.match(lane, '^[^|]*|([^|]*)|') == named) and wake_if_any(lane) then
     wakes = wakes + 1
     if wakes == MAX_WAKES then
       break

@@ -3,7 +3,7 @@
 -- The number of a row that enters its lane for the first time. It keeps that number for ever.
 local last_sequence
 local function next_sequence()
-  last_sequence = (last_sequence or tonumber(redis.call('HGET', K .. 'hdr', 'sequence') or '0')) + 1
+  last_sequence = (last_sequence or tonumber(header[7] or '0')) + 1
   local text = int(last_sequence)
   set_header('sequence', text)
   return text

@@ -5,7 +5,7 @@
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
 -- that makes two transitions, one after the other, commits after each.
 local added, removed, trimmed, expiring
-local directories_of, members, idle_workers
+local directories_of, members
 local stored, written, cleared, dropped, counted, published, woken
 local header_set, header_cleared, due_known, due_least, due_queue, rung
 -- What the reply tells its caller beside. It stays when the plan is made, or is made anew.
@@ -13,7 +13,7 @@ local notes, followers = {}, {}
 
 local function plan_nothing()
   added, removed, trimmed, expiring = {}, {}, {}, {}
-  directories_of, members, idle_workers = {}, {}, {}
+  directories_of, members = {}, {}
   stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
   header_set, header_cleared, due_known, due_least, due_queue, rung = {}, {}, header[2], nil, nil, nil
 end
@@ -146,20 +146,11 @@ local function queue_of(lane)
   return string.match(lane, '^[^|]*')
 end
 
--- Tell one idle worker of the lane's queue that the lane has rows. Whether there is one is read now, and returned. Of a
--- lane that is paused nobody is told.
+-- Tell one idle worker of the lane's queue that the lane has rows. Of a lane that is paused nobody is told.
 local function wake(lane)
-  if woken[lane] ~= nil then
-    return woken[lane]
-  elseif is_paused(lane) then
-    return false
+  if woken[lane] == nil then
+    woken[lane] = not is_paused(lane)
   end
-  local key = K .. 'idle:' .. queue_of(lane)
-  if not idle_workers[key] then
-    idle_workers[key] = redis.call('ZCARD', key)
-  end
-  woken[lane] = idle_workers[key] > 0
-  return woken[lane]
 end
 
 -- Tell one idle worker of a queue, and return it. One that nobody hears is passed over (rule 9.4).
@@ -279,9 +270,11 @@ local function commit()
   for _, entry in ipairs(published) do
     redis.call('PUBLISH', K .. 'to:' .. entry[1], entry[2])
   end
-  for lane, somebody_waits in pairs(woken) do
-    if somebody_waits then
-      wake_one(queue_of(lane), 'lane ' .. lane)
+  local nobody_waits = {}
+  for lane, is_to_be_told in pairs(woken) do
+    local queue = queue_of(lane)
+    if is_to_be_told and not nobody_waits[queue] then
+      nobody_waits[queue] = not wake_one(queue, 'lane ' .. lane)
     end
   end
   if earlier then

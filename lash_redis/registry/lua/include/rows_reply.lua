@@ -5,8 +5,11 @@
 local function rows_reply(ids)
   local reply, bytes = { 'ROWS' }, 0
   for _, id in ipairs(ids) do
-    local row = redis.call('EXISTS', row_key(id)) == 1 and row_reply(id) or ''
-    if row ~= '' then
+    local row = row_reply(id)
+    -- What is there and has no fields is no row: its reader says so.
+    if #row[2] == 0 and redis.call('EXISTS', row_key(id)) == 0 then
+      row = ''
+    else
       bytes = bytes + #row[3] + #row[4]
       for _, value in ipairs(row[2]) do
         bytes = bytes + #value

@@ -1,5 +1,6 @@
 --- @include "partition"
 --- @include "planned_writes"
+--- @include "wake_if_any"
 --- @include "keys/planned_keys"
 --- @include "lane_names"
 --- @include "keys/look"
@@ -55,7 +56,7 @@ local function on_policy(rest)
   local lanes = lanes_of(scope, after)
   for at = 1, math.min(#lanes, MAX_LANES) do
     look_later(now, nil, 'parked ' .. lanes[at] .. ' ')
-    wake(lanes[at])
+    wake_if_any(lanes[at])
   end
   if #lanes > MAX_LANES then
     look_later(now, nil, 'policy ' .. scope .. ' ' .. lanes[MAX_LANES])
@@ -81,7 +82,7 @@ local function on_clock(after)
   for _, lane in ipairs(lanes) do
     if scopes_of(lane) then
       look_later(now, nil, 'parked ' .. lane .. ' ')
-      wake(lane)
+      wake_if_any(lane)
     end
   end
   if #lanes == MAX_LANES then

@@ -1,5 +1,6 @@
 --- @include "partition"
 --- @include "planned_writes"
+--- @include "wake_if_any"
 --- @include "keys/planned_keys"
 --- @include "lane_names"
 --- @include "keys/passes"
@@ -122,7 +123,7 @@ local function place_key(entry, turn, has_turn, park, is_parked)
     index_remove(park, key)
   end
   if head and fits and not has_turn then
-    wake(lane)
+    wake_if_any(lane)
   elseif head and opens_at and not entry.rings_again then
     look_later(opens_at, queue_of(lane), 'key ' .. lane .. ' ' .. key)
   elseif not head then

@@ -1,5 +1,5 @@
 --- @include "partition"
---- @include "planned_writes"
+--- @include "wake_if_any"
 --- @include "keys/planned_keys"
 --- @include "lane_names"
 -- A key's slots have changed: look at it in every lane that shares them, from one of them on. Keys in rotation are
@@ -17,7 +17,7 @@ local function look_in_scope(scope, key, after, has_room)
         entry.is_concerned, entry.has_changed = true, true
       end
     elseif has_room ~= false and redis.call('ZCARD', K .. 'turn:' .. lane) > 0 then
-      wake(lane)
+      wake_if_any(lane)
     end
   end
   if #lanes > MAX_LANES then
