@@ -1,7 +1,7 @@
 """The environment of each peer: a virtual one of Python or a folder of npm, made once and kept.
 
-They lie in ``build/peers/NAME``, or in ``$LASH_BENCH_PEERS/NAME``. A file ``made-from`` says of which packages one was
-made, and is written last, so that one that was broken off, or is of other versions, is made again.
+They lie in ``build/peers/MODULE``, or in ``$LASH_BENCH_PEERS/MODULE``. A file ``made-from`` says of which packages one
+was made, and is written last, so that one that was broken off, or is of other versions, is made again.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def command(peer: Peer, *arguments: str) -> list[str]:
     folder = made(peer.module.removesuffix(".mjs"), peer.packages, is_node=peer.is_node)
     if peer.is_node:
         # Node.js looks for packages beside the program's own file.
-        program = folder / peer.module
-        shutil.copyfile(Path(__file__).with_name(peer.module), program)
-        return ["node", str(program), *arguments]
+        for program in Path(__file__).parent.glob("*.mjs"):
+            shutil.copyfile(program, folder / program.name)
+        return ["node", str(folder / peer.module), *arguments]
     return [str(folder / "bin/python"), "-m", f"benchmarks.peers.{peer.module}", *arguments]
 
 

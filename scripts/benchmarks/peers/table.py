@@ -47,6 +47,9 @@ class Peer:
 PEERS = (
     Peer("lash-redis", "lash", None, best=256, rows=100_000, is_quick=True),
     Peer("SAQ", "saq", ("saq[redis]==0.26.4", "redis==7.4.1", "typing-extensions==4.16.0", *_FAST), is_quick=True),
+    Peer("BullMQ", "bullmq.mjs", ("bullmq@5.81.5", "ioredis@5.11.1"), best=128, is_quick=True),
+    Peer("bee-queue", "bee_queue.mjs", ("bee-queue@2.0.0",), best=256),
+    Peer("bee-queue, results stored", "bee_queue.mjs", ("bee-queue@2.0.0",), best=256, options=("--results",)),
     Peer("streaQ", "streaq", ("streaq==7.2.0", "coredis==6.9.0", *_FAST)),
     Peer("taskiq", "taskiq", ("taskiq==0.13.0", "taskiq-redis==1.2.4", "redis==8.1.0", *_FAST)),
     Peer("arq", "arq", ("arq==0.28.0", "redis==5.3.1", *_FAST)),
