@@ -14,6 +14,17 @@ from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
+_pid = os.getpid()
+
+
+def own_pid() -> int:
+    """Return the pid of this OS process, without a system call: it is asked for before and after each run of user code.
+
+    Every fork that Python makes or knows of renews it. C code that forks by itself and then goes on in Python, which
+    does not support that, is not seen.
+    """
+    return _pid
+
 
 class PerProcess(Generic[T]):
     """A value that belongs to one OS process: a forked child makes another one when it needs it.
@@ -24,12 +35,12 @@ class PerProcess(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._value, self._pid = make(), os.getpid()
+        self._value, self._pid = make(), own_pid()
 
     def get(self) -> T:
         """Return this OS process's value."""
-        if self._pid != os.getpid():
-            self._value, self._pid = self._make(), os.getpid()
+        if self._pid != own_pid():
+            self._value, self._pid = self._make(), own_pid()
         return self._value
 
 
@@ -46,6 +57,8 @@ def let_go_in_children(inheritable: T, let_go: Callable[[T], object]) -> None:
 
 
 def _let_go() -> None:
+    global _pid  # noqa: PLW0603 - each OS process has one
+    _pid = os.getpid()
     for inheritable, let_go in list(_inheritable.items()):
         with suppress(Exception):  # one that fails leaves no other one in use
             _never_collected.append(let_go(inheritable))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 import msgspec
 
@@ -15,10 +15,12 @@ from lash_redis.core.places import PLACES
 from lash_redis.core.retrying import Again
 from lash_redis.core.schedules import DueSchedule
 from lash_redis.core.timing import random_token
-from lash_redis.registry.codec import DISPOSITIONS, decode_abandon_request, decode_cancel_request
+from lash_redis.registry.codec import DISPOSITION_CODES, decode_abandon_request, decode_cancel_request
 from lash_redis.registry.rows import Row
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.registry.unreadable import readable
+
+_OWNER_BOUND: Final = DISPOSITION_CODES[RecoveryDisposition.OWNER_BOUND].encode()
 
 SettleAction: TypeAlias = Literal["fact", "queue", "uncertain"]
 Takes: TypeAlias = Literal["share", "all", "once"]
@@ -88,7 +90,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
     @property
     def is_owner_bound(self) -> bool:
         """No other owner may ever run it."""
-        return DISPOSITIONS[self.disposition] is RecoveryDisposition.OWNER_BOUND
+        return self.disposition == _OWNER_BOUND
 
     @property
     def alone(self) -> bool:

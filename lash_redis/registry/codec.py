@@ -64,6 +64,7 @@ STATUS_CODES = {
     ProcessStatus.CANCELLED: "k",
     ProcessStatus.ABANDONED: "a",
 }
+_COMPLETED = STATUS_CODES[ProcessStatus.COMPLETED]
 STATUSES = {code.encode(): status for status, code in STATUS_CODES.items()}
 
 
@@ -172,7 +173,7 @@ def encode_outcome(outcome: Outcome, at_most: int = MAX_PAYLOAD_BYTES) -> tuple[
     """
     match outcome:
         case Success(value):
-            return STATUS_CODES[ProcessStatus.COMPLETED], _encoded("the result", [value], at_most)
+            return _COMPLETED, _encoded("the result", [value], at_most)
         case Failure():
             return STATUS_CODES[ProcessStatus.FAILED], _encoded_failure(outcome, max(at_most, _LEAST_FAILURE_BYTES))
         case Cancelled(reason):

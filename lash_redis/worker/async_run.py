@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import os
 from collections.abc import Awaitable, Callable
-from types import NoneType
+from types import CoroutineType, NoneType
 from typing import Any, Final, TypeGuard
 
 from lash_redis.core.errors import StopRequested
+from lash_redis.core.forks import own_pid
 from lash_redis.worker.call_end import CallEnd, OnCallEnd
 from lash_redis.worker.forked_copy import end_copy
 
@@ -51,11 +51,11 @@ class AsyncRun:
         self._is_entered = False
         self._result: tuple[Any, BaseException | None] = None, StopRequested("stopped as it ended")
 
-    def start(self, name: str, context: contextvars.Context) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop, name: str, context: contextvars.Context) -> None:
         """Begin in an asyncio task of its own, which runs in this context."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=name, context=context)
+        self._task = task = loop.create_task(self._run(), name=name, context=context)
         # One that somebody cancels before its first step never reaches our own code.
-        self._task.add_done_callback(self._done)
+        task.add_done_callback(self._done)
 
     def interrupt(self) -> None:
         """Cancel the run, or let none of its lines run if it has not begun."""
@@ -69,7 +69,7 @@ class AsyncRun:
         return not self._is_entered
 
     async def _run(self) -> None:
-        value, error, pid = None, None, os.getpid()
+        value, error, pid = None, None, own_pid()
         try:
             if not self._may_act():
                 self._has_ended = True
@@ -78,11 +78,13 @@ class AsyncRun:
                 raise asyncio.CancelledError("stopped before it began")  # noqa: TRY301 - it ends as any other does
             self._is_entered = True
             value = self._call()
+            if type(value) is CoroutineType:  # as nearly all are
+                value = await value
             while is_awaitable(value):
                 value = await value
         except BaseException as raised:  # noqa: BLE001 - also SystemExit: it ends the process, not the worker
             error = raised
-        if os.getpid() != pid:
+        if own_pid() != pid:
             end_copy(error)
         self._result = value, error
         self._end(value, error)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable
 
-from lash_redis.core.lanes import lane_parts
+import msgspec
+
+from lash_redis.core.lanes import lane_parts, runs_alone
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.answers import ClaimedRow
@@ -15,54 +18,65 @@ from lash_redis.worker.trust import trusted_until_ms
 class Stop(enum.Enum):
     """Why a run is asked to stop; ``ending`` decides what that means for its outcome."""
 
+    __hash__ = object.__hash__  # as that of ``How``
     REQUESTED = "requested"  # a cancel or an abandon request
     DRAIN = "drain"
     TRUST = "trust"  # the lease was lost, or could not be renewed in time
     TERMINAL = "terminal"  # the row has its terminal fact: nothing is left to write
 
 
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """One claimed and started process.
 
     Attributes:
         lease: as it stands; a starter that claims its own again keeps the token under a new fence.
         row: what the claim handed out.
-        task: the name of its task; empty if it has none.
-        signature: the digest of the signature that it was written for.
-        number: of this run, from 1; runs that were lost, released or snoozed are not counted.
-        alone: one such row runs in a worker at a time, since it has lost an owner twice (rule 4.6).
-        bound: owner-bound: it goes on without trust, since no other owner may ever run it (rule 6.2).
-        trusted_until_ms: local trust in the lease, on this machine's clock since boot, ms (rule 6.1).
+        partition: in which it is.
         stop: why it was asked to stop, None if it was not.
+        reason: that of the request to stop.
         interrupt: asks the running code to stop: cancels the task, or raises in the thread.
         ended: its code has ended here; what is left is to write the outcome or release the lease.
         has_result: it ended with an outcome to write, and not only with a lease to release.
         took_ms: how long its code ran, ms, once it has a result.
+        trusted_until_ms: local trust in the lease, on this machine's clock since boot, ms (rule 6.1).
+        began_at_ms: when it was begun, ms, by that clock.
+        leased_at_ms: when it got its lease, ms, by that clock.
+        process_id: the process id.
+        task: the name of its task; empty if it has none.
+        signature: the digest of the signature that it was written for.
+        bound: owner-bound: it goes on without trust, since no other owner may ever run it (rule 6.2).
+        alone: one such row runs in a worker at a time, since it has lost an owner twice (rule 4.6).
     """
 
-    __slots__ = ("alone", "began_at_ms", "bound", "ended", "has_result", "interrupt", "lease", "leased_at_ms", "number",
-                 "reason", "row", "signature", "stop", "task", "took_ms", "trusted_until_ms")  # fmt: skip
+    lease: ProcessLease
+    row: ClaimedRow
+    partition: int
+    stop: Stop | None = None
+    reason: str | None = None
+    interrupt: Callable[[], object] | None = None
+    ended: bool = False
+    has_result: bool = False
+    took_ms: int = 0
+    trusted_until_ms: int = 0
+    began_at_ms: int = 0
+    leased_at_ms: int = 0
+    process_id: str = ""
+    task: str = ""
+    signature: str = ""
+    bound: bool = False
+    alone: bool = False
 
-    def __init__(self, lease: ProcessLease, row: ClaimedRow) -> None:
-        self.lease = lease
-        self.row = row
-        _, self.task, self.signature = lane_parts(row.lane)
+    def __post_init__(self) -> None:
+        row = self.row
+        self.process_id = self.lease.process_id
+        self.task, self.signature, self.alone = _read(row.lane)
         self.bound = row.is_owner_bound
-        self.alone = row.alone
-        self.number = row.retries + 1
-        self.leased_at_ms = self.began_at_ms = boottime_ms()
-        self.took_ms = 0
-        self.trusted_until_ms = 0
-        self.stop: Stop | None = None
-        self.reason: str | None = None
-        self.interrupt: Callable[[], object] | None = None
-        self.ended = False
-        self.has_result = False
+        self.began_at_ms = self.leased_at_ms = boottime_ms()
 
     @property
-    def process_id(self) -> str:
-        """The process id."""
-        return self.lease.process_id
+    def number(self) -> int:
+        """The number of this run, from 1; runs that were lost, released or snoozed are not counted."""
+        return self.row.retries + 1
 
     def trust(self, sent_at_ms: int, ttl_ms: int) -> None:
         """Trust the lease for as long as a claim or renewal that was sent at that moment allows (rule 6.1)."""
@@ -87,3 +101,10 @@ class Attempt:
         if self.interrupt is not None:
             self.interrupt()
         return is_first
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(lane: str) -> tuple[str, str, bool]:
+    """Return what a lane says of its rows: their task, the digest of the signature, and whether each runs alone."""
+    _, task, signature = lane_parts(lane)
+    return task, signature, runs_alone(lane)

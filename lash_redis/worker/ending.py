@@ -6,6 +6,7 @@ The first line that matches wins.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +16,7 @@ from lash_redis.worker.attempt import Stop
 class How(enum.Enum):
     """How the code of a run ended."""
 
+    __hash__ = object.__hash__  # that of Enum is written in Python, and the end of each run asks for it
     RETURNED = "returned"
     RAISED = "raised"
     AGAIN = "to be made again"  # it raised, and its task or its code says that it is to be tried again
@@ -25,6 +27,7 @@ class How(enum.Enum):
 class Ending(enum.Enum):
     """What is done after the end of a run."""
 
+    __hash__ = object.__hash__
     SUCCEED = "write completed"
     FAIL = "write failed"
     CANCEL = "write cancelled"
@@ -81,6 +84,7 @@ TABLE: Final[tuple[_Line, ...]] = (
 )
 
 
+@functools.cache
 def ending_of(how: How, stop: Stop | None, *, bound: bool) -> Ending:
     """Return what the end of a run means. Total: the last line of ``TABLE`` always matches.
 

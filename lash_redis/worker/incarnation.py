@@ -285,7 +285,7 @@ class Incarnation:
 
     def _leave_for(self, _fault: BaseException) -> None:
         """Leave in order rather than go on without a part."""
-        if self.identity.is_here:
+        if self.identity.is_here():
             self.begin_drain()
         self._changes.notify()
 

@@ -6,6 +6,7 @@ Above this is what decides when to claim, sweep and drain; below it are the part
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.lanes import lane_parts, runs_alone
@@ -34,7 +35,10 @@ from lash_redis.worker.scheduling import Scheduling
 from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings
 from lash_redis.worker.told import tell_failed
+from lash_redis.worker.trust import trusted_until_ms
 from lash_redis.worker.unknown_leases import UnknownLeases
+
+_WITH_RESULT: Final = frozenset({Ending.SUCCEED, Ending.FAIL})
 
 
 class InFlight:
@@ -85,7 +89,7 @@ class InFlight:
             self._on_end,
             contexts=contexts,
             on_change=on_change,
-            may_act=lambda: identity.is_here,
+            may_act=identity.is_here,
         )
         self.outbox = Outbox(registry, identity, self.roster, settings.lease_ttl_ms, on_change)
         self.neighbours = Neighbours(lambda: (*self.roster, *self.waiting.values()))
@@ -147,12 +151,13 @@ class InFlight:
             claimed = await self.claimer.claim(partition, max(self.room, 1), once=once)
         finally:
             self._on_change()  # there may be more room than while its answer was missing
+        trusted_ms = trusted_until_ms(claimed.sent_at_ms, self._settings.lease_ttl_ms)
         for row in claimed.rows:
             try:
-                self._take(row, claimed)
+                self._take(partition, row, claimed, trusted_ms)
             except SURVIVED as error:  # what a signal's handler raised just here: all of these are started already
                 self._trouble.met(error)
-                self._take(row, claimed)
+                self._take(partition, row, claimed, trusted_ms)
                 attempt = self.roster.get(row.process_id)
                 if attempt is not None and attempt.interrupt is None and not attempt.ended:
                     self.runner.begin(attempt)  # it was struck before it could begin
@@ -162,7 +167,7 @@ class InFlight:
             return len(claimed.rows) + await self.claim(partition, once=True)  # nobody else may be there for the ticks
         return len(claimed.rows)
 
-    def _take(self, row: ClaimedRow, claimed: Claimed) -> None:
+    def _take(self, partition: int, row: ClaimedRow, claimed: Claimed, trusted_ms: int) -> None:
         lease = ProcessLease(
             row.process_id, self._identity.owner, row.token, row.fence, claimed.claimed_at_ms, claimed.expires_at_ms
         )
@@ -173,8 +178,8 @@ class InFlight:
             # Its result is not written yet, and the row is this worker's again: nothing has to run twice.
             here.claimed_again(lease, claimed.sent_at_ms, self._settings.lease_ttl_ms)
             return
-        attempt = Attempt(lease, row)
-        attempt.trust(claimed.sent_at_ms, self._settings.lease_ttl_ms)
+        attempt = Attempt(lease, row, partition)
+        attempt.trusted_until_ms = trusted_ms
         if here is not None and not here.ended:
             self.waiting[row.process_id] = attempt  # no two attempts of one process at once (rule 4.2)
         else:
@@ -182,7 +187,7 @@ class InFlight:
 
     def _begin(self, attempt: Attempt) -> None:
         self._identity.check()
-        if not attempt.bound and boottime_ms() >= attempt.trusted_until_ms:
+        if not attempt.bound and attempt.began_at_ms >= attempt.trusted_until_ms:
             self.outbox.release(attempt.lease)  # a late reply (rule 4.3)
             return
         self.roster.add(attempt)
@@ -191,13 +196,27 @@ class InFlight:
     # ── ending ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_end(self, attempt: Attempt, end: RunEnd) -> None:
-        if attempt.ended or not self._identity.is_here:
+        if attempt.ended or not self._identity.is_here():
             return
-        outcome: Outcome | None = None
-        match ending_of(end.how, attempt.stop, bound=attempt.bound):
-            case Ending.SUCCEED | Ending.FAIL:
-                self._write(attempt, end.result)
-                outcome = end.result
+        ending, result = ending_of(end.how, attempt.stop, bound=attempt.bound), end.result
+        if has_result := ending in _WITH_RESULT:
+            self._write(attempt, result)
+        else:
+            self._end_without_result(attempt, end, ending)
+        self.roster.end(attempt)  # only now: where something strikes above, the end is told again
+        if attempt.alone:
+            self.claimer.ask_all()  # the next one may be taken now, and owner-bound work
+        self.claimer.run_ended()
+        if attempt.bound:
+            self.claimer.may_have_more.update(self.neighbours.ended(attempt))
+        if self.waiting:
+            self._go_on(attempt)
+        self._on_change()
+        if has_result and isinstance(result, Failure):
+            tell_failed(attempt, result)  # last: nothing of the above waits for what tells (rule 11.7)
+
+    def _end_without_result(self, attempt: Attempt, end: RunEnd, ending: Ending) -> None:
+        match ending:
             case Ending.CANCEL:
                 self._write(attempt, Cancelled(attempt.reason))
             case Ending.RETRY:
@@ -210,17 +229,8 @@ class InFlight:
             case Ending.SETTLE:
                 self.stopped_by_drain.append(attempt.process_id)
                 self.roster.forget(attempt)
-            case Ending.FORGET:
+            case _:  # FORGET
                 self.roster.forget(attempt)
-        self.roster.end(attempt)  # only now: where something strikes above, the end is told again
-        if attempt.alone:
-            self.claimer.ask_all()  # the next one may be taken now, and owner-bound work
-        self.claimer.run_ended()
-        self.claimer.may_have_more.update(self.neighbours.ended(attempt))
-        self._go_on(attempt)
-        self._on_change()
-        if outcome is not None:
-            tell_failed(attempt, outcome)  # last: nothing of the above waits for what tells (rule 11.7)
 
     def _write(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.has_result = True
@@ -235,6 +245,7 @@ class InFlight:
         if ended.has_result:
             ended.lease = waiting.lease
         else:
+            waiting.began_at_ms = boottime_ms()
             self._begin(waiting)
 
     def stop_all(self) -> None:

@@ -48,7 +48,9 @@ class Neighbours:
 
     def ended(self, attempt: Attempt) -> list[int]:
         """Return the partitions that may have a row which could not run beside this attempt."""
-        return list(self._passed_since) if attempt.bound and self.may_take_alone else []
+        if not (attempt.bound and self._passed_since):  # before it looks at all that runs: this is asked at each end
+            return []
+        return list(self._passed_since) if self.may_take_alone else []
 
     def _is_impatient(self) -> bool:
         return any(boottime_ms() - since >= PATIENCE_MS for since in self._passed_since.values())

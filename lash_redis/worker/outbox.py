@@ -94,22 +94,21 @@ class Outbox:
             encoded = self._registry.encoded(outcome)
         except PayloadError as error:
             encoded = self._registry.encoded(unfit_result(error))
-        partition = self._registry.partition_of(attempt.process_id)
-        unsent = self._outcomes.setdefault(partition, Unsent("terminalize", self._write))
+        unsent = self._outcomes.get(attempt.partition)
+        if unsent is None:
+            unsent = self._outcomes[attempt.partition] = Unsent("terminalize", self._write)
         unsent.items[attempt] = encoded
         self._to_do.notify()
 
     def unstart(self, attempt: Attempt) -> None:
         """Give back whole what was started and never begun (rule 4.5); its code may not begin any more."""
-        partition = self._registry.partition_of(attempt.process_id)
-        unsent = self._unstarts.setdefault(partition, Unsent("unstart", self._unstart))
+        unsent = self._unstarts.setdefault(attempt.partition, Unsent("unstart", self._unstart))
         unsent.items[attempt] = None
         self._to_do.notify()
 
     def retry(self, attempt: Attempt, again: Again, failure: Failure) -> None:
         """Delay what failed, to be run again, with the next batch."""
-        partition = self._registry.partition_of(attempt.process_id)
-        unsent = self._retries.setdefault(partition, Unsent("retry", self._retry))
+        unsent = self._retries.setdefault(attempt.partition, Unsent("retry", self._retry))
         unsent.items[attempt] = (again, failure)
         self._to_do.notify()
 
@@ -211,8 +210,7 @@ class Outbox:
 
         The next run of a process may have failed too before the retry of the one before was answered.
         """
-        partition = self._registry.partition_of(next(iter(batch)).process_id)
-        items, first = self._retries[partition].items, dict[str, Attempt]()
+        items, first = self._retries[next(iter(batch)).partition].items, dict[str, Attempt]()
         for attempt in items:
             other = first.setdefault(attempt.process_id, attempt)
             if attempt.lease.fencing_token < other.lease.fencing_token:
@@ -245,9 +243,8 @@ class Outbox:
 
     def _done_with(self, attempt: Attempt) -> None:
         self._roster.forget(attempt)  # first: what strikes behind it lets the rest be sent, and so done, again
-        partition = self._registry.partition_of(attempt.process_id)
-        for unsent in (self._outcomes.get(partition), self._retries.get(partition), self._unstarts.get(partition)):
-            if unsent is not None:
+        for each in (self._outcomes, self._retries, self._unstarts):
+            if (unsent := each.get(attempt.partition)) is not None:
                 unsent.items.pop(attempt, None)
 
     async def claim_again(self, attempt: Attempt) -> ClaimedAgain:

@@ -37,6 +37,7 @@ from lash_redis.worker.threads import Run, Threads
 from lash_redis.worker.throttle import Throttle
 
 _INTERRUPTS = (asyncio.CancelledError, StopRequested)
+_RETURNED = How.RETURNED
 _NEVER_AGAIN = (
     "owner-bound work cannot be tried again: once started it may never run again. "
     "Declare the task rerunnable, or handle the error inside"
@@ -94,6 +95,7 @@ class Runner:
         self._on_change = on_change
         self._trouble = Trouble("end of a run")
         self._throttle = Throttle(self._try_a_thread)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._runs: dict[Attempt, AsyncRun | Run] = {}  # the event loop itself keeps no asyncio task alive
 
     def room(self, slots: int) -> int:
@@ -129,9 +131,11 @@ class Runner:
             if run is None or run.withdraw():  # else its code has begun, and tells its own end
                 self._cannot_begin(attempt, error)
 
-    def take_over(self) -> None:
+    def take_over(self) -> asyncio.AbstractEventLoop:
         """See runs end on the running event loop from now on, and those that have ended while there was none."""
-        self._handover.take_to(asyncio.get_running_loop())
+        self._loop = loop = asyncio.get_running_loop()
+        self._handover.take_to(loop)
+        return loop
 
     def close(self) -> None:
         """Let idle threads end."""
@@ -183,12 +187,13 @@ class Runner:
     def _start_async(self, attempt: Attempt, run: AsyncRun, context: contextvars.Context) -> None:
         self._runs[attempt] = run
         attempt.interrupt = run.interrupt
-        run.start(attempt.process_id, context)
+        run.start(self._loop or self.take_over(), attempt.process_id, context)
 
     def _begin_plain(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
-        self.take_over()
+        if self._loop is None:
+            self.take_over()
 
         def ended(end: CallEnd) -> None:
             if end.error is None and is_awaitable(end.value):
@@ -237,7 +242,7 @@ def run_end(declaration: Declaration, end: CallEnd, attempt: int = 1) -> RunEnd:
     error = end.error
     if error is None:
         try:
-            return RunEnd(How.RETURNED, Success(encode_result(declaration, end.value)))
+            return RunEnd(_RETURNED, Success(encode_result(declaration, end.value)))
         except BaseException as refused:  # noqa: BLE001 - a class of the user can raise anything as it is encoded
             return RunEnd(How.RAISED, unfit_result(refused))
     if not end.is_entered:

@@ -7,7 +7,6 @@ the supervisor ends the whole worker process (rule 7.3); threads must not delay 
 from __future__ import annotations
 
 import ctypes
-import os
 import queue
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import Any
 from lash_redis.core.error_text import text_of
 from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import WorkerFaulted
+from lash_redis.core.forks import own_pid
 from lash_redis.core.subscribers import emit
 from lash_redis.worker.call_end import CallEnd, OnCallEnd
 from lash_redis.worker.forked_copy import end_copy
@@ -78,7 +78,7 @@ class Run:
         """
         if not self._may_act():
             return
-        pid, watching = os.getpid(), (sys.gettrace(), sys.getprofile())
+        pid, watching = own_pid(), (sys.gettrace(), sys.getprofile())
         end: tuple[Any, BaseException | None] = None, StopRequested("stopped as it ended")
         try:
             try:
@@ -87,7 +87,7 @@ class Run:
                     end = self._call(), None
                 except BaseException as raised:  # noqa: BLE001 - whatever user code raises is its outcome, not ours
                     end = None, raised
-                if os.getpid() != pid:
+                if own_pid() != pid:
                     end_copy(end[1])
                 _watched_by(*watching)
                 self._leave()

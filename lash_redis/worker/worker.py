@@ -141,7 +141,7 @@ class Worker:
             SettingsError: the owner was given, and so cannot begin another life.
         """
         here = self._incarnation
-        if here is None or not here.identity.is_here or here.is_broken_off:
+        if here is None or not here.identity.is_here() or here.is_broken_off:
             here = self._incarnation = Incarnation(
                 self.registry,
                 self._catalogue,

@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 def attempt_at(*args: Any, task: str = "work", bound: bool = False) -> Attempt:
     """Return an attempt at calling a task."""
     lease = ProcessLease(f"p{next(_numbers)}", ADA, "token", 1, 0, 1)
-    return Attempt(lease, claimed_row(lease, *args, task=task, bound=bound))
+    return Attempt(lease, claimed_row(lease, *args, task=task, bound=bound), 0)
 
 
 class Runs:

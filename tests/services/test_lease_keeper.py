@@ -48,7 +48,7 @@ class Kept:
     def attempt(self, process_id: str = "p0", *, bound: bool = False) -> Attempt:
         """Return an attempt that runs, its lease claimed now."""
         lease = _lease(process_id)
-        attempt = Attempt(lease, claimed_row(lease, bound=bound))
+        attempt = Attempt(lease, claimed_row(lease, bound=bound), 0)
         attempt.trust(timing.boottime_ms(), TTL_MS)
         self.roster.add(attempt)
         return attempt

@@ -227,7 +227,7 @@ async def _started(registry: ProcessRegistry, worker: Worker) -> ProcessLease:
 
 async def _unstart(worker: Worker, lease: ProcessLease) -> None:
     """Have a worker give back what its owner has started and never begun."""
-    attempt = Attempt(lease, claimed_row(lease, bound=True))
+    attempt = Attempt(lease, claimed_row(lease, bound=True), worker.registry.partition_of(lease.process_id))
     outbox = worker.probe.in_flight.outbox
     outbox.unstart(attempt)
     await wait_until(lambda: outbox.is_empty, "it is given back")

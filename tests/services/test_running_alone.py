@@ -108,7 +108,22 @@ def attempt(*, alone: bool = False, bound: bool = False) -> Attempt:
     """Return an attempt at such a row."""
     lease = ProcessLease("p", CYD, "token", 1, 0, 0)
     name = "default|work||alone" if alone else "default|work|"
-    return Attempt(lease, ClaimedRow("p", "token", 1, name, b"o" if bound else b"r", b""))
+    return Attempt(lease, ClaimedRow("p", "token", 1, name, b"o" if bound else b"r", b""), 0)
+
+
+def test_the_end_of_a_run_looks_at_no_other_one_unless_a_row_was_passed_over() -> None:
+    """With many owner-bound runs at once, each end would cost as much as there are."""
+    looks = list[None]()
+    pay = attempt(bound=True)
+
+    def here() -> list[Attempt]:
+        looks.append(None)
+        return [pay]
+
+    neighbours = Neighbours(here)
+    pay.ended = True
+    assert neighbours.ended(pay) == []
+    assert looks == []
 
 
 def test_what_has_waited_for_too_long_comes_before_new_owner_bound_work() -> None:

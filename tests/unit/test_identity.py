@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import ForkedCopy, SettingsError
+from lash_redis.core.forks import own_pid
 from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.identity import Identity
@@ -37,6 +38,16 @@ def in_a_fork(act: object) -> str:
     os.close(writes)
     with os.fdopen(reads) as pipe:
         return pipe.read()
+
+
+def test_a_copy_knows_its_own_pid_without_asking_the_system_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """User code is run between two questions, and a system call costs as much as all that a no-op needs."""
+    assert own_pid() == os.getpid()
+    assert in_a_fork(lambda: own_pid() == os.getpid()) == "True"
+    identity = Identity(local_owner())
+    monkeypatch.delattr(os, "getpid")
+    assert identity.is_here()
+    identity.check()
 
 
 def of_another_pid() -> LeaseOwner:

@@ -28,12 +28,6 @@ class Batch(Generic[Item]):
         """Say whether an item of so many bytes still fits; the first one always does."""
         return not self.items or (len(self.items) < at_most and self.bytes + size <= MAX_BATCH_BYTES)
 
-    def add(self, item: Item, position: int, size: int) -> None:
-        """Add an item."""
-        self.items.append(item)
-        self.positions.append(position)
-        self.bytes += size
-
 
 def batched(
     namespace: Namespace,
@@ -42,8 +36,8 @@ def batched(
     call: Callable[[int, Sequence[Item]], Call[list[Answer]] | Steps[list[Answer]]],
     *,
     size: int = MAX_BATCH,
-    bytes_of: Callable[[Item], int] = lambda _item: 0,
-    apart_by: Callable[[Item], str] = lambda _item: "",
+    bytes_of: Callable[[Item], int] | None = None,
+    apart_by: Callable[[Item], str] | None = None,
 ) -> Steps[list[Answer]]:
     """Yield the calls of each batch, and return the answers in the items' order.
 
@@ -55,8 +49,10 @@ def batched(
         id_of: returns the process id of an item.
         call: makes the call for one batch of a partition; it answers once for each item, or for the first ones.
         size: the most items of a batch.
-        bytes_of: returns how long an item's payload is. A batch has 1 MiB at most; one longer item goes alone.
-        apart_by: returns a name of an item that no other item of its batch has; empty: it may stand beside any.
+        bytes_of: returns how long an item's payload is; None: there is none. A batch has 1 MiB at most; one longer item
+            goes alone.
+        apart_by: returns a name of an item that no other item of its batch has; empty: it may stand beside any, as all
+            may without this.
 
     Raises:
         ScriptError: a script answered for no item.
@@ -80,19 +76,22 @@ def _batches(
     id_of: Callable[[Item], str],
     *,
     size: int,
-    bytes_of: Callable[[Item], int],
-    apart_by: Callable[[Item], str],
+    bytes_of: Callable[[Item], int] | None,
+    apart_by: Callable[[Item], str] | None,
 ) -> list[Batch[Item]]:
     unfilled: dict[int, Batch[Item]] = {}
     batches: list[Batch[Item]] = []
     for position, item in enumerate(items):
         partition = 0 if namespace.partitions == 1 else namespace.partition_of(id_of(item))
         batch = unfilled.get(partition)
-        length, name = bytes_of(item), apart_by(item)
+        length = bytes_of(item) if bytes_of is not None else 0
+        name = apart_by(item) if apart_by is not None else ""
         if batch is None or not batch.takes(length, size) or name in batch.names:
             batch = unfilled[partition] = Batch(partition)
             batches.append(batch)
-        batch.add(item, position, length)
+        batch.items.append(item)
+        batch.positions.append(position)
+        batch.bytes += length
         if name:
             batch.names.add(name)
     return batches

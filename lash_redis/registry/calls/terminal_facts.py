@@ -65,8 +65,8 @@ def _terminal_args(facts: Sequence[TerminalFact], *, answer_row: bool) -> list[A
     attempts = [attempt_of(fact.lease) for fact in facts]
     checked_batch("facts", attempts)
     args: list[Argument] = [one_owner([fact.lease for fact in facts]), "1" if answer_row else "0"]
-    for attempt, fact in zip(attempts, facts, strict=True):
-        args += (*attempt, fact.state, fact.data)
+    for (process_id, token, fence), fact in zip(attempts, facts, strict=True):
+        args += (process_id, token, fence, fact.state, fact.data)
     return args
 
 
