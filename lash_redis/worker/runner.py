@@ -212,6 +212,8 @@ class Runner:
         self, attempt: Attempt, declaration: Declaration, returned: Any, context: contextvars.Context
     ) -> None:
         """Go on with what a plain function returned: a wrapper around an ``async def`` looks plain itself."""
+        if not isinstance(self._runs.get(attempt), Run):  # it goes on already, and something struck behind that
+            return
 
         def ended(end: CallEnd) -> None:
             entered = msgspec.structs.replace(end, is_entered=True)
