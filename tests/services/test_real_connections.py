@@ -24,6 +24,7 @@ from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import channel, owner_digest
 from lash_redis.registry.listening import listen, listen_blocking
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.transport.blocking_patience import BlockingPatience
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, begun, work
 from tests.conftest import delete_namespace
@@ -361,20 +362,19 @@ def test_a_call_after_ctrl_c_does_not_read_the_answer_to_the_call_before(
     assert record.id == "q"
 
 
-@pytest.mark.parametrize("place", ["parse_response", "release"])
+@pytest.mark.parametrize("place", ["read_response", "put_nowait"])
 def test_ctrl_c_outside_the_connection_itself_drops_it_too(
     place: str, blocking: BlockingRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between request and answer, where redis-py gives the connection back as if nothing were owed."""
+    """Between request and answer, or while the connection goes back to its pool."""
     blocking.register_many([work("p"), work("q")])
-    client = blocking.connections._clients["calls"]  # noqa: SLF001
+    pool: Any = blocking.connections._clients["calls"].connection_pool  # noqa: SLF001
 
     def interrupted(*_: Any, **__: Any) -> Any:
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    target: Any = client if place == "parse_response" else client.connection_pool
-    monkeypatch.setattr(target, place, interrupted)
+    monkeypatch.setattr(BlockingPatience if place == "read_response" else pool.pool, place, interrupted)
     with pytest.raises(KeyboardInterrupt):
         blocking.get("p")
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Final
 
 from lash_redis.core.forks import let_go_in_children
 from lash_redis.core.timing import call_later
+from lash_redis.registry.transport.packing import packed
 from lash_redis.registry.transport.silence import Owing, unsent_bytes
 
 _LOOKS: Final = 5  # how often within the time-out we look whether bytes have moved
 
 
 class AsyncPatience(Owing):
-    """What an async connection of redis-py gets."""
+    """What an async connection of redis-py gets.
+
+    One timer for each connection looks whether bytes move, as long as something is waited for there. What each call
+    costs beside is that it notes when it began.
+    """
 
     def __init__(self, *, silence_s: float, **parameters: Any) -> None:
         super().__init__(socket_timeout=None, **parameters)  # type: ignore[call-arg]
         self._silence_s = silence_s
         self._received = 0
+        self._waits = 0  # how many waits are under way: what connects sends, too
+        self._waits_in = ""  # what the last of them does
+        self._moved_at, self._seen = 0.0, (0, 0)
+        self._timer: asyncio.TimerHandle | None = None
+        self._silence: Exception | None = None  # the error by which we gave it up
 
     async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         """Connect."""
@@ -33,6 +41,7 @@ class AsyncPatience(Owing):
             raise
 
     async def _connect(self) -> None:
+        self._silence = None
         await super()._connect()  # type: ignore[misc]
         let_go_in_children(self, AsyncPatience.close_in_child)
         reader = self._reader
@@ -43,6 +52,15 @@ class AsyncPatience(Owing):
             feed(data)
 
         reader.feed_data = feed_data
+
+    async def is_at_rest(self) -> bool:
+        """Return whether it is connected, and nothing has come that nobody asked for, such as its end."""
+        return self._reader is not None and not await self._parser.can_read()
+
+    async def ask(self, packed: bytes) -> Any:
+        """Send one request, and return its answer."""
+        await self.send_packed_command((packed,), check_health=False)
+        return await self.read_response()
 
     def close_in_child(self) -> object:
         """Close the copy that a forked child has, and send nothing: the parent's connection goes on.
@@ -78,45 +96,70 @@ class AsyncPatience(Owing):
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
         """Send a request, as long as bytes move."""
         self.owed += 1
-        async with self._patiently("writing to"):
+        self._begin("writing to")
+        try:
             await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+        except Exception as error:
+            if self._silence is not None and error is not self._silence:
+                raise self._silence from error
+            raise
+        finally:
+            self._waits -= 1
 
     async def read_response(self, disable_decoding: bool = False, timeout: float | None = None, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 - as redis-py has it
         """Read an answer, as long as bytes move; with a time-out, which a subscriber gives, for so long."""
         from redis.exceptions import ResponseError
 
-        read: Callable[..., Any] = super().read_response  # type: ignore[misc]
+        if timeout is None:
+            self._begin("reading from")
         try:
-            if timeout is not None:
-                answer = await read(disable_decoding, timeout, **kwargs)
-            else:
-                async with self._patiently("reading from"):
-                    answer = await read(disable_decoding, **kwargs)
+            answer = await super().read_response(disable_decoding, timeout, **kwargs)  # type: ignore[misc]
         except ResponseError:
-            self._answered()
+            self.owed -= 1
             raise
-        self._answered()
+        finally:
+            if timeout is None:
+                self._waits -= 1
+        self.owed -= 1
         return answer
 
-    def _patiently(self, what: str) -> _Patience:
-        return _Patience(self, what)
+    # ── silence ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def received(self) -> int:
-        """How many bytes have come."""
-        return self._received
+    def _begin(self, what: str) -> None:
+        """Note that something is waited for from now on."""
+        loop = asyncio.get_running_loop()
+        self._waits += 1
+        self._waits_in, self._moved_at, self._seen = what, loop.time(), (self._received, 0)
+        if self._timer is None:
+            self._look_later(loop)
 
-    @property
-    def place(self) -> str:
-        """Where the server is."""
-        return str(self._host_error())  # type: ignore[attr-defined]
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = call_later(loop, self._silence_s / _LOOKS, lambda: self._look(loop))
 
-    @property
-    def silence_s(self) -> float:
-        """How long nothing may move."""
-        return self._silence_s
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if not self._waits:
+            return
+        now, seen = loop.time(), (self._received, self._unsent())
+        if seen != self._seen:
+            self._moved_at, self._seen = now, seen
+        if now - self._moved_at >= self._silence_s:
+            self._give_up()
+        self._look_later(loop)
 
-    def unsent(self) -> int:
+    def _give_up(self) -> None:
+        """End what is waited for with an error. The connection is closed, so that nobody reads a late answer."""
+        reader, writer = self._reader, self._writer
+        if reader is None or writer is None:
+            return  # it is being opened, which redis-py bounds
+        from redis.exceptions import TimeoutError as RedisTimeoutError
+
+        place = self._host_error()  # type: ignore[attr-defined]
+        self._silence = RedisTimeoutError(f"nothing moved for {self._silence_s:g} s while {self._waits_in} {place}")
+        reader.set_exception(self._silence)
+        writer.transport.abort()
+
+    def _unsent(self) -> int:
         """Return how many bytes have yet to go."""
         writer = self._writer
         if writer is None:
@@ -131,49 +174,6 @@ def _lowest(transport: Any) -> Any:
     return getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
 
 
-class _Patience:
-    """Lets what is done inside go on as long as bytes move. It is entered twice for each call, so it does little."""
-
-    __slots__ = ("_bound", "_connection", "_loop", "_moved_at", "_received", "_timer", "_unsent", "_what")
-
-    def __init__(self, connection: AsyncPatience, what: str) -> None:
-        self._connection = connection
-        self._what = what
-
-    async def __aenter__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._bound = asyncio.timeout(None)
-        await self._bound.__aenter__()
-        self._moved_at, self._received, self._unsent = self._loop.time(), self._connection.received, 0
-        self._timer = call_later(self._loop, self._connection.silence_s / _LOOKS, self._look)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-        try:
-            await self._bound.__aexit__(kind, error, at)
-        except TimeoutError:
-            pass
-        else:
-            return
-        from redis.exceptions import TimeoutError as RedisTimeoutError
-
-        raise RedisTimeoutError(
-            f"nothing moved for {self._connection.silence_s:g} s while {self._what} {self._connection.place}"
-        )
-
-    def _look(self) -> None:
-        now, received, unsent = self._loop.time(), self._connection.received, self._connection.unsent()
-        if received != self._received or unsent != self._unsent:
-            self._moved_at = now
-        self._received, self._unsent = received, unsent
-        if now - self._moved_at >= self._connection.silence_s:
-            self._bound.reschedule(now)
-        else:
-            self._timer = call_later(self._loop, self._connection.silence_s / _LOOKS, self._look)
-
-
 class _AsyncDropping:
     """What an async pool of redis-py gets: no connection on which an answer is owed comes back.
 
@@ -181,8 +181,37 @@ class _AsyncDropping:
     """
 
     _is_left = False
+    _waiting = 0  # how many callers wait for a connection
     _available_connections: list[Any]
     _in_use_connections: set[Any]
+
+    async def call(self, *command: Any) -> Any:
+        """Send one command and return its answer, past what redis-py's client does beside (retries, metrics, health).
+
+        Who finds a connection at rest takes it. Everybody else waits, opens or closes as redis-py does.
+        """
+        request, available = packed(command), self._available_connections
+        if available and not self._waiting and await available[-1].is_at_rest():
+            connection = available.pop()
+            self._in_use_connections.add(connection)
+        else:
+            connection = await self.get_connection()
+        try:
+            return await connection.ask(request)
+        finally:
+            if self._is_left or self._waiting or connection.owed > 0 or connection.should_reconnect():
+                await self.release(connection)
+            else:
+                self._in_use_connections.remove(connection)
+                available.append(connection)
+
+    async def get_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a connection; wait for one if all are in use."""
+        self._waiting += 1
+        try:
+            return await super().get_connection(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._waiting -= 1
 
     async def release(self, connection: Any) -> None:
         """Take a connection back."""

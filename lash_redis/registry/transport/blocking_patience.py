@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import queue
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from lash_redis.core.forks import let_go_in_children
+from lash_redis.registry.transport.packing import packed
 from lash_redis.registry.transport.silence import Owing, unsent_bytes
 
 if TYPE_CHECKING:
@@ -29,6 +31,20 @@ class BlockingPatience(Owing):
     def _connect(self) -> Any:
         let_go_in_children(self, BlockingPatience.close_in_child)
         return _PatientSocket(super()._connect())  # type: ignore[misc]
+
+    def is_at_rest(self) -> bool:
+        """Return whether it is connected, and nothing has come that nobody asked for, such as its end."""
+        from redis.exceptions import ConnectionError as RedisConnectionError
+
+        try:
+            return self._sock is not None and not self._parser.can_read(0)
+        except (RedisConnectionError, OSError):
+            return False
+
+    def ask(self, packed: bytes) -> Any:
+        """Send one request, and return its answer."""
+        self.send_packed_command((packed,), check_health=False)
+        return self.read_response()
 
     def close_in_child(self) -> None:
         """Close the copy that a forked child has, and send nothing: the parent's connection goes on."""
@@ -53,9 +69,9 @@ class BlockingPatience(Owing):
         try:
             answer = super().read_response(*args, **kwargs)  # type: ignore[misc]
         except ResponseError:
-            self._answered()
+            self.owed -= 1
             raise
-        self._answered()
+        self.owed -= 1
         return answer
 
 
@@ -100,6 +116,33 @@ class _BlockingDropping:
     """What a blocking pool of redis-py gets."""
 
     _is_left = False
+    pool: queue.LifoQueue[Any]  # of those that are idle, and None for each that may yet be opened
+
+    def call(self, *command: Any) -> Any:
+        """Send one command and return its answer, past what redis-py's client does beside (retries, metrics, health).
+
+        Who finds a connection at rest takes it. Everybody else waits, opens or closes as redis-py does.
+        """
+        request = packed(command)
+        connection = self._at_rest() or self.get_connection()  # type: ignore[attr-defined]
+        try:
+            return connection.ask(request)
+        finally:
+            if self._is_left or connection.owed > 0 or connection.should_reconnect():
+                self.release(connection)
+            else:
+                self.pool.put_nowait(connection)
+
+    def _at_rest(self) -> Any:
+        """Take a connection that is at rest; return None if there is none."""
+        try:
+            connection = self.pool.get_nowait()
+        except queue.Empty:
+            return None
+        if connection is not None and connection.is_at_rest():
+            return connection
+        self.pool.put_nowait(connection)
+        return None
 
     def release(self, connection: Any) -> None:
         """Take a connection back."""

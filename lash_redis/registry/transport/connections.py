@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -37,6 +37,9 @@ class Connections(Protocol):
 
     def execute(self, kind: str, *command: Any) -> Awaitable[Any]:
         """Send one command on a connection of this kind, and return the reply; redis-py's errors pass."""
+
+    def call(self, kind: str, *command: Any) -> Awaitable[Any]:
+        """Do the same for a script: its reply comes as it is, and nothing is done beside."""
 
     def pause(self, seconds: float) -> Awaitable[None]:
         """Wait."""
@@ -88,6 +91,16 @@ class AsyncConnections:
 
     async def execute(self, kind: str, *command: Any) -> Any:
         """Send one command, and return its reply."""
+        return await (await self._client(kind)).execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def call(self, kind: str, *command: Any) -> Any:
+        """Send a script, and return its reply."""
+        client = await self._client(kind)
+        if not _is_of_ours(client.connection_pool):
+            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return await client.connection_pool.call(*command)  # type: ignore[attr-defined]
+
+    async def _client(self, kind: str) -> redis.asyncio.Redis:
         here = self._loops.get()
         if here.generation != self.address.generation:
             here.generation = self.address.generation
@@ -95,7 +108,7 @@ class AsyncConnections:
         client = here.clients.get(kind)
         if client is None:
             client = here.clients[kind] = self.address.async_client(WIDTHS[kind])
-        return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return client
 
     def pause(self, seconds: float) -> Awaitable[None]:
         """Wait; other tasks run."""
@@ -159,14 +172,26 @@ class BlockingConnections:
 
     async def execute(self, kind: str, *command: Any) -> Any:
         """Send one command, and return its reply; block until then."""
+        return self._sent(kind, self._client(kind).execute_command, command)
+
+    async def call(self, kind: str, *command: Any) -> Any:
+        """Send a script, and return its reply; block until then."""
+        client = self._client(kind)
+        pool: Any = client.connection_pool
+        return self._sent(kind, pool.call if _is_of_ours(pool) else client.execute_command, command)
+
+    def _client(self, kind: str) -> redis.Redis:
         if self._opened_in != (now := (os.getpid(), self.address.generation)):
             self._leave(now)
-        clients = self._clients
-        client = clients.get(kind)
+        client = self._clients.get(kind)
         if client is None:  # two threads may come here: both use the client that is stored first
-            client = clients.setdefault(kind, self.address.blocking_client(WIDTHS[kind]))
+            client = self._clients.setdefault(kind, self.address.blocking_client(WIDTHS[kind]))
+        return client
+
+    def _sent(self, kind: str, send: Callable[..., Any], command: Sequence[Any]) -> Any:
+        clients = self._clients
         try:
-            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return send(*command)
         except Exception:
             raise
         except BaseException:  # Ctrl-C: what it left of the pool is not known

@@ -36,6 +36,13 @@ def reply_of(error: Exception) -> Reply:
     return NOT_UNDERSTOOD
 
 
+def is_unknown_script(error: Exception) -> bool:
+    """Return whether the server does not know the script whose SHA it was sent."""
+    from redis.exceptions import NoScriptError
+
+    return isinstance(error, NoScriptError)
+
+
 def unwrapped(error: Exception) -> Exception:
     """Return the reply that redis-py wraps into an error in connecting, if that is what it did."""
     cause = error.__cause__

@@ -68,6 +68,8 @@ class Sender:
 
     async def send(self, calls: Call[T] | Steps[T]) -> T:
         """Send one call, or those of an operation one after the other, and return the value that comes of them."""
+        if isinstance(calls, Call):
+            return await self._answer_to(calls)
         steps = iter(calls)
         try:
             call = next(steps)

@@ -15,12 +15,10 @@ class Owing:
     """Counts the answers that are owed on a connection, and says of an error in connecting that nothing was sent."""
 
     owed = 0
+    _parser: Any
     _reader: Any
     _writer: Any
     _sock: Any
-
-    def _answered(self) -> None:
-        self.owed -= 1
 
 
 def unsent_bytes(sock: Any) -> int:

@@ -11,7 +11,7 @@ from lash_redis.core.subscribers import emit
 from lash_redis.registry.calls.proving import SOURCE, Proof, remedy
 from lash_redis.registry.scripts import Script
 from lash_redis.registry.transport.connections import Connections
-from lash_redis.registry.transport.errors import reply_of, translated, unwrapped
+from lash_redis.registry.transport.errors import is_unknown_script, reply_of, translated, unwrapped
 from lash_redis.registry.transport.replies import Meaning, text_of
 from lash_redis.registry.transport.server import FAKE_SERVER, Memory, ServerInfo, judged, memory_in
 
@@ -41,16 +41,17 @@ class Transport:
             RegistryUnavailable: the server did not answer, or cannot do it now.
             SettingsError: it refuses, and the namespace is being opened.
         """
-        import redis
-
-        execute, kind = self.connections.execute, script.connections
-        sha, source = (script.shebang_sha, script.shebang_source) if shebang else (script.sha, script.source)
+        call, kind = self.connections.call, script.connections
         generation = self.connections.address.generation
         try:
             try:
-                return await execute(kind, "EVALSHA", sha, 1, header, *args)  # type: ignore[no-any-return]
-            except redis.exceptions.NoScriptError:
-                return await execute(kind, "EVAL", source, 1, header, *args)  # type: ignore[no-any-return]
+                sha = script.shebang_sha if shebang else script.sha
+                return await call(kind, "EVALSHA", sha, 1, header, *args)  # type: ignore[no-any-return]
+            except Exception as error:
+                if not is_unknown_script(error):
+                    raise
+                source = script.shebang_source if shebang else script.source
+                return await call(kind, "EVAL", source, 1, header, *args)  # type: ignore[no-any-return]
         except Exception as error:  # redis-py meets a reply that it cannot take apart with a ValueError
             reads = script.flags == "no-writes"
             raise self.translated(script.name, error, generation, reads=reads) from error
