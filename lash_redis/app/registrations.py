@@ -1,8 +1,8 @@
-"""What a submit registers: its id, its call, its options, and the keys that the call has. Pure but for random ids."""
+"""What submits register: id, call, options, and the keys that the call has. Pure but for random ids."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -17,51 +17,66 @@ from lash_redis.tasks.sequences import MOST_ROUTE, route_of_key
 from lash_redis.tasks.unique_keys import with_key
 
 
-def registration_of(
-    declaration: Declaration,
-    options: SubmitOptions,
-    process_id: str | None,
-    call: TaskInput,
-    key: str | None = None,
-    *,
-    opens_group: bool = False,
-) -> ProcessRegistration:
-    """Return the registration of one call.
+class Registrations:
+    """What the submits of a task register, with the same options each.
 
     Args:
         declaration: of the task.
-        options: of the submit.
-        process_id: the id that its caller chose; None: it gets one.
-        call: the arguments.
+        options: of the submits.
+        process_id: the id that their caller chose; None: each gets one.
         key: whom the work is for, in place of the argument that is declared to be the key.
-        opens_group: it continues a group.
-
-    Raises:
-        SettingsError: the call has no value for its unique key, or no key where its task has them.
-        PayloadError: an argument cannot be the key or the cost that it is declared to be.
     """
-    fields, limits = msgspec.structs.asdict(options), declaration.limits
-    fields["key"], fields["cost"] = key_and_cost(limits, declaration.signature, call, key, options.cost)
-    # The prefix is for command lines: a bare token may begin with a dash and look like an option.
-    made_id, route = f"p{random_token()}", _beginning_after(options.after) if options.after else ""
-    if options.unique is not None:
-        fields["unique"] = unique = with_key(declaration, options.unique, call)
-        route = f"{unique_route(declaration.name, unique.key or '')}::"
-    if limits.is_sequence:
-        route = route_of_key(fields["key"])
-    return ProcessRegistration(
-        process_id or f"{route}{made_id}",
-        call,
-        declaration.disposition,
-        scopes=limits.scopes,
-        signature=declaration.signature.digest,
-        chosen_id=process_id is not None,
-        opens_group=opens_group,
-        **fields,
-    )
 
+    def __init__(
+        self, declaration: Declaration, options: SubmitOptions, process_id: str | None, key: str | None
+    ) -> None:
+        self._declaration = declaration
+        self._options = options
+        self._process_id = process_id
+        self._key = key
+        self._alike: ProcessRegistration | None = None  # one of a call, if they differ in id and arguments alone
 
-def _beginning_after(awaited: Sequence[str]) -> str:
-    """Return what a new id begins with, so that it lies in one partition with what it waits for (rule 13.1)."""
-    route = route_of(awaited[0])
-    return f"{route}::" if len(route) <= MOST_ROUTE else ""
+    def of(self, call: TaskInput, *, opens_group: bool = False) -> ProcessRegistration:
+        """Return the registration of one call.
+
+        Args:
+            call: the arguments.
+            opens_group: it continues a group.
+
+        Raises:
+            SettingsError: the call has no value for its unique key, or no key where its task has them.
+            PayloadError: an argument cannot be the key or the cost that it is declared to be.
+        """
+        if self._alike is not None and not opens_group:
+            return self._alike.of_call(self._process_id or f"{self._beginning}p{random_token()}", call)
+        declaration, options = self._declaration, self._options
+        fields, limits = msgspec.structs.asdict(options), declaration.limits
+        fields["key"], fields["cost"] = key_and_cost(limits, declaration.signature, call, self._key, options.cost)
+        route = self._beginning
+        if options.unique is not None:
+            fields["unique"] = unique = with_key(declaration, options.unique, call)
+            route = f"{unique_route(declaration.name, unique.key or '')}::"
+        if limits.is_sequence:
+            route = route_of_key(fields["key"])
+        made = ProcessRegistration(
+            # The prefix is for command lines: a bare token may begin with a dash and look like an option.
+            self._process_id or f"{route}p{random_token()}",
+            call,
+            declaration.disposition,
+            scopes=limits.scopes,
+            signature=declaration.signature.digest,
+            chosen_id=self._process_id is not None,
+            opens_group=opens_group,
+            **fields,
+        )
+        if not (opens_group or limits.scopes or options.unique is not None):
+            self._alike = made
+        return made
+
+    @cached_property
+    def _beginning(self) -> str:
+        """What a new id begins with, if it waits for others: it lies in one partition with them (rule 13.1)."""
+        if not self._options.after:
+            return ""
+        route = route_of(self._options.after[0])
+        return f"{route}::" if len(route) <= MOST_ROUTE else ""

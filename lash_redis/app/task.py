@@ -8,7 +8,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpa
 
 from lash_redis.app.many_calls import arguments, locate, located
 from lash_redis.app.process import AppContext, BlockingProcess, Process
-from lash_redis.app.registrations import registration_of
+from lash_redis.app.registrations import Registrations
 from lash_redis.core.checks import KEY, MAX_BATCH, checked_id, checked_iterable
 from lash_redis.core.errors import PayloadError, SettingsError
 from lash_redis.core.model import ProcessRegistration
@@ -58,6 +58,7 @@ class Task(Generic[P, R_co]):
         self._options = options
         self._process_id = process_id
         self._key = key
+        self._registrations = Registrations(declaration, options, process_id, key)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function itself. Nothing is registered."""
@@ -193,13 +194,12 @@ class Task(Generic[P, R_co]):
         return handles
 
     def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any], **more: bool) -> ProcessRegistration:
-        """Return the registration of a submit; ``more`` is that of ``registration_of``.
+        """Return the registration of a submit; ``more`` is that of ``Registrations.of``.
 
         Raises:
             PayloadError: as for ``submit``.
         """
-        call = bind(self.declaration, args, kwargs)
-        return registration_of(self.declaration, self._options, self._process_id, call, self._key, **more)
+        return self._registrations.of(bind(self.declaration, args, kwargs), **more)
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
         """Yield the registrations of ``submit_many``, 500 at a time."""

@@ -65,6 +65,8 @@ def check_fields(struct: msgspec.Struct, fields: Mapping[str, Field[Any]]) -> No
     """
     for name, field in fields.items():
         value = getattr(struct, name)
+        if value is field.default:
+            continue
         if (checked := field.checked(name, value)) is not value:
             msgspec.structs.force_setattr(struct, name, checked)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -153,6 +154,18 @@ class ProcessRegistration(_Registration, frozen=True, kw_only=True):
         check_waiting(self, self.member_of, opens_group=self.opens_group)
         if not isinstance(self.input, ProcessInput):
             check_types(self)
+
+    def of_call(self, process_id: str, call: TaskInput) -> ProcessRegistration:
+        """Return the registration of another call, equal in all else: what was checked here is not checked again.
+
+        Args:
+            process_id: a valid id.
+            call: of the same task.
+        """
+        other = copy(self)
+        msgspec.structs.force_setattr(other, "id", process_id)
+        msgspec.structs.force_setattr(other, "input", call)
+        return other
 
 
 class ProcessLease(msgspec.Struct, frozen=True):

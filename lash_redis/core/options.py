@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, Protocol, TypedDict, TypeVar
 
 import msgspec
@@ -171,6 +172,9 @@ OPTIONS = fields_of(ProcessOptions, Option)
 SUBMIT_OPTIONS = fields_of(SubmitOptions, Option)
 _STORED = [(field.about.row_field.encode(), field) for field in SUBMIT_OPTIONS.values() if field.about.row_field]
 _ASKED = [(f"+{field.about.ask}".encode(), field) for field in SUBMIT_OPTIONS.values() if field.about.ask]
+_TOLD = [field for _, field in _STORED + _ASKED]
+_told_of = attrgetter(*(field.name for field in _TOLD))
+_TOLD_OF_NONE = tuple(field.default for field in _TOLD)
 
 
 def _ids(what: str, value: object) -> object:
@@ -238,6 +242,11 @@ def row_fields(options: ProcessOptions) -> list[bytes | str | int]:
 def asks(options: SubmitOptions) -> list[bytes | str | int]:
     """Return what these options ask of the script that registers: name and value by turns, none for a default."""
     return _by_turns(_ASKED, options)
+
+
+def are_told(options: SubmitOptions) -> bool:
+    """Return whether ``row_fields`` or ``asks`` has anything to say of these options."""
+    return bool(_told_of(options) != _TOLD_OF_NONE)
 
 
 def refuse_asks(options: SubmitOptions, reason: str) -> None:

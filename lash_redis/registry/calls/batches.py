@@ -62,9 +62,11 @@ def batched(
     for batch in batches:
         done = 0
         while done < len(batch.items):
-            answered = yield from call(batch.partition, batch.items[done:])
+            answered = yield from call(batch.partition, batch.items[done:] if done else batch.items)
             if not answered:
                 raise ScriptError("expected an answer for each item of a batch, or for the first ones, got none")
+            if len(batches) == 1 and len(answered) == len(batch.items):
+                return answered  # as most answers are: whole, and in order
             answers.update(zip(batch.positions[done:], answered, strict=False))
             done += len(answered)
     return [answers[position] for position in range(sum(len(batch.items) for batch in batches))]

@@ -87,6 +87,7 @@ class Namespace:
         self.named: set[tuple[str, int, str]] = set()
         self.policies: set[tuple[str, int, Policy]] = set()
         self.bounds: set[tuple[str, QueueBound]] = set()
+        self._header_keys: dict[int, str] = {}
 
     def forget(self) -> None:
         """Forget what the header said."""
@@ -94,7 +95,10 @@ class Namespace:
 
     def header_key(self, partition: int) -> str:
         """Return the key of a partition's header: the one key that a script is told."""
-        return header_key(self.name, partition)
+        key = self._header_keys.get(partition)
+        if key is None:
+            key = self._header_keys[partition] = header_key(self.name, partition)
+        return key
 
     def partition_of(self, process_id: str) -> int:
         """Return the partition of a process.

@@ -12,7 +12,7 @@ from lash_redis.core.checks import checked_iterable
 from lash_redis.core.errors import NotUnique, OutcomePruned, QueueFull, RegistrationConflict
 from lash_redis.core.lanes import lane, with_key
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
-from lash_redis.core.options import asks, row_fields
+from lash_redis.core.options import are_told, asks, row_fields
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.core.terms import NO_TERMS, Terms
 from lash_redis.registry.calls.awaiting import AWAITED_BYTES, check_awaited_routes
@@ -174,7 +174,7 @@ def encode_registration(
     checked_kind("registration", registration, ProcessRegistration)
     data = encode_input(registration, max_payload_bytes)
     task = registration.input.task if isinstance(registration.input, TaskInput) else ""
-    further = row_fields(registration) + asks(registration)
+    further = row_fields(registration) + asks(registration) if are_told(registration) else []
     if registration.granted_to is not None:
         further += (b"gr", registration.granted_to)
     if registration.replay_of is not None:
