@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import socket
 import tempfile
@@ -32,9 +33,22 @@ from tests.resp import read_reply, read_request
 
 READONLY: Final = "READONLY You can't write against a read only replica."
 
+_FUNCTION: Final = re.compile(r"^lash_(\w+)_[0-9a-f]{16}$")
 _SCRIPT_NAMES: Final = {sha: each.name for each in load_all().values() for sha in (each.sha, each.shebang_sha)}
 _READS: Final = {each.name for each in load_all().values() if each.flags == "no-writes"}
-_WRITE_COMMANDS: Final = {"SET", "DEL", "HSET", "HDEL", "ZADD", "ZREM", "EVAL", "EVALSHA", "PUBLISH", "FLUSHALL"}
+_WRITE_COMMANDS: Final = {
+    "SET",
+    "DEL",
+    "HSET",
+    "HDEL",
+    "ZADD",
+    "ZREM",
+    "EVAL",
+    "EVALSHA",
+    "FCALL",
+    "PUBLISH",
+    "FLUSHALL",
+}
 _SUBSCRIBES: Final = {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}
 _CHUNK: Final = 16 << 10
 _LEAST_PAUSE_S: Final = 0.01
@@ -346,7 +360,9 @@ class _Connection:
     def _note(self, raw: bytes, words: list[bytes]) -> Sent:
         command = words[0].decode().upper()
         name = command
-        if command == "EVALSHA":
+        if command == "FCALL":
+            name = _FUNCTION.sub(r"\1", words[1].decode())
+        elif command == "EVALSHA":
             name = _SCRIPT_NAMES.get(words[1].decode(), command)
         elif command == "EVAL":
             name = _SCRIPT_NAMES.get(sha1(words[1], usedforsecurity=False).hexdigest(), command)
@@ -376,7 +392,7 @@ class _Connection:
         while answer.startswith(b">"):  # a message out of turn
             await self._answer(answer)
             answer = await read_reply(self._server)
-        if answer.startswith(b"-NOSCRIPT"):
+        if answer.startswith((b"-NOSCRIPT", b"-ERR Function not found")):
             return answer  # nothing was applied: the client sends the source next
         fault = self._proxy._striking(call, before=False)  # noqa: SLF001
         return answer if fault is None or await self._goes_on(fault) else b""

@@ -39,7 +39,9 @@ _TEXT = re.compile(r"'[^']*'")
 _WORD = re.compile(r"(?<![.\w])[A-Za-z_]\w*")
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
+    """A Lua file: its lines, without those that include others, and what it includes."""
+
     name: str
     lines: list[str]
     includes: list[str]
@@ -66,16 +68,25 @@ def read_lines(folder: Traversable, name: str, asked_by: str) -> list[str]:
         raise ScriptError(f"{asked_by}: no Lua file {name!r}") from None
 
 
-def assembled(folder: Traversable, name: str) -> str:
+def units_of(folder: Traversable, name: str) -> dict[str, list[Part]]:
+    """Return what a script is made of, by fragment and by group, each behind what it includes. The last is the script.
+
+    Raises:
+        ScriptError: a file is missing, or includes form a cycle.
+    """
+    parts: dict[str, Part] = {}
+    _collect(folder, name, "loader", parts, ())
+    return _in_order(_units(parts), f"{name}.lua")
+
+
+def assembled(units: Mapping[str, list[Part]]) -> str:
     """Return a script's source, with all that it includes.
 
     Raises:
-        ScriptError: a file is missing, includes form a cycle, or a group shows what is no function.
+        ScriptError: a group shows what is no function.
     """
-    parts: dict[str, _Part] = {}
-    _collect(folder, name, "loader", parts, ())
-    script = f"{name}.lua"
-    units = _in_order(_units(parts), script)
+    parts = {part.name: part for members in units.values() for part in members}
+    script = list(units)[-1]
     used = Counter(word for part in parts.values() for word in part.words())
     lines: list[str] = []
     for unit, members in units.items():
@@ -89,7 +100,7 @@ def assembled(folder: Traversable, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _collect(folder: Traversable, name: str, asked_by: str, parts: dict[str, _Part], open_: tuple[str, ...]) -> None:
+def _collect(folder: Traversable, name: str, asked_by: str, parts: dict[str, Part], open_: tuple[str, ...]) -> None:
     """Read a file, and before it what it includes."""
     own, includes = [], []
     for number, line in enumerate(read_lines(folder, name, asked_by), start=1):
@@ -104,10 +115,10 @@ def _collect(folder: Traversable, name: str, asked_by: str, parts: dict[str, _Pa
         if wanted not in parts:
             _collect(folder if open_ else folder / "include", wanted, here, parts, (*open_, wanted))
     key = name if open_ else f"{name}.lua"  # a script and a fragment may have the same name
-    parts[key] = _Part(key, own, includes)
+    parts[key] = Part(key, own, includes)
 
 
-def _units(parts: Mapping[str, _Part]) -> dict[str, list[_Part]]:
+def _units(parts: Mapping[str, Part]) -> dict[str, list[Part]]:
     """Return what is made at once: the parts of each group, and each other part alone.
 
     A part that only one group includes in this script, by whatever way, stands with that group.
@@ -121,16 +132,16 @@ def _units(parts: Mapping[str, _Part]) -> dict[str, list[_Part]]:
         unit_of[part.name] = f"{group}/" if is_in_group else by.pop() if is_of_one else part.name
         for name in part.includes:
             includers.setdefault(name, []).append(part.name)
-    units: dict[str, list[_Part]] = {}
+    units: dict[str, list[Part]] = {}
     for part in parts.values():
         units.setdefault(unit_of[part.name], []).append(part)
     return units
 
 
-def _in_order(units: Mapping[str, list[_Part]], script: str) -> dict[str, list[_Part]]:
+def _in_order(units: Mapping[str, list[Part]], script: str) -> dict[str, list[Part]]:
     """Return the units, each behind those that it includes. The last one is the script."""
     unit_of = {part.name: unit for unit, members in units.items() for part in members}
-    done: dict[str, list[_Part]] = {}
+    done: dict[str, list[Part]] = {}
 
     def visit(unit: str, open_: tuple[str, ...]) -> None:
         if unit in open_:
@@ -145,7 +156,7 @@ def _in_order(units: Mapping[str, list[_Part]], script: str) -> dict[str, list[_
     return done
 
 
-def _made_at_first_use(unit: str, members: list[_Part], named: set[str]) -> list[str]:
+def _made_at_first_use(unit: str, members: list[Part], named: set[str]) -> list[str]:
     """Return a group as one function, and what stands for each function that others name until it has run."""
     shown: list[str] = []
     for part in members:

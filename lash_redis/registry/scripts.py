@@ -32,7 +32,8 @@ from importlib.resources.abc import Traversable
 import msgspec
 
 from lash_redis.core.errors import ScriptError
-from lash_redis.registry.assembling import assembled, read_lines
+from lash_redis.registry.assembling import assembled, read_lines, units_of
+from lash_redis.registry.libraries import library
 
 _STATUS = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
 
@@ -79,7 +80,8 @@ def load(name: str, folder: Traversable | None = None) -> Script:
     header = _header(read_lines(root, name, "loader"))
     flags = _declared(name, header, "flags", FLAGS)
     connections = _declared(name, header, "connections", CONNECTIONS)
-    source = assembled(root, name)
+    units = units_of(root, name)
+    source = assembled(units)
     shebang_source = ("#!lua\n" if flags == "none" else f"#!lua flags={flags}\n") + source
     return Script(
         name=name,
@@ -92,6 +94,27 @@ def load(name: str, folder: Traversable | None = None) -> Script:
         header=header,
         statuses=frozenset(_STATUS.findall("".join(_continued(header, "-- reply")))),
     )
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A transition as a function of the server.
+
+    Attributes:
+        name: that of the function and of its library; no other one of any release has it.
+        library: the source of the library (see ``libraries``).
+    """
+
+    name: str
+    library: str
+
+
+@functools.cache
+def function_of(script: str) -> Function:
+    """Return the function of a transition. Each is made at its first use, since it takes a while."""
+    source = library(f"{script}.lua", load_all()[script].flags, units_of(_lua(), script))
+    digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    name = f"lash_{script}_{digest[:16]}"
+    return Function(name, source.replace("@", name))
 
 
 def _header(lines: list[str]) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""What a script's fragments take at each call, before its own first line, beside a script that does nothing."""
+"""What the fragments take at each call, before the script's own first line: as a script, and as a function.
+
+Beside a script, and a function, that does nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +10,53 @@ import time
 import redis
 
 from benchmarks.server import fresh_server
-from lash_redis.registry.scripts import load_all
+from lash_redis.registry.scripts import function_of, load_all
 
 NAMES = ("get", "start", "terminalize", "register", "claim_next")
 ROUNDS, CALLS = 60, 100
+EMPTY = "empty"
 
 
-def _fragments_of(name: str) -> str:
+def _script_of(name: str) -> str:
     """Return a script's source up to the last line of its header, which is the first of its own."""
+    if name == EMPTY:
+        return "return 1\n"
     script = load_all()[name]
     before, _, _ = script.source.partition("\n".join(script.header))
     return f"{before}return 1\n"
 
 
-def _least_us(client: redis.Redis, sources: dict[str, str]) -> dict[str, float]:
+def _library_of(name: str) -> str:
+    """Return a library whose function returns where the script's own lines would begin."""
+    if name == EMPTY:
+        return f"#!lua name={name}\nredis.register_function('{name}', function() return 1 end)\n"
+    function = function_of(name)
+    return function.library.replace(function.name, name).replace("return run()", "return 1")
+
+
+def _least_us(client: redis.Redis, calls: dict[tuple[str, str], tuple[str, str]]) -> dict[tuple[str, str], float]:
     """Return the least time of one call of each, which are measured by turns."""
-    shas = {name: str(client.script_load(source)) for name, source in sources.items()}
-    least = dict.fromkeys(sources, float("inf"))
+    least = dict.fromkeys(calls, float("inf"))
     for _ in range(ROUNDS):
-        for name, sha in shas.items():
+        for case, (command, name) in calls.items():
             pipeline = client.pipeline(transaction=False)
             for _ in range(CALLS):
-                pipeline.evalsha(sha, 1, "{p}hdr", "")
+                pipeline.execute_command(command, name, 1, "{p}hdr", "")
             began = time.perf_counter()
             pipeline.execute()
-            least[name] = min(least[name], (time.perf_counter() - began) / CALLS * 1e6)
+            least[case] = min(least[case], (time.perf_counter() - began) / CALLS * 1e6)
     return least
 
 
 async def measure() -> None:
-    """Print the times, and how many times that of the empty script each is."""
-    sources = {"empty": "return 1\n"} | {name: _fragments_of(name) for name in NAMES}
+    """Print the times of both."""
     with fresh_server() as url:
-        times = _least_us(redis.Redis.from_url(url), sources)
-    for name, least in times.items():
-        print(f"{name}: {least:.0f} us, {least / times['empty']:.1f} times the empty script")
+        client, calls = redis.Redis.from_url(url), dict[tuple[str, str], tuple[str, str]]()
+        for name in (EMPTY, *NAMES):
+            calls[name, "script"] = "EVALSHA", str(client.script_load(_script_of(name)))
+            client.function_load(_library_of(name), replace=True)
+            calls[name, "function"] = "FCALL", name
+        times = _least_us(client, calls)
+    print("| script | as a script, µs | as a function, µs |\n|---|---|---|")
+    for name in (EMPTY, *NAMES):
+        print(f"| {name} | {times[name, 'script']:.0f} | {times[name, 'function']:.0f} |")

@@ -49,7 +49,16 @@ class Bill:
         return sum(each["calls"] for name, each in stats.items() if not name.startswith(_BESIDE))
 
 
-_BESIDE = ("cmdstat_info", "cmdstat_eval", "cmdstat_hello", "cmdstat_client", "cmdstat_config", "cmdstat_script")
+_BESIDE = (
+    "cmdstat_info",
+    "cmdstat_eval",
+    "cmdstat_fcall",
+    "cmdstat_function",
+    "cmdstat_hello",
+    "cmdstat_client",
+    "cmdstat_config",
+    "cmdstat_script",
+)
 
 
 async def run_rows(registry: ProcessRegistry, number: int, count: int, scopes: str | None = None) -> None:

@@ -64,6 +64,8 @@ EXPECTED = [
     (f"ERR user_script:7: attempt to compare nil with number {IN_SCRIPT}", UNKNOWN, True, False),
     (f"WRONGTYPE Operation against a key holding the wrong kind of value {IN_SCRIPT}", UNKNOWN, True, False),
     ("ERR user_script:7: bad argument #1 to 'find' script: on @user_script:7.", UNKNOWN, True, False),
+    ("ERR user_function:2: attempt to index local 'x' script: on @user_function:2.", UNKNOWN, True, False),
+    ("WRONGTYPE Operation against a key script: lash_get_01ab, on @user_function:2.", UNKNOWN, True, False),
     ("", UNKNOWN, True, True),
 ]  # fmt: skip
 

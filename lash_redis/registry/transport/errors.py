@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import Enum
 from typing import Final
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
@@ -36,11 +37,29 @@ def reply_of(error: Exception) -> Reply:
     return NOT_UNDERSTOOD
 
 
-def is_unknown_script(error: Exception) -> bool:
-    """Return whether the server does not know the script whose SHA it was sent."""
-    from redis.exceptions import NoScriptError
+class Missing(Enum):
+    """What a server says that it does not have, of what a call needs."""
 
-    return isinstance(error, NoScriptError)
+    SCRIPT = "the script of this SHA"
+    FUNCTION = "the function of this name, or room for its library"
+    FUNCTIONS = "functions, or the right to use them"
+
+
+def missing_in(error: Exception) -> Missing | None:
+    """Return what the server does not have, so that nothing was applied; None if it is something else."""
+    from redis.exceptions import NoScriptError, ResponseError
+
+    if isinstance(error, NoScriptError):
+        return Missing.SCRIPT
+    if not isinstance(error, ResponseError):
+        return None
+    text = text_of(error)
+    if "Function not found" in text:
+        return Missing.FUNCTION
+    named = text.lower()
+    if ("no permissions to run" in named or "unknown command" in named) and ("'fcall" in named or "'function" in named):
+        return Missing.FUNCTIONS
+    return None
 
 
 def unwrapped(error: Exception) -> Exception:

@@ -53,7 +53,7 @@ def _no_right(begins: str) -> Reply:
     return Reply(begins, Meaning.REFUSED, maybe_applied=True, drops=False, text=text, is_of_rights=True)
 
 
-_IN_A_SCRIPT: Final = re.compile(r"script:(?: [0-9a-f]{40},)? on @user_script:\d+")
+_IN_A_SCRIPT: Final = re.compile(r"script:(?: \w+,)? on @user_(?:script|function):\d+")
 
 _CLUSTER: Final = "this is a Redis Cluster, which is not supported yet: name one server that holds all data"
 _WRONG_PASSWORD: Final = "the user or the password in the URL is not the server's"  # noqa: S105 - a sentence

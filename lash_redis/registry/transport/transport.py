@@ -9,9 +9,9 @@ from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.core.events import RegistryBadAnswer
 from lash_redis.core.subscribers import emit
 from lash_redis.registry.calls.proving import SOURCE, Proof, remedy
-from lash_redis.registry.scripts import Script
+from lash_redis.registry.scripts import Function, Script, function_of
 from lash_redis.registry.transport.connections import Connections
-from lash_redis.registry.transport.errors import is_unknown_script, reply_of, translated, unwrapped
+from lash_redis.registry.transport.errors import Missing, missing_in, reply_of, translated, unwrapped
 from lash_redis.registry.transport.replies import Meaning, text_of
 from lash_redis.registry.transport.server import FAKE_SERVER, Memory, ServerInfo, judged, memory_in
 
@@ -26,35 +26,66 @@ class Transport:
     Attributes:
         is_opening: the namespace is not open yet, so that what the server refuses is a setting.
         to_read: nothing was written yet, and nothing will be as far as is known.
+        takes_functions: as far as is known, the server has functions, and its user may load and call them.
     """
 
     def __init__(self, connections: Connections, namespace: str) -> None:
         self.connections = connections
         self.is_opening = True
         self.to_read = False
+        self.takes_functions = True
         self._namespace = namespace
 
     async def run(self, script: Script, header: str, args: Sequence[Any], *, shebang: bool) -> list[Any]:
-        """Run one transition in one partition, by its SHA; send the source if the server has forgotten it (rule 8.11).
+        """Run one transition in one partition: as a function, or as a script where the server takes no functions.
 
         Raises:
             RegistryUnavailable: the server did not answer, or cannot do it now.
             SettingsError: it refuses, and the namespace is being opened.
         """
-        call, kind = self.connections.call, script.connections
         generation = self.connections.address.generation
         try:
-            try:
-                sha = script.shebang_sha if shebang else script.sha
-                return await call(kind, "EVALSHA", sha, 1, header, *args)  # type: ignore[no-any-return]
-            except Exception as error:
-                if not is_unknown_script(error):
-                    raise
-                source = script.shebang_source if shebang else script.source
-                return await call(kind, "EVAL", source, 1, header, *args)  # type: ignore[no-any-return]
+            if shebang and self.takes_functions:
+                return await self._run_function(script, header, args)
+            return await self._run_script(script, header, args, shebang=shebang)
         except Exception as error:  # redis-py meets a reply that it cannot take apart with a ValueError
             reads = script.flags == "no-writes"
             raise self.translated(script.name, error, generation, reads=reads) from error
+
+    async def _run_function(self, script: Script, header: str, args: Sequence[Any]) -> list[Any]:
+        """Call its function; load the library if the server does not have it. If it takes none, run the script."""
+        call, kind, function = self.connections.call, script.connections, function_of(script.name)
+        try:
+            return await call(kind, "FCALL", function.name, 1, header, *args)  # type: ignore[no-any-return]
+        except Exception as error:
+            lacks = missing_in(error)
+            if lacks is None:
+                raise
+        if lacks is Missing.FUNCTION and (lacks := await self._load(kind, function)) is None:
+            return await call(kind, "FCALL", function.name, 1, header, *args)  # type: ignore[no-any-return]
+        self.takes_functions = lacks is not Missing.FUNCTIONS
+        return await self._run_script(script, header, args, shebang=True)
+
+    async def _load(self, kind: str, function: Function) -> Missing | None:
+        """Load the library of a function; return what hinders it, such as a full server: a script runs all the same."""
+        from redis.exceptions import ResponseError
+
+        try:
+            await self.connections.call(kind, "FUNCTION", "LOAD", "REPLACE", function.library)
+        except ResponseError as error:
+            return missing_in(error) or Missing.FUNCTION
+        return None
+
+    async def _run_script(self, script: Script, header: str, args: Sequence[Any], *, shebang: bool) -> list[Any]:
+        """Run it by its SHA; send the source if the server does not have it (rule 8.11)."""
+        call, kind = self.connections.call, script.connections
+        sha, source = (script.shebang_sha, script.shebang_source) if shebang else (script.sha, script.source)
+        try:
+            return await call(kind, "EVALSHA", sha, 1, header, *args)  # type: ignore[no-any-return]
+        except Exception as error:
+            if missing_in(error) is not Missing.SCRIPT:
+                raise
+        return await call(kind, "EVAL", source, 1, header, *args)  # type: ignore[no-any-return]
 
     async def server_info(self, *, allow_unsafe: bool) -> ServerInfo:
         """Read and judge what the server says of itself; a fakeredis one is not asked, since it has no ``INFO``.
