@@ -194,7 +194,7 @@ class Task(Generic[P, R_co]):
         return handles
 
     def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any], **more: bool) -> ProcessRegistration:
-        """Return the registration of a submit; ``more`` is that of ``Registrations.of``.
+        """Return the registration of a submit; ``more`` says whether it opens a group.
 
         Raises:
             PayloadError: as for ``submit``.

@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -26,7 +25,6 @@ from lash_redis.registry.keys import channel, owner_digest
 from lash_redis.registry.listening import listen, listen_blocking
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.blocking_patience import BlockingPatience
-from lash_redis.registry.transport.connections import WIDTHS
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import ADA, BOB, LONG_MS, OWNER_BOUND, RERUNNABLE, begun, work
 from tests.conftest import delete_namespace
@@ -383,34 +381,6 @@ def test_ctrl_c_outside_the_connection_itself_drops_it_too(
     record = blocking.get("q")
     assert record is not None
     assert record.id == "q"
-
-
-async def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_anew(
-    registry: ProcessRegistry, blocking: BlockingRegistry, proxy: Proxy
-) -> None:
-    """Before anything is sent on it, so that a call that is made once succeeds."""
-    await registry.register_many([work("p")])
-    await asyncio.to_thread(blocking.get, "p")
-    proxy.cut_all()
-    await wait_until(lambda: not proxy.open_connections, "the connections are closed")
-
-    assert await registry.service_of("p", "default|work|", attempts=1)
-    assert await asyncio.to_thread(blocking.service_of, "p", "default|work|", attempts=1)
-
-
-async def test_calls_that_are_more_than_the_connections_take_turns(
-    registry: ProcessRegistry, blocking: BlockingRegistry, proxy: Proxy
-) -> None:
-    """On an event loop, and in threads; a connection that is given back goes to one that waits."""
-    await registry.register_many([work("p")])
-    with ThreadPoolExecutor(3 * WIDTHS["calls"]) as threads:
-        before = proxy.counts["get"]
-        asked = [threads.submit(blocking.get, "p") for _ in range(3 * WIDTHS["calls"])]
-        records = await asyncio.gather(*(registry.get("p") for _ in range(10 * WIDTHS["calls"])))
-        records += [await asyncio.wrap_future(each) for each in asked]
-    assert {record and record.id for record in records} == {"p"}
-    assert proxy.counts["get"] - before == 13 * WIDTHS["calls"]
-    assert len(proxy.open_connections) <= 2 * WIDTHS["calls"]
 
 
 async def test_a_cancelled_call_leaves_no_answer_behind(registry: ProcessRegistry, proxy: Proxy) -> None:
