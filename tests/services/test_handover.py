@@ -24,13 +24,18 @@ async def test_the_loop_is_woken_once_for_all_that_came_before_it_looked(monkeyp
     """A wake-up is a system call and a turn of the loop: more than the end of a short run costs."""
     loop, wake_ups, made = asyncio.get_running_loop(), list[None](), list[int]()
     wake = loop.call_soon_threadsafe
-    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *call: (wake_ups.append(None), wake(*call)))
+
+    def counted(call: Callable[[], None]) -> None:
+        wake_ups.append(None)
+        wake(call)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
     handover = Handover()
     handover.take_to(loop)
     for round_number in (1, 2):
         for number in range(20):
             in_a_thread(partial(handover.make, partial(made.append, number)))
-        await wait_until(lambda count=20 * round_number: len(made) == count, "all are made")
+        await wait_until(partial(lambda count: len(made) == count, 20 * round_number), "all are made")
         assert len(wake_ups) == round_number
     assert made == [*range(20)] * 2
 
