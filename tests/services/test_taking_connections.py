@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis.asyncio
@@ -44,18 +45,21 @@ async def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_anew(
     """Before anything is sent on it, so that a call that is made once succeeds."""
     await registry.register_many([work("p")])
     await asyncio.to_thread(blocking.get, "p")
+    pool: Any = registry.connections._loops.get().clients["calls"].connection_pool  # noqa: SLF001
+    (idle,) = pool._available_connections  # noqa: SLF001
     proxy.cut_all()
-    await wait_until(lambda: not proxy.open_connections, "the connections are closed")
+    await wait_until(idle._reader.at_eof, "the event loop knows that the connection was closed")  # noqa: SLF001
 
-    assert await registry.service_of("p", "default|work|", attempts=1)
-    assert await asyncio.to_thread(blocking.service_of, "p", "default|work|", attempts=1)
+    lane = "default|work|"
+    assert (await registry.service_of("p", lane, attempts=1)).lane == lane
+    assert (await asyncio.to_thread(blocking.service_of, "p", lane, attempts=1)).lane == lane
 
 
 async def test_calls_that_are_more_than_the_connections_take_turns(
     registry: ProcessRegistry, blocking: BlockingRegistry, proxy: Proxy
 ) -> None:
     """On an event loop, and in threads; a connection that is given back goes to one that waits."""
-    await registry.register_many([work("p")])
+    await registry.register(work("p"))  # loads the functions
     with ThreadPoolExecutor(3 * WIDTHS["calls"]) as threads:
         before = proxy.counts["get"]
         asked = [threads.submit(blocking.get, "p") for _ in range(3 * WIDTHS["calls"])]
