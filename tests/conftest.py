@@ -15,6 +15,7 @@ import redis.asyncio
 from lash_redis.core.model import ProcessLease
 from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
+from tests.clusters import Cluster, start_cluster
 from tests.look import lease_of
 from tests.proxy import Proxy
 from tests.servers import KINDS, Servers
@@ -28,10 +29,13 @@ _numbers = itertools.count(1)
 class Backend:
     """One server that a test runs on: a fake one whose time is moved, or a real one whose time passes."""
 
-    def __init__(self, name: str, url: str = "", clock: ManualClock | None = None) -> None:
+    def __init__(
+        self, name: str, url: str = "", clock: ManualClock | None = None, cluster: Cluster | None = None
+    ) -> None:
         self.name = name
         self.url = url
         self.clock = clock
+        self.cluster = cluster
         self._server = fakeredis.FakeServer() if clock is not None else None
 
     @property
@@ -39,11 +43,19 @@ class Backend:
         """True for fakeredis."""
         return self._server is not None
 
-    def client(self) -> redis.asyncio.Redis:
-        """Return a new client; whoever asks closes it."""
+    def client(self) -> Any:
+        """Return a new client of redis-py; whoever asks closes it."""
         if self._server is not None:
             return fakeredis.FakeAsyncRedis(server=self._server)
+        if self.cluster is not None:
+            return self.cluster.client()
         return redis.asyncio.Redis.from_url(self.url)
+
+    def client_of(self, key: str) -> Any:
+        """Return a new client of the one server that has a key."""
+        if self.cluster is not None:
+            return redis.asyncio.Redis.from_url(self.cluster.owner(key).url)
+        return self.client()
 
 
 class ServerTime:
@@ -125,12 +137,51 @@ async def delete_namespace(client: Any, namespace: str) -> None:
         await client.delete(*keys)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run a part of what can run on the cluster, unless ``LASH_CLUSTER=all``.
+
+    Of each test of conformance that is not made at random: the first of its values, with eight partitions.
+    """
+    if os.environ.get("LASH_CLUSTER") == "all":
+        return
+    seen: set[str] = set()
+    left_out = [item for item in items if _is_of_cluster(item) and not _is_chosen(item, seen)]
+    chosen = set(items) - set(left_out)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item in chosen]
+
+
+def _is_of_cluster(item: pytest.Item) -> bool:
+    return _values(item).get("backend") == "cluster"
+
+
+def _values(item: pytest.Item) -> dict[str, Any]:
+    found: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    return found
+
+
+def _is_chosen(item: pytest.Item, seen: set[str]) -> bool:
+    """Say whether a test runs on the cluster by default; ``seen`` gets its name."""
+    name = item.nodeid.partition("[")[0]
+    is_chosen = name not in seen and "random" not in name and _values(item).get("partitions", 8) == 8
+    is_chosen = is_chosen and name.startswith("tests/conformance/")
+    seen.update([name] if is_chosen else [])
+    return is_chosen
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Own the real servers of this session."""
     running = Servers()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Own the cluster of this session; its slots stay where they are."""
+    with start_cluster() as running:
+        yield running
 
 
 @pytest.fixture
@@ -140,12 +191,15 @@ def proxy(servers: Servers) -> Iterator[Proxy]:
         yield made
 
 
-@pytest.fixture(params=["fakeredis", *KINDS])
+@pytest.fixture(params=["fakeredis", *KINDS, "cluster"])
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
     """Return each backend in turn."""
     name: str = request.param
     if name == "fakeredis":
         return Backend(name, clock=ManualClock(monkeypatch))
+    if name == "cluster":
+        nodes: Cluster = request.getfixturevalue("cluster")
+        return Backend(name, url=nodes.url, cluster=nodes)
     running: Servers = request.getfixturevalue("servers")
     return Backend(name, url=running[name].url)
 

@@ -69,3 +69,13 @@ def evidence(record: ProcessRecord) -> AbandonEvidence:
     """Return the evidence of an abandoned process."""
     assert isinstance(record.outcome, Abandoned), record
     return record.outcome.evidence
+
+
+async def sent(registry: ProcessRegistry, *command: Any) -> Any:
+    """Send one command, whose first argument is a key, to the server that has the key; return the reply."""
+    connections = registry.connections
+    if (cluster := registry.address.cluster) is not None:
+        node = await cluster.node_of(command[1], registry.sender.transport.slots)
+        assert node is not None
+        connections = connections.at(node)
+    return await connections.execute("calls", *command)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lash_redis.core.errors import SettingsError
 from lash_redis.registry.transport.finding import ServerFinder
-from lash_redis.registry.transport.urls import URL_VARIABLE, checked_url
+from lash_redis.registry.transport.url_forms import checked_url
+from lash_redis.registry.transport.urls import URL_VARIABLE
 
 if TYPE_CHECKING:
     from lash_redis.embedded.connect import EmbeddedServer

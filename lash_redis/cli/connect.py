@@ -22,7 +22,8 @@ from lash_redis.core.checks import checked_namespace
 from lash_redis.core.errors import LashError, SettingsError
 from lash_redis.operate.connect import NoServer, open_registry
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.urls import URL_VARIABLE, checked_url
+from lash_redis.registry.transport.url_forms import checked_url
+from lash_redis.registry.transport.urls import URL_VARIABLE
 
 Verb = Callable[[ProcessRegistry, argparse.Namespace], Awaitable[str]]
 
@@ -40,7 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--url",
         type=checked_by(checked_url),
-        help=f"redis://, rediss:// or unix://; else ${URL_VARIABLE}, else the project's embedded server",
+        help=f"redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://; else ${URL_VARIABLE}, else the "
+        "project's embedded server",
     )
     where.add_argument("--namespace", type=checked_by(checked_namespace), default="lash", help="default: lash")
     parser.add_argument("--json", action="store_true", help="answer with one JSON object")

@@ -14,7 +14,8 @@ from lash_redis.core.errors import SettingsError
 from lash_redis.core.fields import check_fields, fields_of
 from lash_redis.core.liveness import node_name
 from lash_redis.core.settings import Setting
-from lash_redis.registry.transport.urls import URL_VARIABLE, checked_url
+from lash_redis.registry.transport.url_forms import checked_url
+from lash_redis.registry.transport.urls import URL_VARIABLE
 from lash_redis.worker.settings import WorkerSettings
 
 _MODULE = re.compile(r"[\w-]+(\.[\w-]+)*")

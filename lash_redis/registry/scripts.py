@@ -35,6 +35,8 @@ from lash_redis.core.errors import ScriptError
 from lash_redis.registry.assembling import assembled, read_lines, units_of
 from lash_redis.registry.libraries import library
 
+# On a cluster PUBLISH is sent to every node, and its answer counts only those that listen to the node itself.
+_PUBLISH, _PUBLISH_IN_SLOT = "redis.call('PUBLISH'", "redis.call('SPUBLISH'"
 _STATUS = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
 
 FLAGS = ("none", "allow-oom", "no-writes")
@@ -51,6 +53,7 @@ class Script(msgspec.Struct, frozen=True):
         source: plain Lua 5.1, includes resolved; what fakeredis gets.
         shebang_source: the same for a real server of version 7 or later, which then refuses the whole script before it
             begins if it cannot take the writes.
+        cluster_source: the same for a Redis Cluster: it publishes within the slot.
         statuses: the status words that its header declares.
     """
 
@@ -59,10 +62,18 @@ class Script(msgspec.Struct, frozen=True):
     connections: str
     source: str
     shebang_source: str
+    cluster_source: str
     sha: str
     shebang_sha: str
+    cluster_sha: str
     header: tuple[str, ...]
     statuses: frozenset[str]
+
+    def variant(self, *, shebang: bool, in_slots: bool) -> tuple[str, str]:
+        """Return SHA and source of what a server gets: one of a cluster, another real one, or a fake one."""
+        if in_slots:
+            return self.cluster_sha, self.cluster_source
+        return (self.shebang_sha, self.shebang_source) if shebang else (self.sha, self.source)
 
 
 def _lua() -> Traversable:
@@ -83,14 +94,17 @@ def load(name: str, folder: Traversable | None = None) -> Script:
     units = units_of(root, name)
     source = assembled(units)
     shebang_source = ("#!lua\n" if flags == "none" else f"#!lua flags={flags}\n") + source
+    cluster_source = shebang_source.replace(_PUBLISH, _PUBLISH_IN_SLOT)
     return Script(
         name=name,
         flags=flags,
         connections=connections,
         source=source,
         shebang_source=shebang_source,
-        sha=hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(),
-        shebang_sha=hashlib.sha1(shebang_source.encode(), usedforsecurity=False).hexdigest(),
+        cluster_source=cluster_source,
+        sha=_sha(source),
+        shebang_sha=_sha(shebang_source),
+        cluster_sha=_sha(cluster_source),
         header=header,
         statuses=frozenset(_STATUS.findall("".join(_continued(header, "-- reply")))),
     )
@@ -109,12 +123,20 @@ class Function(msgspec.Struct, frozen=True):
 
 
 @functools.cache
-def function_of(script: str) -> Function:
-    """Return the function of a transition. Each is made at its first use, since it takes a while."""
+def function_of(script: str, *, in_slots: bool = False) -> Function:
+    """Return the function of a transition, on a cluster or elsewhere.
+
+    Each is made at its first use, since it takes a while.
+    """
     source = library(f"{script}.lua", load_all()[script].flags, units_of(_lua(), script))
-    digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-    name = f"lash_{script}_{digest[:16]}"
+    if in_slots:
+        source = source.replace(_PUBLISH, _PUBLISH_IN_SLOT)
+    name = f"lash_{script}_{_sha(source)[:16]}"
     return Function(name, source.replace("@", name))
+
+
+def _sha(source: str) -> str:
+    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 def _header(lines: list[str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from lash_redis.registry.keys import partition_of, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from tests.conftest import ServerTime
-from tests.look import row_of
+from tests.look import row_of, sent
 
 RERUNNABLE = RecoveryDisposition.RERUNNABLE
 OWNER_BOUND = RecoveryDisposition.OWNER_BOUND
@@ -175,15 +175,15 @@ async def make_due(registry: ProcessRegistry, process_id: str) -> None:
     """Let the time of a delayed row have come, whatever the clock says."""
     partition = registry.partition_of(process_id)
     k = partition_prefix(registry.namespace, partition)
-    await registry.connections.execute("calls", "HSET", f"{k}:p:{process_id}", "du", "1")
-    await registry.connections.execute("calls", "ZADD", f"{k}:delayed", "1", process_id)
-    await registry.connections.execute("calls", "HSET", f"{k}:hdr", "due", "1")
+    await sent(registry, "HSET", f"{k}:p:{process_id}", "du", "1")
+    await sent(registry, "ZADD", f"{k}:delayed", "1", process_id)
+    await sent(registry, "HSET", f"{k}:hdr", "due", "1")
 
 
 async def make_expired(registry: ProcessRegistry, process_id: str) -> None:
     """Let the expiry of a row have come, whatever the clock says."""
     partition = registry.partition_of(process_id)
     k = partition_prefix(registry.namespace, partition)
-    await registry.connections.execute("calls", "HSET", f"{k}:p:{process_id}", "xp", "1")
-    await registry.connections.execute("calls", "ZADD", f"{k}:alarms", "1", f"expire {process_id}")
-    await registry.connections.execute("calls", "HSET", f"{k}:hdr", "due", "1")
+    await sent(registry, "HSET", f"{k}:p:{process_id}", "xp", "1")
+    await sent(registry, "ZADD", f"{k}:alarms", "1", f"expire {process_id}")
+    await sent(registry, "HSET", f"{k}:hdr", "due", "1")

@@ -12,14 +12,16 @@ class Subscriber:
     """Subscribes to the channels of several names in partition 0, and keeps what each received."""
 
     def __init__(self, backend: Any, namespace: str) -> None:
-        self._client, self._namespace = backend.client(), namespace
+        self._client, self._namespace = backend.client_of(channel(namespace, 0, "")), namespace
         self._pubsub = self._client.pubsub()
+        self._is_in_slot = backend.cluster is not None
         self._received: list[tuple[str, str]] = []
 
     async def subscribe(self, *names: str) -> None:
         """Subscribe to the channels of these names, and see each subscription confirmed."""
         for name in names:
-            await self._pubsub.subscribe(channel(self._namespace, 0, name))
+            subscribe = self._pubsub.ssubscribe if self._is_in_slot else self._pubsub.subscribe
+            await subscribe(channel(self._namespace, 0, name))
             await self._next("subscribe")
 
     async def _next(self, kind: str) -> dict[str, Any]:
@@ -29,7 +31,7 @@ class Subscriber:
             message = await self._pubsub.get_message(timeout=0.01)
             if message is not None:
                 found.append(message)
-            return bool(found) and found[-1]["type"] == kind
+            return bool(found) and found[-1]["type"] in (kind, f"s{kind}")
 
         await wait_until(has_come, f"a {kind} message comes")
         self._keep(found[:-1])
@@ -37,13 +39,14 @@ class Subscriber:
 
     def _keep(self, messages: list[dict[str, Any]]) -> None:
         for each in messages:
-            if each["type"] == "message":
+            if each["type"] in ("message", "smessage"):
                 self._received.append((each["channel"].decode().rpartition(":to:")[2], each["data"].decode()))
 
     async def received(self) -> list[tuple[str, str]]:
         """Return the names and messages since the last call. A message to itself shows that no other is on its way."""
         await self.subscribe("me")
-        await self._client.publish(channel(self._namespace, 0, "me"), "last")
+        publish = self._client.spublish if self._is_in_slot else self._client.publish
+        await publish(channel(self._namespace, 0, "me"), "last")
         while ("me", "last") not in self._received:
             self._keep([await self._next("message")])
         received = [each for each in self._received if each[0] != "me"]

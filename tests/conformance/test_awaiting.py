@@ -30,7 +30,7 @@ from tests.conformance.actors import (
     work,
 )
 from tests.conftest import ServerTime
-from tests.look import record_of
+from tests.look import record_of, sent
 
 A, B, C, D = "r::a", "r::b", "r::c", "r::d"
 
@@ -167,7 +167,7 @@ async def test_a_delay_comes_after_the_wait(registry: ProcessRegistry) -> None:
     """It counts from the registration: what has passed meanwhile is not waited for again."""
     await registry.register_many([work(A), waiting(B, A, delay_ms=LONG_MS), waiting(C, A, delay_ms=1)])
     k = partition_prefix(registry.namespace, registry.partition_of(A))
-    await registry.connections.execute("calls", "HSET", f"{k}:p:{C}", "du", "1")
+    await sent(registry, "HSET", f"{k}:p:{C}", "du", "1")
 
     await end(registry, A)
 

@@ -74,7 +74,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
-from tests.look import row_of
+from tests.look import row_of, sent
 from tests.soundness import Keyspace, keyspace
 
 P = ParamSpec("P")
@@ -518,7 +518,7 @@ async def _tick(world: World) -> Call[Any]:
     stored = (await world.registry.all_schedules())[0]
     since_ms = stored.now_ms - 2 * 3_600_000
     key = f"{partition_prefix(world.registry.namespace, 0)}:schedule:{world.one}"
-    await world.registry.connections.execute("calls", "HSET", key, "fr", since_ms)
+    await sent(world.registry, "HSET", key, "fr", since_ms)
     due = DueSchedule(world.one, 1, since_ms, stored.now_ms, hourly(world.one).rule)
     return world.call(ticks.submit_ticks, [due.plan()])
 

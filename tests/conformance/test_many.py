@@ -29,7 +29,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
-from tests.look import record_of
+from tests.look import record_of, sent
 
 
 async def failed(registry: ProcessRegistry, process_id: str, *args: Any, **options: Any) -> None:
@@ -94,7 +94,7 @@ async def test_only_what_is_old_enough_or_in_a_phase_is_meant(registry: ProcessR
     await registry.register_many([work("old"), work("new"), work("later", delay_ms=60_000)])
     registered_ms = (await record_of(registry, "old")).registered_at_ms - 2 * LONG_MS  # as if it were older
     row = f"{partition_prefix(registry.namespace, registry.partition_of('old'))}:p:old"
-    await registry.connections.execute("calls", "HSET", row, "at", registered_ms)
+    await sent(registry, "HSET", row, "at", registered_ms)
 
     aged = await registry.cancel_many(cancel(), Which(older_than_ms=2 * LONG_MS), only_count=True)
     delayed = await registry.cancel_many(cancel(), Which(phase=Phase.DELAYED), only_count=True)
@@ -163,7 +163,7 @@ async def test_a_replay_of_many_goes_on_where_the_last_one_ended(
     await registry.request_cancel(replay_id(old), cancel())
     partition = registry.partition_of(old)
     ended = f"{partition_prefix(registry.namespace, partition)}:done:work|k"
-    await registry.connections.execute("calls", "ZADD", ended, 1, replay_id(old))  # as if it had ended long ago
+    await sent(registry, "ZADD", ended, 1, replay_id(old))  # as if it had ended long ago
     assert (await registry.retain(partition, Retention(10 * LONG_MS, 100, LONG_MS))).rows == 1
 
     reports = [await registry.replay_many(which, most=4) for _ in range(3)]

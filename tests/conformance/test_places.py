@@ -64,7 +64,7 @@ from tests.conformance.actors import (
     outside,
     work,
 )
-from tests.look import row_of
+from tests.look import row_of, sent
 
 DEAD = LeaseOwner.opaque("dead", "dead-1")  # its death is recorded
 OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned(AbandonWriter.SWEEP, ADA))
@@ -239,12 +239,12 @@ def told_late(step: Step, outcome: Outcome) -> Step:
     """End the process for which a blocked row waits as if many others came before it, and tell it by the alarm."""
 
     async def end(registry: ProcessRegistry, row: Row) -> None:
-        k, execute = partition_prefix(registry.namespace, 0), registry.connections.execute
-        await execute("calls", "ZREM", f"{k}:then:{other(row)}", row.process_id)
+        k = partition_prefix(registry.namespace, 0)
+        await sent(registry, "ZREM", f"{k}:then:{other(row)}", row.process_id)
         await ended_by(claim(ADA), complete(outcome))(registry, row)
-        await execute("calls", "ZADD", f"{k}:then:{other(row)}", int(row.fields[b"aw"] == b"c"), row.process_id)
-        await execute("calls", "ZADD", f"{k}:alarms", 1, f"tell {other(row)}")
-        await execute("calls", "HSET", f"{k}:hdr", "due", "1")
+        await sent(registry, "ZADD", f"{k}:then:{other(row)}", int(row.fields[b"aw"] == b"c"), row.process_id)
+        await sent(registry, "ZADD", f"{k}:alarms", 1, f"tell {other(row)}")
+        await sent(registry, "HSET", f"{k}:hdr", "due", "1")
         assert (await row_of(registry, row.process_id)).phase is Phase.BLOCKED
         await step(registry, row)
 

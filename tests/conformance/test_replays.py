@@ -34,7 +34,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
-from tests.look import record_of, row_of
+from tests.look import record_of, row_of, sent
 
 NO: Final = Failure("E", "no")
 ONCE: Final = Unique(key="k")
@@ -190,7 +190,7 @@ async def test_the_replay_of_a_summary_that_was_forgotten_never_reads_an_empty_g
     await replayed(registry, "g")
     partition = registry.partition_of("g")
     ended_index = f"{partition_prefix(registry.namespace, partition)}:done:work|f"
-    await registry.connections.execute("calls", "ZADD", ended_index, 1, "g")  # as if it had ended long ago
+    await sent(registry, "ZADD", ended_index, 1, "g")  # as if it had ended long ago
     assert (await registry.retain(partition, Retention(10 * LONG_MS, 100, LONG_MS))).rows == 1
 
     with pytest.raises(OutcomePruned, match="'g'"):

@@ -17,7 +17,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.registry.service import LIVING_MS, LaneService, Living
 from tests.conformance.actors import ADA, BOB, batch_claim, ids_of, work
-from tests.conftest import ServerTime
+from tests.conftest import Backend, ServerTime
 
 SIGNED = "0123456789abcdef"
 
@@ -214,7 +214,7 @@ async def commands(client: Any) -> int:
 
 
 async def test_a_look_costs_few_commands(
-    registry: ProcessRegistry, client: Any, prefix: str, server: ServerTime
+    registry: ProcessRegistry, client: Any, prefix: str, server: ServerTime, backend: Backend
 ) -> None:
     """One for each list, and lists times lanes are bounded in one script: the server does nothing else meanwhile."""
     if server.is_fake:
@@ -222,7 +222,8 @@ async def test_a_look_costs_few_commands(
     lists = [listed(*(lane("default", f"t{number}.{task}") for task in range(500))) for number in range(16)]
     await store_lists(client, prefix, await server.now_ms(), {k: v for each in lists for k, v in each.items()})
     asked = [lane("default", f"unknown{number}") for number in range(400)]
-    before, sent = await commands(client), 0
+    there = backend.client_of(prefix)
+    before, sent = await commands(there), 0
 
     def counted(namespace: Any, partition: int) -> Iterator[Any]:
         nonlocal sent
@@ -234,7 +235,8 @@ async def test_a_look_costs_few_commands(
                 answer = yield call
 
     await registry.sender.perform(counted, 0)  # type: ignore[arg-type]
-    after = await commands(client)
+    after = await commands(there)
+    await there.aclose()
     await service_of(registry, asked[0])
 
     assert (sent, after - before) == (4, 4 * (1 + 16)), "128 lanes of 16 lists each, and then 16"

@@ -138,22 +138,11 @@ def test_a_server_that_is_new_enough_is_taken(version: str) -> None:
     assert (server.takes_shebang, server.version) == (True, f"redis {version}")
 
 
-@pytest.mark.parametrize("mode", ["cluster", "sentinel"])
 @pytest.mark.parametrize("field", ["redis_mode", "server_mode"])
-def test_a_cluster_and_a_sentinel_are_refused(mode: str, field: str) -> None:
-    """They are not supported yet, and the message says what to name instead."""
-    with pytest.raises(UnsafeServerError, match=f"(?i){mode}, which is not supported yet: name"):
-        judged(INFO | {field: mode}, None, allow_unsafe=True)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_real_cluster_is_refused(kind: str) -> None:
-    """It says of itself what it is."""
-    with Server(kind, cluster_enabled="yes", cluster_port="0", port="0") as cluster:
-        registry = ProcessRegistry(cluster.url, NAME)
-        with pytest.raises(UnsafeServerError, match="Redis Cluster"):
-            await registry.open()
-        await registry.aclose()
+def test_a_sentinel_is_refused(field: str) -> None:
+    """It holds no data, and the message says how it is named."""
+    with pytest.raises(UnsafeServerError, match=r"a Sentinel: redis\+sentinel://HOST:PORT"):
+        judged(INFO | {field: "sentinel"}, None, allow_unsafe=True)
 
 
 def test_a_valkey_server_is_known_by_its_own_version() -> None:

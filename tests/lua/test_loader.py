@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lash_redis.core.errors import ScriptError
-from lash_redis.registry.scripts import load, load_all, names
+from lash_redis.registry.scripts import function_of, load, load_all, names
 
 HEADER = """-- {name}: do one thing.
 -- needs:  nothing                 twice: the same again
@@ -296,3 +296,14 @@ def test_a_plain_call_makes_few_functions(name: str, most: int) -> None:
     _, functions = made_at_once(name)
 
     assert len(functions) <= most, functions
+
+
+@pytest.mark.parametrize("name", names())
+def test_on_a_cluster_nothing_is_published_beyond_the_slot(name: str) -> None:
+    """Neither by the script nor by the function; elsewhere the same is published everywhere."""
+    plain, cluster = load_all()[name].shebang_source, load_all()[name].cluster_source
+
+    for source, in_slot in ((plain, cluster), (function_of(name).library, function_of(name, in_slots=True).library)):
+        assert len(re.findall(r"\bPUBLISH\b", source)) == len(re.findall(r"'SPUBLISH'", in_slot))
+        assert not re.search(r"\b(PUBLISH|publish'|SUBSCRIBE)\b", in_slot)
+    assert (function_of(name).name != function_of(name, in_slots=True).name) == ("PUBLISH" in plain)

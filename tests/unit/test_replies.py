@@ -30,6 +30,7 @@ EXPECTED = [
     ("MOVED 3999 127.0.0.1:6381", REFUSED, False, True),
     ("ASK 3999 127.0.0.1:6381", REFUSED, False, True),
     ("CROSSSLOT Keys in request don't hash to the same slot", REFUSED, False, True),
+    ("ERR SELECT is not allowed in cluster mode", REFUSED, False, True),
     ("NOAUTH Authentication required.", REFUSED, False, True),
     ("WRONGPASS invalid username-password pair or user is disabled.", REFUSED, False, True),
     ("ERR AUTH <password> called without any password configured for the default user.", REFUSED, False, True),

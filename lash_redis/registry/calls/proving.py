@@ -28,7 +28,9 @@ WRITES: Final[dict[str, tuple[str, ...]]] = {
 WITHOUT_KEY: Final = {"TIME": (), "PING": (), "INFO": (), "UNSUBSCRIBE": ("c",)}
 WITH_KEYS: Final = ("ZINTER", "EVALSHA", "EVAL")
 IN_CHANNELS: Final[dict[str, tuple[str, ...]]] = {"PUBLISH": ("m",), "SUBSCRIBE": ()}
+IN_CHANNELS_OF_A_SLOT: Final[dict[str, tuple[str, ...]]] = {"SPUBLISH": ("m",), "SSUBSCRIBE": ()}  # on a cluster
 COMMANDS: Final = sorted([*READS, *WRITES, *WITHOUT_KEY, *WITH_KEYS, *IN_CHANNELS])
+COMMANDS_OF_A_CLUSTER: Final = sorted([*READS, *WRITES, *WITHOUT_KEY, *WITH_KEYS, *IN_CHANNELS_OF_A_SLOT])
 
 # The script that asks the server. It names no key and only asks, so that it runs for whoever may run scripts at all, on
 # a replica and at maxmemory too. No script guards a write with pcall (rule 8.3); here nothing is written, and a server
@@ -68,14 +70,18 @@ class Proof:
         namespace: whose keys and channels.
         partitions: their numbers, one at least.
         to_read: nothing will be written and no message heard.
+        in_slots: messages are published and heard within a slot, as on a cluster.
     """
 
-    def __init__(self, namespace: Namespace, partitions: Sequence[int], *, to_read: bool = False) -> None:
+    def __init__(
+        self, namespace: Namespace, partitions: Sequence[int], *, to_read: bool = False, in_slots: bool = False
+    ) -> None:
         self._name = namespace.name
         self._writes = {} if to_read else WRITES
         self._with_list = ("EVALSHA", "EVAL") if to_read else WITH_KEYS
         self._first = namespace.header_key(partitions[0])
         self._keys = [key for each in partitions for key in _keys(namespace, each, whole=each == partitions[0])]
+        self._in_channels = IN_CHANNELS_OF_A_SLOT if in_slots else IN_CHANNELS
         self._channels = [] if to_read else [channel(namespace.name, each, "x") for each in partitions]
         self.lines = list(self._asked())
 
@@ -88,7 +94,7 @@ class Proof:
             yield _line(command, *args)
         yield from (self._with_keys(command) for command in self._with_list)
         for name in self._channels:
-            yield from (_line(command, name, *args) for command, args in IN_CHANNELS.items())
+            yield from (_line(command, name, *args) for command, args in self._in_channels.items())
 
     def _with_keys(self, command: str) -> str:
         if command == "ZINTER":
@@ -104,13 +110,13 @@ class Proof:
         no = {self.lines[number - 1] for number in refused}
         unreadable = [key for key in self._keys if not self._is_any_allowed(READS, key, no)]
         unwritable = [key for key in self._keys if self._writes and not self._is_any_allowed(WRITES, key, no)]
-        channels = [name for name in self._channels if not self._is_any_allowed(IN_CHANNELS, name, no)]
+        channels = [name for name in self._channels if not self._is_any_allowed(self._in_channels, name, no)]
         commands = [
             command
             for kind, names, lost in (
                 (READS, [self._first], unreadable),
                 (self._writes, [self._first], unwritable),
-                (IN_CHANNELS, self._channels[:1], channels),
+                (self._in_channels, self._channels[:1], channels),
             )
             for name in names
             for command, args in kind.items()
@@ -147,21 +153,32 @@ class Proof:
         return ", ".join(names[:8]) + more
 
 
-def remedy(user: str, namespace: str, *, to_read: bool = False, also: Sequence[str] = ()) -> str:
+def remedy(
+    user: str, namespace: str, *, to_read: bool = False, in_slots: bool = False, also: Sequence[str] = ()
+) -> str:
     """Return the sentence with the line that allows a user all that is needed."""
-    return f"This allows it: {acl_line(user, namespace, to_read=to_read, also=also)}"
+    return f"This allows it: {acl_line(user, namespace, to_read=to_read, in_slots=in_slots, also=also)}"
 
 
-def acl_line(user: str, namespace: str, *, to_read: bool = False, also: Sequence[str] = ()) -> str:
+def acl_line(
+    user: str, namespace: str, *, to_read: bool = False, in_slots: bool = False, also: Sequence[str] = ()
+) -> str:
     """Return the command that allows a user what one namespace needs, and no more.
 
     Args:
         user: the name.
         namespace: the name.
         to_read: only to look at it.
+        in_slots: on a cluster.
         also: what the user's connections send besides, which depends on how they are made.
     """
-    needed = sorted([*READS, *WITHOUT_KEY, "EVALSHA", "EVAL"]) if to_read else COMMANDS
+    needed = (
+        sorted([*READS, *WITHOUT_KEY, "EVALSHA", "EVAL"])
+        if to_read
+        else COMMANDS_OF_A_CLUSTER
+        if in_slots
+        else COMMANDS
+    )
     names = f"~{_pattern(namespace)}" + ("" if to_read else f" &{_pattern(namespace)}")  # EVAL needs more than %R~
     commands = [*(command.lower() for command in needed), "config|get", *also]
     return f"ACL SETUSER {user} {names} {' '.join(f'+{command}' for command in commands)}"

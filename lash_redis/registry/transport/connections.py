@@ -35,6 +35,9 @@ class Connections(Protocol):
 
     address: Address
 
+    def at(self, node: Address) -> Connections:
+        """Return the connections to one node of the cluster that the address is."""
+
     def execute(self, kind: str, *command: Any) -> Awaitable[Any]:
         """Send one command on a connection of this kind, and return the reply; redis-py's errors pass."""
 
@@ -88,6 +91,12 @@ class AsyncConnections:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._loops = PerLoop(lambda: _OfLoop(address.generation), _OfLoop.close, _OfLoop.abandon)
+        self._nodes: dict[Address, AsyncConnections] = {}
+
+    def at(self, node: Address) -> AsyncConnections:
+        """Return the connections to one node of a cluster."""
+        there = self._nodes.get(node)
+        return there if there is not None else self._nodes.setdefault(node, AsyncConnections(node))
 
     async def execute(self, kind: str, *command: Any) -> Any:
         """Send one command, and return its reply."""
@@ -153,13 +162,18 @@ class AsyncConnections:
     @property
     def is_open(self) -> bool:
         """Whether any event loop has a user, or connections."""
-        return any(each.users or each.clients for _, each in self._loops.living())
+        is_open = any(each.users or each.clients for _, each in self._loops.living())
+        return is_open or any(there.is_open for there in self._nodes.values())
 
     async def aclose(self) -> None:
         """Close what the running event loop has opened, unless it has a user; calls under way end first."""
         here = self._loops.here()
-        if here is not None and not here.users:
+        if here is not None and here.users:
+            return
+        if here is not None:
             await here.close()
+        for there in list(self._nodes.values()):
+            await there.aclose()
 
 
 class BlockingConnections:
@@ -167,8 +181,14 @@ class BlockingConnections:
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self._nodes: dict[Address, BlockingConnections] = {}
         self._clients: dict[str, redis.Redis] = {}
         self._opened_in = (os.getpid(), address.generation)
+
+    def at(self, node: Address) -> BlockingConnections:
+        """Return the connections to one node of a cluster."""
+        there = self._nodes.get(node)
+        return there if there is not None else self._nodes.setdefault(node, BlockingConnections(node))
 
     async def execute(self, kind: str, *command: Any) -> Any:
         """Send one command, and return its reply; block until then."""
@@ -220,7 +240,7 @@ class BlockingConnections:
     @property
     def is_open(self) -> bool:
         """Whether there are connections."""
-        return bool(self._clients)
+        return bool(self._clients) or any(there.is_open for there in self._nodes.values())
 
     def lock(self) -> AbstractAsyncContextManager[object]:
         """Return no lock: the registry's own is taken by a plain ``with``, in which Ctrl-C cannot leave it held."""
@@ -229,6 +249,8 @@ class BlockingConnections:
     async def aclose(self) -> None:
         """Close what was opened in this OS process, what is in use once its call has ended."""
         self._leave((os.getpid(), self.address.generation))
+        for there in list(self._nodes.values()):
+            await there.aclose()
 
 
 def _leave(client: redis.Redis) -> None:

@@ -55,7 +55,8 @@ def _no_right(begins: str) -> Reply:
 
 _IN_A_SCRIPT: Final = re.compile(r"script:(?: \w+,)? on @user_(?:script|function):\d+")
 
-_CLUSTER: Final = "this is a Redis Cluster, which is not supported yet: name one server that holds all data"
+_CLUSTER: Final = "this is a node of a Redis Cluster: name it as redis+cluster://HOST:PORT,HOST:PORT"
+_NO_CLUSTER: Final = "the keys of one call lie in several slots of a cluster: is there a proxy that changes them?"
 _WRONG_PASSWORD: Final = "the user or the password in the URL is not the server's"  # noqa: S105 - a sentence
 _NO_PASSWORD: Final = "the URL has a password, and the server wants none"  # noqa: S105 - a sentence
 _WANTS_PASSWORD: Final = "the server wants a password: redis://:PASSWORD@host or redis://USER:PASSWORD@host"  # noqa: S105
@@ -74,7 +75,8 @@ TABLE: Final = (
     _not_now("ERR max number of clients", "the server has too many clients", drops=True),
     _refused("MOVED", _CLUSTER),
     _refused("ASK", _CLUSTER),
-    _refused("CROSSSLOT", _CLUSTER),
+    _refused("CROSSSLOT", _NO_CLUSTER),
+    _refused("ERR SELECT", "a cluster has no database but 0: leave the number out"),
     _refused("NOAUTH", _WANTS_PASSWORD),
     _refused("WRONGPASS", _WRONG_PASSWORD),
     _refused("ERR AUTH", _NO_PASSWORD),

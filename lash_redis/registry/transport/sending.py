@@ -101,6 +101,8 @@ class Sender:
                 await self._prove(to_read=to_read)
                 await self.send(opening(self.target.namespace, self.target.address.shown, adopt=self.target.adopts))
                 if self.target.adopts and self.target.namespace.partitions > 1:
+                    if self.target.address.cluster is not None:  # other nodes have the other partitions
+                        self.server = await self._repeated(self.check_server, ATTEMPTS)
                     await self._prove(to_read=to_read)
                 self.transport.is_opening = False
                 self._era = era
@@ -113,12 +115,12 @@ class Sender:
             UnsafeServerError: it evicts keys, or is too old.
         """
         await self._connections.find()
-        return await self.transport.server_info(allow_unsafe=self.target.allow_unsafe_server)
+        return await self.transport.server_info(self._headers(), allow_unsafe=self.target.allow_unsafe_server)
 
     async def memory(self) -> Memory | None:
         """Return how much memory the server uses, now; None if it has no limit."""
         await self._connections.find()
-        return await self.transport.memory()
+        return await self.transport.memory(self._headers())
 
     async def aclose(self) -> None:
         """Close our own connections that nobody uses."""
@@ -126,9 +128,13 @@ class Sender:
 
     async def _prove(self, *, to_read: bool) -> None:
         self.transport.to_read = to_read
-        proof = Proof(self.target.namespace, range(self.target.namespace.partitions), to_read=to_read)
-        await self._repeated(lambda: self.transport.prove(proof), ATTEMPTS)
+        namespace, in_slots = self.target.namespace, self.target.address.cluster is not None
+        proof = Proof(namespace, range(namespace.partitions), to_read=to_read, in_slots=in_slots)
+        await self._repeated(lambda: self.transport.prove(proof, self._headers()), ATTEMPTS)
         self._may_write = not to_read
+
+    def _headers(self) -> list[str]:
+        return [self.target.namespace.header_key(each) for each in range(self.target.namespace.partitions)]
 
     async def _answer_to(self, call: Call[T]) -> T:
         script, header = load_all()[call.script], self.target.namespace.header_key(call.partition)

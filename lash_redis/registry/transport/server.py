@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +13,7 @@ from lash_redis.core.errors import UnsafeServerError
 OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}
 NO_EVICTION: Final = "noeviction"
 _KINDS: Final = {
-    "cluster": "a Redis Cluster, which is not supported yet: name one server that holds all data",
-    "sentinel": "a Sentinel, which is not supported yet: name the primary itself, or an address that follows it",
+    "sentinel": "a Sentinel: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE follows the primary that Sentinels name",
 }
 
 
@@ -51,19 +50,46 @@ def memory_in(info: Mapping[str, Any]) -> Memory | None:
     return Memory(used, limit) if isinstance(used, int) and isinstance(limit, int) and limit > 0 else None
 
 
+def fullest(memories: Iterable[Memory | None]) -> Memory | None:
+    """Return the memory of the node that is nearest to its limit; None if none has one."""
+    limited = [memory for memory in memories if memory is not None]
+    return max(limited, key=lambda memory: memory.used / memory.limit, default=None)
+
+
+_DURABILITIES: Final = (
+    "unknown", "none", "snapshots", "append-only (never synced)", "append-only (each second)", "append-only (always)",
+)  # fmt: skip
 FAKE_SERVER = ServerInfo("fakeredis", takes_shebang=False, durability="none")
+
+
+def is_of_cluster(info: Mapping[str, Any]) -> bool:
+    """Return whether the server is a node of a Redis Cluster."""
+    return _mode(info) == "cluster"
+
+
+def of_all(servers: Sequence[ServerInfo]) -> ServerInfo:
+    """Return what is true of all nodes of a cluster: the versions, the weakest durability, and a policy that evicts."""
+    weakest = min(servers, key=lambda each: _DURABILITIES.index(each.durability))
+    policy = next((each.maxmemory_policy for each in servers if each.maxmemory_policy != NO_EVICTION), NO_EVICTION)
+    versions = " and ".join(sorted({each.version for each in servers}))
+    count = f"{len(servers)} nodes" if len(servers) > 1 else "1 node"
+    return ServerInfo(f"{versions}, a cluster ({count} of it in use)", True, weakest.durability, policy)  # noqa: FBT003 - a field
+
+
+def _mode(info: Mapping[str, Any]) -> str:
+    return str(info.get("redis_mode", info.get("server_mode", "standalone")))
 
 
 def judged(info: Mapping[str, Any], appendfsync: str | None, *, allow_unsafe: bool) -> ServerInfo:
     """Return what the server's ``INFO`` says.
 
     Raises:
-        UnsafeServerError: it is a cluster or a Sentinel; it is older than Redis 7.0 or Valkey 7.2; or it evicts keys,
+        UnsafeServerError: it is a Sentinel; it is older than Redis 7.0 or Valkey 7.2; or it evicts keys,
             unless ``allow_unsafe``: eviction deletes leases and rows in silence.
     """
-    mode = str(info.get("redis_mode", info.get("server_mode", "standalone")))
+    mode = _mode(info)
     if mode in _KINDS:
-        raise UnsafeServerError(f"expected one server, got {_KINDS[mode]}")
+        raise UnsafeServerError(f"expected a server that holds data, got {_KINDS[mode]}")
     name = "valkey" if "valkey_version" in info else "redis"
     version = str(info.get(f"{name}_version", "an unknown version"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

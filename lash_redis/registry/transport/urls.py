@@ -1,4 +1,4 @@
-"""The URLs of servers: what they may say, and what of them may be shown.
+"""The URL of one server: what it may say, and what of them may be shown.
 
 A URL may hold a password, and one that cannot be understood may hold it anywhere. So no error repeats any part of a URL
 but the name of an option, and none is raised while another one that does so is handled: a traceback would show that.
@@ -15,8 +15,7 @@ import msgspec
 from lash_redis.core.errors import SettingsError
 
 URL_VARIABLE: Final = "LASH_REDIS_URL"
-_SCHEMES: Final = ("redis://", "rediss://", "unix://")
-_ANY_SCHEME: Final = "redis://, rediss:// or unix://"
+SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 
 class UrlOption(msgspec.Struct, frozen=True):
@@ -70,17 +69,13 @@ _PARTS: Final = (
 )
 
 
-def checked_url(value: str) -> str:
-    """Return ``value`` if it may be a server's URL. No error repeats it, since it may hold a password.
+def checked_server_url(value: str) -> str:
+    """Return ``value`` if it may be one server's URL; its scheme is one of these. No error repeats it.
 
     Raises:
-        SettingsError: it is empty, has another scheme, cannot be taken apart, names no database by number, or has an
-            option or a value of one that is not allowed.
+        SettingsError: it cannot be taken apart, names no database by number, or has an option or a value of one that is
+            not allowed.
     """
-    if not value:
-        raise SettingsError(f"expected a URL that begins with {_ANY_SCHEME}, got an empty text")
-    if not value.startswith(_SCHEMES):
-        raise SettingsError(f"expected a URL that begins with {_ANY_SCHEME}")
     parts = _split(value)
     if parts is None or _is_torn(parts):
         raise SettingsError(f"expected a URL whose parts can be told apart ({_PARTS})")
