@@ -38,6 +38,7 @@ from lash_redis.worker.told import tell_failed
 from lash_redis.worker.trust import trusted_until_ms
 from lash_redis.worker.unknown_leases import UnknownLeases
 
+_WORTH_HALVING: Final = 64  # slots
 _WITH_RESULT: Final = frozenset({Ending.SUCCEED, Ending.FAIL})
 
 
@@ -119,6 +120,9 @@ class InFlight:
             self._on_lost,
             self._unknown.found,
         )
+        # Half of the slots: while the server hands out the next rows, this worker runs those that it has. Small claims
+        # would pay more for themselves than they save.
+        self._at_once = max(settings.concurrency // 2, _WORTH_HALVING // 2)
         self._bound_tasks = frozenset(catalogue.owner_bound)
 
     @property
@@ -148,7 +152,8 @@ class InFlight:
             LashError: as ``Claimer.claim``; what it may have handed out comes with the next call.
         """
         try:
-            claimed = await self.claimer.claim(partition, max(self.room, 1), once=once)
+            count = self.room if once else min(self.room, self._at_once)
+            claimed = await self.claimer.claim(partition, max(count, 1), once=once)
         finally:
             self._on_change()  # there may be more room than while its answer was missing
         trusted_ms = trusted_until_ms(claimed.sent_at_ms, self._settings.lease_ttl_ms)

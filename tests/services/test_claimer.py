@@ -73,6 +73,37 @@ async def test_a_claim_that_was_never_applied_is_not_waited_for(
     assert len((await claimer.claim(0, 1)).rows) == 1
 
 
+@pytest.mark.parametrize(("slots", "asked_for"), [(1, 1), (8, 8), (40, 32), (64, 32), (256, 128)])
+async def test_a_claim_asks_for_half_of_many_slots(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, slots: int, asked_for: int
+) -> None:
+    """While the server hands out the other half, those that came run: neither waits for the other."""
+    counts: list[int] = []
+    bench = Bench(is_open=True)
+    worker = crew.worker(bench.task(), concurrency=slots)
+    claim_next = worker.registry.claim_next
+
+    def claimed(claim: BatchClaim) -> Any:
+        counts.append(claim.count)
+        return claim_next(claim)
+
+    monkeypatch.setattr(worker.registry, "claim_next", claimed)
+    await worker.registry.register(work("p", RERUNNABLE, "p"))
+    async with crew.running(worker):
+        await ended(worker.registry, "p")
+    assert counts[0] == max(counts) == asked_for
+
+
+async def test_work_that_is_driven_once_takes_all_slots_at_once(
+    registry: ProcessRegistry, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing claims again after it."""
+    bench = Bench(is_open=True)
+    await registry.register_many([work(each, RERUNNABLE, each) for each in ids_of(40, 0, registry.partitions)])
+    await crew.worker(bench.task(), registry=registry, concurrency=64).drive_pending()
+    assert len(bench.begun) == 40
+
+
 async def test_what_runs_alone_comes_by_one_claim_at_a_time(
     registry: ProcessRegistry, claimer: Claimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
