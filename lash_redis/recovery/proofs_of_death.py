@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import msgspec
 
@@ -38,14 +38,16 @@ def reaped(death: Death) -> Proof:
     return Proof("reaped", f"{death.status}, reaped by {death.by}")
 
 
-async def find_dead(registry: ProcessRegistry, claimant: LeaseOwner, first_error: FirstError) -> dict[str, Proof]:
-    """Test each owner with unsettled rows once; return the proofs that ``claimant`` has, by owner digest.
+async def find_dead(
+    registry: ProcessRegistry, claimant: LeaseOwner, first_error: FirstError, partitions: Iterable[int]
+) -> dict[str, Proof]:
+    """Test each owner with unsettled rows there once; return the proofs that ``claimant`` has, by owner digest.
 
     What a partition raises is kept in ``first_error``, and the proofs that the others have count.
     """
     proofs: dict[str, Proof] = {}
     tested: set[str] = set()
-    for partition in range(registry.partitions):
+    for partition in partitions:
         with first_error.kept():
             async for holder in _holders(registry, partition):
                 if holder.death is not None:

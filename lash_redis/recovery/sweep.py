@@ -1,10 +1,12 @@
 """One pass over what may need recovery: find rows by index, judge them by the verdict's table, settle them.
 
-A sweep takes no lease in order to look (rule 3.9). It costs what needs recovery, never all rows (rule 8.7).
+A sweep takes no lease in order to look (rule 3.9). It costs what needs recovery, never all rows (rule 8.7). One call
+for each partition says whether there is anything at all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -18,6 +20,7 @@ from lash_redis.recovery.proofs_of_death import Proof, find_dead, reaped
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.recovery.verdict_facts import LocalKnowledge, NothingLocal
 from lash_redis.registry.answers import Death, PageStart
+from lash_redis.registry.calls.glancing import Glance
 from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
@@ -62,12 +65,21 @@ class Sweep:
         registry: where the rows are.
         owner: the claimant that looks; a local process if it is to prove deaths.
         local: what this worker alone knows.
+        on_glance: called with each partition and what a pass saw there at first.
     """
 
-    def __init__(self, registry: ProcessRegistry, owner: LeaseOwner, local: LocalKnowledge | None = None) -> None:
+    def __init__(
+        self,
+        registry: ProcessRegistry,
+        owner: LeaseOwner,
+        local: LocalKnowledge | None = None,
+        *,
+        on_glance: Callable[[int, Glance], object] | None = None,
+    ) -> None:
         self._registry = registry
         self._owner = owner
         self._local = local or NothingLocal()
+        self._on_glance = on_glance
         self._upkeep_at_ms = 0  # a worker that lives for a moment forgets too: nobody else may live longer
 
     async def run_once(self) -> SweepReport:
@@ -78,18 +90,32 @@ class Sweep:
         """
         await self._registry.open()
         report, first_error = SweepReport(), FirstError()
-        dead = await find_dead(self._registry, self._owner, first_error)
+        glances = await self._glances(first_error)
+        held_in = [partition for partition, glance in glances.items() if glance.holders]
+        dead = await find_dead(self._registry, self._owner, first_error, held_in)
         judge = self._judge(dead)
-        for partition in range(self._registry.partitions):
+        for partition, glance in glances.items():
             with first_error.kept():
-                for digest in dead:
+                for digest in dead if glance.holders else ():
                     await self._settle_owned(partition, digest, judge, report)
-                await self._settle(partition, LEASES, judge, report, upto="now")
-                await self._settle(partition, ASKED, judge, report)
+                if glance.lapsed:
+                    await self._settle(partition, LEASES, judge, report, upto="now")
+                if glance.asked:
+                    await self._settle(partition, ASKED, judge, report)
         with first_error.kept():
             await self._upkeep()
         first_error.raise_it()
         return report
+
+    async def _glances(self, first_error: FirstError) -> dict[int, Glance]:
+        """Return what there is in each partition that answers."""
+        glances = {}
+        for partition in range(self._registry.partitions):
+            with first_error.kept():
+                glances[partition] = await self._registry.glance(partition)
+                if self._on_glance is not None:
+                    self._on_glance(partition, glances[partition])
+        return glances
 
     async def settle_dead(self, owner: LeaseOwner, death: Death) -> SweepReport:
         """Settle all that one owner held whose death was seen and recorded, in every partition that lets it.

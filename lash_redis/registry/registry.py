@@ -14,6 +14,7 @@ from lash_redis.registry.calls import (
     bulk,
     ended,
     forgetting,
+    glancing,
     leases,
     listing,
     owners,
@@ -243,6 +244,7 @@ class ProcessRegistry:
     submit_ticks = operation(ticks.submit_ticks)
 
     counts = operation(upkeep.counts)
+    glance = operation(glancing.glance)
     wake = operation(upkeep.wake)
     bring_due = operation(upkeep.bring_due)
     prune = operation(forgetting.prune)

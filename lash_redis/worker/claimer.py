@@ -93,7 +93,7 @@ class Claimer:
         self._set_aside: set[int] = set()
         self._turn = PerLoop(asyncio.Lock)  # the next number is sent only after an answer (rule 8.5)
         self._last = -1
-        self._remembering = Remembering()
+        self.remembering = Remembering()
         self._left_until_ms: dict[int, int] = {}  # by partition: what was left there is for others until then
         self.due = DueTimes(registry, scheduling)
         self._closed: set[int] = set()
@@ -144,12 +144,12 @@ class Claimer:
 
     def ask_all(self) -> None:
         """Ask every partition again."""
-        self._set_aside.clear()
-        self._left_until_ms.clear()
-        self._ask_each()
+        for partition in range(self._registry.partitions):
+            self.ask(partition)
 
     def ask(self, partition: int) -> None:
         """Ask a partition: something has changed there, or here."""
+        self._set_aside.discard(partition)
         self._left_until_ms.pop(partition, None)
         self.may_have_more.add(partition)
 
@@ -198,7 +198,7 @@ class Claimer:
             except Exception as error:
                 await self._failed(partition, sent, error, was_sent=was_sent)
                 raise
-            self._remembering.answered(sent.claim, sent_at)
+            self.remembering.answered(sent.claim, sent_at)
             if sent.failures:
                 self._ask_each()
             if self._unanswered.pop(partition, None) is None:
@@ -215,7 +215,7 @@ class Claimer:
 
     async def _failed(self, partition: int, sent: _Sent, error: Exception, *, was_sent: bool) -> None:
         sent.failures += 1
-        self._remembering.forget(partition)
+        self.remembering.forget(partition)
         if is_mismatch := isinstance(error, NamespaceMismatch):
             self._set_aside.add(partition)
         else:
@@ -274,7 +274,7 @@ class Claimer:
             lives_on_ms=lives_on_ms or 0,
         )
         self._closed.add(partition)
-        self._remembering.forget(partition)
+        self.remembering.forget(partition)
         if (sent := self._unanswered.pop(partition, None)) is not None:
             self._let_go.append(sent.claim.token_stem)
             self._ask_each()
@@ -292,7 +292,7 @@ class Claimer:
         self._closed.discard(partition)
         number = self._next_number(partition)
         me, order, served = self._identity.owner, self._order.next(), self.served
-        remembers = once or self._remembering.is_due(partition, served.name, boottime_ms())
+        remembers = once or self.remembering.is_due(partition, served.name, boottime_ms())
         return BatchClaim(partition, me, number, count, self._ttl_ms, served, alone, bound, takes, order, remembers)
 
     def _next_number(self, partition: int) -> int:

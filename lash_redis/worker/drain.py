@@ -31,10 +31,11 @@ from lash_redis.worker.identity import Identity
 from lash_redis.worker.inflight import InFlight
 from lash_redis.worker.loops.looking import Looking
 from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.stillness import POLLS
 
 _LEAST_MS = 250  # for one round of calls, also where the time for them is over already
-# Whether others serve what a worker leaves shows when each of them has polled: 1.33 of their intervals (rule 9.8).
-_POLLS_AFTER = 1.5
+# Whether others serve what a worker leaves shows when each of them has called, within so many slow polls (rule 9.8).
+_POLLS_AFTER = POLLS + 1
 
 
 def _why_kept(attempt: Attempt) -> str:
@@ -163,7 +164,7 @@ class Drain:
         """
         claimer, trouble = self._in_flight.claimer, Trouble("close claims", 0.05, 0.5)
         until, given_up = boottime_ms() + budget_ms, set[int]()
-        lives_on_ms = int(_POLLS_AFTER * self._settings.poll_ms)
+        lives_on_ms = _POLLS_AFTER * self._settings.poll_ms
         while left := [each for each in claimer.open_partitions(self._registry.partitions) if each not in given_up]:
             pause_s = 0.0
             for partition in left:

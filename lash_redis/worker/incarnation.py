@@ -37,6 +37,7 @@ from lash_redis.worker.renewal import RenewalSource, RenewalThread
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.services import Service, Services
 from lash_redis.worker.settings import WorkerSettings
+from lash_redis.worker.stillness import Stillness
 from lash_redis.worker.wakeups import WakeUps
 
 _ANSWER_WITHIN_S = 0.25  # for the answer to a claim on its way, once the grace is over
@@ -83,9 +84,10 @@ class Incarnation:
         )
         digest = owner_digest(identity.owner)
         self._renewal = renewal or RenewalThread(registry, digest, settings.lease_ttl_ms)
-        self._sweep = Sweep(registry, identity.owner, self._in_flight)
+        stillness = Stillness(self._in_flight.claimer, self._changes, settings.poll_ms)
+        self._sweep = Sweep(registry, identity.owner, self._in_flight, on_glance=stillness.glanced)
         self._claiming = Claiming(self._in_flight, self._changes)
-        self._looking = Looking(registry, self._in_flight, self._changes, settings.poll_ms)
+        self._looking = Looking(registry, self._in_flight, self._changes, stillness, settings.poll_ms)
         self._wake_ups = WakeUps(
             registry,
             self._in_flight,
@@ -96,7 +98,7 @@ class Incarnation:
         )
         self._loops: tuple[Loop, ...] = (
             Sweeping(self._sweep, identity, settings.sweep_ms),
-            Polling(self._in_flight.claimer, self._changes, settings.poll_ms),
+            Polling(registry, self._in_flight.claimer, self._changes, stillness, settings.poll_ms),
             self._looking,
             Checking(registry, self._claiming),
             Retaining(registry, identity, settings),

@@ -18,6 +18,10 @@ class Remembering:
         name, noted_ms = self._noted.get(partition, ("", 0))
         return name != lanes_name or now_ms >= noted_ms + _EVERY_MS
 
+    def noted_ms(self, partition: int) -> int | None:
+        """Return when the last claim was sent that a partition remembers; None if there is none."""
+        return self._noted[partition][1] if partition in self._noted else None
+
     def answered(self, claim: BatchClaim, sent_ms: int) -> None:
         """Note that a claim that was sent then has its answer."""
         if claim.remembers:

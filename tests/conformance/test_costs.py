@@ -5,19 +5,23 @@ The figures of a plain one were counted by this very code before there were any 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from lash_redis.core.lanes import lane
+from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import ProcessLease, ProcessRegistration
 from lash_redis.core.outcomes import Success
 from lash_redis.core.policies import Policy
+from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import TerminalFact
+from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.scripts import Script
-from tests.conformance.actors import ADA, RERUNNABLE, SERVED, batch_claim, work
+from tests.conformance.actors import ADA, BOB, LONG_MS, RERUNNABLE, SERVED, batch_claim, work
 from tests.conformance.test_bytes import length
 from tests.soundness import keyspace
 
@@ -35,6 +39,7 @@ class Bill:
         registry.sender.transport.run = self.run  # type: ignore[method-assign]
         self.calls: list[tuple[str, int, int]] = []
         self.commands: dict[str, int] = {}
+        self.commands_of_calls: list[int] = []
 
     async def run(self, script: Script, header: str, args: Sequence[Any], **options: Any) -> list[Any]:
         """Run it, and note what it took."""
@@ -42,6 +47,7 @@ class Bill:
         before = await self._count()
         reply = await self._run(script, header, args, **options)
         self.commands[script.name] = await self._count() - before
+        self.commands_of_calls.append(self.commands[script.name])
         return reply
 
     async def _count(self) -> int:
@@ -154,3 +160,72 @@ async def test_a_plain_row_is_as_short_as_ever(registry: ProcessRegistry, client
     assert sorted(row) == ["at", "cd", "d", "in", "ln", "ph", "sq"]
     assert length([*row, *row.values()]) == 67
     assert sorted(keys.keys() - empty.keys()) == ["lanes", "p:plain", "q:default|work|"]
+
+
+class Sent:
+    """Counts the calls that go from a registry to the server, and the commands that they make it do."""
+
+    def __init__(self, registry: ProcessRegistry, client: Any) -> None:
+        self._bill = Bill(registry, client)
+
+    def __call__(self) -> dict[str, int]:
+        """Return the commands of each script that was called, and forget them."""
+        counted = {name: self._bill.commands[name] for name, _, _ in self._bill.calls}
+        self._bill.calls.clear()
+        return counted
+
+
+@ONE
+@REAL
+async def test_a_sweep_with_nothing_to_recover_costs_the_same_however_many_rows_live(
+    registry: ProcessRegistry, client: Any
+) -> None:
+    """Queued, held and delayed: a call that says what there is, and one that reads who holds something."""
+    sweep = Sweep(registry, BOB)
+    await sweep.run_once()  # the first forgets owners, and loads the scripts
+    sent = Sent(registry, client)
+    await sweep.run_once()
+    assert sent() == {"glance": 3}
+
+    counted, claims = [], itertools.count(1)
+    for more in (1_000, 19_000):
+        names = [f"row{more}-{each}" for each in range(more)]
+        await registry.register_many([plain(each) for each in names])
+        await registry.register_many([plain(f"{each}-later", delay_ms=LONG_MS) for each in names[: more // 4]])
+        for _ in range(more // 1_000):
+            await registry.claim_next(batch_claim(registry, ADA, number=next(claims), count=500))
+        sent()
+        await sweep.run_once()
+        counted.append(sent())
+    assert counted == [{"glance": 7, "holders": 5}] * 2
+
+
+@ONE
+@REAL
+async def test_the_owners_of_a_page_are_read_together(registry: ProcessRegistry, client: Any) -> None:
+    """Each sweep of each worker reads all owners that hold something: so many commands, however many they are."""
+    names = [f"p{each}" for each in range(40)]
+    await registry.register_many([plain(each) for each in names])
+    for each in names:
+        await registry.claim(each, LeaseOwner.opaque(each, "1"), LONG_MS)
+    sent = Sent(registry, client)
+
+    assert len(await registry.holders(0)) == len(names)
+    assert sent() == {"holders": 5}
+
+
+@ONE
+@REAL
+async def test_a_renewal_takes_three_commands_for_each_lease_in_calls_of_some_milliseconds(
+    registry: ProcessRegistry, client: Any
+) -> None:
+    """It reads a row, moves its key and its field. No call is about more than 200 rows."""
+    await registry.register_many([plain(f"p{each}") for each in range(1_000)])
+    for number in (1, 2):
+        await registry.claim_next(batch_claim(registry, ADA, number=number, count=500))
+    owners = [owner_digest(ADA), *(owner_digest(LeaseOwner.opaque(f"idle{each}", "1")) for each in range(20))]
+    bill = Bill(registry, client)
+
+    assert len(await registry.renew_owned(0, owners, LONG_MS)) == 1_000
+    assert [name for name, _, _ in bill.calls] == ["renew_owned"] * 6
+    assert sum(bill.commands_of_calls) <= 1_000 * 3 + 6 * 7 + len(owners)

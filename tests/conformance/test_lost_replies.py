@@ -29,6 +29,7 @@ from lash_redis.registry.calls import (
     bulk,
     ended,
     forgetting,
+    glancing,
     leases,
     listing,
     opening,
@@ -185,6 +186,13 @@ async def _holders(world: World) -> Call[Any]:
     await world.registry.register(work(world.one))
     await held(world.registry, world.one, ADA)
     return world.call(owners.holders, 0)
+
+
+@case
+async def _glance(world: World) -> Call[Any]:
+    await world.registry.register(work(world.one))
+    await held(world.registry, world.one, ADA)
+    return world.call(glancing.glance, 0)
 
 
 @case

@@ -72,10 +72,10 @@ OUTCOMES: tuple[Outcome, ...] = (Success(), Failure("E"), Cancelled(), abandoned
 # Scripts that move no row: they read, renew for owners, or keep house.
 MOVES_NO_ROW = {
     "change_schedule", "close_claims", "counts", "declare_schedules", "ended", "first_of_sequence", "forget_owners",
-    "forget_tombstones", "get", "header", "holder", "holders", "keys_of_limit", "lanes", "living", "name_lanes",
-    "name_policies", "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses", "prunable", "prune",
-    "read_bounds", "read_policies", "record_death", "renew_owned", "resume", "retain", "schedules", "served",
-    "store_bounds", "tick", "tombstones", "awaited", "waiting", "waits", "wake", "watch",
+    "forget_tombstones", "get", "glance", "header", "holder", "holders", "keys_of_limit", "lanes", "living",
+    "name_lanes", "name_policies", "name_signatures", "near", "open", "other_lanes", "page", "pause", "pauses",
+    "prunable", "prune", "read_bounds", "read_policies", "record_death", "renew_owned", "resume", "retain",
+    "schedules", "served", "store_bounds", "tick", "tombstones", "awaited", "waiting", "waits", "wake", "watch",
 }  # fmt: skip
 
 WAITS: tuple[tuple[int, IfFailed], ...] = ((0, "cancel"), (LONG_MS, "cancel"), (0, "run"), (LONG_MS, "run"))

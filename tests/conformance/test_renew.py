@@ -179,10 +179,10 @@ async def test_a_renewal_by_owner_never_shortens(registry: ProcessRegistry, part
 async def test_one_call_renews_no_more_than_a_page_of_all_its_owners(
     registry: ProcessRegistry, partitions: int
 ) -> None:
-    """500 rows, whoever holds them; the answer says where to go on."""
-    await registry.register_many([work(id_) for id_ in ids_of(600, 0, partitions)])
+    """200 rows, whoever holds them; the answer says where to go on."""
+    await registry.register_many([work(id_) for id_ in ids_of(240, 0, partitions)])
     for owner in (ADA, BOB):
-        await registry.claim_next(batch_claim(registry, owner, count=300))
+        await registry.claim_next(batch_claim(registry, owner, count=120))
     owners = [owner_digest(ADA), owner_digest(BOB)]
 
     pages = leases.renew_owned(registry.target.namespace, 0, owners, LONG_MS)
@@ -190,7 +190,7 @@ async def test_one_call_renews_no_more_than_a_page_of_all_its_owners(
     first = await registry.sender.send(next(pages))
     second, end = await registry.sender.send(pages.send(first))
 
-    assert (len(first[0]), len(second), end) == (500, 100, None)
+    assert (len(first[0]), len(second), end) == (200, 40, None)
 
 
 async def test_a_renewal_by_owner_returns_what_was_requested(registry: ProcessRegistry, partitions: int) -> None:
@@ -212,7 +212,7 @@ async def test_a_renewal_by_owner_returns_what_was_requested(registry: ProcessRe
 
 
 async def test_more_leases_than_a_page_are_all_renewed(registry: ProcessRegistry, partitions: int) -> None:
-    """Pages of 500 over several owners: none is missed, none is listed twice."""
+    """Pages of 200 over several owners: none is missed, none is listed twice."""
     chosen = ids_of(1_250, 0, partitions)
     await registry.register_many([work(id_) for id_ in chosen])
     for owner, counts in ((ADA, (500, 250)), (BOB, (500,))):
@@ -225,12 +225,12 @@ async def test_more_leases_than_a_page_are_all_renewed(registry: ProcessRegistry
     assert sorted(row.process_id for row in renewed) == sorted(chosen)
 
 
-@pytest.mark.parametrize("batches", [(270, 270), (480,)], ids=["in batches", "one by one"])
+@pytest.mark.parametrize("batches", [(120, 120), (180,)], ids=["in batches", "one by one"])
 async def test_rows_that_end_between_two_pages_hide_no_others(
     registry: ProcessRegistry, partitions: int, batches: tuple[int, ...]
 ) -> None:
     """Every other live lease is renewed and listed: what is not listed counts as lost."""
-    chosen = ids_of(540, 0, partitions)
+    chosen = ids_of(240, 0, partitions)
     await registry.register_many([work(id_) for id_ in chosen])
     for count in batches:
         await registry.claim_next(batch_claim(registry, ADA, count=count))

@@ -29,7 +29,7 @@ ANSWERS = {
     "ACCEPTED", "RETAINED", "TOMBSTONES", "ASKED",
     "DECLARED", "DUE", "SCHEDULES", "TICKED",
     "RETRIED", "FAILED", "CANCELLED",
-    "AWAITED", "OF_KEYS",
+    "AWAITED", "OF_KEYS", "GLANCED",
 }  # fmt: skip
 # The foundations hold a small set of things; every other fragment holds one function, whose name it has.
 FOUNDATIONS = tuple(

@@ -143,8 +143,8 @@ async def test_nobody_polls_for_what_is_delayed(registry: ProcessRegistry, crew:
         await crew.at_rest(worker)
         assert knows_when(worker)
         faults.sent.clear()
-        await wait_until(lambda: faults.sent["holders"] >= 5 * registry.partitions, "it swept five times")
-    assert faults.sent.keys() <= {"holders", "page", "other_lanes", "forget_owners", "close_claims"}
+        await wait_until(lambda: faults.sent["glance"] >= 5 * registry.partitions, "it swept five times")
+    assert faults.sent.keys() <= {"glance", "page", "other_lanes", "forget_owners", "close_claims"}
 
 
 @pytest.mark.parametrize("backend", ["fakeredis"], indirect=True)

@@ -33,7 +33,7 @@ STRIKES = 4  # more than a call is sent again by itself
 # What a lost answer leaves in doubt is tried with every kind that comes after. Of the kinds that come before, each call
 # gets some, and each kind strikes a write and something else.
 WRITES: Final = ("claim_next", "close_claims", "terminalize", "claim", "release", "unstart", "settle")
-OTHERS: Final = ("name_lanes", "renew_owned", "page", "holders", "get", "wake", "other_lanes", "SUBSCRIBE")
+OTHERS: Final = ("name_lanes", "renew_owned", "page", "glance", "holders", "get", "wake", "other_lanes", "SUBSCRIBE")
 BEFORE: Final = [kind for kind in FAULT_KINDS if kind.before]
 AFTER: Final = [kind for kind in FAULT_KINDS if not kind.before]
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
 from lash_redis.core import timing
@@ -14,18 +15,31 @@ from lash_redis.core.events import Event, WorkerFaulted, WorkerStoppedClaiming, 
 from lash_redis.core.subscribers import subscribed
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.answers import BatchClaim
+from lash_redis.registry.calls.glancing import Glance
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
+from lash_redis.worker.claimer import Claimer
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.loops.checking_server import Checking
 from lash_redis.worker.loops.loop import repeat
 from lash_redis.worker.loops.polling import Polling
 from lash_redis.worker.loops.sweeping import Sweeping
-from tests.conformance.actors import OWNER_BOUND, begun, dead_owner, ids_of, local_owner, work
+from lash_redis.worker.stillness import MOST_MS, Stillness
+from tests.conformance.actors import CYD, OWNER_BOUND, begun, dead_owner, ids_of, local_owner, work
 from tests.look import ended, record_of
 from tests.services.benches import Bench
 from tests.services.conftest import Crew
 from tests.support import StillClock, wait_until
+
+
+def remembered(claimer: Claimer) -> None:
+    """Have every partition remember a claim that was sent now."""
+    for partition in range(2):
+        claim = BatchClaim(partition, CYD, 1, 1, 1_000, claimer.served)
+        claimer.remembering.answered(claim, timing.boottime_ms())
+
+
+STILL = Glance(work=False, holders=True, lapsed=True, asked=True)
 
 
 async def test_a_step_of_sweeping_is_one_pass(registry: ProcessRegistry) -> None:
@@ -42,7 +56,8 @@ async def test_a_step_of_polling_asks_every_partition_again(registry: ProcessReg
     worker = crew.worker(registry=registry)
     claimer = worker.probe.in_flight.claimer
     claimer.may_have_more.clear()
-    await Polling(claimer, worker.probe.changes, 1_000).step()
+    changes = worker.probe.changes
+    await Polling(registry, claimer, changes, Stillness(claimer, changes, 1_000), 1_000).step()
     assert claimer.may_have_more == set(range(registry.partitions))
 
 
@@ -102,8 +117,52 @@ async def test_no_error_ends_a_loop(error: Exception, event: type[WorkerUnavaila
 async def test_an_idle_worker_polls_before_it_is_listed_no_more(registry: ProcessRegistry, crew: Crew) -> None:
     """However long its ``poll_ms``: the list of idle workers forgets one that did not claim for a minute."""
     claimer = crew.worker(registry=registry).probe.in_flight.claimer
-    loop = Polling(claimer, Changes(), 3_600_000)
+    loop = Polling(registry, claimer, Changes(), Stillness(claimer, Changes(), 3_600_000), 3_600_000)
     assert loop.every_s * (1 + loop.spread) < 60
+
+
+@pytest.mark.parametrize("poll_ms", [20, 7_500, 15_000, 3_600_000])
+async def test_where_nothing_waits_a_worker_polls_before_it_counts_as_gone(
+    registry: ProcessRegistry, crew: Crew, poll_ms: int
+) -> None:
+    """However late the next slow poll comes. It leaves none out unless the sweeps see that nothing waits."""
+    claimer = crew.worker(registry=registry).probe.in_flight.claimer
+    stillness, clock = Stillness(claimer, Changes(), poll_ms), StillClock()
+    loop = Polling(registry, claimer, Changes(), stillness, poll_ms)
+    longest_ms, passed_ms = int(1000 * loop.every_s * (1 + loop.spread)), 0
+
+    with timing.use(clock):
+        remembered(claimer)
+        assert not stillness.may_rest(0), "nobody has looked"
+        stillness.glanced(0, STILL)
+        while stillness.may_rest(0):
+            clock.now_ms += longest_ms
+            passed_ms += longest_ms
+            assert not stillness.may_rest(0), "that was seen too long ago"
+            stillness.glanced(0, STILL)
+        assert passed_ms <= MOST_MS
+        assert (passed_ms > 0) == (poll_ms < MOST_MS // 2)
+
+
+async def test_a_poll_leaves_out_where_nothing_waits(registry: ProcessRegistry, crew: Crew) -> None:
+    """And asks at once where a sweep sees that something does."""
+    claimer = crew.worker(registry=registry).probe.in_flight.claimer
+    stillness = Stillness(claimer, Changes(), 1_000)
+    with timing.use(StillClock()):
+        remembered(claimer)
+        stillness.glanced(0, STILL)
+        claimer.may_have_more.clear()
+        await Polling(registry, claimer, Changes(), stillness, 1_000).step()
+        assert claimer.may_have_more == {1}
+
+        claimer.may_have_more.clear()
+        for _ in range(2):  # it is said once
+            stillness.glanced(0, msgspec.structs.replace(STILL, work=True))
+        assert claimer.may_have_more == {0}
+        claimer.may_have_more.clear()
+        stillness.glanced(0, msgspec.structs.replace(STILL, work=True))
+        assert claimer.may_have_more == set()
+        assert not stillness.may_rest(0)
 
 
 async def test_a_partition_that_is_not_what_it_was_is_said_once_and_the_others_go_on(

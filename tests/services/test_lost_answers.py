@@ -23,7 +23,7 @@ from tests.services.conftest import NEVER_MS, Crew
 from tests.support import wait_until
 
 BOUND = "owner_bound"
-SENT_BY_A_WORKER = ["claim_next", "terminalize", "release", "settle", "page", "holders", "open", "get", "wake"]
+SENT_BY_A_WORKER = ["claim_next", "terminalize", "release", "settle", "page", "glance", "open", "get", "wake"]
 
 
 @pytest.mark.parametrize("trouble", ["lose_replies", "lose_requests", "repeat"])

@@ -310,4 +310,4 @@ async def test_a_sweep_reads_and_settles_and_holds_nothing(
 
     assert await sweep.run_once() == SweepReport(requeued=1, abandoned=1)
 
-    assert faults.sent.keys() == {"holders", "page", "settle", "forget_owners"}
+    assert faults.sent.keys() == {"glance", "holders", "page", "settle", "forget_owners"}

@@ -8,13 +8,16 @@
 -- bound   owners <= 500
 --- @include "partition"
 --- @include "page_of_names"
---- @include "owner_named"
 local after, limit = ARGV[1], ARGV[2]
 
 local reply = { 'OWNERS' }
-for _, digest in ipairs(page_of_names(K .. 'holders', after, limit)) do
-  reply[#reply + 1] = digest
-  reply[#reply + 1] = owner_named(digest)
-  reply[#reply + 1] = redis.call('HGET', K .. 'dead', digest) or ''
+local digests = page_of_names(K .. 'holders', after, limit)
+if #digests > 0 then
+  local owners = redis.call('HMGET', K .. 'owners', unpack(digests))
+  local deaths = redis.call('HMGET', K .. 'dead', unpack(digests))
+  for at, digest in ipairs(digests) do
+    local n = #reply
+    reply[n + 1], reply[n + 2], reply[n + 3] = digest, owners[at] or '', deaths[at] or ''
+  end
 end
 return reply

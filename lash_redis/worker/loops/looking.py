@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 from lash_redis.core.first_error import FirstError
 from lash_redis.core.lanes import plain_lane
 from lash_redis.core.terms import Terms
@@ -9,7 +12,7 @@ from lash_redis.core.timing import boottime_ms
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.inflight import InFlight
-from lash_redis.worker.loops.polling import MOST_MS
+from lash_redis.worker.stillness import MOST_MS, SPREAD, Stillness
 
 
 class Looking:
@@ -19,14 +22,18 @@ class Looking:
     """
 
     operation = "look"
-    spread = 0.33
+    spread = SPREAD
 
-    def __init__(self, registry: ProcessRegistry, in_flight: InFlight, changes: Changes, every_ms: int) -> None:
+    def __init__(
+        self, registry: ProcessRegistry, in_flight: InFlight, changes: Changes, stillness: Stillness, every_ms: int
+    ) -> None:
         self.every_s = min(every_ms, MOST_MS) / 1000
         self._registry = registry
+        self._in_flight = in_flight
         self._lanes = in_flight.lanes
         self._claimer = in_flight.claimer
         self._changes = changes
+        self._stillness = stillness
         self._under_way = 0
 
     @property
@@ -35,13 +42,15 @@ class Looking:
         return self._under_way > 0
 
     async def step(self) -> None:
-        """Look in every partition.
+        """Look in every partition but those in which nothing waits and that a claim has told of this worker lately.
 
         Raises:
             LashError: no answer from a partition; the others were looked at.
         """
         began_ms = boottime_ms()
-        await self.look()
+        claims_first = self._in_flight.room > 0
+        rests = partial(self._stillness.may_rest, claims_first=claims_first)
+        await self._look_in([each for each in range(self._registry.partitions) if not rests(each)])
         self._lanes.looked(began_ms)
 
     async def look(self, partition: int | None = None) -> None:
@@ -50,8 +59,11 @@ class Looking:
         Raises:
             LashError: no answer from a partition; the others were looked at.
         """
+        await self._look_in(range(self._registry.partitions) if partition is None else (partition,))
+
+    async def _look_in(self, partitions: Iterable[int]) -> None:
         first_error = FirstError()
-        for each in range(self._registry.partitions) if partition is None else (partition,):
+        for each in partitions:
             with first_error.kept():
                 await self._look_at(each, self._lanes.beginnings)
         first_error.raise_it()
