@@ -6,47 +6,24 @@ import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Final
 
+from lash_redis.app.announced import UNHEARD, Announced
+from lash_redis.app.blocking_caller import Caller
 from lash_redis.app.unserved import why_it_waits_blocking
-from lash_redis.app.wait import Wait, closed_error, ended_id, is_not_now, reread_delay_s, retry_delay_s
-from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.model import ProcessRecord
+from lash_redis.app.wait import End, Wait, closed_error, is_not_now, reread_delay_s, retry_delay_s, told_end
+from lash_redis.core.model import ProcessRegistration
+from lash_redis.core.terms import Terms
 from lash_redis.core.timing import boottime_ms, random_token
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.listening import listen_blocking
+from lash_redis.registry.messages import TOLD
 from lash_redis.registry.rows import Row
 
 _CLOSE_TIMEOUT_S: Final = 1.0
+FIRST_READ_S: Final = 1.0  # how long announced processes are left unread
 
-Over = tuple[Wait, ProcessRecord | Exception]
-
-
-class _Caller:
-    """One call that waits, and which of its processes are to be read."""
-
-    def __init__(self, process_ids: Iterable[str]) -> None:
-        self.process_ids = list(process_ids)
-        self.woken = threading.Event()
-        self._changing = threading.Lock()
-        self._due = dict.fromkeys(self.process_ids)  # in order
-
-    def read_again(self, process_ids: Iterable[str]) -> None:
-        """Have some of them read soon."""
-        with self._changing:
-            self._due.update(dict.fromkeys(process_ids))
-            self.woken.set()
-
-    def to_read(self) -> list[str]:
-        """Return what is to be read now, one page of it: a message during the read makes it due again."""
-        with self._changing:
-            ids = list(islice(self._due, MAX_BATCH))
-            for each in ids:
-                del self._due[each]
-            if not self._due:
-                self.woken.clear()
-        return ids
+Over = tuple[Wait, End | Exception]
 
 
 def _over(left: dict[str, list[Wait]], rows: Mapping[str, Row | None]) -> list[Over]:
@@ -56,7 +33,7 @@ def _over(left: dict[str, list[Wait]], rows: Mapping[str, Row | None]) -> list[O
         waits, still = left.pop(process_id, []), []
         for wait in waits:
             try:
-                ended = wait.record_if_ended(row)
+                ended = wait.end_in(row)
             except Exception as error:  # noqa: BLE001 - who waits for this one gets it, whatever it is
                 over.append((wait, error))
             else:
@@ -77,22 +54,37 @@ class BlockingWaiter:
 
     def __init__(self, registry: BlockingRegistry) -> None:
         self._registry = registry
-        self._name = random_token()
+        self._name = f"{TOLD}{random_token()}"
         self._changing = threading.Condition()
-        self._waits: dict[str, list[_Caller]] = {}  # by process id
+        self._announced = Announced()
+        self._waits: dict[str, list[Caller]] = {}  # by process id
         self._closing = threading.Event()  # of the waits and the listener of now; closing makes a new one
         self._listener: threading.Thread | None = None
         self._refusal: Exception | None = None  # why nothing can be heard, which time does not cure
 
-    def wait_for(self, wait: Wait) -> ProcessRecord:
-        """Wait until the process has ended, and return its record; raise what ``Waiter.wait_for`` raises."""
+    def submit(self, registration: ProcessRegistration, terms: Terms) -> str:
+        """Do what ``Waiter.submit`` does."""
+        with self._changing:
+            if announces := self._announced.may_announce:
+                self._announced.announce(registration.id)
+        is_new = False
+        try:
+            stands, is_new = self._registry.submit(registration, terms, self._name if announces else "")
+        finally:
+            if announces and not is_new:
+                with self._changing:
+                    self._announced.retract(registration.id)
+        return stands
+
+    def wait_for(self, wait: Wait) -> End:
+        """Wait until the process has ended, and return how; raise what ``Waiter.wait_for`` raises."""
         ((_, ended),) = next(self.wait_for_several([wait], wait.timeout))
         if isinstance(ended, Exception):
             raise ended
         return ended
 
     def wait_for_several(self, waits: Sequence[Wait], timeout: float | None) -> Iterator[list[Over]]:
-        """Yield the waits that are over, some at a time, each with the record, or with the error that ended it alone.
+        """Yield the waits that are over, some at a time, each with how it ended, or with the error that ended it alone.
 
         Args:
             waits: of whatever processes, each with this timeout.
@@ -105,9 +97,14 @@ class BlockingWaiter:
         left = defaultdict[str, list[Wait]](list)
         for wait in waits:
             left[wait.process_id].append(wait)
-        with self._waiting(_Caller(left)) as (caller, closing):
+        with self._waiting(Caller(left), left if timeout != 0 else {}) as (caller, closing):
             outages: list[Exception] = []
+            pause_s = FIRST_READ_S
             while left:
+                told: list[Over] = [(wait, end) for each, end in caller.told().items() for wait in left.pop(each, ())]
+                if told:
+                    yield told
+                    continue
                 # A round that begins past the deadline is the last one, and reads every row that is left.
                 is_last = deadline_ms is not None and boottime_ms() >= deadline_ms
                 if is_last:
@@ -121,10 +118,11 @@ class BlockingWaiter:
                 if left:
                     if not outages:
                         self._listen(closing)
-                    pause_s = retry_delay_s(len(outages)) if outages else reread_delay_s()
+                    pause_s = retry_delay_s(len(outages)) if outages else pause_s
                     self._pause(caller, left, pause_s, deadline_ms, closing)
+                    pause_s = reread_delay_s()
 
-    def _read(self, caller: _Caller, outages: list[Exception], *, watches: bool) -> dict[str, Row | None]:
+    def _read(self, caller: Caller, outages: list[Exception], *, watches: bool) -> dict[str, Row | None]:
         """Return one page of the rows that are to be read; none if there are none, or while the server is away."""
         ids = caller.to_read()
         if not ids:
@@ -142,7 +140,7 @@ class BlockingWaiter:
 
     def _pause(
         self,
-        caller: _Caller,
+        caller: Caller,
         left: Iterable[str],
         pause_s: float,
         deadline_ms: float | None,
@@ -190,13 +188,22 @@ class BlockingWaiter:
     def _close(self) -> None:
         self._closing.set()
         self._closing, self._listener = threading.Event(), None
+        self._announced.unsubscribed()
         self._read_all_again()
 
     @contextlib.contextmanager
-    def _waiting(self, caller: _Caller) -> Iterator[tuple[_Caller, threading.Event]]:
+    def _waiting(self, caller: Caller, waits: Mapping[str, list[Wait]]) -> Iterator[tuple[Caller, threading.Event]]:
         with self._changing:
             for process_id in caller.process_ids:
                 self._waits.setdefault(process_id, []).append(caller)
+            for process_id in waits:
+                known = self._announced.waited_for(process_id)
+                if isinstance(known, End):
+                    caller.tell(process_id, known)
+                elif known is UNHEARD:
+                    caller.leave_unread(process_id)
+                    for wait in waits[process_id]:
+                        wait.announced()
             closing = self._closing
         try:
             yield caller, closing
@@ -224,16 +231,28 @@ class BlockingWaiter:
             listen_blocking(self._registry, self._name, self._on_message, self._on_subscribed, closing)
         except Exception as error:  # noqa: BLE001 - those who wait get it, whatever it is
             self._refusal = error
-            self._on_subscribed()  # wakes every waiting thread
+            with self._changing:
+                self._read_all_again()  # wakes every waiting thread
+        finally:
+            with self._changing:
+                if self._closing is closing:
+                    self._announced.unsubscribed()
 
     def _on_message(self, _partition: int, text: str) -> None:
+        process_id, end = told_end(text)
         with self._changing:
-            process_id = ended_id(text)
-            for caller in self._waits.get(process_id, ()):
-                caller.read_again([process_id])
+            callers = self._waits.get(process_id)
+            if callers is None:
+                self._announced.heard(process_id, end)
+            for caller in callers or ():
+                if end is None:
+                    caller.read_again([process_id])
+                else:
+                    caller.tell(process_id, end)
 
     def _on_subscribed(self) -> None:
         with self._changing:
+            self._announced.subscribed()
             self._read_all_again()
 
     def _read_all_again(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Literal, cast
 from lash_redis.app.code_places import CodePlace
 from lash_redis.app.sessions import Sessions
 from lash_redis.app.unserved import Unserved
-from lash_redis.app.wait import Wait, missing_error
+from lash_redis.app.wait import End, Wait, missing_error
 from lash_redis.core.bounds import QueueBound
 from lash_redis.core.checks import checked_bool
 from lash_redis.core.error_text import shown
@@ -21,7 +21,7 @@ from lash_redis.core.errors import (
     WorkCancelled,
     WorkFailed,
 )
-from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, ProcessRegistration, TaskInput
+from lash_redis.core.model import AbandonRequest, CancelRequest, ProcessRecord, ProcessRegistration
 from lash_redis.core.outcomes import Abandoned, Cancelled, Failure, Outcome, Resolution, ResolutionKind, Success, T_co
 from lash_redis.core.policies import Policy
 from lash_redis.core.schedules import ScheduleDeclaration
@@ -95,13 +95,13 @@ class _Handle(Generic[T_co]):
             raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {shown(on_uncertain)}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
 
-    def outcome_in(self, record: ProcessRecord) -> Outcome[T_co]:
-        """Return the outcome of a terminal record, a result as the type that its task declares."""
-        outcome = record.outcome
-        if outcome is None:  # a wait ends with a terminal record
-            raise OutcomePruned(self.id, record.status.value)
-        if isinstance(outcome, Success) and isinstance(record.input, TaskInput):
-            declaration = self._context.declarations.get(record.input.task)
+    def outcome_in(self, end: End) -> Outcome[T_co]:
+        """Return the outcome of a process that has ended, a result as the type that its task declares."""
+        outcome = end.outcome
+        if outcome is None:
+            raise OutcomePruned(self.id, end.status.value)
+        if isinstance(outcome, Success) and end.task is not None:
+            declaration = self._context.declarations.get(end.task)
             if declaration is not None:
                 return Success(decode_result(declaration, outcome.value))
         return outcome

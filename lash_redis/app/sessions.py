@@ -18,6 +18,8 @@ from lash_redis.app.waiter import Waiter
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.forks import let_go_in_children
 from lash_redis.core.loops import PerLoop, running_loop
+from lash_redis.core.model import ProcessRegistration
+from lash_redis.core.terms import Terms
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 
@@ -74,6 +76,13 @@ class Sessions:
     def current(self) -> Session:
         """Return the running event loop's session."""
         return self._by_loop.get()
+
+    async def submit(self, registration: ProcessRegistration, terms: Terms) -> str:
+        """Register a process; return the id of the one that stands for it (see ``Waiter.submit``)."""
+        session = self._by_loop.here()
+        if session is None:  # nobody has waited here yet
+            return (await self.registry.submit(registration, terms))[0]
+        return await session.waiter.submit(registration, terms)
 
     def blocking(self) -> BlockingSession:
         """Return the blocking session.

@@ -8,10 +8,9 @@ from typing import Any, Final, Literal, TypeVar, overload
 
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.sessions import BlockingSession
-from lash_redis.app.wait import missing_error
+from lash_redis.app.wait import End, missing_error
 from lash_redis.core.checks import checked_iterable, refused
 from lash_redis.core.errors import OutcomePruned, UnknownProcess
-from lash_redis.core.model import ProcessRecord
 from lash_redis.core.outcomes import Outcome
 
 T = TypeVar("T")
@@ -134,10 +133,8 @@ class BlockingSeveralControls:
             yield from sorted(ended, key=lambda each: isinstance(each[1], Exception))
 
 
-def _of(
-    session: BlockingSession, process: BlockingProcess[T], end: ProcessRecord | Exception
-) -> Outcome[T] | Exception:
-    """Return the outcome in the record with which a wait ended, or the error that the handle raises."""
+def _of(session: BlockingSession, process: BlockingProcess[T], end: End | Exception) -> Outcome[T] | Exception:
+    """Return the outcome with which a wait ended, or the error that the handle raises."""
     try:
         if isinstance(end, (OutcomePruned, UnknownProcess)):
             (tombstone,) = session.registry.tombstones([process.id])

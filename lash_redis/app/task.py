@@ -128,9 +128,9 @@ class Task(Generic[P, R_co]):
             RegistryUnavailable: the server does not answer. With a ``process_id`` the same submit may be sent again.
         """
         registration = self.registration(args, kwargs)
-        registry = self._context.sessions.registry
-        (stands,) = await registry.submit_many([registration], self._context.terms_of(self.declaration, [registration]))
-        await self._context.unserved.look(registry, registration)
+        sessions = self._context.sessions
+        stands = await sessions.submit(registration, self._context.terms_of(self.declaration, [registration]))
+        await self._context.unserved.look(sessions.registry, registration)
         return self.handle(stands)
 
     @overload
@@ -239,9 +239,10 @@ class BlockingTask(Generic[P, R_co]):
     def submit(self, /, *args: Any, **kwargs: Any) -> BlockingProcess[Any]:
         """Do what ``Task.submit`` does."""
         registration = self._task.registration(args, kwargs)
-        registry = self._context.sessions.blocking().registry
-        (stands,) = registry.submit_many([registration], self._context.terms_of(self._task.declaration, [registration]))
-        self._context.unserved.look_blocking(registry, registration)
+        session = self._context.sessions.blocking()
+        terms = self._context.terms_of(self._task.declaration, [registration])
+        stands = session.waiter.submit(registration, terms)
+        self._context.unserved.look_blocking(session.registry, registration)
         return self._task.handle(stands).blocking
 
     @overload

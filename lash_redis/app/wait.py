@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
+
+import msgspec
 
 from lash_redis.core.error_text import shown
 from lash_redis.core.errors import (
@@ -16,17 +18,38 @@ from lash_redis.core.errors import (
     UnknownProcess,
 )
 from lash_redis.core.lanes import plain_lane
-from lash_redis.core.model import Phase, ProcessRecord
+from lash_redis.core.model import Phase, ProcessRecord, ProcessStatus, TaskInput
+from lash_redis.core.outcomes import Outcome
 from lash_redis.core.times_in_words import due_in_words
 from lash_redis.core.timing import backoff, jittered
 from lash_redis.registry.calls.call import Namespace
 from lash_redis.registry.calls.forgetting import Tombstone
-from lash_redis.registry.messages import Ended, read_message
+from lash_redis.registry.codec import STATUSES, decode_outcome
+from lash_redis.registry.messages import Ended, EndedWith, read_message
 from lash_redis.registry.rows import Row
 from lash_redis.registry.unreadable import readable
 
 _REREAD_S: Final = 7.5
 _REREAD_SPREAD: Final = 1 / 3  # so from 5 to 10 s
+
+
+class End(msgspec.Struct, frozen=True):
+    """How a process ended, as its row says, or the message of its end.
+
+    Attributes:
+        status: what became of it.
+        outcome: its outcome; None if that is not kept any more.
+        task: of which it was a call; None if it was none.
+    """
+
+    status: ProcessStatus
+    outcome: Outcome | None
+    task: str | None
+
+    @classmethod
+    def in_record(cls, record: ProcessRecord) -> Self:
+        """Return what the record of a process that has ended says."""
+        return cls(record.status, record.outcome, record.input.task if isinstance(record.input, TaskInput) else None)
 
 
 class Wait:
@@ -51,12 +74,13 @@ class Wait:
         self._known = known
         self._raise_uncertain = raise_uncertain
         self._was_read = False
+        self._was_announced = False
         self._phase: Phase | None = None
         self._until = ""
         self.queued_in = ""
 
-    def record_if_ended(self, row: Row | None) -> ProcessRecord | None:
-        """Return the record if the row shows that the process has ended, None if the wait goes on.
+    def end_in(self, row: Row | None) -> End | None:
+        """Return how the process ended if the row shows that it has, None if the wait goes on.
 
         Raises:
             OutcomePruned: the row was pruned.
@@ -71,10 +95,14 @@ class Wait:
         self._until = f", {due_in_words(due_at_ms, row.now_ms)}" if due_at_ms else ""
         self.queued_in = plain_lane(row.lane) if self._phase is Phase.QUEUED else ""
         if row.is_terminal:
-            return row.record()
+            return End.in_record(row.record())
         if self._phase is Phase.UNCERTAIN and self._raise_uncertain:
             raise OutcomeUncertain(self.process_id, row.record())
         return None
+
+    def announced(self) -> None:
+        """Note that the submit said that somebody waits, so that nothing is read at first."""
+        self._was_announced = True
 
     def timeout_error(self, outages: Sequence[Exception], server: str, waits: str = "") -> Exception:
         """Return the error for a wait beyond its timeout.
@@ -88,6 +116,8 @@ class Wait:
             waits: why a queued process waits, if that is known.
         """
         within = f" within {self.timeout} s" if self.timeout else ""
+        if self._was_announced and not (self._was_read or outages):
+            return TimeoutError(f"process {self.process_id!r} has not ended{within} (it was not read since its submit)")
         if not self._was_read:
             why = f"no answer from {server}{within}: process {self.process_id!r} was not read"
             error = outages[-1] if outages else RegistryUnavailable("watch", why, maybe_applied=False)
@@ -116,10 +146,22 @@ def is_not_now(error: Exception, namespace: Namespace) -> bool:
     return isinstance(error, RegistryUnavailable) or (isinstance(error, NamespaceMismatch) and bool(namespace.uuid))
 
 
-def ended_id(text: str) -> str:
-    """Return the process id in a message that a process has ended; empty for any other message."""
-    message = read_message(text)
-    return message.process_id if isinstance(message, Ended) else ""
+def told_end(text: str) -> tuple[str, End | None]:
+    """Return the process id in a message that a process has ended, and how if that stands there and can be read.
+
+    The id is empty for any other message.
+    """
+    match read_message(text):
+        case Ended(process_id):
+            return process_id, None
+        case EndedWith(process_id, kind, outcome):
+            task, _, state = kind.rpartition("|")
+            try:
+                code = state.encode()
+                return process_id, End(STATUSES[code], decode_outcome(code, outcome, 0, None), task or None)
+            except Exception:  # noqa: BLE001 - its row says it, or why that cannot be read
+                return process_id, None
+    return "", None
 
 
 def reread_delay_s() -> float:

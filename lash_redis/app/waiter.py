@@ -1,8 +1,9 @@
 """Wait for the end of processes on an event loop, by one subscription and by reads (rules 9.3 and 9.5).
 
-A read finds the end, or notes on the row that this client waits. The terminal write then publishes a message on the
-client's one subscription, and the client reads the row again. It also reads again after each new subscription, since
-messages before it were lost, and every 5 to 10 s in case a message was lost.
+A read finds the end, or notes on the row that this client waits; a submit can note it too (see ``announced``). The
+terminal write then publishes a message on the client's one subscription, which says how the process ended if that is
+short, or has the client read the row again. It also reads again after each new subscription, since messages before it
+were lost, and every 5 to 10 s in case a message was lost.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import contextlib
 from collections.abc import Iterable
 from itertools import islice
 
+from lash_redis.app.announced import UNHEARD, Announced
 from lash_redis.app.unserved import why_it_waits
-from lash_redis.app.wait import Wait, closed_error, ended_id, is_not_now, reread_delay_s, retry_delay_s
+from lash_redis.app.wait import End, Wait, closed_error, is_not_now, reread_delay_s, retry_delay_s, told_end
 from lash_redis.core.checks import MAX_BATCH
-from lash_redis.core.model import ProcessRecord
+from lash_redis.core.model import ProcessRegistration
+from lash_redis.core.terms import Terms
 from lash_redis.core.timing import random_token, sleep
 from lash_redis.registry.listening import listen
+from lash_redis.registry.messages import TOLD
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
+FIRST_READ_S = 1.0  # how long an announced process is left unread: what ends sooner is told
 _END_TIMEOUT_S = 1.0  # a server that hangs may keep a connection open for longer
 
 
@@ -29,27 +34,54 @@ class Waiter:
 
     def __init__(self, registry: ProcessRegistry) -> None:
         self._registry = registry
-        self._name = random_token()
-        self._waits: dict[str, dict[asyncio.Future[ProcessRecord], Wait]] = {}
+        self._name = f"{TOLD}{random_token()}"
+        self._waits: dict[str, dict[asyncio.Future[End], Wait]] = {}
         self._due: dict[str, None] = {}  # ids to read next, in order
         self._changed = asyncio.Event()  # set when something is due or the last wait of a process has ended
+        self._announced = Announced()
         self._outages: list[Exception] = []  # since the last answered read
         self._reader: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
 
-    async def wait_for(self, wait: Wait) -> ProcessRecord:
-        """Wait until the process has ended, and return its record. It goes on during an outage (``is_not_now``).
+    async def submit(self, registration: ProcessRegistration, terms: Terms) -> str:
+        """Register a process, and say at once that this client waits for it, if it mostly does; return its id.
+
+        Raises:
+            LashError: as ``registration.submit`` of the registry.
+        """
+        if not self._announced.may_announce:
+            return (await self._registry.submit(registration, terms))[0]
+        self._announced.announce(registration.id)
+        is_new = False
+        try:
+            stands, is_new = await self._registry.submit(registration, terms, self._name)
+        finally:
+            if not is_new:
+                self._announced.retract(registration.id)
+        return stands
+
+    async def wait_for(self, wait: Wait) -> End:
+        """Wait until the process has ended, and return how. It goes on during an outage (``is_not_now``).
 
         Raises:
             TimeoutError: it was read, and has not ended within the timeout of the wait.
             RegistryUnavailable: no read was answered within the timeout.
-            LashError: an error of ``Wait.record_if_ended``, or the registry refused the read.
+            LashError: an error of ``Wait.end_in``, or the registry refused the read.
         """
         if wait.timeout == 0:
             return await self._read_once(wait)
-        ended: asyncio.Future[ProcessRecord] = asyncio.get_running_loop().create_future()
+        known = self._announced.waited_for(wait.process_id)
+        if isinstance(known, End):
+            return known
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[End] = loop.create_future()
         self._waits.setdefault(wait.process_id, {})[ended] = wait
-        self._read_soon([wait.process_id])
+        first_read = None
+        if known is UNHEARD:
+            wait.announced()
+            first_read = loop.call_later(FIRST_READ_S, self._read_soon, (wait.process_id,))
+        else:
+            self._read_soon((wait.process_id,))
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read_while_waits())
         try:
@@ -59,15 +91,17 @@ class Waiter:
             waits = "" if self._outages else await why_it_waits(self._registry, wait)
             raise wait.timeout_error(self._outages, self._registry.address.shown, waits) from None
         finally:
+            if first_read is not None:
+                first_read.cancel()
             self._forget(wait.process_id, ended)
             if not self._registry.connections.is_used_here:
                 await self.aclose_if_idle()  # its event loop may never run again, and nobody would end them
 
-    async def _read_once(self, wait: Wait) -> ProcessRecord:
-        record = wait.record_if_ended((await self._registry.rows([wait.process_id]))[0])
-        if record is None:
+    async def _read_once(self, wait: Wait) -> End:
+        end = wait.end_in((await self._registry.rows([wait.process_id]))[0])
+        if end is None:
             raise wait.timeout_error([], self._registry.address.shown)
-        return record
+        return end
 
     @property
     def has_waits(self) -> bool:
@@ -95,7 +129,7 @@ class Waiter:
         if tasks:
             await asyncio.wait(tasks, timeout=_END_TIMEOUT_S)
 
-    def _forget(self, process_id: str, ended: asyncio.Future[ProcessRecord]) -> None:
+    def _forget(self, process_id: str, ended: asyncio.Future[End]) -> None:
         waits = self._waits[process_id]
         del waits[ended]
         if not waits:
@@ -146,12 +180,12 @@ class Waiter:
             if ended.done():
                 continue
             try:
-                record = wait.record_if_ended(row)
+                end = wait.end_in(row)
             except Exception as error:  # noqa: BLE001 - the caller gets it, whatever it is
                 ended.set_exception(error)
             else:
-                if record is not None:
-                    ended.set_result(record)
+                if end is not None:
+                    ended.set_result(end)
 
     def _fail(self, process_ids: Iterable[str], error: Exception) -> None:
         for process_id in process_ids:
@@ -170,14 +204,23 @@ class Waiter:
 
     def _on_listener_end(self, listener: asyncio.Task[None]) -> None:
         """Give an error that time does not cure, such as a refused subscription, to those who wait."""
+        self._announced.unsubscribed()
         error = None if listener.cancelled() else listener.exception()
         if isinstance(error, Exception):
             self._fail(self._waits, error)
 
     def _on_message(self, _partition: int, text: str) -> None:
-        process_id = ended_id(text)
-        if process_id in self._waits:
-            self._read_soon([process_id])
+        process_id, end = told_end(text)
+        waits = self._waits.get(process_id)
+        if waits is None:
+            self._announced.heard(process_id, end)
+        elif end is None:
+            self._read_soon((process_id,))
+        else:
+            for ended in waits:
+                if not ended.done():
+                    ended.set_result(end)
 
     def _on_subscribed(self) -> None:
+        self._announced.subscribed()
         self._read_soon(self._waits)

@@ -50,6 +50,7 @@ class BlockingRegistry:
 
     register_many = blocking_operation(registration.register_many)
     submit_many = blocking_operation(registration.submit_many)
+    submit = blocking_operation(registration.submit)
 
     get = blocking_operation(reads.get)
     rows = blocking_operation(reads.rows)

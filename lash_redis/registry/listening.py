@@ -278,4 +278,4 @@ def _channels(namespace: Namespace, name: str) -> dict[str, int]:
 
 
 def _text(value: bytes | str) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value

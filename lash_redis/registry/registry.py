@@ -167,6 +167,7 @@ class ProcessRegistry:
     register = operation(registration.register)
     register_many = operation(registration.register_many)
     submit_many = operation(registration.submit_many)
+    submit = operation(registration.submit)
 
     get = operation(reads.get)
     lease = operation(reads.lease)

@@ -69,7 +69,7 @@ def waiting_for(process: Process, **options: Any) -> asyncio.Task[Outcome]:
 async def test_an_outcome_arrives_without_polling(
     lash: Lash, due_in: Task[..., date], client: Any, namespace: str, reads: Callable[[], list[int]]
 ) -> None:
-    """There are three reads: the first, one after the subscription, and one after the message."""
+    """There are two reads: the first, and one after the subscription. The message says how it ended."""
     sizes = reads()
     process = await due_in.submit(1)
     waiter = waiting_for(process)
@@ -79,7 +79,7 @@ async def test_an_outcome_arrives_without_polling(
     await finish(lash, process, Failure("no"))
 
     assert await waiter == Failure("no")
-    assert len(sizes) == 3
+    assert len(sizes) == 2
 
 
 async def test_an_outcome_that_exists_costs_one_read(
@@ -193,7 +193,7 @@ async def test_a_lost_message_is_made_up_for(
 ) -> None:
     """The slow reads find the end."""
     monkeypatch.setattr(waiter_module, "reread_delay_s", lambda: 0.05)
-    monkeypatch.setattr(waiter_module, "ended_id", lambda _text: "")
+    monkeypatch.setattr(waiter_module, "told_end", lambda _text: ("", None))
     process = await due_in.submit(1)
     waiter = waiting_for(process)
     await until_subscribed(client, namespace)

@@ -40,7 +40,9 @@ class Subscriber:
     def _keep(self, messages: list[dict[str, Any]]) -> None:
         for each in messages:
             if each["type"] in ("message", "smessage"):
-                self._received.append((each["channel"].decode().rpartition(":to:")[2], each["data"].decode()))
+                self._received.append(
+                    (each["channel"].decode().rpartition(":to:")[2], each["data"].decode("utf-8", "surrogateescape"))
+                )
 
     async def received(self) -> list[tuple[str, str]]:
         """Return the names and messages since the last call. A message to itself shows that no other is on its way."""

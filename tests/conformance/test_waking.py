@@ -10,8 +10,9 @@ import pytest
 from lash_redis.core.lanes import lane
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import ExternalOwner
-from lash_redis.core.outcomes import AbandonWriter, Success
+from lash_redis.core.outcomes import AbandonWriter, Failure, Outcome, Success
 from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.messages import Ended, EndedWith, read_message
 from lash_redis.registry.registry import ProcessRegistry
 from tests.conformance.actors import (
     ADA,
@@ -329,6 +330,49 @@ async def test_every_way_to_end_is_published_to_those_who_wait(
     await registry.complete_unleased(three, Success(), ExternalOwner("x"))
 
     assert await subscriber.received() == [("desk", f"ended {id_}") for id_ in (one, two, three)]
+
+
+async def test_who_asks_for_it_is_told_how_a_process_ended(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
+    """If it completed or failed, and the outcome is short. Any other end is read, and so is it by any other client."""
+    done, failed, long, cancelled = ids_of(4, 0, partitions)
+    await registry.register_many([work(each, task="a") for each in (done, failed, long, cancelled)])
+    await subscriber.subscribe("+desk", "desk")
+    for name in ("+desk", "desk"):
+        await registry.watch([done, failed, long, cancelled], name)
+
+    outcomes: dict[str, Outcome] = {done: Success(7), failed: Failure("no", "it broke"), long: Success("x" * 1100)}
+    for id_, outcome in outcomes.items():
+        await registry.complete(await held(registry, id_, ADA), outcome)
+    await registry.request_cancel(cancelled, cancel())
+
+    received = await subscriber.received()
+    assert [text for name, text in received if name == "desk"] == [f"ended {id_}" for id_ in (*outcomes, cancelled)]
+    told = [read_message(text) for name, text in received if name == "+desk"]
+    assert told == [
+        EndedWith(done, "a|c", registry.encoded(Success(7))[1]),
+        EndedWith(failed, "a|f", registry.encoded(outcomes[failed])[1]),
+        Ended(long),
+        Ended(cancelled),
+    ]
+
+
+async def test_a_submit_may_say_that_somebody_waits(
+    registry: ProcessRegistry, subscriber: Subscriber, partitions: int
+) -> None:
+    """A new row notes it, as the read does. One that is there already notes nothing, and the answer says so."""
+    new, known = ids_of(2, 0, partitions)
+    await registry.register(work(known))
+    await subscriber.subscribe("desk")
+
+    assert await registry.submit(work(new), waiter="desk") == (new, True)
+    assert await registry.submit(work(known), waiter="desk") == (known, False)
+    assert await registry.submit(work(new), waiter="office") == (new, False)
+    for id_ in (new, known):
+        await registry.complete(await held(registry, id_, ADA), Success())
+
+    assert await subscriber.received() == [("desk", f"ended {new}")]
 
 
 async def test_a_watch_of_what_has_ended_notes_nobody(registry: ProcessRegistry) -> None:

@@ -10,9 +10,11 @@ from lash_redis.registry.messages import (
     DUE,
     ENDED,
     LANE,
+    OUTCOME,
     REQUEST,
     DueEarlier,
     Ended,
+    EndedWith,
     LaneFilled,
     Message,
     Requested,
@@ -28,13 +30,19 @@ def published() -> list[tuple[str, str]]:
         for source in sources().values()
         for each in re.findall(r"\bpublish\(\w[^\n]*|'PUBLISH', [^\n]*|wake_one\(\w[^\n]*", source)
     ]
-    messages = [re.search(r", '(\w+) ' \.\. ([\w.]+)\)", call) for call in calls]
+    messages = [re.search(r", '(\w+) ' \.\. ([\w.]+)(?: \.\. ' ' \.\. \w+)*\)", call) for call in calls]
     return [(found[1], found[2]) for found in messages if found is not None]
 
 
 def test_the_lua_publishes_these_words() -> None:
     """Each followed by the id of the row, the name of the lane or the time."""
-    assert set(published()) == {(ENDED, "row.id"), (LANE, "lane"), (REQUEST, "row.id"), (DUE, "due")}
+    assert set(published()) == {
+        (ENDED, "row.id"),
+        (OUTCOME, "row.id"),
+        (LANE, "lane"),
+        (REQUEST, "row.id"),
+        (DUE, "due"),
+    }
 
 
 def test_no_message_is_built_in_another_way() -> None:
@@ -48,6 +56,8 @@ def test_no_message_is_built_in_another_way() -> None:
     ("text", "message"),
     [
         ("ended order::17", Ended("order::17")),
+        ("outcome order::17 pay|c \udc91\xf6 x", EndedWith("order::17", "pay|c", b"\x91\xc3\xb6 x")),
+        ("ended \udcff", Ended("\ufffd")),
         ("request p", Requested("p")),
         ("lane default|pay|", LaneFilled("default|pay|")),
         ("due 17", DueEarlier("17")),

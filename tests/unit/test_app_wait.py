@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from lash_redis.app.lash import Lash
-from lash_redis.app.wait import Wait, ended_id, reread_delay_s, retry_delay_s
+from lash_redis.app.wait import End, Wait, reread_delay_s, retry_delay_s, told_end
 from lash_redis.core.errors import OutcomePruned, RegistryUnavailable, SettingsError, UnknownProcess
+from lash_redis.core.model import ProcessStatus
+from lash_redis.core.outcomes import Failure
+from lash_redis.registry.codec import encode_outcome
 
 
 def wait(**options: Any) -> Wait:
@@ -32,9 +35,9 @@ def test_every_timeout_of_asyncio_is_accepted(timeout: float | None) -> None:
 def test_a_missing_row_was_pruned_only_if_it_is_known_to_be_registered() -> None:
     """Otherwise there may never have been one."""
     with pytest.raises(UnknownProcess):
-        wait().record_if_ended(None)
+        wait().end_in(None)
     with pytest.raises(OutcomePruned):
-        wait(known=True).record_if_ended(None)
+        wait(known=True).end_in(None)
 
 
 def test_a_wait_that_read_nothing_does_not_say_that_the_process_has_not_ended() -> None:
@@ -49,8 +52,19 @@ def test_a_wait_that_read_nothing_does_not_say_that_the_process_has_not_ended() 
 
 def test_only_the_message_of_an_end_names_a_process() -> None:
     """Messages for workers and of other releases name none."""
-    assert ended_id("ended charge:o-17") == "charge:o-17"
-    assert [ended_id(text) for text in ("request p", "lane a|b|", "ended", "")] == [""] * 4
+    assert told_end("ended charge:o-17") == ("charge:o-17", None)
+    assert [told_end(text) for text in ("request p", "lane a|b|", "ended", "")] == [("", None)] * 4
+
+
+def test_a_message_may_say_how_a_process_ended() -> None:
+    """As its row does; what cannot be read there is left to the row."""
+    state, data = encode_outcome(Failure("no", "it broke \x00 | \n"), 1000)
+    text = f"outcome charge::17 pay|{state} ".encode() + data
+    told = told_end(text.decode("utf-8", "surrogateescape"))
+
+    assert told == ("charge::17", End(ProcessStatus.FAILED, Failure("no", "it broke \x00 | \n"), "pay"))
+    for broken in ("outcome p pay|c \udcc1", "outcome p pay|? x", "outcome p pay|c ", "outcome p", "outcome p pay"):
+        assert told_end(broken) == ("p", None)
 
 
 def test_slow_reads_are_slow_and_spread() -> None:

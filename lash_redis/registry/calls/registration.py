@@ -101,15 +101,31 @@ def submit_many(
     return [answer if isinstance(answer, str) else each.id for each, answer in zip(given, answers, strict=True)]
 
 
+def submit(
+    namespace: Namespace, registration: ProcessRegistration, terms: Terms = NO_TERMS, waiter: str = ""
+) -> Steps[tuple[str, bool]]:
+    """Register one process; return the id of the process that stands for it, and whether that is a new one.
+
+    Args:
+        namespace: where.
+        registration: the process.
+        terms: as for ``submit_many``.
+        waiter: the channel of a client that waits for the end; a new row notes it, as ``watch`` does.
+    """
+    (answer,) = yield from _all_sent(namespace, [registration], terms, waiter)
+    return (answer, False) if isinstance(answer, str) else (registration.id, answer)
+
+
 def _listed(registrations: Iterable[ProcessRegistration]) -> list[ProcessRegistration]:
     return list(checked_iterable("registrations", "ProcessRegistration", registrations))
 
 
-def _all_sent(namespace: Namespace, given: Sequence[ProcessRegistration], terms: Terms) -> Steps[list[bool | str]]:
+def _all_sent(
+    namespace: Namespace, given: Sequence[ProcessRegistration], terms: Terms, waiter: str = ""
+) -> Steps[list[bool | str]]:
     """Send them; answer of each whether it is new, or the id of the one that is there already."""
-    encoded = [
-        encode_registration(registration, namespace.max_payload_bytes, namespace.partitions) for registration in given
-    ]
+    most, number = namespace.max_payload_bytes, namespace.partitions
+    encoded = [encode_registration(registration, most, number, waiter=waiter) for registration in given]
     if namespace.partitions > 1:
         check_routes(given)
         check_awaited_routes(given)
@@ -164,9 +180,21 @@ class Encoded(msgspec.Struct, frozen=True):
 
 
 def encode_registration(
-    registration: ProcessRegistration, max_payload_bytes: int, partitions: int = 1, *, once_more: str = ""
+    registration: ProcessRegistration,
+    max_payload_bytes: int,
+    partitions: int = 1,
+    *,
+    once_more: str = "",
+    waiter: str = "",
 ) -> Encoded:
-    """Return a registration as its script is told of it; ``once_more``: the unique key of the row that it replays.
+    """Return a registration as its script is told of it.
+
+    Args:
+        registration: what is registered.
+        max_payload_bytes: the longest input.
+        partitions: of the namespace.
+        once_more: the unique key of the row that it replays.
+        waiter: the channel of a client that waits for its end.
 
     Raises:
         PayloadError: the input cannot be encoded, or is too long.
@@ -185,6 +213,8 @@ def encode_registration(
         further += (b"+group", 1)
     if registration.member_of is not None:
         further += (b"gp", registration.member_of)
+    if waiter:
+        further += (b"w", waiter)
     unique = ""
     if registration.unique is not None:
         unique, asked = unique_asks(registration, task, registration.unique, partitions)

@@ -33,6 +33,7 @@ local function part_further_fields(row, further)
       row.cost = name == 'co' and value or row.cost
       row.unique = name == 'uq' and value or row.unique
       row.group = name == 'gp' and value or row.group
+      row.waiters = name == 'w' and value or row.waiters
     end
   end
   return stored_fields, asked

@@ -9,6 +9,21 @@
 --- @include "store_payload"
 --- @include "unwatch_expiry"
 --- @include "waiting/tell_dependents"
+-- A short outcome of these stands in the message for those that read it there (see registry/messages.py).
+local TOLD, MOST_TOLD = { [COMPLETED] = true, [FAILED] = true }, 1024
+
+-- Tell those that wait, once the fact is written.
+local function tell_waiters(row, state, kind, outcome)
+  local is_told = TOLD[state] and #outcome <= MOST_TOLD
+  for waiter in string.gmatch(row.waiters, '%S+') do
+    if is_told and string.sub(waiter, 1, 1) == '+' then
+      publish(waiter, 'outcome ' .. row.id .. ' ' .. kind .. ' ' .. outcome)
+    else
+      publish(waiter, 'ended ' .. row.id)
+    end
+  end
+end
+
 -- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
 local function finish(row, state, outcome, fence)
   leave_place(row)
@@ -33,9 +48,7 @@ local function finish(row, state, outcome, fence)
   write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload(K .. 'o:' .. row.id, outcome),
     'fe', fence)
   if row.waiters then
-    for waiter in string.gmatch(row.waiters, '%S+') do
-      publish(waiter, 'ended ' .. row.id)
-    end
+    tell_waiters(row, state, kind, outcome)
     clear_fields(row.id, 'w')
   end
   if row.dependents or row.group then
