@@ -19,6 +19,7 @@ import msgspec
 
 from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS
 from tests.sound_waits import Waits
+from tests.soundness_of_rows import bad_names, in_full
 from tests.soundness_of_schedules import bad_schedules
 from tests.soundness_of_sequences import bad_sequences
 from tests.soundness_of_turns import bad_turns
@@ -134,7 +135,7 @@ def _lane(row: dict[str, bytes]) -> tuple[str, str, list[str]]:
 class _Partition:
     def __init__(self, number: int, keys: dict[str, Key], headers: dict[int, Any], now_ms: float) -> None:
         self.number, self.keys, self.headers, self.now_ms = number, keys, headers, now_ms
-        self.rows: dict[str, dict[str, bytes]] = self.named("p:")
+        self.rows = {id_: in_full(row, self.index("names")) for id_, row in self.named("p:").items()}
         self.live = {id_: row for id_, row in self.rows.items() if "ts" not in row}
         self.ended = {id_: row for id_, row in self.rows.items() if "ts" in row}
 
@@ -169,6 +170,7 @@ class _Partition:
         yield from self.bad_counts()
         yield from self.bad_labels()
         yield from self.bad_retention()
+        yield from bad_names(self.named("p:"), self.index("names"))
         yield from self.bad_lists_of_lanes()
         yield from self.bad_signatures()
         yield from bad_schedules(self.rows, self.named, self.index)
@@ -244,7 +246,7 @@ class _Partition:
     def bad_row(self, id_: str, row: dict[str, bytes]) -> Iterator[str]:
         if unknown := row.keys() - ROW_FIELDS.keys():
             yield f"unknown fields {unknown}"
-        if missing := {"d", "ph", "ln", "in", "cd", "at"} - row.keys():
+        if missing := {"d", "ph", "ln", "in", "at"} - row.keys():
             yield f"missing fields {missing}"
             return
         if "sq" not in row and row["ph"] not in (b"d", b"b", b""):
@@ -474,7 +476,7 @@ class _Partition:
                 yield f"the tombstone of {id_} is not listed"
             if id_ in self.rows:
                 yield f"{id_} has a row and a tombstone"
-            if len(text) != 30 or not re.match(rb"[cfka][0-9]{13}", text):
+            if not re.match(rb"[cfka][0-9]{13}.{6}", text, re.DOTALL):
                 yield f"the tombstone of {id_} is {text!r}"
 
     def bad_lists_of_lanes(self) -> Iterator[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -43,11 +42,11 @@ _LEAST_FAILURE_BYTES = 1024
 _MOST_OWN_BYTES = 16_384
 _WORTH_NAMING_BYTES = 1024
 _MOST_RESOLVED_BYTES = 4096
+TASK_PARTS = 2  # arguments by position and by name
 _FAILURE_OVERHEAD_BYTES = 16  # of three texts in one array
 _CUT = "…"
 
 _encoder = msgspec.msgpack.Encoder()
-_sorted_encoder = msgspec.msgpack.Encoder(order="deterministic")
 _decode = msgspec.msgpack.Decoder().decode
 _decode_owner = msgspec.msgpack.Decoder(LeaseOwner).decode
 
@@ -106,7 +105,7 @@ def encode_input(registration: ProcessRegistration, at_most: int) -> bytes:
         PayloadError: it cannot be encoded, or is longer than ``at_most`` bytes.
     """
     try:
-        return _encoded(f"the input of process {registration.id!r}", _parts(registration.input), at_most)
+        return _encoded(f"the input of process {registration.id!r}", input_parts(registration.input), at_most)
     except PayloadError as error:
         told = PayloadError(f"{error}{_longest(registration.input)}")
         told.process_id = registration.id
@@ -126,40 +125,28 @@ def _longest(value: ProcessInput) -> str:
     return f"; argument {name} alone has {length}" if length > _WORTH_NAMING_BYTES else ""
 
 
-def _parts(value: ProcessInput) -> list[Any]:
+def input_parts(value: ProcessInput) -> list[Any]:
+    """Return what is encoded of an input. Which task it is for stands in the lane of the row."""
     match value:
-        case TaskInput(task, args, kwargs):
-            return [task, args, kwargs]
+        case TaskInput(_, args, kwargs):
+            return [args, kwargs]
         case ExternalInput(metadata):
             return [metadata]
     raise PayloadError(f"expected input to be a TaskInput or an ExternalInput, got {shown(value)}")
 
 
-def decode_input(data: bytes) -> ProcessInput:
-    """Return the input that ``data`` holds."""
+def decode_input(data: bytes, task: str) -> ProcessInput:
+    """Return the input that ``data`` holds, of a task or, if that is empty, of none."""
     value = _decode(data)
     if len(value) == 1:
         return ExternalInput(value[0])
-    return TaskInput(value[0], tuple(value[1]), value[2])
+    return TaskInput(task, tuple(value[0]), value[1])
 
 
 def decode_call(data: bytes) -> tuple[list[Any], Mapping[str, Any]] | None:
     """Return the arguments in a task's input, or None if it is an ``ExternalInput``: nothing to execute."""
     value = _decode(data)
-    return (value[1], value[2]) if len(value) == 3 else None
-
-
-def content_digest(registration: ProcessRegistration) -> bytes:
-    """Return a digest of what makes two registrations the same (rule 5.6).
-
-    The order of a mapping's keys is no content, unless the keys cannot be compared with each other.
-    """
-    disposition = DISPOSITION_CODES[registration.disposition]
-    content = [disposition, registration.granted_to, *_parts(registration.input)]
-    try:
-        return sha256(_sorted_encoder.encode(content)).digest()[:16]
-    except TypeError:
-        return sha256(_encoder.encode(content)).digest()[:16]
+    return (value[0], value[1]) if len(value) == TASK_PARTS else None
 
 
 def encode_outcome(outcome: Outcome, at_most: int = MAX_PAYLOAD_BYTES) -> tuple[str, bytes]:

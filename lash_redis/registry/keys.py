@@ -23,6 +23,8 @@ key                       type        content
 ``K:new:<queue>``         zset        ids of a bounded queue that nobody has claimed yet, by when they were registered
 ``K:u:<key>``             string      the id that was registered last with a unique key, of which this is the digest
 ``K:lanes``               zset        the lanes that are not empty, by name
+``K:names``               hash        number to lane, without ``|alone`` and a key, and lane to number, for what rows
+                                      say of their lanes; last (the last number: only 4096 lanes get one)
 ``K:serves:<list>``       zset        the lanes of a list that workers serve, each with and without ``|alone``
 ``K:signatures``          hash        digest of a signature to its parameters, as its release has encoded them
 ``K:q:<lane>``            zset        queued ids by sequence, and by 2**52 + ms those that a claim could not read then;
@@ -69,7 +71,7 @@ key                       type        content
 ``K:results``             zset        completed ids whose results are kept for a time of their own, by until when
 ``K:label:<label>``       zset        ids with this label, ``name=value``, by when they were registered
 ``K:t:<id>``              string      what is kept of a row whose id its caller chose and that retention forgot: state,
-                                      when it ended (13 digits, ms), content digest; with a TTL
+                                      when it ended (13 digits, ms), content; with a TTL
 ``K:tombstones``          zset        ids of ``K:t:``, by until when they are kept
 ``K:schedules``           zset        the schedules, by name
 ``K:schedule:<name>``     hash        one schedule; its fields are listed in ``SCHEDULE_FIELDS``
@@ -95,7 +97,7 @@ from lash_redis.core.options import OPTIONS
 from lash_redis.core.places import INDEXES, LEASED, PLACES
 from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # Indexes by which a page of rows is read; ``owned_index`` names one more.
 LEASES: Final = LEASED.index
@@ -121,6 +123,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     "new:": ("zset", False),
     "u:": ("string", False),
     "lanes": ("zset", False),
+    "names": ("hash", False),
     "serves:": ("zset", False),
     "signatures": ("hash", False),
     "k:": ("zset", False),
@@ -167,7 +170,8 @@ def _listed(codes: Mapping[Any, str]) -> str:
 ROW_FIELDS: dict[str, str] = {
     "d": f"disposition: {_listed(DISPOSITION_CODES)}",
     "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
-    "ln": "lane: queue|task|digest, without |alone; of a keyed one queue|task|digest|scopes|key",
+    "ln": "lane: its number in K:names, and |key of a keyed one; of a lane without a number queue|task|digest, without "
+    "|alone, and of a keyed one queue|task|digest|scopes|key. Whoever asks for a row is answered the lane in full",
     "sq": "sequence, its place in the lane; none before it first enters one",
     "nw": "1 while it counts in K:new:, since nobody has claimed it; of bounded queues only",
     "uq": "digest of its task and unique key, if it is unique",
@@ -178,8 +182,8 @@ ROW_FIELDS: dict[str, str] = {
     "rt": "token of the lease under which it was last tried again",
     "lf": "failure of the last run that was tried again; empty if it stands in K:f:",
     "re": "runs that their holder stopped and gave back",
-    "in": "input; empty if it stands in K:i:",
-    "cd": "content digest",
+    "in": "input, [arguments, by name] or [metadata]; empty if it stands in K:i:",
+    "cd": "content digest, if the input is long or has a mapping of several keys",
     "at": "registered at, ms",
     "gr": "grantee, if the registration names one",
     "ch": "1 if somebody chose the id",
@@ -188,11 +192,11 @@ ROW_FIELDS: dict[str, str] = {
     "ho": "holder's digest",
     "tk": "lease token",
     "fe": "fencing token",
-    "ex": "lease expires at, ms",
-    "ca": "claimed at, ms",
-    "fs": "starter's digest",
+    "ex": "lease expires at, ms; empty once terminal",
+    "ca": "claimed at, ms; none if that is when it was first started",
+    "fs": "starter's digest; none while it is the holder under whose lease it was first started",
     "fa": "first started at, ms",
-    "ft": "token of the first start; empty if it was recorded without a lease",
+    "ft": "token of the first start, with fs; empty if it was recorded without a lease",
     "st": "token of the latest start, if another",
     "lo": "losses",
     "lt": "the last token counted as a loss",

@@ -272,7 +272,7 @@ class Row:
         grantee = self.fields.get(b"gr")
         return ProcessRecord(
             id=self.process_id,
-            input=decode_input(content) if content else None,
+            input=decode_input(content, lane_parts(self.lane)[1]) if content else None,
             disposition=self.disposition,
             status=self.status,
             phase=phase,

@@ -34,25 +34,25 @@ _COMPLETED = STATUS_CODES[ProcessStatus.COMPLETED]
 _decode = msgspec.msgpack.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
 
-Functions = dict[str, Callable[..., Awaitable[Any]]]
+Function = Callable[..., Awaitable[Any]]
 
 
-async def one_by_one(inputs: Sequence[bytes], functions: Functions) -> list[bytes]:
+async def one_by_one(inputs: Sequence[bytes], function: Function) -> list[bytes]:
     """Decode, await and encode one run after the other; return the encoded results."""
     results = []
     for data in inputs:
-        task, args, kwargs = _decode(data)
-        results.append(_encode([await functions[task](*args, **kwargs)]))
+        args, kwargs = _decode(data)
+        results.append(_encode([await function(*args, **kwargs)]))
     return results
 
 
-async def in_tasks(inputs: Sequence[bytes], functions: Functions, at_once: int = IN_HAND) -> list[bytes]:
+async def in_tasks(inputs: Sequence[bytes], function: Function, at_once: int = IN_HAND) -> list[bytes]:
     """Do the same with each run in an asyncio task of its own, so many at once."""
     loop, results = asyncio.get_running_loop(), list[bytes]()
 
     async def run(data: bytes, expected: int, ended: asyncio.Future[None]) -> None:
-        task, args, kwargs = _decode(data)
-        results.append(_encode([await functions[task](*args, **kwargs)]))
+        args, kwargs = _decode(data)
+        results.append(_encode([await function(*args, **kwargs)]))
         if len(results) == expected:
             ended.set_result(None)
 
@@ -65,13 +65,13 @@ async def in_tasks(inputs: Sequence[bytes], functions: Functions, at_once: int =
     return results
 
 
-async def from_replies(thin: Thin, functions: Functions, size: int = IN_HAND) -> int:
+async def from_replies(thin: Thin, function: Function, size: int = IN_HAND) -> int:
     """Claim, run and end what there is, by a wire whose answers are known; return how many ran."""
     loop, ran, number = asyncio.get_running_loop(), 0, 0
 
     async def run(data: bytes, lease: ProcessLease, facts: list[TerminalFact]) -> None:
-        task, args, kwargs = _decode(data)
-        facts.append(TerminalFact(lease, _COMPLETED, _encode([await functions[task](*args, **kwargs)])))
+        args, kwargs = _decode(data)
+        facts.append(TerminalFact(lease, _COMPLETED, _encode([await function(*args, **kwargs)])))
         if len(facts) == expected:
             ended.set_result(None)
 
@@ -92,14 +92,14 @@ async def from_replies(thin: Thin, functions: Functions, size: int = IN_HAND) ->
 
 async def measure() -> None:
     """Print what the loops take beside the worker."""
-    functions: Functions = {NOTHING.name: NOTHING.function}
+    function: Function = NOTHING.function
     with fresh_server() as url:
         registry = await filled(url)
         wire = Recorded(connected(url))
         thin = Thin(registry, wire)
         thin.load_scripts()
         wire.came.clear()
-        await from_replies(thin, functions)
+        await from_replies(thin, function)
         wire.close()
         await registry.aclose()
         inputs = [encode_input(each, MAX_PAYLOAD_BYTES) for each in registrations(PROCESSES, "")]
@@ -116,9 +116,9 @@ async def measure() -> None:
         costs = await compare(
             f"{PROCESSES:,} empty tasks decoded, run and encoded",
             {
-                floor: case(lambda: one_by_one(inputs, functions)),
-                f"in asyncio tasks, {IN_HAND} at once": case(lambda: in_tasks(inputs, functions)),
-                "from replies to calls": case(lambda: from_replies(Thin(registry, Replayed(wire.came)), functions)),
+                floor: case(lambda: one_by_one(inputs, function)),
+                f"in asyncio tasks, {IN_HAND} at once": case(lambda: in_tasks(inputs, function)),
+                "from replies to calls": case(lambda: from_replies(Thin(registry, Replayed(wire.came)), function)),
                 f"the worker, {IN_HAND} in hand": worker_drain(IN_HAND),
             },
         )

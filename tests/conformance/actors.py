@@ -65,7 +65,7 @@ def outside(process_id: str = "p", **options: Any) -> ProcessRegistration:
 
 def claimed_row(lease: ProcessLease, *args: Any, task: str = "work", bound: bool = False) -> ClaimedRow:
     """Return what a batch claim hands out with this lease: a call of a task."""
-    content = msgspec.msgpack.encode([task, args, {}])
+    content = msgspec.msgpack.encode([args, {}])
     disposition = b"o" if bound else b"r"
     return ClaimedRow(lease.process_id, lease.token, lease.fencing_token, f"default|{task}|", disposition, content)
 

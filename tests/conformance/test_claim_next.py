@@ -57,7 +57,7 @@ async def test_a_batch_is_leased_and_started_in_one_step(
         assert (lease.owner, lease.token, lease.fencing_token) == (ADA, row.token, row.fence)
         assert record.first_started is not None
         assert (record.phase, record.first_started.owner) == (Phase.STARTED, ADA)
-        assert msgspec.msgpack.decode(row.input) == ["work", [row.process_id], {}]
+        assert msgspec.msgpack.decode(row.input) == [[row.process_id], {}]
 
 
 async def test_no_more_is_handed_out_than_was_wanted(registry: ProcessRegistry, partitions: int) -> None:

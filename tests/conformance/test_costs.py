@@ -21,7 +21,7 @@ from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.scripts import Script
-from tests.conformance.actors import ADA, BOB, LONG_MS, RERUNNABLE, SERVED, batch_claim, work
+from tests.conformance.actors import ADA, BOB, LONG_MS, RERUNNABLE, SERVED, batch_claim, begun, work
 from tests.conformance.test_bytes import length
 from tests.soundness import keyspace
 
@@ -97,13 +97,13 @@ def plain(name: str, **options: Any) -> ProcessRegistration:
     [
         (
             1,
-            [("register", 7, 79), ("claim_next", 13, 117), ("terminalize", 8, 96), ("watch", 3, 43)],
-            {"register": 9, "claim_next": 17, "terminalize": 12, "watch": 4},
+            [("register", 7, 58), ("claim_next", 13, 117), ("terminalize", 8, 96), ("watch", 3, 43)],
+            {"register": 9, "claim_next": 17, "terminalize": 13, "watch": 5},
         ),
         (
             64,
-            [("register", 385, 3670), ("claim_next", 13, 118), ("terminalize", 323, 3742), ("watch", 66, 1114)],
-            {"register": 135, "claim_next": 207, "terminalize": 201, "watch": 67},
+            [("register", 385, 2326), ("claim_next", 13, 118), ("terminalize", 323, 3742), ("watch", 66, 1114)],
+            {"register": 72, "claim_next": 207, "terminalize": 139, "watch": 68},
         ),
     ],
 )
@@ -157,9 +157,9 @@ async def test_a_plain_row_is_as_short_as_ever(registry: ProcessRegistry, client
     keys = (await keyspace(client, namespace))[0]
     row = keys["p:plain"].value
     assert isinstance(row, dict)
-    assert sorted(row) == ["at", "cd", "d", "in", "ln", "ph", "sq"]
-    assert length([*row, *row.values()]) == 67
-    assert sorted(keys.keys() - empty.keys()) == ["lanes", "p:plain", "q:default|work|"]
+    assert sorted(row) == ["at", "d", "in", "ln", "ph", "sq"]
+    assert length([*row, *row.values()]) == 32
+    assert sorted(keys.keys() - empty.keys()) == ["lanes", "names", "p:plain", "q:default|work|"]
 
 
 class Sent:
@@ -229,3 +229,20 @@ async def test_a_renewal_takes_three_commands_for_each_lease_in_calls_of_some_mi
     assert len(await registry.renew_owned(0, owners, LONG_MS)) == 1_000
     assert [name for name, _, _ in bill.calls] == ["renew_owned"] * 6
     assert sum(bill.commands_of_calls) <= 1_000 * 3 + 6 * 7 + len(owners)
+
+
+@ONE
+@REAL
+async def test_a_row_says_nothing_twice(registry: ProcessRegistry, client: Any, namespace: str) -> None:
+    """Neither while it runs under the lease that started it nor once it has ended: who started it stands there once."""
+    await registry.register_many([plain("plain")])
+    lease = await begun(registry, "plain", ADA)
+    running = (await keyspace(client, namespace))[0]["p:plain"].value
+    await registry.complete(lease, Success())
+    ended = (await keyspace(client, namespace))[0]["p:plain"].value
+
+    assert isinstance(running, dict)
+    assert isinstance(ended, dict)
+    assert sorted(running) == ["at", "d", "ex", "fa", "fe", "ho", "in", "ln", "ph", "sq", "tk"]
+    assert sorted(ended) == ["at", "d", "ex", "fa", "fe", "ho", "in", "ln", "oc", "ph", "sq", "ta", "tk", "ts"]
+    assert ended["ex"] == b""

@@ -19,7 +19,7 @@ from tests.soundness import keyspace
 async def test_what_ended_before_a_time_is_forgotten_whole(
     registry: ProcessRegistry, server: ServerTime, client: Any, namespace: str
 ) -> None:
-    """Row, long payloads, indexes and counts: the namespace is as it was at the start."""
+    """Row, long payloads, indexes and counts: all is as it was at the start, but for the numbers of lanes."""
     before = await keyspace(client, namespace)
     text = "x" * 200
     await registry.register_many([work("p", RERUNNABLE, text), work("q"), outside("x")])
@@ -35,6 +35,7 @@ async def test_what_ended_before_a_time_is_forgotten_whole(
     after = await keyspace(client, namespace)
     for keys in (*before.values(), *after.values()):
         keys["hdr"].value.pop("sequence")  # type: ignore[union-attr]
+        keys.pop("names", None)
     assert after == before
 
 

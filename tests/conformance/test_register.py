@@ -26,7 +26,7 @@ from tests.conformance.actors import (
     work,
 )
 from tests.conftest import ServerTime
-from tests.look import record_of
+from tests.look import record_of, row_of
 from tests.soundness import keyspace
 
 SECRET = "4242 4242"
@@ -216,13 +216,52 @@ async def test_a_long_input_stands_beside_its_row(
     record = await record_of(registry, id_)
     assert record.input == TaskInput("work", (text,))
     batch = await registry.claim_next(batch_claim(registry, ADA))
-    assert msgspec.msgpack.decode(batch.rows[0].input) == ["work", [text], {}]
+    assert msgspec.msgpack.decode(batch.rows[0].input) == [[text], {}]
+
+
+@pytest.mark.parametrize("partitions", [1])
+async def test_a_lane_that_has_no_number_stands_whole_in_its_rows(
+    registry: ProcessRegistry, client: Any, namespace: str
+) -> None:
+    """A program that invents queues does not fill the server. Both kinds of rows are handed out."""
+    names, key = f"{{lash:{namespace}:0}}:names", f"{{lash:{namespace}:0}}:p:"
+    await registry.open()
+    await client.hset(names, "last", 4095)
+
+    await registry.register_many([work("p"), work("q"), work("r", task="other"), work("s", task="other")])
+
+    assert [await client.hget(f"{key}{each}", "ln") for each in "pqrs"] == [b"4096"] * 2 + [b"default|other|"] * 2
+    assert await client.hgetall(names) == {b"last": b"4096", b"4096": b"default|work|", b"default|work|": b"4096"}
+    assert (await record_of(registry, "r")).input == TaskInput("other", ())
+    served = (("default", ("default|other|", "default|work|")),)
+    batch = await registry.claim_next(batch_claim(registry, ADA, count=9, served=served))
+    assert [each.process_id for each in batch.rows] == ["p", "q", "r", "s"]
+    await client.hset(names, mapping={"last": 1, "1": "default|work|", "default|work|": 1})
+    await client.hdel(names, "4096")
+    for each in "pq":
+        await client.hset(f"{key}{each}", "ln", 1)
+
+
+@pytest.mark.parametrize(
+    "value", [{"b": 1, "a": 2}, [{"b": 1, "a": [2]}], {"b": {}, "a": "x" * 100}], ids=["short", "nested", "long"]
+)
+async def test_an_input_whose_order_could_differ_is_known_by_its_digest(registry: ProcessRegistry, value: Any) -> None:
+    """Of any other the row says itself what was registered, so that most rows have no digest."""
+    turned = {"by": dict(reversed(value.items())) if isinstance(value, dict) else [{"a": [2], "b": 1}]}
+    await registry.register(ProcessRegistration("p", TaskInput("work", (), {"by": value}), RERUNNABLE))
+
+    assert await registry.register_many([ProcessRegistration("p", TaskInput("work", (), turned), RERUNNABLE)]) == [
+        False
+    ]
+    assert b"cd" in (await row_of(registry, "p")).fields
+    await registry.register(work("q", RERUNNABLE, 1, "two", [3, {"four": 4}]))
+    assert b"cd" not in (await row_of(registry, "q")).fields
 
 
 @pytest.mark.parametrize("bytes_", [63, 64, 65, 66])
 async def test_no_length_of_input_is_lost_between_row_and_key(registry: ProcessRegistry, bytes_: int) -> None:
     """An input reads the same on both sides of the limit of 64 bytes."""
-    text = "x" * (bytes_ - len(msgspec.msgpack.encode(["work", [""], {}])) - 1)
+    text = "x" * (bytes_ - len(msgspec.msgpack.encode([[""], {}])) - 1)
 
     record = await registry.register(work("p", RERUNNABLE, text))
 

@@ -297,6 +297,7 @@ async def test_a_row_in_a_lane_of_a_newer_release_breaks_no_page(
     await registry.register_many([work(strange), work(plain, task="other")])
     await serve(registry, lane("default", "third"))
     home = lane("default", "work")
+    number = await client.hget(f"{prefix}:p:{strange}", "ln")
     await client.hset(f"{prefix}:p:{strange}", "ln", STRANGE_LANE)
     await client.rename(f"{prefix}:q:{home}", f"{prefix}:q:{STRANGE_LANE}")
     await client.zrem(f"{prefix}:lanes", home)
@@ -308,7 +309,7 @@ async def test_a_row_in_a_lane_of_a_newer_release_breaks_no_page(
         await registry.row(strange)
 
     assert waits.keys() == {plain}
-    await client.hset(f"{prefix}:p:{strange}", "ln", home)
+    await client.hset(f"{prefix}:p:{strange}", "ln", number)
     await client.rename(f"{prefix}:q:{STRANGE_LANE}", f"{prefix}:q:{home}")
     await client.zrem(f"{prefix}:lanes", STRANGE_LANE)
     await client.zadd(f"{prefix}:lanes", {home: 0})

@@ -23,7 +23,7 @@ from tests.conformance.actors import (
     work,
 )
 from tests.conftest import ServerTime
-from tests.look import record_of
+from tests.look import record_of, row_of
 from tests.soundness import keyspace
 
 EITHER = pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
@@ -208,3 +208,24 @@ async def test_unknown_is_said_first(registry: ProcessRegistry) -> None:
 
     with pytest.raises(UnknownProcess):
         await registry.start(msgspec.structs.replace(lease, process_id="nobody"))
+
+
+async def test_who_started_first_is_known_whatever_becomes_of_the_lease(
+    registry: ProcessRegistry, server: ServerTime
+) -> None:
+    """While the lease is there the row says it once; when it is given back or replaced, it is written out."""
+    names, leases = ("released", "uncertain", "replaced"), {}
+    for id_ in names:
+        await registry.register(work(id_, OWNER_BOUND if id_ == "uncertain" else RERUNNABLE))
+        leases[id_] = await begun(registry, id_, ADA)
+    leases["replaced"] = await server.end(registry, leases["replaced"])
+    before = {id_: await row_of(registry, id_) for id_ in names}
+    await registry.release_many([leases["released"], leases["uncertain"]])
+    await held(registry, "replaced", BOB)
+
+    for id_ in names:
+        then, now = before[id_], await row_of(registry, id_)
+        assert (then.starter, then.start_token) == (now.starter, now.start_token) == (ADA, leases[id_].token)
+        assert then.record().first_started == now.record().first_started
+        assert then.lease() == leases[id_]
+        assert now.holder == (BOB if id_ == "replaced" else None)

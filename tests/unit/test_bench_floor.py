@@ -14,7 +14,7 @@ from benchmarks.thin import Recorded, Replayed, Thin
 from lash_redis import ProcessRegistry
 from lash_redis.registry.calls.batch_claims import name_lanes
 
-INPUTS = [msgspec.msgpack.encode(["double", [number], {}]) for number in range(10)]
+INPUTS = [msgspec.msgpack.encode([[number], {}]) for number in range(10)]
 
 
 class Doubling:
@@ -34,7 +34,7 @@ async def test_a_loop_runs_each_input_once_and_encodes_its_result(loop: Any) -> 
     """The numbers come in order, since none of them waits."""
     double = Doubling()
 
-    results = await loop(INPUTS, {"double": double})
+    results = await loop(INPUTS, double)
 
     assert double.ran == list(range(10))
     assert [msgspec.msgpack.decode(each) for each in results] == [[2 * number] for number in range(10)]
@@ -52,7 +52,7 @@ async def test_tasks_are_no_more_at_once_than_is_said() -> None:
         def __len__(self) -> int:
             return len(INPUTS)
 
-    results = await in_tasks(Counted(), {"double": double}, at_once=4)
+    results = await in_tasks(Counted(), double, at_once=4)
 
     assert len(results) == 10
     assert sizes == [4, 4, 2]

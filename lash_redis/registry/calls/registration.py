@@ -24,7 +24,8 @@ from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.sequences import check_routes
 from lash_redis.registry.calls.terms import terms_stored
 from lash_redis.registry.calls.uniqueness import asks_once_more, unique_asks
-from lash_redis.registry.codec import DISPOSITION_CODES, content_digest, decode_input, encode_input
+from lash_redis.registry.codec import DISPOSITION_CODES, decode_input, encode_input
+from lash_redis.registry.content import content_digest
 from lash_redis.registry.differences import differences
 
 
@@ -164,7 +165,9 @@ def _explained(
         (tombstone,) = yield from tombstones(namespace, [first])
         ended = f"with other content: it ended as {tombstone.status.value}, and was forgotten" if tombstone else ""
         return RegistrationConflict(conflict.process_ids, ended, conflict.batch)
-    wanted = msgspec.structs.replace(given[position], input=decode_input(encoded[position].input))
+    wanted = given[position]
+    task = wanted.input.task if isinstance(wanted.input, TaskInput) else ""
+    wanted = msgspec.structs.replace(wanted, input=decode_input(encoded[position].input, task))
     return RegistrationConflict(conflict.process_ids, differences(stands, wanted), conflict.batch)
 
 
@@ -230,7 +233,7 @@ def encode_registration(
             DISPOSITION_CODES[registration.disposition],
             _lane_field(registration, task),
             data,
-            content_digest(registration),
+            content_digest(registration, data),
             len(further) // 2,
             *further,
         ),

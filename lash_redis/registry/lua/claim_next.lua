@@ -20,6 +20,7 @@
 -- What has become due is brought first: a transition of its own, committed before the claim looks at the lanes.
 --- @include "partition"
 --- @include "row"
+--- @include "stored_lane"
 --- @include "planned_writes"
 --- @include "wake_if_any"
 --- @include "claims_are_stale"
@@ -141,7 +142,7 @@ local function lease_and_start(id, lane, entry, member)
     'xp', 'tr'))
   local cost = cost_of(member)
   local row = {
-    id = id, place = f[1], lane = f[2], sequence = f[8],
+    id = id, place = f[1], lane = f[2] and stored_lane(f[2]), sequence = f[8],
     disposition = f[3], fence = f[4], starter = f[5] or nil, losses = f[7] or nil,
     priority = f[9] or nil, new = f[10] or nil, cost = cost > 1 and int(cost) or nil, expiry = f[11] or nil,
     retries = f[12] or nil,
@@ -177,8 +178,8 @@ local function lease_and_start(id, lane, entry, member)
     is_full = true
     return false
   end
-  take_lease(row, me, stem .. (handed + 1), expires, int(scores_begin + handed + 1))
-  mark_started(row, me)
+  take_lease(row, me, stem .. (handed + 1), expires, int(scores_begin + handed + 1), true)
+  mark_started(row)
   hand_out(row, input)
   may_take_alone = may_take_alone and row.disposition ~= OWNER_BOUND
   return true

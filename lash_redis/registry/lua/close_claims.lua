@@ -27,7 +27,7 @@ end
 -- Whoever leaves, and all others may be leaving too, hands on when something becomes due.
 local due, watches = header[2], not header[3] or header[3] == me
 if header[3] == me then
-  clear_header('watcher')
+  set_header('watcher', nil)
 end
 write_hash('claims', me, number)
 remember_owner(me, owner)

@@ -38,7 +38,7 @@ if live and row.holder ~= me then
 end
 if live and not has_begun(row) and not (row.disposition == OWNER_BOUND and row.starter) then
   -- Under a live lease of this very owner the record is a start under that lease.
-  mark_started(row, me)
+  mark_started(row)
 elseif not row.starter then
   unwatch_expiry(row)
   row.starter = me

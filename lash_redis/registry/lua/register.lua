@@ -3,7 +3,7 @@
 -- flags   none
 -- connections calls
 -- KEYS 1  partition header
--- ARGV 1.. (id, disposition, lane, input, content digest, number of further fields,
+-- ARGV 1.. (id, disposition, lane, input, content digest or '', number of further fields,
 --         (field, value) x further fields) x rows
 --         A further field is stored as it is. One whose name begins with '+' asks for something: '+in' ms or '+at' ms
 --         (since the epoch) delays the row; '+expire' ms ends it if nobody has started it by then.
@@ -17,6 +17,7 @@
 --         · UNAWAITED id other where · NO_MEMBER id group why
 -- bound   rows <= 500, about 1000 ids that they wait for (their sender counts each as 1 KiB of payload)
 --- @include "partition"
+--- @include "row"
 --- @include "planned_writes"
 --- @include "register_row"
 --- @include "never_claimed_in"
@@ -35,15 +36,23 @@ local function look_at_bound(queue, before)
   end
 end
 
+-- Most ids are new, which one command tells of all of them.
+local keys, at = {}, 1
+while at < #ARGV do
+  keys[#keys + 1] = row_key(ARGV[at])
+  at = at + 6 + 2 * tonumber(ARGV[at + 5])
+end
+local are_unknown = #keys > 0 and redis.call('EXISTS', unpack(keys)) == 0
+
 local NO_FIELDS = {}
-local at = 1
+at = 1
 while at < #ARGV do
   local id, disposition, lane, input, content, further = unpack(ARGV, at, at + 5)
   local first, following = at + 6, at + 6 + 2 * tonumber(further)
   at = following
   local before = header[5] and never_claimed_in(queue_of(lane), 0)
   local fields = following > first and { unpack(ARGV, first, following - 1) } or NO_FIELDS
-  local became, other = register_row(id, disposition, lane, input, content, fields)
+  local became, other = register_row(id, disposition, lane, input, content, fields, are_unknown)
   if became == 'conflict' then
     conflicts[#conflicts + 1] = id
   elseif became == 'duplicate' then

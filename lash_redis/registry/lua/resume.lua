@@ -26,7 +26,7 @@ header[4] = #left > 0 and table.concat(left, ' ')
 if header[4] then
   set_header('paused', header[4])
 else
-  clear_header('paused')
+  set_header('paused', nil)
 end
 
 -- A lane begins with its queue and "|". The character after "|" leads past all lanes of one queue.

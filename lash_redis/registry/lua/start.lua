@@ -33,6 +33,6 @@ end
 if row.disposition == OWNER_BOUND and row.starter then
   return starter_reply(row)
 end
-mark_started(row, me)
+mark_started(row)
 commit()
 return { 'DONE', row_reply(id) }

@@ -48,7 +48,7 @@ table.sort(words)
 local text = table.concat(words, ' ')
 if text ~= (header[5] or '') then
   if text == '' then
-    clear_header('bounded')
+    set_header('bounded', nil)
   else
     set_header('bounded', text)
   end

@@ -29,11 +29,12 @@ local function may_write(row, state)
   return state == COMPLETED or state == FAILED
 end
 
-local function terminalize(id, token, fence, state, outcome)
+local function terminalize(lease, id, token, fence, state, outcome)
   local row = read_row(id)
   if not row then
     return 'UNKNOWN'
   end
+  row.lease = lease
   local holding = is_holder(row, me, token, fence)
   if row.state then
     return holding and row.state == state and has_outcome(id, outcome) and 'DONE' or 'TERMINAL'
@@ -48,9 +49,14 @@ local function terminalize(id, token, fence, state, outcome)
   return 'DONE'
 end
 
-local reply = { 'TERMINALIZED' }
+local reply, keys = { 'TERMINALIZED' }, {}
 for at = 3, #ARGV, 5 do
-  reply[#reply + 1] = terminalize(unpack(ARGV, at, at + 4))
+  keys[#keys + 1] = lease_key(ARGV[at])
+end
+local leases = redis.call('MGET', unpack(keys))
+for at = 3, #ARGV, 5 do
+  local number = #reply
+  reply[number + 1] = terminalize(leases[number], unpack(ARGV, at, at + 4))
 end
 commit()
 if answer_row then

@@ -16,7 +16,7 @@ local me = ARGV[1]
 -- Forget the start that this token has. Of rerunnable work an earlier first start stands.
 local function clear_start(row)
   if row.token == row.start_token then
-    row.starter, row.start_token = false, false
+    row.starter, row.start_token, row.is_first_lease = false, false, false
     clear_fields(row.id, 'fs', 'fa', 'ft')
   else
     row.attempt_token = false

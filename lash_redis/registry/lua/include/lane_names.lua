@@ -49,9 +49,3 @@ local function split_key(field)
   end
   return lane, keys_by_field[field]
 end
-
--- Whether a row's field is one that this release writes.
-local function is_lane_field(field)
-  local _, key = split_key(field)
-  return key or string.find(field or '', '^[^|]*|[^|]*|[^|]*$')
-end

@@ -8,10 +8,7 @@ local function list_as_idle(queue, me, is_idle, lives_ms, trims)
   local key = K .. 'idle:' .. queue
   if is_idle then
     index_add(key, now_text, me)
-    index_expire(key, lives_ms)
-    if trims then
-      index_trim(key, int(now - lives_ms))
-    end
+    index_fade(key, trims and int(now - lives_ms), lives_ms)
   else
     index_remove(key, me)
   end

@@ -4,18 +4,19 @@
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
 -- that makes two transitions, one after the other, commits after each.
-local added, removed, trimmed, expiring
-local directories_of, members
-local stored, written, cleared, dropped, counted, published, woken
-local header_set, header_cleared, due_known, due_least, due_queue, rung
+local added, removed, fading
+local directories_of, lane_sets, owned_sets, members
+local stored, written, written_id, written_row, cleared, dropped, counted, published, woken
+local header_set, header_cleared, due_known, due_least, due_queue
 -- What the reply tells its caller beside. It stays when the plan is made, or is made anew.
 local notes, followers = {}, {}
 
 local function plan_nothing()
-  added, removed, trimmed, expiring = {}, {}, {}, {}
-  directories_of, members = {}, {}
+  added, removed, fading = {}, {}, {}
+  directories_of, lane_sets, owned_sets, members = {}, {}, {}, {}
   stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
-  header_set, header_cleared, due_known, due_least, due_queue, rung = {}, {}, header[2], nil, nil, nil
+  written_id = nil
+  header_set, header_cleared, due_known, due_least, due_queue = {}, {}, header[2], nil, nil
 end
 plan_nothing()
 
@@ -39,27 +40,18 @@ local function index_remove(key, id)
   list[#list + 1] = id
 end
 
--- Remove all that has at most this score.
-local function index_trim(key, upto)
-  trimmed[#trimmed + 1] = { key, upto }
+-- Forget the whole set so long after now, unless it is added to again, and now all of it that has at most this score,
+-- if one is given.
+local function index_fade(key, upto, after_ms)
+  fading[key] = { upto, after_ms }
 end
 
--- Forget the whole set so long after now, unless it is added to again.
-local function index_expire(key, after_ms)
-  expiring[key] = after_ms
-end
-
--- A directory lists the sets that are not empty. How many members a set has is read now.
-local function list_in(key, name, ...)
-  directories_of[key] = { name = name, ... }
-  members[key] = redis.call('ZCARD', key)
-end
-
--- A keyed lane is listed for each of its scopes too.
+-- A directory lists the sets that are not empty: of a keyed lane those of its scopes too.
 local function lane_set(lane)
-  local key = K .. 'q:' .. lane
-  if not directories_of[key] then
-    list_in(key, lane, K .. 'lanes')
+  local key = lane_sets[lane]
+  if not key then
+    key = K .. 'q:' .. lane
+    lane_sets[lane], directories_of[key] = key, { name = lane, K .. 'lanes' }
     for scope in string.gmatch(table.concat({ scopes_of(lane) }, ','), '[^,]+') do
       table.insert(directories_of[key], K .. 'scope:' .. scope)
     end
@@ -68,11 +60,18 @@ local function lane_set(lane)
 end
 
 local function owned_set(owner)
-  local key = K .. 'of:' .. owner
-  if not directories_of[key] then
-    list_in(key, owner, K .. 'holders')
+  local key = owned_sets[owner]
+  if not key then
+    key = K .. 'of:' .. owner
+    owned_sets[owner], directories_of[key] = key, { name = owner, K .. 'holders' }
   end
   return key
+end
+
+-- How many members a set has that a directory lists, as it stands before the commit.
+local function how_many_in(key)
+  members[key] = members[key] or redis.call('ZCARD', key)
+  return members[key]
 end
 
 local function store(key, value, expires)
@@ -85,14 +84,14 @@ end
 
 -- What is planned for one row by several functions, one after the other, is written by one command.
 local function write_row(id, ...)
-  local key, last = K .. 'p:' .. id, written[#written]
-  if not last or last[1] ~= key then
-    written[#written + 1] = { key, ... }
+  if id ~= written_id then
+    written_id, written_row = id, { K .. 'p:' .. id, ... }
+    written[#written + 1] = written_row
     return
   end
-  local more, n = { ... }, #last
-  for i = 1, #more do
-    last[n + i] = more[i]
+  local fields, n = written_row, #written_row
+  for i = 1, select('#', ...) do
+    fields[n + i] = (select(i, ...))
   end
 end
 
@@ -104,12 +103,13 @@ local function clear_fields(id, ...)
   cleared[#cleared + 1] = { K .. 'p:' .. id, ... }
 end
 
+-- Without a value the field goes.
 local function set_header(field, value)
-  header_set[field] = value
-end
-
-local function clear_header(field)
-  header_cleared[#header_cleared + 1] = field
+  if value then
+    header_set[field] = value
+  else
+    header_cleared[#header_cleared + 1] = field
+  end
 end
 
 -- Something becomes due then. If nothing else becomes due before, the watcher is told, and an idle worker of the queue.
@@ -187,46 +187,32 @@ local function plan_header()
   if due_text and due_text ~= header[2] then
     set_header('due', due_text)
   elseif header[2] and not due_text then
-    clear_header('due')
+    set_header('due', nil)
   end
   header[2] = due_text
   return is_earlier and due_text
 end
 
--- The alarm that rings now goes, unless it is planned again, by itself or by what is looked at.
-local function plan_rung()
-  local planned = added[K .. 'alarms'] or {}
-  for at = 2, #planned, 2 do
-    if planned[at] == rung then
-      return
-    end
-  end
-  if rung then
-    index_remove(K .. 'alarms', rung)
-  end
-end
-
--- What is looked at once all that a script changes is planned: it reads, and plans more (see look).
+-- What is called once all that a script changes is planned: it reads, and plans more (see look, bring_all_due).
 local hooks = {}
 
 local function commit()
   if hooks.look then
     hooks.look()
   end
-  plan_rung()
+  if hooks.ring then
+    hooks.ring()
+  end
   local earlier = plan_header()
   for key, list in pairs(added) do
-    local grown = redis.call('ZADD', key, unpack(list))
-    local directories = directories_of[key]
-    if directories then
-      for _, directory in ipairs(members[key] == 0 and directories or {}) do
-        redis.call('ZADD', directory, '0', directories.name)
-      end
-      members[key] = members[key] + grown
+    local grown, directories = redis.call('ZADD', key, unpack(list)), directories_of[key]
+    members[key] = members[key] and members[key] + grown
+    for at = 1, directories and #directories or 0 do
+      redis.call('ZADD', directories[at], '0', directories.name)
     end
   end
-  for key, after_ms in pairs(expiring) do
-    redis.call('PEXPIRE', key, int(after_ms))
+  for key, entry in pairs(fading) do
+    redis.call('PEXPIRE', key, int(entry[2]))
   end
   for _, entry in ipairs(stored) do
     if entry[3] then
@@ -256,16 +242,17 @@ local function commit()
     redis.call('DEL', unpack(dropped))
   end
   for key, list in pairs(removed) do
-    local shrunk = redis.call('ZREM', key, unpack(list))
-    local directories = directories_of[key]
-    if directories and shrunk > 0 and members[key] == shrunk then
-      for _, directory in ipairs(directories) do
-        redis.call('ZREM', directory, directories.name)
+    local shrunk, directories = redis.call('ZREM', key, unpack(list)), directories_of[key]
+    if directories and shrunk > 0 and (members[key] or redis.call('ZCARD', key) + shrunk) == shrunk then
+      for at = 1, #directories do
+        redis.call('ZREM', directories[at], directories.name)
       end
     end
   end
-  for _, entry in ipairs(trimmed) do
-    redis.call('ZREMRANGEBYSCORE', entry[1], '-inf', entry[2])
+  for key, entry in pairs(fading) do
+    if entry[1] then
+      redis.call('ZREMRANGEBYSCORE', key, '-inf', entry[1])
+    end
   end
   for _, entry in ipairs(published) do
     redis.call('PUBLISH', K .. 'to:' .. entry[1], entry[2])

@@ -2,6 +2,7 @@
 --- @include "row"
 --- @include "planned_writes"
 --- @include "lane_names"
+--- @include "lane_number"
 --- @include "place_index"
 --- @include "waiting/await_others"
 --- @include "waiting/join_group"
@@ -13,13 +14,18 @@
 --- @include "count_as_new"
 --- @include "label_keys"
 --- @include "tombstone_of"
+--- @include "content_of"
 --- @include "unique/meet_duplicate"
 --- @include "watch_expiry"
 -- The rows that are new in this call.
 local fresh = {}
 
 -- Part what the row stores from what the caller asks for; the row takes what the transition looks at.
+local NOTHING = {}
 local function part_further_fields(row, further)
+  if #further == 0 then
+    return NOTHING, NOTHING
+  end
   local stored_fields, asked = {}, {}
   for at = 1, #further, 2 do
     local name, value = further[at], further[at + 1]
@@ -34,6 +40,7 @@ local function part_further_fields(row, further)
       row.unique = name == 'uq' and value or row.unique
       row.group = name == 'gp' and value or row.group
       row.waiters = name == 'w' and value or row.waiters
+      row.grantee = name == 'gr' and value or row.grantee
     end
   end
   return stored_fields, asked
@@ -71,15 +78,16 @@ end
 -- 'known' (the same content is or was registered, and nothing is planned), or a 'conflict' (other content). What is
 -- unique may also meet an 'existing' row that it is answered with, or a 'duplicate' for which it is refused; its id
 -- follows. What cannot wait for another one ('awaits') or be a member of its group ('joins') is followed by that one's
--- id, and why.
-local function register_row(id, disposition, lane, input, content, further)
-  local known = redis.call('HGET', row_key(id), 'cd')
+-- id, and why. Whoever knows already that there is no such row says so (is_unknown).
+local function register_row(id, disposition, lane, input, content, further, is_unknown)
+  local known = not is_unknown and redis.call('EXISTS', row_key(id)) == 1
   local row = { id = id, disposition = disposition, lane = lane }
   local fields, asked = part_further_fields(row, further)
-  known = known or row.is_chosen and tombstone_of(id)
-  if known and known ~= content then
+  local stands = known and content_of(id) or row.is_chosen and tombstone_of(id)
+  if stands and stands ~= content_of(id, { content, disposition, lane, row.grantee or false, input }) then
     return 'conflict'
   end
+  known = known or stands
   local is_member, no_member
   if row.group then
     is_member, no_member = join_group(row, known, finish)
@@ -97,8 +105,11 @@ local function register_row(id, disposition, lane, input, content, further)
   fresh[id] = row
   index_add(place_index(row, place), score, id)
   change_key(row, nil, place, score)
-  write_row(id, 'd', disposition, 'ph', place, 'ln', lane, 'in', store_payload(K .. 'i:' .. id, input),
-    'cd', content, 'at', now_text)
+  write_row(id, 'd', disposition, 'ph', place, 'ln', lane_number(lane), 'in', store_payload('i:', id, input),
+    'at', now_text)
+  if content ~= '' then
+    write_row(id, 'cd', content)
+  end
   if row.sequence then
     write_row(id, 'sq', row.sequence)
   end
@@ -108,7 +119,7 @@ local function register_row(id, disposition, lane, input, content, further)
   if row.awaits then
     write_row(id, 'aw', row.awaits)
   end
-  for _, key in ipairs(label_keys(row)) do
+  for _, key in ipairs(row.labels and label_keys(row) or NOTHING) do
     index_add(key, now_text, id)
   end
   if row.expiry then

@@ -1,4 +1,5 @@
 --- @include "partition"
+--- @include "stored_lane"
 -- One process as the transitions see it: its row, and the words for what stands in it.
 local RERUNNABLE, OWNER_BOUND, EXTERNALLY_OWNED = 'r', 'o', 'e'
 local QUEUED, DELAYED, BLOCKED, LEASED, UNCERTAIN, OUTSIDE = 'q', 'd', 'b', 'l', 'u', 'x'
@@ -59,6 +60,12 @@ local function read_row(id)
       row[meaning] = found[at + 1]
     end
   end
+  row.lane = row.lane and stored_lane(row.lane)
+  -- The first start is that of the lease that the row names, unless it has fields of its own (see mark_started).
+  if row.started and not row.starter then
+    row.starter, row.start_token, row.is_first_lease = row.holder, row.token, true
+    row.claimed = row.claimed or row.started
+  end
   return row.disposition and row or nil
 end
 
@@ -67,7 +74,15 @@ local function has_begun(row)
   return row.token and (row.token == row.start_token or row.token == row.attempt_token)
 end
 
--- The key and the row must both say so: they can differ by a millisecond, or because a key was evicted (rule 3.1).
+-- The key and the row must both say so: they can differ by a millisecond, or because a key was evicted (rule 3.1). A
+-- script about many rows has read their keys at once (see terminalize).
 local function is_live(row)
-  return row.token and now < number_in(row.expires) and text_at(lease_key(row.id)) == row.token
+  if not row.token or now >= number_in(row.expires) then
+    return false
+  end
+  local lease = row.lease
+  if lease == nil then
+    lease = text_at(lease_key(row.id))
+  end
+  return lease == row.token
 end

@@ -7,7 +7,7 @@ local MAX_SHARERS, MAX_COUNTED = 17, 16
 local function share_of(queue, lanes, me, wanted, idle_ms)
   -- Of one row there is nothing to share. How many a lane has is needed anyway where rows are taken from it.
   local first = lanes[1]
-  if #lanes == 1 and not first.alone and not scopes_of(first.lane) and members[lane_set(first.lane)] <= 1 then
+  if #lanes == 1 and not first.alone and not scopes_of(first.lane) and how_many_in(lane_set(first.lane)) <= 1 then
     return wanted
   end
   local others, key, since = 0, K .. 'idle:' .. queue, int(now - idle_ms)
@@ -20,7 +20,7 @@ local function share_of(queue, lanes, me, wanted, idle_ms)
   local rows = 0
   for number_of_lane, entry in ipairs(lanes) do
     if not entry.alone then
-      rows = rows + (number_of_lane <= MAX_COUNTED and members[lane_set(entry.lane)] or 1)
+      rows = rows + (number_of_lane <= MAX_COUNTED and how_many_in(lane_set(entry.lane)) or 1)
     end
   end
   return math.ceil(rows / (1 + others))

@@ -32,6 +32,19 @@ local function bring_row(id)
   end
 end
 
+-- The alarm that rings now goes, unless it is planned again, by itself or by what is looked at.
+local rung
+local function unlist_rung()
+  hooks.ring = nil
+  local planned = added[K .. 'alarms'] or {}
+  for at = 2, #planned, 2 do
+    if planned[at] == rung then
+      return
+    end
+  end
+  index_remove(K .. 'alarms', rung)
+end
+
 local function ring(alarm)
   local kind, rest = string.match(alarm, '^(%S+) (.*)$')
   local act, again = ALARMS[kind] or key_alarms()[kind], now + UNKNOWN_MS
@@ -41,7 +54,7 @@ local function ring(alarm)
   if again then
     alarm_at(again, nil, alarm)
   end
-  rung = alarm
+  rung, hooks.ring = alarm, unlist_rung
   commit()
 end
 

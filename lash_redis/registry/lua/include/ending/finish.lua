@@ -45,8 +45,11 @@ local function finish(row, state, outcome, fence)
   if row.keep_result and state == COMPLETED then
     index_add(K .. 'results', int(now + number_in(row.keep_result)), row.id)
   end
-  write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload(K .. 'o:' .. row.id, outcome),
+  write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload('o:', row.id, outcome),
     'fe', fence)
+  if row.expires then
+    write_row(row.id, 'ex', '')
+  end
   if row.waiters then
     tell_waiters(row, state, kind, outcome)
     clear_fields(row.id, 'w')

@@ -88,7 +88,7 @@ end
 -- Whether a lane has no rows after what is planned.
 local function is_emptied(lane)
   local set = lane_set(lane)
-  return not added[set] and #(removed[set] or {}) >= members[set]
+  return not added[set] and #(removed[set] or {}) >= how_many_in(set)
 end
 
 -- A key has no rows in a lane any more, or a lane has none: it is not waited for there, and the others are looked at.

@@ -1,5 +1,6 @@
 --- @include "partition"
 --- @include "row"
+--- @include "stored_lane"
 --- @include "planned_writes"
 --- @include "keys/planned_keys"
 --- @include "lane_of"
@@ -9,9 +10,9 @@
 local MAX_STALE = 16
 
 -- The lane of a row that this script does not move into one, and whether it is queued there; nil if there is no row.
-local function stored_lane(id)
+local function lane_of_row(id)
   local lane, losses, place = unpack(fields_of(redis.pcall('HMGET', row_key(id), 'ln', 'lo', 'ph')), 1, 3)
-  return lane and lane_of({ lane = lane, losses = losses }) or nil, place == QUEUED
+  return lane and lane_of({ lane = stored_lane(lane), losses = losses }) or nil, place == QUEUED
 end
 
 local function look_in_sequence(sequence)
@@ -19,7 +20,7 @@ local function look_in_sequence(sequence)
     local id = head_of(sequence)
     local lane, is_queued = id and sequence.lanes[id], true
     if id and not lane then
-      lane, is_queued = stored_lane(id)
+      lane, is_queued = lane_of_row(id)
     end
     local entry = lane and key_in(lane, sequence.key)
     local before = entry and is_queued and head_of(entry)
