@@ -9,15 +9,15 @@
 --         lapsed: a lease has ended; asked: a row has an abandon request
 -- bound   five commands; most are not sent where nothing is registered that has not ended
 --- @include "partition"
-local LANES, HOLDERS, LEASES, ASKED = K .. 'lanes', K .. 'holders', K .. ARGV[1], K .. ARGV[2]
+local lanes, holders, leases, asked = K .. 'lanes', K .. 'holders', K .. ARGV[1], K .. ARGV[2]
 
 local function has(key)
   return tostring(redis.call('EXISTS', key))
 end
 
 local is_due = header[2] and tonumber(header[2]) <= now
-if redis.call('EXISTS', LANES, HOLDERS, LEASES, ASKED) == 0 then
+if redis.call('EXISTS', lanes, holders, leases, asked) == 0 then
   return { 'GLANCED', is_due and '1' or '0', '0', '0', '0' }
 end
-local lapsed = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now_text, 'LIMIT', '0', '1')
-return { 'GLANCED', is_due and '1' or has(LANES), has(HOLDERS), #lapsed > 0 and '1' or '0', has(ASKED) }
+local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', '0', '1')
+return { 'GLANCED', is_due and '1' or has(lanes), has(holders), #lapsed > 0 and '1' or '0', has(asked) }
