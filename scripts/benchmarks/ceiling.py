@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from benchmarks.comparing import Case, Cost, Stopwatch, compare, ratio
+from benchmarks import results
+from benchmarks.comparing import Case, Cost, Stopwatch, compare, ratio, ratios
 from benchmarks.draining import many
 from benchmarks.server import fresh_server
 from benchmarks.thin import Thin, connected
@@ -125,6 +126,9 @@ async def measure() -> None:
         cases[f"bare, {size} a call"] = _bare(size)
         cases[f"the worker, {size} in hand"] = worker_drain(size)
     costs = await compare(f"{PROCESSES:,} empty tasks claimed, started and ended", cases)
+    smallest = BATCHES[0]
+    bare, worker = costs[f"bare, {smallest} a call"], costs[f"the worker, {smallest} in hand"]
+    results.save("ceiling", {"server_to_bare": ratios(worker, bare, lambda cost: cost.server_s)})
     for size in BATCHES:
         bare, worker = costs[f"bare, {size} a call"], costs[f"the worker, {size} in hand"]
         print(

@@ -93,8 +93,13 @@ def told(values: Sequence[float], form: str = ".2f") -> str:
 
 
 def ratio(costs: Sequence[Cost], others: Sequence[Cost], figure: Callable[[Cost], float]) -> str:
-    """Return a figure of some costs as a part of the same of others, round by round."""
-    return told([figure(one) / figure(other) for one, other in zip(costs, others, strict=True)])
+    """Return a figure of some costs as a part of the same of others, round by round, as text."""
+    return told(ratios(costs, others, figure))
+
+
+def ratios(costs: Sequence[Cost], others: Sequence[Cost], figure: Callable[[Cost], float]) -> list[float]:
+    """Return a figure of some costs as a part of the same of others, of each round."""
+    return [figure(one) / figure(other) for one, other in zip(costs, others, strict=True)]
 
 
 def _shown(us: float) -> str:

@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
+from benchmarks import results
 from benchmarks.ceiling import NOTHING, PROCESSES, filled, worker_drain
-from benchmarks.comparing import Case, Cost, Stopwatch, compare, ratio
+from benchmarks.comparing import Case, Cost, Stopwatch, compare, ratio, ratios
 from benchmarks.server import fresh_server
 from benchmarks.thin import Recorded, Replayed, Thin, connected
 from benchmarks.transitions import batch_claim, leases, registrations
@@ -123,6 +124,8 @@ async def measure() -> None:
             },
         )
     *loops, worker = costs
+    floors = ratios(costs[worker], costs[loops[-1]], lambda cost: cost.own_s)
+    results.save("floor", {"worker_to_floor": floors})
     for name in loops:
         times = ratio(costs[worker], costs[name], lambda cost: cost.own_s)
         print(f"The worker's own CPU is {times} times that of: {name}.")

@@ -1,13 +1,17 @@
-"""Run the named measurements, or all of them."""
+"""Run the named measurements, or all of them, and write the report."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib
 import logging
 import sys
 
+from benchmarks import results
+
 NAMES = (
+    "side_by_side",
     "ceiling",
     "floor",
     "memory",
@@ -25,18 +29,30 @@ NAMES = (
 )
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the measurements; return the exit code."""
-    if names == ["--list"]:
+    parser = argparse.ArgumentParser(prog="scripts/bench")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument("--list", action="store_true", help="print the names")
+    parser.add_argument("--quick", action="store_true", help="three minutes: lash-redis, BullMQ, SAQ and Huey")
+    parser.add_argument("--report", action="store_true", help="write the report of what was measured before")
+    options = parser.parse_args(arguments)
+    if options.list:
         print("\n".join(NAMES))
         return 0
+    if unknown := [name for name in options.names if name not in NAMES]:
+        parser.error(f"expected one of {', '.join(NAMES)}, got {unknown[0]!r}")
     logging.getLogger("lash_redis").addHandler(logging.NullHandler())  # nobody serves what waits for its drain
-    for name in names or NAMES:
-        if name not in NAMES:
-            print(f"expected one of {', '.join(NAMES)}, got {name!r}", file=sys.stderr)
-            return 2
-        print(f"== {name}")
-        asyncio.run(importlib.import_module(f"benchmarks.{name}").measure())
+    if options.quick:
+        importlib.import_module("benchmarks.side_by_side").measure_quick()
+    elif not options.report:
+        if not options.names:
+            results.clear()  # the report is of one run
+        for name in options.names or NAMES:
+            print(f"== {name}", flush=True)
+            asyncio.run(importlib.import_module(f"benchmarks.{name}").measure())
+    report = importlib.import_module("benchmarks.report.writing")
+    report.write(into_docs=options.report or not (options.names or options.quick))
     return 0
 
 

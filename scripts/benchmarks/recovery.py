@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 
+from benchmarks import results
 from benchmarks.server import fresh_server
 from benchmarks.tasks import long
 from lash_redis import Lash, LocalProcess, ProcessRegistry
@@ -39,6 +40,7 @@ async def measure() -> None:
             pool.send_signal(signal.SIGTERM)
             await pool.wait()
             ready.close()
+        results.save("recovery", {"again_s": times})
         ordered = sorted(times)
         print(f"running again after SIGKILL of its worker process: median {statistics.median(ordered) * 1000:.0f} ms, "
               f"largest {ordered[-1] * 1000:.0f} ms of {KILLS}")  # fmt: skip

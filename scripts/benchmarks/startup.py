@@ -10,6 +10,9 @@ import subprocess
 import sys
 import time
 
+import psutil
+
+from benchmarks import results
 from benchmarks.server import fresh_server
 
 RUNS = 7
@@ -45,8 +48,11 @@ async def measure() -> None:
             if b"worker.ready" in line:
                 break
         ready = time.perf_counter() - began
+        workers = psutil.Process(pool.pid).children()
+        worker_mb = max(each.memory_info().rss for each in workers) / 1e6
         began = time.perf_counter()
         pool.send_signal(signal.SIGTERM)
         await pool.communicate()
         print(f"a pool of one worker process is ready after {ready * 1000:.0f} ms and, idle, stops within "
-              f"{(time.perf_counter() - began) * 1000:.0f} ms")  # fmt: skip
+              f"{(time.perf_counter() - began) * 1000:.0f} ms; the worker process has {worker_mb:.0f} MB")  # fmt: skip
+    results.save("startup", {"import_ms": imported - bare, "ready_s": ready, "worker_mb": worker_mb})

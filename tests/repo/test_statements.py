@@ -235,7 +235,7 @@ def test_every_verb_is_in_the_runbook_and_the_readme() -> None:
 def test_every_flag_that_a_page_names_is_one() -> None:
     """Of some verb; those of other programs stand in their own commands."""
     known = {flag for parser in PARSERS.values() for flag in parser._option_string_actions} | {"--version"}
-    of_others = {"--randomly-seed", "--build", "--pdb"}  # of pytest and of compose
+    of_others = {"--randomly-seed", "--build", "--pdb", "--quick"}  # of pytest, of compose and of scripts/bench
     named = {
         (shown(page), flag)
         for page in files(".md")

@@ -23,7 +23,9 @@ A client reads one command in JSON a line and answers with one line. Each answer
         submits no-ops with these identities, as fast as its documented way for many allows; ``named``: with ids of 20
         characters that the client chooses
     {"do": "single", "from": 0, "count": 9, "task": "async", "caller": "async"|"plain"}
-        submits one after another, each answered before the next begins, from a coroutine or from plain code
+        submits one after another, each answered before the next begins, from a coroutine or from plain code. With the
+        caller ``raw`` or ``raw_plain`` the client of lash-redis calls, in place of each submit, the smallest script
+        that writes a row, through redis-py
     {"do": "outcomes", "from": 0, "count": 9, "task": "async"}
         submits one and waits for its outcome, so many times; answers ``latencies``, ms
     {"do": "read", "id": "..."}

@@ -35,6 +35,14 @@ class Client:
         """Submit one after another from plain code."""
         raise UnsupportedError("it has no client for plain code")
 
+    async def raw(self, numbers: range) -> None:
+        """Call the smallest script that writes a row, one after another, each awaited."""
+        raise UnsupportedError("it is measured without one")
+
+    def raw_plain(self, numbers: range) -> None:
+        """Call that script from plain code."""
+        raise UnsupportedError("it is measured without one")
+
     async def outcome(self, number: int, task: str) -> None:
         """Submit one and wait for its outcome."""
         raise UnsupportedError("it stores no outcome")
@@ -134,13 +142,8 @@ async def _answer(client: Client, command: dict[str, Any]) -> dict[str, Any]:
     match command["do"]:
         case "bulk":
             await client.bulk(numbers, task, named=command.get("named", False))
-        case "single" if command.get("caller") == "plain":
-            if isinstance(client, PlainClient):
-                client.single_plain(numbers, task)
-            else:
-                await asyncio.to_thread(client.single_plain, numbers, task)
         case "single":
-            await client.single(numbers, task)
+            await _single(client, command.get("caller", "async"), numbers, task)
         case "outcomes":
             more["latencies"] = [await _latency(client, number, task) for number in numbers]
         case "read":
@@ -148,6 +151,20 @@ async def _answer(client: Client, command: dict[str, Any]) -> dict[str, Any]:
         case other:
             raise UnsupportedError(f"no such command: {other}")
     return {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, **more}
+
+
+async def _single(client: Client, caller: str, numbers: range, task: str) -> None:
+    match caller:
+        case "plain" if isinstance(client, PlainClient):
+            client.single_plain(numbers, task)
+        case "plain":
+            await asyncio.to_thread(client.single_plain, numbers, task)
+        case "raw":
+            await client.raw(numbers)
+        case "raw_plain":
+            await asyncio.to_thread(client.raw_plain, numbers)
+        case _:
+            await client.single(numbers, task)
 
 
 async def _latency(client: Client, number: int, task: str) -> float:

@@ -1,4 +1,4 @@
-"""Which no-ops ran, by the files that the workers wrote, and whether each ran exactly once."""
+"""Which no-ops ran, by the files that the workers wrote, and whether each ran one time, no more and no less."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """True if each ran exactly once, and nothing else did."""
+        """True if each ran one time, no more and no less, and nothing else did."""
         return not (self.lost or self.doubled or self.foreign)
 
     def __str__(self) -> str:
         if self.holds:
-            return f"each of {self.count:,} identities ran exactly once"
+            return f"each of {self.count:,} identities ran one time, no more and no less"
         wrong = (("lost", self.lost), ("ran twice", self.doubled), ("foreign", self.foreign))
         parts = [f"{len(which):,} {what} ({', '.join(map(str, which[:5]))})" for what, which in wrong if which]
         return f"of {self.count:,} identities {'; '.join(parts)}"

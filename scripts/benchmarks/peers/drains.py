@@ -23,7 +23,7 @@ _LOOK_S = 0.005
 
 @dataclass(frozen=True)
 class Drain:
-    """What was measured between the marks, and whether each identity ran exactly once.
+    """What was measured between the marks, and whether each identity ran one time, no more and no less.
 
     Attributes:
         count: runs between the marks.
@@ -64,15 +64,17 @@ def drained(peer: Peer, url: str, submitted: range, *, task: str, concurrency: i
 
     Raises:
         UnsupportedError: the peer has no such task.
-        BrokenError: an identity did not run exactly once, or no more ran.
+        BrokenError: an identity did not run one time and no more, or no more ran.
     """
     with tempfile.TemporaryDirectory(prefix="lash-bench-ran-") as name, ExitStack() as stack:
         folder = Path(name)
         programs = [
             stack.enter_context(worker(peer, url, folder, task=task, concurrency=concurrency)) for _ in range(workers)
         ]
+        ready = _Mark.now(folder, programs, url)
         _wait(folder, max(1, len(submitted) // 50))
-        begin = _Mark.now(folder, programs, url)
+        warm = _Mark.now(folder, programs, url)
+        begin = warm if warm.count < len(submitted) // 2 else ready  # so few rows are half done at the first look
         _wait(folder, len(submitted))
         end = _Mark.now(folder, programs, url)
         commands, server_s, _ = begin.work.since()
@@ -80,6 +82,10 @@ def drained(peer: Peer, url: str, submitted: range, *, task: str, concurrency: i
         proven = proof(submitted, noted(folder))
     if not proven.holds:
         raise BrokenError(f"{peer.name}: {proven}")
+    if end.count == begin.count:
+        raise BrokenError(
+            f"{peer.name}: all {end.count:,} had run before the first look: they are too few to be measured"
+        )
     return Drain(
         count=end.count - begin.count,
         seconds=end.at - begin.at,

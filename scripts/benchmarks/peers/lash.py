@@ -11,9 +11,15 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import redis
+import redis.asyncio as aioredis
+
 from benchmarks.peers.conversation import NAME, Client, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
 from lash_redis import Lash, Worker
+
+# Nothing that submits by a script can be quicker than a script that does no more than to write a row.
+SMALLEST = "redis.call('HSET', KEYS[1], 'identity', ARGV[1], 'name', ARGV[2])"
 
 
 def declared(url: str, identities: Identities | None = None) -> tuple[Lash, dict[str, Any]]:
@@ -47,6 +53,7 @@ class LashClient(Client):
     """Submits through ``Lash``."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._lash, self._tasks = declared(url)
 
     async def open(self) -> None:
@@ -76,6 +83,20 @@ class LashClient(Client):
         submit = self._tasks[task].blocking.submit
         for number in numbers:
             submit(number, NAME)
+
+    async def raw(self, numbers: range) -> None:
+        """Call it through redis-py."""
+        async with aioredis.Redis.from_url(self._url) as client:
+            script = client.register_script(SMALLEST)
+            for number in numbers:
+                await script(keys=[f"raw:{number}"], args=[number, NAME])
+
+    def raw_plain(self, numbers: range) -> None:
+        """Call it through redis-py."""
+        with redis.Redis.from_url(self._url) as client:
+            script = client.register_script(SMALLEST)
+            for number in numbers:
+                script(keys=[f"raw:{number}"], args=[number, NAME])
 
     async def outcome(self, number: int, task: str) -> None:
         """Submit and wait."""

@@ -22,6 +22,7 @@ class Peer:
         concurrency: how many at a time in the drain that all peers share.
         best: how many at a time suit it best, if that is another number.
         rows: how many rows a drain has at most; None: as many as it drains in some seconds.
+        is_compared: it has drains at its best and with two workers too, and on each server that the machine has.
         is_quick: part of ``scripts/bench --quick``.
         options: more arguments of its worker.
         waits: more arguments of its worker where clients wait for outcomes.
@@ -34,6 +35,7 @@ class Peer:
     concurrency: int = 64
     best: int | None = None
     rows: int | None = None
+    is_compared: bool = False
     is_quick: bool = False
     options: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
@@ -45,11 +47,19 @@ class Peer:
 
 
 PEERS = (
-    Peer("lash-redis", "lash", None, best=256, rows=100_000, is_quick=True),
-    Peer("SAQ", "saq", ("saq[redis]==0.26.4", "redis==7.4.1", "typing-extensions==4.16.0", *_FAST), is_quick=True),
-    Peer("BullMQ", "bullmq.mjs", ("bullmq@5.81.5", "ioredis@5.11.1"), best=128, is_quick=True),
-    Peer("bee-queue", "bee_queue.mjs", ("bee-queue@2.0.0",), best=256),
+    Peer("lash-redis", "lash", None, best=256, rows=100_000, is_compared=True, is_quick=True),
+    Peer(
+        "BullMQ",
+        "bullmq.mjs",
+        ("bullmq@5.81.5", "ioredis@5.11.1"),
+        best=128,
+        rows=100_000,
+        is_compared=True,
+        is_quick=True,
+    ),
+    Peer("bee-queue", "bee_queue.mjs", ("bee-queue@2.0.0",), best=256, rows=100_000, is_compared=True),
     Peer("bee-queue, results stored", "bee_queue.mjs", ("bee-queue@2.0.0",), best=256, options=("--results",)),
+    Peer("SAQ", "saq", ("saq[redis]==0.26.4", "redis==7.4.1", "typing-extensions==4.16.0", *_FAST), is_quick=True),
     Peer("streaQ", "streaq", ("streaq==7.2.0", "coredis==6.9.0", *_FAST)),
     Peer("taskiq", "taskiq", ("taskiq==0.13.0", "taskiq-redis==1.2.4", "redis==8.1.0", *_FAST)),
     Peer("arq", "arq", ("arq==0.28.0", "redis==5.3.1", *_FAST)),

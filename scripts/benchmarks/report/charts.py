@@ -1,0 +1,111 @@
+"""The pictures: what each shows, handed to a program with matplotlib in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.environments import SCRIPTS, MissingError, made
+from benchmarks.report.kept import Kept
+from benchmarks.results import Values, median
+
+PACKAGES = ("matplotlib==3.11.2", "numpy==2.4.6", "fonttools==4.68.0", "pillow==13.0.0")
+LASH = "lash-redis"
+
+
+def draw(kept: Kept, folder: Path) -> list[Path]:
+    """Draw all pictures of which something was measured; return their paths.
+
+    Raises:
+        MissingError: matplotlib cannot be installed here, or does not run.
+    """
+    pictures = [*specifications(kept)]
+    if not pictures:
+        return []
+    python = made("charts", PACKAGES) / "bin/python"
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = subprocess.run(
+        [str(python), "-m", "benchmarks.report.drawing", str(folder)],
+        cwd=SCRIPTS,
+        input=json.dumps(pictures),
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if drawn.returncode != 0:
+        raise MissingError(f"matplotlib failed: {drawn.stderr.strip().splitlines()[-1:]}")
+    return [folder / f"{each['name']}.svg" for each in pictures]
+
+
+def specifications(kept: Kept) -> Iterator[dict[str, Any]]:
+    """Yield what each picture shows: plain data, from which the same picture is always drawn."""
+    server = kept.main
+    name = kept.servers.get(server, "")
+    yield from _bars(
+        "rates", f"No-ops drained in a second, one worker process ({name})", kept, [("drain", "rate", "")], is_log=True
+    )
+    yield from _bars(
+        "cpu",
+        f"CPU for each drained no-op, µs ({name})",
+        kept,
+        [("drain", "server_us", "server"), ("drain", "worker_us", "worker")],
+        is_stacked=True,
+    )
+    yield from _bars(
+        "memory",
+        f"Bytes of server memory for each job ({name})",
+        kept,
+        [("memory", "queued_bytes", "queued"), ("memory", "ended_bytes", "ended")],
+        is_log=True,
+    )
+    curves = {peer: kept.side.get("latencies", {}).get(peer) for peer in kept.peers}
+    if any(curves.values()):
+        yield {
+            "name": "latency",
+            "kind": "curves",
+            "title": f"From a submit to its outcome, idle worker ({name})",
+            "curves": [[peer, _short(curve)] for peer, curve in curves.items() if curve],
+        }
+    again = {peer: kept.values("faults", f"{peer}|default|again_s") for peer in [*kept.peers, "lash-redis, rerunnable"]}
+    rows = [(peer, [_spread(values)]) for peer, values in again.items() if median(values) is not None]
+    if rows:
+        yield _picture(
+            "recovery", "Seconds from SIGKILL of a worker until its work runs again", rows, [""], is_log=True
+        )
+
+
+def _bars(
+    name: str, title: str, kept: Kept, figures: list[tuple[str, str, str]], **how: bool
+) -> Iterator[dict[str, Any]]:
+    rows = []
+    for peer in kept.peers:
+        spreads = [_spread(kept.of(kept.main, peer, case, what)) for case, what, _ in figures]
+        if all(spreads):
+            rows.append((peer, spreads))
+    if rows:
+        yield _picture(name, title, rows, [label for _, _, label in figures], **how)
+
+
+def _picture(name: str, title: str, rows: list[Any], labels: list[str], **how: bool) -> dict[str, Any]:
+    return {"name": name, "kind": "bars", "title": title, "rows": rows, "labels": labels, **how}
+
+
+def _spread(values: Values) -> list[float]:
+    """Return the median, the least and the largest; nothing of what was not measured."""
+    known = [each for each in values if each is not None]
+    middle = median(known)
+    return [] if middle is None else [_digits(each) for each in (middle, min(known), max(known))]
+
+
+def _short(values: list[float]) -> list[float]:
+    return [_digits(each) for each in values]
+
+
+def _digits(value: float) -> float:
+    """Return a value with the digits that a picture can show."""
+    return float(f"{value:.4g}")
