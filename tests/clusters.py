@@ -29,20 +29,12 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-class Node(Server):
-    """One server of a cluster, on a port of loopback and on a socket."""
+class OnPort(Server):
+    """A server on a port of loopback, and on a socket."""
 
-    def __init__(self, kind: str, **settings: str) -> None:
-        self.port, self.bus_port = free_ports(2)
-        super().__init__(
-            kind,
-            port=str(self.port),
-            bind="127.0.0.1",
-            cluster_enabled="yes",
-            cluster_port=str(self.bus_port),
-            **settings,
-        )
-        self.id = str(self.ask("CLUSTER", "MYID"))
+    def __init__(self, kind: str, port: int, **settings: str) -> None:
+        self.port = port
+        super().__init__(kind, port=str(port), bind="127.0.0.1", **settings)
 
     def ask(self, *command: Any) -> Any:
         """Send one command to this node itself, and return the answer as text."""
@@ -62,6 +54,15 @@ class Node(Server):
         lines: str = answer
         found: dict[str, str] = dict(line.split(":", 1) for line in lines.splitlines() if ":" in line)
         return found[field]
+
+
+class Node(OnPort):
+    """One server of a cluster."""
+
+    def __init__(self, kind: str, **settings: str) -> None:
+        port, self.bus_port = free_ports(2)
+        super().__init__(kind, port, cluster_enabled="yes", cluster_port=str(self.bus_port), **settings)
+        self.id = str(self.ask("CLUSTER", "MYID"))
 
 
 class RawClient(RedisCluster):

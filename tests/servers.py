@@ -36,7 +36,6 @@ class Server:
     """One running server without persistence, that evicts nothing."""
 
     def __init__(self, kind: str, **settings: str) -> None:
-        command = [binary(kind)]
         self.folder = Path(tempfile.mkdtemp(prefix="lash-"))
         self.socket = self.folder / "s"
         chosen = {
@@ -49,10 +48,12 @@ class Server:
             "daemonize": "no",
             "logfile": str(self.folder / "log"),
         } | {name.replace("_", "-"): value for name, value in settings.items()}
-        for name, value in chosen.items():
-            command += [f"--{name}", value]
-        self._command = command
+        self._command = self.command_line(binary(kind), chosen)
         self._start()
+
+    def command_line(self, binary: str, settings: dict[str, str]) -> list[str]:
+        """Return what starts it."""
+        return [binary, *(part for name, value in settings.items() for part in (f"--{name}", value))]
 
     def _start(self) -> None:
         self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
