@@ -155,12 +155,19 @@ class Cluster:
     def owner(self, key_or_slot: str | int) -> Node:
         """Return the node that now says of itself that it serves a slot, or the slot of a key."""
         slot = key_or_slot if isinstance(key_or_slot, int) else key_slot(key_or_slot.encode())
-        return next(node for node in self.nodes if node.is_running and _serves(node, slot))
+        found: list[Node] = []
 
-    def move(self, slot: int, to: Node) -> None:
-        """Move a slot key by key, as every release can: the slot is migrating meanwhile."""
+        def serves() -> bool:
+            found[:] = [node for node in self.nodes if node.is_running and _serves(node, slot)]
+            return len(found) == 1
+
+        block_until(serves, f"one node says that it serves slot {slot}")
+        return found[0]
+
+    def move(self, slot: int, to: Node, at_a_time: int = 100) -> None:
+        """Move a slot by its keys, some at a time, as every release can: the slot is migrating meanwhile."""
         with self.moving(slot, to) as of:
-            _move_keys(of, slot, to)
+            _move_keys(of, slot, to, at_a_time)
 
     @contextmanager
     def moving(self, slot: int, to: Node) -> Iterator[Node]:
@@ -220,8 +227,8 @@ def _raw_slots(node: Node) -> list[Any]:
         return answer
 
 
-def _move_keys(of: Node, slot: int, to: Node) -> None:
-    while keys := of.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
+def _move_keys(of: Node, slot: int, to: Node, at_a_time: int = 100) -> None:
+    while keys := of.ask("CLUSTER", "GETKEYSINSLOT", slot, at_a_time):
         of.ask("MIGRATE", *to.address, "", 0, 10_000, "KEYS", *keys)
 
 
