@@ -6,7 +6,7 @@ import asyncio
 import functools
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from lash_redis import Lash, Worker
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.outcomes import Success
 from lash_redis.registry.transport.slots import slot_of
-from tests.clusters import Cluster, start_cluster
+from tests.clusters import Cluster, Node, start_cluster
 from tests.soundness import assert_sound
 from tests.support import PATIENCE_S
 
@@ -69,7 +69,7 @@ async def test_every_process_runs_once_while_slots_move(namespace: str) -> None:
             async def move() -> None:
                 nonlocal moves
                 some_keys = functools.partial(cluster.move, at_a_time=8)
-                ways = itertools.cycle([some_keys, cluster.move_at_once])
+                ways: Iterator[Callable[[int, Node], None]] = itertools.cycle([some_keys, cluster.move_at_once])
                 for slot, way in zip(itertools.cycle(slots), ways, strict=False):
                     to = cluster.primaries[(cluster.primaries.index(cluster.owner(slot)) + 1) % 3]
                     await asyncio.to_thread(way, slot, to)
