@@ -13,19 +13,19 @@ from types import TracebackType
 from typing import Any
 
 from lash_redis.app.blocking_waiter import BlockingWaiter
+from lash_redis.app.joined_submits import TermsOf
 from lash_redis.app.server_source import ServerSource
 from lash_redis.app.waiter import Waiter
 from lash_redis.core.errors import SettingsError
 from lash_redis.core.forks import let_go_in_children
 from lash_redis.core.loops import PerLoop, running_loop
 from lash_redis.core.model import ProcessRegistration
-from lash_redis.core.terms import Terms
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
 
 
 class Session:
-    """The registry for one event loop, and its waits."""
+    """The registry for one event loop, its submits and its waits."""
 
     def __init__(self, registry: ProcessRegistry) -> None:
         self.registry = registry
@@ -77,12 +77,9 @@ class Sessions:
         """Return the running event loop's session."""
         return self._by_loop.get()
 
-    async def submit(self, registration: ProcessRegistration, terms: Terms) -> str:
+    async def submit(self, registration: ProcessRegistration, task: str, terms_of: TermsOf) -> str:
         """Register a process; return the id of the one that stands for it (see ``Waiter.submit``)."""
-        session = self._by_loop.here()
-        if session is None:  # nobody has waited here yet
-            return (await self.registry.submit(registration, terms))[0]
-        return await session.waiter.submit(registration, terms)
+        return await self.current().waiter.submit(registration, task, terms_of)
 
     def blocking(self) -> BlockingSession:
         """Return the blocking session.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from lash_redis.app.many_calls import arguments, locate, located
@@ -118,6 +119,7 @@ class Task(Generic[P, R_co]):
     async def submit(self, /, *args: Any, **kwargs: Any) -> Process[Any]:
         """Register one process that calls the function with these arguments, and return its handle.
 
+        Submits of one task that are awaited at the same time share calls: each is refused or registered by itself.
         If no worker that lives declares the task, ``work.unserved`` is logged, once for each task and queue.
 
         Raises:
@@ -129,7 +131,7 @@ class Task(Generic[P, R_co]):
         """
         registration = self.registration(args, kwargs)
         sessions = self._context.sessions
-        stands = await sessions.submit(registration, self._context.terms_of(self.declaration, [registration]))
+        stands = await sessions.submit(registration, self.name, partial(self._context.terms_of, self.declaration))
         await self._context.unserved.look(sessions.registry, registration)
         return self.handle(stands)
 
@@ -194,11 +196,7 @@ class Task(Generic[P, R_co]):
         return handles
 
     def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any], **more: bool) -> ProcessRegistration:
-        """Return the registration of a submit; ``more`` says whether it opens a group.
-
-        Raises:
-            PayloadError: as for ``submit``.
-        """
+        """Return the registration of a submit; ``more`` says whether it opens a group. Errors are those of ``submit``."""
         return self._registrations.of(bind(self.declaration, args, kwargs), **more)
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:

@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from itertools import islice
 
 from lash_redis.app.announced import UNHEARD, Announced
+from lash_redis.app.joined_submits import JoinedSubmits, TermsOf
 from lash_redis.app.unserved import why_it_waits
 from lash_redis.app.wait import End, Wait, closed_error, is_not_now, reread_delay_s, retry_delay_s, told_end
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.model import ProcessRegistration
-from lash_redis.core.terms import Terms
 from lash_redis.core.timing import random_token, sleep
 from lash_redis.registry.listening import listen
 from lash_redis.registry.messages import TOLD
@@ -39,26 +39,38 @@ class Waiter:
         self._due: dict[str, None] = {}  # ids to read next, in order
         self._changed = asyncio.Event()  # set when something is due or the last wait of a process has ended
         self._announced = Announced()
+        self._submits: dict[tuple[str, str], JoinedSubmits] = {}  # by task, and by who waits
         self._outages: list[Exception] = []  # since the last answered read
         self._reader: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
 
-    async def submit(self, registration: ProcessRegistration, terms: Terms) -> str:
+    async def submit(self, registration: ProcessRegistration, task: str, terms_of: TermsOf) -> str:
         """Register a process, and say at once that this client waits for it, if it mostly does; return its id.
+
+        Args:
+            registration: the process.
+            task: its task, whose submits share calls.
+            terms_of: returns what stands in the registry before registrations of it.
 
         Raises:
             LashError: as ``registration.submit`` of the registry.
         """
         if not self._announced.may_announce:
-            return (await self._registry.submit(registration, terms))[0]
+            return (await self._joined(task, terms_of, "").submit(registration))[0]
         self._announced.announce(registration.id)
         is_new = False
         try:
-            stands, is_new = await self._registry.submit(registration, terms, self._name)
+            stands, is_new = await self._joined(task, terms_of, self._name).submit(registration)
         finally:
             if not is_new:
                 self._announced.retract(registration.id)
         return stands
+
+    def _joined(self, task: str, terms_of: TermsOf, waiter: str) -> JoinedSubmits:
+        joined = self._submits.get((task, waiter))
+        if joined is None:
+            joined = self._submits[task, waiter] = JoinedSubmits(self._registry, terms_of, waiter)
+        return joined
 
     async def wait_for(self, wait: Wait) -> End:
         """Wait until the process has ended, and return how. It goes on during an outage (``is_not_now``).

@@ -168,6 +168,7 @@ class ProcessRegistry:
     register_many = operation(registration.register_many)
     submit_many = operation(registration.submit_many)
     submit = operation(registration.submit)
+    submit_all = operation(registration.submit_all)
 
     get = operation(reads.get)
     lease = operation(reads.lease)

@@ -22,6 +22,7 @@ from lash_redis.core.lanes import lane
 from lash_redis.core.model import Phase, RecoveryDisposition, TaskInput
 from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.scripts import Script
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.tasks.bare_parameters import decode_parameters
 from tests.conformance.actors import abandoned, settled
@@ -55,6 +56,32 @@ async def test_the_lane_of_a_registration_has_the_digest_of_the_signature(lash: 
 
     row = await row_of(lash.registry, process.id)
     assert row.lane == f"money|charge|{charge.declaration.signature.digest}"
+
+
+async def test_submits_at_the_same_time_share_calls(
+    lash: Lash, charge: Task[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred take a few, and each answers for itself; the one with another content is refused alone."""
+    await charge.options(process_id="first").submit("o-1")
+    transport, registers = lash.registry.sender.transport, 0
+    run = transport.run
+
+    async def counted(script: Script, *args: Any, **options: Any) -> list[Any]:
+        nonlocal registers
+        registers += script.name == "register"
+        return await run(script, *args, **options)
+
+    monkeypatch.setattr(transport, "run", counted)
+    processes = await asyncio.gather(*(charge.submit(f"o-{number}") for number in range(100)))
+    assert registers <= 8
+    records = [await process.record() for process in processes]
+    assert [each.input for each in records] == [TaskInput("charge", (f"o-{number}",)) for number in range(100)]
+
+    refused = charge.options(process_id="first").submit("o-2")
+    others = [charge.submit(f"p-{number}") for number in range(10)]
+    *submitted, error = await asyncio.gather(*others, refused, return_exceptions=True)
+    assert isinstance(error, RegistrationConflict)
+    assert len({process.id for process in submitted if not isinstance(process, BaseException)}) == 10
 
 
 async def test_each_submit_is_a_process_of_its_own(charge: Task[..., str]) -> None:

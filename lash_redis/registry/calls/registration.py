@@ -113,8 +113,19 @@ def submit(
         terms: as for ``submit_many``.
         waiter: the channel of a client that waits for the end; a new row notes it, as ``watch`` does.
     """
-    (answer,) = yield from _all_sent(namespace, [registration], terms, waiter)
-    return (answer, False) if isinstance(answer, str) else (registration.id, answer)
+    (answer,) = yield from submit_all(namespace, [registration], terms, waiter)
+    return answer
+
+
+def submit_all(
+    namespace: Namespace, registrations: Sequence[ProcessRegistration], terms: Terms = NO_TERMS, waiter: str = ""
+) -> Steps[list[tuple[str, bool]]]:
+    """Do what ``submit`` does for each, as ``submit_many`` does."""
+    answers = yield from _all_sent(namespace, registrations, terms, waiter)
+    return [
+        (answer, False) if isinstance(answer, str) else (each.id, answer)
+        for each, answer in zip(registrations, answers, strict=True)
+    ]
 
 
 def _listed(registrations: Iterable[ProcessRegistration]) -> list[ProcessRegistration]:
