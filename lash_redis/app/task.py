@@ -196,7 +196,7 @@ class Task(Generic[P, R_co]):
         return handles
 
     def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any], **more: bool) -> ProcessRegistration:
-        """Return the registration of a submit; ``more`` says whether it opens a group. Errors are those of ``submit``."""
+        """Return the registration of a ``submit``, with its errors; ``more`` says whether it opens a group."""
         return self._registrations.of(bind(self.declaration, args, kwargs), **more)
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
