@@ -45,6 +45,7 @@ class AsyncRun:
         self._call = call
         self._on_end = on_end
         self._may_act = may_act
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
         self._has_ended = False
@@ -53,9 +54,21 @@ class AsyncRun:
 
     def start(self, loop: asyncio.AbstractEventLoop, name: str, context: contextvars.Context) -> None:
         """Begin in an asyncio task of its own, which runs in this context."""
-        self._task = task = loop.create_task(self._run(), name=name, context=context)
-        # One that somebody cancels before its first step never reaches our own code.
-        task.add_done_callback(self._done)
+        self._loop = loop
+        self._task = loop.create_task(self._run(), name=name, context=context)
+
+    def was_seen(self) -> bool:
+        """Return False if its task has yet to take its first step; tell of an end that the task could not tell.
+
+        One that somebody cancels before that step never reaches our own code, nor does one that is struck in it. To be
+        asked until it says True; a done callback of the task would cost as much again as the task.
+        """
+        if self._has_ended or self._is_entered:
+            return True
+        if self._task is None or not self._task.done():
+            return False
+        self._tell()
+        return True
 
     def interrupt(self) -> None:
         """Cancel the run, or let none of its lines run if it has not begun."""
@@ -69,30 +82,34 @@ class AsyncRun:
         return not self._is_entered
 
     async def _run(self) -> None:
-        value, error, pid = None, None, own_pid()
         try:
-            if not self._may_act():
-                self._has_ended = True
-                return
-            if self._stopped:
-                raise asyncio.CancelledError("stopped before it began")  # noqa: TRY301 - it ends as any other does
-            self._is_entered = True
-            value = self._call()
-            if type(value) is CoroutineType:  # as nearly all are
-                value = await value
-            while is_awaitable(value):
-                value = await value
-        except BaseException as raised:  # noqa: BLE001 - also SystemExit: it ends the process, not the worker
-            error = raised
-        if own_pid() != pid:
-            end_copy(error)
-        self._result = value, error
-        self._end(value, error)
+            value, error, pid = None, None, own_pid()
+            try:
+                if not self._may_act():
+                    self._has_ended = True
+                    return
+                if self._stopped:
+                    raise asyncio.CancelledError("stopped before it began")  # noqa: TRY301 - it ends as any other does
+                self._is_entered = True
+                value = self._call()
+                if type(value) is CoroutineType:  # as nearly all are
+                    value = await value
+                while is_awaitable(value):
+                    value = await value
+            except BaseException as raised:  # noqa: BLE001 - also SystemExit: it ends the process, not the worker
+                error = raised
+            if own_pid() != pid:
+                end_copy(error)
+            self._result = value, error
+            self._end(value, error)
+        finally:
+            if not self._has_ended and self._loop is not None:  # something struck: it is told again
+                self._loop.call_soon(self._tell)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
+    def _tell(self) -> None:
+        if self._task is not None and self._task.cancelled():
             self._result = None, asyncio.CancelledError("cancelled before it began")
-        self._end(*self._result)  # again, if it was struck
+        self._end(*self._result)
 
     def _end(self, value: Any, error: BaseException | None) -> None:
         if not self._has_ended:

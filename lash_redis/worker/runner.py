@@ -38,6 +38,7 @@ from lash_redis.worker.throttle import Throttle
 
 _INTERRUPTS = (asyncio.CancelledError, StopRequested)
 _RETURNED = How.RETURNED
+_SEEN_TOGETHER = 64
 _NEVER_AGAIN = (
     "owner-bound work cannot be tried again: once started it may never run again. "
     "Declare the task rerunnable, or handle the error inside"
@@ -95,6 +96,7 @@ class Runner:
         self._on_change = on_change
         self._trouble = Trouble("end of a run")
         self._throttle = Throttle(self._try_a_thread)
+        self._unseen: list[AsyncRun] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runs: dict[Attempt, AsyncRun | Run] = {}  # the event loop itself keeps no asyncio task alive
 
@@ -134,6 +136,7 @@ class Runner:
     def take_over(self) -> asyncio.AbstractEventLoop:
         """See runs end on the running event loop from now on, and those that have ended while there was none."""
         self._loop = loop = asyncio.get_running_loop()
+        self._unseen.clear()  # on a loop that was closed no task takes a step any more
         self._handover.take_to(loop)
         return loop
 
@@ -187,7 +190,19 @@ class Runner:
     def _start_async(self, attempt: Attempt, run: AsyncRun, context: contextvars.Context) -> None:
         self._runs[attempt] = run
         attempt.interrupt = run.interrupt
-        run.start(self._loop or self.take_over(), attempt.process_id, context)
+        loop = self._loop or self.take_over()
+        if len(self._unseen) % _SEEN_TOGETHER == 0:  # and not only at the first: something may have struck that look
+            loop.call_soon(self._see)
+        self._unseen.append(run)
+        run.start(loop, attempt.process_id, context)
+
+    def _see(self) -> None:
+        """See what was begun take its first step: the first of a batch has by now, the rest has in the next turn."""
+        try:
+            self._unseen = [run for run in self._unseen if not run.was_seen()]
+        finally:
+            if self._unseen:
+                asyncio.get_running_loop().call_soon(self._see)
 
     def _begin_plain(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context

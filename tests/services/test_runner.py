@@ -15,6 +15,7 @@ from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import Event, WorkerCannotBegin
 from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import subscribed
+from lash_redis.worker import runner
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.ending import How
 from lash_redis.worker.runner import RunEnd
@@ -364,3 +365,70 @@ async def test_what_strikes_right_behind_a_start_gives_back_only_what_never_begi
 
     assert end.how is [How.NEVER_BEGAN, How.RETURNED][kind]
     assert entered.is_set() is bool(kind)
+
+
+async def test_what_is_cancelled_before_its_first_step_never_began() -> None:
+    """Somebody cancels all tasks of the event loop: none of ours runs then, and each end is told all the same."""
+
+    async def work() -> None:
+        raise AssertionError("must not run")
+
+    runs, mine = Runs(work), asyncio.all_tasks()
+    for _ in range(100):
+        runs.begin()
+    for task in asyncio.all_tasks() - mine:
+        task.cancel()
+    await runs.results(100)
+    assert [end.how for end in runs.ends] == [How.NEVER_BEGAN] * 100
+
+
+async def test_an_end_that_was_struck_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler of a signal may raise in whatever of ours runs just then."""
+    strikes = list[BaseException]()
+    make = runner.run_end
+
+    def struck(*args: Any) -> RunEnd:
+        if strikes:
+            raise strikes.pop()
+        return make(*args)
+
+    async def at_once() -> str:
+        return "at once"
+
+    async def later() -> str:
+        await asyncio.sleep(0)
+        return "later"
+
+    monkeypatch.setattr(runner, "run_end", struck)
+    mine = asyncio.all_tasks()
+    for function in (at_once, later):
+        strikes[:] = [TimeoutError("the handler of a signal")]
+        runs = Runs(function)
+        runs.begin()
+        (task,) = asyncio.all_tasks() - mine
+        assert (await runs.end()).how is How.RETURNED
+        with pytest.raises(TimeoutError):
+            await task
+
+
+async def test_a_run_that_never_waits_takes_one_call_of_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call takes a handle and a part of a turn: a quarter of what a no-op costs."""
+    loop, calls = asyncio.get_running_loop(), list[None]()
+    call_soon = loop.call_soon
+
+    def counted(*args: Any, **options: Any) -> asyncio.Handle:
+        calls.append(None)
+        return call_soon(*args, **options)
+
+    async def work() -> None:
+        pass
+
+    runs = Runs(work)
+    monkeypatch.setattr(loop, "call_soon", counted)
+    for _ in range(64):
+        runs.begin()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    monkeypatch.undo()
+    assert len(await runs.results(64)) == 64
+    assert len(calls) <= 64 + 6
