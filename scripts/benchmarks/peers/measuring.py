@@ -35,7 +35,7 @@ class Sizes:
     def rows(self, peer: Peer, case: Case, binary: str) -> int:
         """Return how many rows this case has."""
         if peer.rows and case.task != "plain":
-            return many(min(peer.rows, self.largest))
+            return many(round(min(peer.rows, self.largest) * case.share))
         key = peer.name, case.name
         if key not in self._known:
             with loopback_server(binary) as url:
@@ -53,12 +53,14 @@ class Case:
         task: the no-op.
         concurrency: how many each worker has in hand.
         workers: how many worker OS processes.
+        share: how many rows it has, as a part of those that the peer's drain has.
     """
 
     name: str
     task: str
     concurrency: int
     workers: int = 1
+    share: float = 1.0
 
 
 def drains(peer: Peer) -> Iterator[Case]:
@@ -66,9 +68,9 @@ def drains(peer: Peer) -> Iterator[Case]:
     yield Case("drain", peer.task, peer.concurrency)
     if peer.is_compared:
         yield Case("best", peer.task, peer.best or peer.concurrency)
-        yield Case("two", peer.task, peer.best or peer.concurrency, workers=2)
+        yield Case("two", peer.task, peer.best or peer.concurrency, workers=2, share=0.5)
     if peer.packages is None:
-        yield Case("bound", "bound", peer.concurrency)
+        yield Case("bound", "bound", peer.concurrency, share=0.5)
         yield Case("plain", "plain", 8)
 
 
