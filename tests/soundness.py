@@ -293,7 +293,7 @@ class _Partition:
             yield f"a terminal fact in pieces: {row}"
         if "oc" not in row and not ("kr" in row and row["ts"] == b"c"):
             yield "terminal, and without an outcome that might have been forgotten"
-        if "w" in row:
+        if row.get("w"):
             yield "terminal, and somebody still waits"
         if row["d"] == b"e" and ("ho" in row or not ("by" in row or row["ts"] == b"a")):
             yield "externally owned work was held, or ended without an authority"

@@ -202,7 +202,7 @@ ROW_FIELDS: dict[str, str] = {
     "lt": "the last token counted as a loss",
     "ar": "abandon request",
     "cr": "cancel request",
-    "w": "channels of the clients that wait for the end, separated by spaces",
+    "w": "channels of the clients that wait for the end, separated by spaces; empty once it has come",
     "ts": f"terminal state: {_listed(STATUS_CODES)}",
     "ta": "ended at, ms",
     "oc": "outcome; empty if it stands in K:o:, or is a cancel for the reason that the request gives; none of a "

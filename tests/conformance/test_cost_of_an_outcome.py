@@ -12,7 +12,7 @@ from lash_redis.core.outcomes import Success
 from lash_redis.worker.worker import Worker
 from tests.services.conftest import NEVER_MS
 
-MOST = 45
+MOST = 44
 
 
 @pytest.mark.parametrize("backend", ["valkey", "redis"], indirect=True)  # a fake server counts no commands
@@ -41,4 +41,4 @@ async def test_from_submit_to_outcome_a_process_takes_few_commands(client: Any, 
         await worker.drain()
         await run
 
-    assert min(taken) == MOST, taken
+    assert min(taken) <= MOST, taken

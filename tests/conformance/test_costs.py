@@ -98,7 +98,7 @@ def plain(name: str, **options: Any) -> ProcessRegistration:
         (
             1,
             [("register", 7, 58), ("claim_next", 13, 117), ("terminalize", 8, 96), ("watch", 3, 43)],
-            {"register": 9, "claim_next": 17, "terminalize": 13, "watch": 5},
+            {"register": 9, "claim_next": 16, "terminalize": 13, "watch": 5},
         ),
         (
             64,

@@ -185,13 +185,20 @@ local function lease_and_start(id, lane, entry, member)
   return true
 end
 
+-- The rows of a lane that was looked at before anything was handed out: all of them.
+local looked_at = {}
+
 -- Hand out up to `most` rows of a lane, and return whether it has more. What was set back comes last. While some of
 -- it can be read, there may be more.
 local function hand_out_lane(lane, most)
   local goal, at, asked, found_again = handed + most, 0, 0, false
   repeat
     at, asked = at + asked, goal - handed + 1
-    local found = redis.call('ZRANGE', K .. 'q:' .. lane, int(at), int(at + asked - 1), 'WITHSCORES')
+    local found = looked_at[lane]
+      or redis.call('ZRANGE', K .. 'q:' .. lane, int(at), int(at + asked - 1), 'WITHSCORES')
+    if #found < 2 * asked then
+      members[lane_set(lane)] = at + #found / 2
+    end
     for i = 1, #found, 2 do
       local was_set_back, before = tonumber(found[i + 1]) >= SET_BACK, handed
       if was_set_back and (handed == goal or looked_again == MAX_LOOKED_AGAIN) then
@@ -246,7 +253,8 @@ local function hand_out_queued()
   for _, queue in ipairs(queues) do
     local lanes = filled[queue] or {}
     local shares = takes == 'share' and wanted - handed > 1
-    local left = (is_full or #lanes == 0) and 0 or shares and share_of(queue, lanes, me, wanted, IDLE_MS) or wanted
+    local left = (is_full or #lanes == 0) and 0
+      or shares and share_of(queue, lanes, me, wanted, IDLE_MS, looked_at) or wanted
     for _, entry in ipairs(lanes) do
       local before = handed
       local has_more = hand_out_of(entry, entry.alone and 1 or math.min(left, wanted - handed))

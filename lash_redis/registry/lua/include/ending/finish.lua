@@ -52,7 +52,7 @@ local function finish(row, state, outcome, fence)
   end
   if row.waiters then
     tell_waiters(row, state, kind, outcome)
-    clear_fields(row.id, 'w')
+    write_row(row.id, 'w', '')
   end
   if row.dependents or row.group then
     tell_dependents(row, state, finish)
