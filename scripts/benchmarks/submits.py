@@ -13,8 +13,8 @@ import redis.asyncio
 from benchmarks.comparing import Cost, Stopwatch, compare
 from benchmarks.draining import calls, many, opened
 from benchmarks.keyed import declared
-from lash_redis import Lash, Unique
-from lash_redis.registry.calls.registration import registration_args
+from benchmarks.raw import RawCall
+from lash_redis import Unique
 from lash_redis.registry.scripts import load_all
 
 PROCESSES, KEYS, SINGLE, AT_ONCE = many(20_000), 1_000, many(3_000), 100
@@ -34,14 +34,6 @@ async def _submitted(limits: dict[str, Any], options: dict[str, Any]) -> Cost:
         watch = Stopwatch(url)
         await chosen.submit_many(calls(PROCESSES, KEYS))
         return watch.stop(PROCESSES)
-
-
-def _raw_commands(lash: Lash, task: Any) -> list[tuple[Any, ...]]:
-    """Return the calls of the register script that so many submits are, ready to be sent."""
-    namespace, script = lash.registry.target.namespace, load_all()["register"]
-    head = ("EVALSHA", script.shebang_sha, 1, namespace.header_key(0))
-    registrations = [task.registration(each, {}) for each in calls(SINGLE, KEYS)]
-    return [(*head, *registration_args(each, 1 << 20), namespace.uuid) for each in registrations]
 
 
 async def _raw_awaited(url: str, commands: Sequence[tuple[Any, ...]]) -> None:
@@ -74,10 +66,11 @@ async def _bulk(task: Any) -> None:
     await task.submit_many(calls(SINGLE, KEYS))
 
 
-async def _raw(send: Callable[..., Awaitable[None]]) -> Cost:
+async def _raw(by: str, send: Callable[..., Awaitable[None]]) -> Cost:
     async with opened(partial(declared, {})) as (lash, task, _, url):
         await task.submit("first", -1)
-        commands = _raw_commands(lash, task)
+        call = RawCall(lash, task.registration(("tenant-1", 1), {}), by)
+        commands = [call.of(number) for number in range(SINGLE)]
         with redis.Redis.from_url(url) as client:
             client.script_load(load_all()["register"].shebang_source)
         watch = Stopwatch(url)
@@ -96,10 +89,15 @@ async def _ours(send: Callable[[Any], Awaitable[None]]) -> Cost:
 
 async def measure() -> None:
     """Print what a submit leaves of a raw call, and what each option leaves of the plain submits."""
-    awaited = {"raw script call": partial(_raw, _raw_awaited), "one at a time": partial(_ours, _awaited)}
-    awaited |= {f"{AT_ONCE} at once": partial(_ours, _at_once), "in bulk": partial(_ours, _bulk)}
+    awaited = {f"raw {by}": partial(_raw, by, _raw_awaited) for by in ("FCALL", "EVALSHA")}
+    awaited |= {
+        "one at a time": partial(_ours, _awaited),
+        f"{AT_ONCE} at once": partial(_ours, _at_once),
+        "in bulk": partial(_ours, _bulk),
+    }
     await compare(f"{SINGLE:,} submits, awaited", awaited)
-    plain = {"raw script call": partial(_raw, _raw_plain), "one at a time": partial(_ours, _plain)}
+    plain = {f"raw {by}": partial(_raw, by, _raw_plain) for by in ("FCALL", "EVALSHA")}
+    plain |= {"one at a time": partial(_ours, _plain)}
     await compare(f"{SINGLE:,} submits from plain code", plain)
     cases = {name: partial(_submitted, *options) for name, options in OPTIONS.items()}
     await compare(f"{PROCESSES:,} submits in batches of 500", cases)

@@ -24,8 +24,8 @@ A client reads one command in JSON a line and answers with one line. Each answer
         characters that the client chooses
     {"do": "single", "from": 0, "count": 9, "task": "async", "caller": "async"|"plain"}
         submits one after another, each answered before the next begins, from a coroutine or from plain code. With the
-        caller ``raw`` or ``raw_plain`` the client of lash-redis calls, in place of each submit, the smallest script
-        that writes a row, through redis-py
+        caller ``raw`` or ``raw_plain`` the client of lash-redis sends, in place of each submit, the call that it is
+        (``FCALL``) through redis-py alone
     {"do": "outcomes", "from": 0, "count": 9, "task": "async"}
         submits one and waits for its outcome, so many times; answers ``latencies``, ms
     {"do": "read", "id": "..."}

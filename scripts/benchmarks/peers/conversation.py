@@ -36,11 +36,11 @@ class Client:
         raise UnsupportedError("it has no client for plain code")
 
     async def raw(self, numbers: range) -> None:
-        """Call the smallest script that writes a row, one after another, each awaited."""
+        """Send the calls that submits are, one after another, each awaited."""
         raise UnsupportedError("it is measured without one")
 
     def raw_plain(self, numbers: range) -> None:
-        """Call that script from plain code."""
+        """Send them from plain code."""
         raise UnsupportedError("it is measured without one")
 
     async def outcome(self, number: int, task: str) -> None:

@@ -16,15 +16,13 @@ import redis.asyncio as aioredis
 
 from benchmarks.peers.conversation import NAME, Client, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
+from benchmarks.raw import RawCall
 from lash_redis import Lash, Worker
 
-# Nothing that submits by a script can be quicker than a script that does no more than to write a row.
-SMALLEST = "redis.call('HSET', KEYS[1], 'identity', ARGV[1], 'name', ARGV[2])"
 
-
-def declared(url: str, identities: Identities | None = None) -> tuple[Lash, dict[str, Any]]:
+def declared(url: str, identities: Identities | None = None, namespace: str = "bench") -> tuple[Lash, dict[str, Any]]:
     """Return a ``Lash`` and its no-ops, which note their runs."""
-    lash = Lash(url, namespace="bench")
+    lash = Lash(url, namespace=namespace)
     ran = identities.ran if identities else None
 
     async def rerunnable(identity: int, name: str) -> int:
@@ -85,18 +83,26 @@ class LashClient(Client):
             submit(number, NAME)
 
     async def raw(self, numbers: range) -> None:
-        """Call it through redis-py."""
+        """Send the call that a submit is through redis-py alone."""
+        call = await self._raw_call()
         async with aioredis.Redis.from_url(self._url) as client:
-            script = client.register_script(SMALLEST)
             for number in numbers:
-                await script(keys=[f"raw:{number}"], args=[number, NAME])
+                await client.execute_command(*call.of(number))  # type: ignore[no-untyped-call]
 
     def raw_plain(self, numbers: range) -> None:
-        """Call it through redis-py."""
+        """Do the same from plain code."""
+        call = asyncio.run(self._raw_call())
         with redis.Redis.from_url(self._url) as client:
-            script = client.register_script(SMALLEST)
             for number in numbers:
-                script(keys=[f"raw:{number}"], args=[number, NAME])
+                client.execute_command(*call.of(number))
+
+    async def _raw_call(self) -> RawCall:
+        """Return the call, in a namespace of its own, which nobody drains."""
+        lash, tasks = declared(self._url, namespace="raw")
+        task = next(iter(tasks.values()))
+        async with lash:
+            await task.submit(0, NAME)
+            return RawCall(lash, task.registration((0, NAME), {}))
 
     async def outcome(self, number: int, task: str) -> None:
         """Submit and wait."""
