@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Handover:
@@ -36,11 +37,9 @@ class Handover:
             self._calls.append(call)
             if self._loop is None or self._is_told:
                 return
-            try:
-                self._loop.call_soon_threadsafe(self._make_all)
-            except RuntimeError:  # it was closed
-                return
-            self._is_told = True
+            loop, self._is_told = self._loop, True
+        with suppress(RuntimeError):  # it was closed: the next one makes all that came
+            loop.call_soon_threadsafe(self._make_all)  # not under the lock: during the system call other runs end
 
     def _make_all(self) -> None:
         try:

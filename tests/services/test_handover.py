@@ -40,6 +40,26 @@ async def test_the_loop_is_woken_once_for_all_that_came_before_it_looked(monkeyp
     assert made == [*range(20)] * 2
 
 
+async def test_a_thread_that_wakes_the_loop_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wake-up is a system call, during which other threads run: their ends are handed over together with its own."""
+    loop, made = asyncio.get_running_loop(), list[str]()
+    wake, handover = loop.call_soon_threadsafe, Handover()
+    others: list[threading.Thread] = []
+
+    def slow(call: Callable[[], None]) -> None:
+        others.append(threading.Thread(target=lambda: handover.make(lambda: made.append("second")), daemon=True))
+        others[0].start()
+        others[0].join(10)
+        made.append("still waits" if others[0].is_alive() else "went on")
+        wake(call)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", slow)
+    handover.take_to(loop)
+    in_a_thread(lambda: handover.make(lambda: made.append("first")))
+    await wait_until(lambda: "second" in made, "they are made")
+    assert made == ["went on", "first", "second"]
+
+
 async def test_what_was_struck_is_made_again_and_what_follows_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The handler of a signal may raise anywhere. An end that nobody saw would keep its slot for ever."""
     loop, told, made = asyncio.get_running_loop(), list[object](), list[str]()
