@@ -149,11 +149,14 @@ def _all_sent(
         partitions = {0} if one else {namespace.partition_of(each.process_id) for each in encoded}
         yield from terms_stored(namespace, terms, partitions)
     try:
+        if len(encoded) == 1:  # as most are that are not sent in bulk: there is nothing to put together
+            partition = 0 if number == 1 else namespace.partition_of(encoded[0].process_id)
+            return (yield from register_call(number, partition, encoded))
         answers = yield from batched(
             namespace,
             encoded,
             lambda each: each.process_id,
-            partial(register_call, namespace.partitions),
+            partial(register_call, number),
             bytes_of=lambda each: each.size,
             apart_by=lambda each: each.unique,
         )

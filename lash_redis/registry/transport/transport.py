@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, TypeAlias
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
@@ -66,12 +66,12 @@ class Transport:
             reads = script.flags == "no-writes"
             raise self.translated(script.name, error, generation, reads=reads) from error
 
-    async def _run_at(
+    def _run_at(
         self, there: Connections, script: Script, keys: Keys, args: Sequence[Any], *, shebang: bool
-    ) -> list[Any]:
+    ) -> Awaitable[list[Any]]:
         if shebang and self.takes_functions:
-            return await self._run_function(there, script, keys, args)
-        return await self._run_script(there, script, keys, args, shebang=shebang)
+            return self._run_function(there, script, keys, args)
+        return self._run_script(there, script, keys, args, shebang=shebang)
 
     async def _run_function(self, there: Connections, script: Script, keys: Keys, args: Sequence[Any]) -> list[Any]:
         """Call its function; load the library if the server does not have it. If it takes none, run the script."""
