@@ -16,7 +16,7 @@ import hiredis
 
 from lash_redis import ProcessRegistry
 from lash_redis.registry.calls.call import Call, Operation
-from lash_redis.registry.scripts import load_all
+from lash_redis.registry.scripts import function_of, load_all
 
 T = TypeVar("T")
 _AT_ONCE = 1 << 16
@@ -73,13 +73,16 @@ class Thin:
         self._namespace = registry.target.namespace
         self._reader = hiredis.Reader()
         self._wire = wire
-        self._shebang = registry.server is not None and registry.server.takes_shebang
-        self._shas = {name: script.shebang_sha if self._shebang else script.sha for name, script in load_all().items()}
+        server = registry.server
+        self._has_functions = server is not None and server.takes_shebang
 
     def load_scripts(self) -> None:
-        """Give the server the scripts: they are called by their digests alone."""
-        for script in load_all().values():
-            self._command("SCRIPT", "LOAD", script.shebang_source if self._shebang else script.source)
+        """Give the server the scripts: they are called by their names alone."""
+        for name, script in load_all().items():
+            if self._has_functions:
+                self._command("FUNCTION", "LOAD", "REPLACE", function_of(name).library)
+            else:
+                self._command("SCRIPT", "LOAD", script.source)
 
     def perform(self, operation: Operation[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Send the calls of an operation, one after the other, and return its value."""
@@ -94,14 +97,16 @@ class Thin:
 
     def script_us(self) -> int:
         """Return how many µs the server has spent in scripts since it started."""
-        line = re.search(rb"cmdstat_evalsha:.*?usec=(\d+)", self._command("INFO", "commandstats"))
-        return int(line[1]) if line else 0
+        stats = self._command("INFO", "commandstats")
+        return sum(map(int, re.findall(rb"cmdstat_(?:evalsha|fcall):.*?usec=(\d+)", stats)))
 
     def _answer_to(self, call: Call[Any]) -> Any:
+        if self._has_functions:
+            verb, name = "FCALL", function_of(call.script).name
+        else:
+            verb, name = "EVALSHA", load_all()[call.script].sha
         header = self._namespace.header_key(call.partition)
-        return call.decode(
-            self._command("EVALSHA", self._shas[call.script], 1, header, *call.args, self._namespace.uuid)
-        )
+        return call.decode(self._command(verb, name, 1, header, *call.args, self._namespace.uuid))
 
     def _command(self, *words: Any) -> Any:
         self._wire.sendall(hiredis.pack_command(words))

@@ -28,8 +28,10 @@ A client reads one command in JSON a line and answers with one line. Each answer
         (``FCALL``) through redis-py alone
     {"do": "outcomes", "from": 0, "count": 9, "task": "async"}
         submits one and waits for its outcome, so many times; answers ``latencies``, ms
+    {"do": "slow", "file": "/...", "seconds": 3, "task": "slow"}
+        submits the slow task of ``slow.py`` and answers its ``id``; as ``slow_bound`` it may not run twice
     {"do": "read", "id": "..."}
-        answers ``record``: what the peer's record of that job says (for the faults)
+        answers ``record``: what the peer's record of that job says, with its ``state`` and its ``result``
 
 The docstring of a peer's module (of a ``.mjs`` the comment at its top) says how it is set up, and why that is its best
 sane configuration. The report prints it.

@@ -4,14 +4,14 @@
 //
 // It stores no result: what a job returned is in the event alone, and is lost if nobody listens. Where results are to
 // be stored (--results), the handler puts them into the job's data, which the end writes in any case. Most reliable: stalled jobs
-// are looked for each second (stallInterval is 5 s by default). A worker has to ask for that by checkStalledJobs.
+// are looked for each 2 s (stallInterval is 5 s by default). A worker has to ask for that by checkStalledJobs.
 
 import BeeQueue from 'bee-queue'
 import { address, asked, checkTask, Identities, QUEUE, ready, slow, talk } from './conversation.mjs'
 
 const options = asked()
 const redis = address(options.url)
-const stallInterval = options.isReliable ? 1000 : 5000
+const stallInterval = options.isReliable ? 2000 : 5000
 const QUIET = { redis, getEvents: false, storeJobs: false, stallInterval }
 
 class Client {

@@ -3,6 +3,10 @@
 Sixteen tasks are prefetched for each thread or OS process, as its documentation advises for short tasks; events,
 gossip, mingle and heartbeats of workers are off. Results are kept for their default of a day. It has no call for many
 tasks, so bulk is ``apply_async`` on one held producer. A result is waited for on a channel.
+
+Most reliable: a task is acknowledged when it has ended (before it begins by default), also if its OS process died. One
+is prefetched. What was not acknowledged within 5 s is delivered again (an hour by default), which is looked for each
+second. Nothing renews that while a task runs, so that it has to be longer than the longest task.
 """
 
 from __future__ import annotations
@@ -15,9 +19,21 @@ from celery.result import AsyncResult
 
 from benchmarks.peers.conversation import NAME, PlainClient, UnsupportedError, main, ready
 from benchmarks.peers.identities import Identities
+from benchmarks.peers.slow import slow_plain
+
+RELIABLE = {
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "worker_prefetch_multiplier": 1,
+    "broker_transport_options": {
+        "visibility_timeout": 5,
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+    },
+}
 
 
-def declared(url: str, identities: Identities | None = None) -> tuple[Any, Any]:
+def declared(url: str, identities: Identities | None = None, **options: Any) -> tuple[Any, Any]:
     """Return the app and the no-op."""
     app: Any = Celery("bench", broker=url, backend=url)
     app.conf.update(
@@ -32,6 +48,8 @@ def declared(url: str, identities: Identities | None = None) -> tuple[Any, Any]:
             identities.ran(identity)
         return identity
 
+    app.conf.update(options)
+    app.task(name="slow")(slow_plain)
     return app, app.task(name="nothing")(nothing)
 
 
@@ -57,17 +75,23 @@ class CeleryClient(PlainClient):
         """Submit and wait."""
         assert self._nothing.delay(number, NAME).get(timeout=10) == number  # noqa: S101 - else no measurement
 
+    async def slow(self, file: str, seconds: float) -> str:
+        """Submit it."""
+        return str(self._app.tasks["slow"].delay(file, seconds).id)
+
     async def read(self, job_id: str) -> Any:
         """Return the state and the result."""
         result: Any = AsyncResult(job_id, app=self._app)
-        return f"{result.state}: {result.result}"
+        return {"state": result.state, "result": str(result.result)}
 
 
 def work(options: argparse.Namespace) -> None:
     """Run a worker until SIGTERM."""
-    if options.task != "plain":
+    if options.task not in {"plain", "slow"}:
         raise UnsupportedError("it is for plain functions")
-    app, _ = declared(options.url, Identities(options.identities))
+    app, _ = declared(
+        options.url, Identities(options.identities), **(RELIABLE if options.settings == "reliable" else {})
+    )
     ready()
     app.worker_main(
         [

@@ -71,13 +71,13 @@ export class Identities {
   }
 }
 
-/** The slow task: says in a file when it starts and ends, and returns who ran it. */
+/** The slow task: says in a file when it starts and ends, and returns which run it was. */
 export async function slow({ file, seconds }) {
-  const run = String(process.pid)
+  const run = `${process.pid}-${process.hrtime.bigint()}`
   appendFileSync(file, `start ${run}\n`)
   await sleep(1000 * seconds)
   appendFileSync(file, `end ${run}\n`)
-  return run
+  return `by-${run}`
 }
 
 /** Says that a worker takes work. SIGTERM ends it. */

@@ -18,7 +18,13 @@ class UnsupportedError(Exception):
 
 
 class Client:
-    """What a peer's client can do. One that overrides a method supports it."""
+    """What a peer's client can do. One that overrides a method supports it.
+
+    Attributes:
+        is_reliable: the worker runs with the peer's most reliable settings.
+    """
+
+    is_reliable = False
 
     async def open(self) -> None:
         """Connect."""
@@ -47,8 +53,16 @@ class Client:
         """Submit one and wait for its outcome."""
         raise UnsupportedError("it stores no outcome")
 
+    async def slow(self, file: str, seconds: float) -> str:
+        """Submit the slow task (``slow.py``); return its id."""
+        raise UnsupportedError("it has no slow task")
+
+    async def slow_bound(self, file: str, seconds: float) -> str:
+        """Submit the slow task as work that may not run twice; return its id."""
+        raise UnsupportedError("it has no work that may not run twice")
+
     async def read(self, job_id: str) -> Any:
-        """Return what the record of a job says."""
+        """Return what the record of a job says: its ``state`` in the peer's own word, its ``result``, and more."""
         raise UnsupportedError("it keeps no record")
 
     async def close(self) -> None:
@@ -82,7 +96,7 @@ def main(client: Callable[[str], Client], worker: Callable[[argparse.Namespace],
     parser.add_argument("--url", required=True)
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--identities", default="")
-    parser.add_argument("--task", choices=["async", "plain", "bound"], default="async")
+    parser.add_argument("--task", choices=["async", "plain", "bound", "slow", "slow_bound"], default="async")
     parser.add_argument("--settings", choices=["default", "reliable"], default="default")
     parser.add_argument("--waited", action="store_true")
     parser.add_argument("--pool", choices=["threads", "prefork"], default="threads")
@@ -93,7 +107,9 @@ def main(client: Callable[[str], Client], worker: Callable[[argparse.Namespace],
         except UnsupportedError as error:
             say({"unsupported": str(error)})
     else:
-        _run(_talk(client(options.url)))
+        connected = client(options.url)
+        connected.is_reliable = options.settings == "reliable"
+        _run(_talk(connected))
 
 
 def ready() -> None:
@@ -146,6 +162,10 @@ async def _answer(client: Client, command: dict[str, Any]) -> dict[str, Any]:
             await _single(client, command.get("caller", "async"), numbers, task)
         case "outcomes":
             more["latencies"] = [await _latency(client, number, task) for number in numbers]
+        case "slow" if task == "slow_bound":
+            more["id"] = await client.slow_bound(command["file"], command["seconds"])
+        case "slow":
+            more["id"] = await client.slow(command["file"], command["seconds"])
         case "read":
             more["record"] = await client.read(command["id"])
         case other:

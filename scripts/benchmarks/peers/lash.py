@@ -2,18 +2,26 @@
 
 Everything is on that is on by default: leases and their renewal, trust, cancellation, counts, events, recovery.
 Outcomes are stored. Bulk goes through ``submit_many``.
+
+The faults are made with a pool of one worker process, as in production: ``lash-redis worker``. Most reliable: leases of
+3 s (30 s by default).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import redis
 import redis.asyncio as aioredis
 
+from benchmarks.peers import lash_slow
 from benchmarks.peers.conversation import NAME, Client, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
 from benchmarks.raw import RawCall
@@ -109,17 +117,52 @@ class LashClient(Client):
         process = await self._tasks[task].submit(number, NAME)
         assert await process.result() == number  # noqa: S101 - a wrong result is no measurement
 
+    async def slow(self, file: str, seconds: float) -> str:
+        """Submit it as rerunnable work."""
+        return await self._submit_slow("slow", file, seconds)
+
+    async def slow_bound(self, file: str, seconds: float) -> str:
+        """Submit it as owner-bound work."""
+        return await self._submit_slow("slow_bound", file, seconds)
+
+    async def _submit_slow(self, name: str, file: str, seconds: float) -> str:
+        declared_there = lash_slow.rerunnable if name == "slow" else lash_slow.bound
+        await self._lash.registry.register_many([registration := declared_there.registration((file, seconds), {})])
+        return registration.id
+
     async def read(self, job_id: str) -> Any:
-        """Return the record as text."""
-        return str(await self._lash.registry.get(job_id))
+        """Return the record: of one that has not ended its phase and what it says of its owner."""
+        record = await self._lash.registry.get(job_id)
+        if record is None:
+            return None
+        state = record.status.value if record.is_terminal else str(record.phase and record.phase.value)
+        return {"state": state, "result": str(record.outcome)}
 
     async def close(self) -> None:
         """Disconnect."""
         await self._lash.aclose()
 
 
+def _run_pool(options: argparse.Namespace) -> None:
+    """Run a pool until SIGTERM."""
+    line = [sys.executable, "-m", "lash_redis", "worker", f"{lash_slow.__name__}:lash", "--workers", "1"]
+    if options.settings == "reliable":
+        line += ["--lease-ttl", "3"]
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the pool is in this process group, and leaves by itself
+    environment = {**os.environ, "LASH_BENCH_URL": options.url}
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as pool:
+        for said in pool.stderr or ():
+            sys.stderr.buffer.write(said)
+            sys.stderr.buffer.flush()
+            if b"worker.ready" in said:
+                ready()
+
+
 def work(options: argparse.Namespace) -> None:
     """Run a worker until SIGTERM."""
+    if options.task in {"slow", "slow_bound"}:
+        _run_pool(options)
+        return
     lash, tasks = declared(options.url, Identities(options.identities))
 
     async def run() -> None:

@@ -3,6 +3,9 @@
 Results are kept for its default of 10 minutes. It has no call for many jobs, so bulk is ``enqueue``, a hundred at once.
 An outcome is waited for by ``Queue.listen``, on a channel, before the job is sent; ``apply`` would look twice a second,
 and ``Job.refresh`` misses the message of a quick job.
+
+Most reliable: a job that has not been heard of for 2 s is stuck (none is before its time-out of 10 s by default), the
+workers look for stuck jobs each second (60 s by default), and a job has 100 tries (1 by default).
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from saq.job import TERMINAL_STATUSES, Status
 
 from benchmarks.peers.conversation import NAME, Client, UnsupportedError, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
+from benchmarks.peers.slow import slow
 
 AT_ONCE = 100
 
@@ -59,10 +63,16 @@ class SaqClient(Client):
         job = await self._queue.job(key)
         assert job is not None and job.result == number  # noqa: S101, PT018 - a wrong result is no measurement
 
+    async def slow(self, file: str, seconds: float) -> str:
+        """Submit it; ``heartbeat`` and ``retries`` belong to a job."""
+        more = {"heartbeat": 2, "retries": 100} if self.is_reliable else {}
+        job = await self._queue.enqueue("slow", file=file, seconds=seconds, **more)
+        return str(job and job.key)
+
     async def read(self, job_id: str) -> Any:
         """Return the job as it is stored."""
         job = await self._queue.job(job_id)
-        return job and str(job.to_dict())
+        return job and {"state": job.status, "result": job.result, "error": job.error, "attempts": job.attempts}
 
     async def close(self) -> None:
         """Disconnect."""
@@ -76,7 +86,7 @@ def _is_over(_key: str, status: Status) -> bool:
 
 def work(options: argparse.Namespace) -> None:
     """Run a worker until SIGTERM."""
-    if options.task != "async":
+    if options.task not in {"async", "slow"}:
         raise UnsupportedError("it is for coroutines")
     identities = Identities(options.identities)
 
@@ -84,10 +94,15 @@ def work(options: argparse.Namespace) -> None:
         identities.ran(identity)
         return identity
 
+    async def slowly(context: Any, *, file: str, seconds: float) -> str:
+        return await slow(file, seconds, context["job"].update)
+
     async def run() -> None:
         queue = Queue.from_url(options.url, max_concurrent_ops=options.concurrency)
         await queue.connect()
-        worker: Any = Worker(queue, [("nothing", nothing)], concurrency=options.concurrency)
+        timers: Any = {"sweep": 1} if options.settings == "reliable" else None
+        functions = [("nothing", nothing), ("slow", slowly)]
+        worker: Any = Worker(queue, functions, concurrency=options.concurrency, timers=timers)
         ready()
         await worker.start()
 

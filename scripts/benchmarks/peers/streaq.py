@@ -2,6 +2,8 @@
 
 Results are kept for its default of 5 minutes. Bulk goes through ``enqueue_many``, 500 at a time. A result is waited for
 on a channel.
+
+Most reliable: what a worker has not renewed for 3 s is taken by another one (60 s by default).
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from streaq import Worker
 
 from benchmarks.peers.conversation import NAME, Client, UnsupportedError, main, ready
 from benchmarks.peers.identities import Identities
+from benchmarks.peers.slow import slow
 
 BATCH = 500
 
 
-def declared(url: str, identities: Identities | None = None, **options: Any) -> tuple[Any, Any]:
-    """Return the worker object, which is the client too, and the no-op."""
+def declared(url: str, identities: Identities | None = None, **options: Any) -> tuple[Any, Any, Any]:
+    """Return the worker object, which is the client too, the no-op and the slow task."""
     worker: Any = Worker(redis_url=url, **options)
 
     async def nothing(identity: int, name: str) -> int:
@@ -27,14 +30,18 @@ def declared(url: str, identities: Identities | None = None, **options: Any) -> 
             identities.ran(identity)
         return identity
 
-    return worker, worker.task(name="nothing", silent=True)(nothing)
+    async def slowly(file: str, seconds: float) -> str:
+        return await slow(file, seconds)
+
+    slow_task = worker.task(name="slow", silent=True)(slowly)
+    return worker, worker.task(name="nothing", silent=True)(nothing), slow_task
 
 
 class StreaqClient(Client):
     """Submits through ``enqueue``."""
 
     def __init__(self, url: str) -> None:
-        self._worker, self._nothing = declared(url)
+        self._worker, self._nothing, self._slow = declared(url)
         self._opened: Any = None
 
     async def open(self) -> None:
@@ -61,12 +68,19 @@ class StreaqClient(Client):
         result = await sent.result(10)
         assert result.result == number  # noqa: S101 - a wrong result is no measurement
 
+    async def slow(self, file: str, seconds: float) -> str:
+        """Submit it."""
+        return str((await self._slow.enqueue(file, seconds)).id)
+
     async def read(self, job_id: str) -> Any:
         """Return the stored result, or what is known of the task."""
         try:
-            return str(await self._worker.result_by_id(job_id, timeout=1))
+            found = await self._worker.result_by_id(job_id, timeout=1)
         except TimeoutError:
-            return str(await self._worker.info_by_id(job_id))
+            info = await self._worker.info_by_id(job_id)
+            return {"state": info and str(info.status.value), "result": None, "tries": info and info.tries}
+        result = found.result if found.success else str(found.exception)
+        return {"state": "success" if found.success else "failed", "result": result, "tries": found.tries}
 
     async def close(self) -> None:
         """Disconnect."""
@@ -81,9 +95,10 @@ def work(options: argparse.Namespace) -> None:
         raise UnsupportedError("it is for coroutines")
     logging.getLogger("streaq").setLevel(logging.WARNING)
     identities = Identities(options.identities)
-    worker, _ = declared(
-        options.url, identities, concurrency=options.concurrency, anyio_kwargs={"use_uvloop": True}
-    )  # fmt: skip
+    more = {"idle_timeout": 3} if options.settings == "reliable" else {}
+    worker, *_ = declared(
+        options.url, identities, concurrency=options.concurrency, anyio_kwargs={"use_uvloop": True}, **more
+    )
     ready()
     worker.run_sync()
 

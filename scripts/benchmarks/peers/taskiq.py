@@ -2,6 +2,10 @@
 
 The worker is its receiver on uvloop and hiredis, with messages prefetched as many as tasks run. Results are kept for an
 hour. It has no call for many tasks, so bulk is ``kiq``, a hundred at once. It polls for a result: every 5 ms here.
+
+Most reliable: a message that was not acknowledged within 5 s is taken by another worker (10 minutes by default), once
+that one has read a new message. Nothing renews it while a task runs, so that it has to be longer than the longest task.
+The lock of those who look ends by itself after 1 s (never by default).
 """
 
 from __future__ import annotations
@@ -17,21 +21,26 @@ from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from benchmarks.peers.conversation import NAME, Client, UnsupportedError, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
+from benchmarks.peers.slow import slow
 
 AT_ONCE = 100
 POLL_S = 0.005
 
 
-def declared(url: str, identities: Identities | None = None) -> tuple[Any, Any]:
+def declared(url: str, identities: Identities | None = None, **options: Any) -> tuple[Any, Any]:
     """Return the broker and the no-op."""
     results: Any = RedisAsyncResultBackend(redis_url=url, result_ex_time=3600)
-    broker = RedisStreamBroker(url=url, consumer_id="0").with_result_backend(results)
+    broker = RedisStreamBroker(url=url, consumer_id="0", **options).with_result_backend(results)
 
     async def nothing(identity: int, name: str) -> int:
         if identities:
             identities.ran(identity)
         return identity
 
+    async def slowly(file: str, seconds: float) -> str:
+        return await slow(file, seconds)
+
+    broker.task(task_name="slow")(slowly)
     return broker, broker.task(task_name="nothing")(nothing)
 
 
@@ -67,9 +76,17 @@ class TaskiqClient(Client):
         result = await sent.wait_result(check_interval=POLL_S, timeout=10)
         assert result.return_value == number  # noqa: S101 - a wrong result is no measurement
 
+    async def slow(self, file: str, seconds: float) -> str:
+        """Submit it."""
+        task = self._broker.find_task("slow")
+        return str((await task.kiq(file, seconds)).task_id)
+
     async def read(self, job_id: str) -> Any:
         """Return the stored result."""
-        return str(await self._broker.result_backend.get_result(job_id))
+        if not await self._broker.result_backend.is_result_ready(job_id):
+            return {"state": "none", "result": None}
+        result = await self._broker.result_backend.get_result(job_id)
+        return {"state": "error" if result.is_err else "stored", "result": result.return_value}
 
     async def close(self) -> None:
         """Disconnect."""
@@ -83,7 +100,8 @@ def work(options: argparse.Namespace) -> None:
     if options.task == "plain":
         raise UnsupportedError("it is for coroutines")
     logging.getLogger("taskiq").setLevel(logging.WARNING)
-    broker, _ = declared(options.url, Identities(options.identities))
+    more = {"idle_timeout": 5000, "unacknowledged_lock_timeout": 1} if options.settings == "reliable" else {}
+    broker, _ = declared(options.url, Identities(options.identities), **more)
 
     async def run() -> None:
         await broker.startup()

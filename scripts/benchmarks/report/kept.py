@@ -32,6 +32,11 @@ class Kept:
         return [value for value, counts in zip(found, self.counted, strict=False) if counts]
 
     @property
+    def faults(self) -> list[str]:
+        """The tables of the faults."""
+        return list(self._results.get("faults", {}).get("lines", ["Not measured in this run."]))
+
+    @property
     def counted(self) -> list[bool]:
         """Of each round whether it counts: all do, unless enough of them were quiet."""
         quiet = [each["quiet"] for each in self.side.get("rounds", [])]

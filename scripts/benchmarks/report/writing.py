@@ -32,7 +32,8 @@ def write(*, into_docs: bool) -> None:
 
 def filled(page: str, kept: Kept) -> str:
     """Return a page whose generated parts are made anew; the sentences around them stay."""
-    for name, lines in (("goals", goals.table(kept)), ("peers", tables.side_by_side(kept))):
+    parts = (("goals", goals.table(kept)), ("peers", tables.side_by_side(kept)), ("faults", kept.faults))
+    for name, lines in parts:
         begin, end = f"<!-- {name}: written by scripts/bench -->", f"<!-- end of {name} -->"
         between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         text = "\n".join([begin, *lines, end])
