@@ -174,13 +174,13 @@ async def test_an_abandoned_row_stays_until_it_is_resolved(registry: ProcessRegi
 async def test_a_result_may_go_before_its_row(registry: ProcessRegistry, server: ServerTime) -> None:
     """The fact stays: the same completion sent again is still answered as done."""
     long = "x" * 200
-    await registry.register(work("p", keep_results_ms=20))
+    await registry.register(work("p", keep_results_ms=500))
     lease = await held(registry, "p", ADA)
     again = call_of(registry, terminal_facts.complete, lease, Success(long))
     done = await registry.complete(lease, Success(long))
     assert await retained(registry) == Retained(0, 0)
 
-    await server.pass_until((done.ended_at_ms or 0) + 21)
+    await server.pass_until((done.ended_at_ms or 0) + 501)
     assert await retained(registry) == Retained(0, 1)
 
     record = await registry.get("p")

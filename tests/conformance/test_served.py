@@ -236,11 +236,11 @@ async def test_a_look_costs_few_commands(
 
     await registry.sender.perform(counted, 0)  # type: ignore[arg-type]
     after = await commands(there)
-    await there.aclose()
     await service_of(registry, asked[0])
 
     assert (sent, after - before) == (4, 4 * (1 + 16)), "128 lanes of 16 lists each, and then 16"
-    assert await commands(client) - after == (1 + 16) + (1 + 2), "what is near is looked for in 2,000 names"
+    assert await commands(there) - after == (1 + 16) + (1 + 2), "what is near is looked for in 2,000 names"
+    await there.aclose()
 
 
 async def test_what_is_near_is_the_same_task_before_one_that_is_called_alike(registry: ProcessRegistry) -> None:

@@ -245,7 +245,7 @@ async def test_a_debounce_puts_off_the_one_that_is_there(registry: ProcessRegist
     assert first is not None
 
     assert await submitted(registry, same("two", PUT_OFF, delay_ms=80_000)) == ["one"]
-    assert 79 <= await due_in(registry, server, "one") <= 80
+    assert 65 <= await due_in(registry, server, "one") <= 80
 
     assert await submitted(registry, same("three", PUT_OFF, delay_ms=500_000)) == ["one"]
     assert (await record_of(registry, "k::one")).due_at_ms == first + 40_000

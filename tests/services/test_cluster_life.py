@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -241,3 +242,39 @@ async def test_the_fullest_node_counts(nodes: Cluster, registry: ProcessRegistry
     finally:
         for node in nodes.primaries:
             node.ask("CONFIG", "SET", "maxmemory", 0)
+
+
+async def test_a_silent_node_is_waited_for_once(nodes: Cluster, namespace: str) -> None:
+    """Who asks all partitions in turn, as renewals do, waits for one call to it, and not for one to each of its."""
+    made = ProcessRegistry(nodes.url, namespace, PARTITIONS, timeout_s=2)
+    await made.open()
+    silent = nodes.owner(header(made, 0))
+    of_silent = [partition for partition in range(PARTITIONS) if nodes.owner(header(made, partition)) is silent]
+    blocking, said = BlockingRegistry(made), Counter[str]()
+    blocking.open()
+    silent.pause()
+    try:
+        for partition in range(PARTITIONS):
+            try:
+                blocking.renew_owned(partition, ["x"], 1000)
+            except RegistryUnavailable as error:
+                said["a moment ago" if "a moment ago" in str(error) else "no answer"] += 1
+            else:
+                said["renewed"] += 1
+    finally:
+        silent.resume()
+    others = PARTITIONS - len(of_silent)
+    assert said == Counter({"no answer": 1, "a moment ago": len(of_silent) - 1, "renewed": others})
+    nodes.wait_until_ok()
+    await wait_until(lambda: blocking_renewal(blocking), "it is asked again")
+    blocking.close()
+    await made.aclose()
+
+
+def blocking_renewal(registry: BlockingRegistry) -> bool:
+    """Say whether partition 0 can be renewed."""
+    try:
+        registry.renew_owned(0, ["x"], 1000)
+    except RegistryUnavailable:
+        return False
+    return True

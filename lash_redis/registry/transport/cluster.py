@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from lash_redis.core.forks import PerProcess
-from lash_redis.core.timing import random_fraction
+from lash_redis.core.timing import boottime_ms, random_fraction
 from lash_redis.registry.transport.slots import Place, SlotMap, place_in_moved, slot_map_in, slot_of
 
 
@@ -58,6 +58,7 @@ class Cluster(Generic[N]):
         self._map = SlotMap([])
         self._is_doubtful = True
         self._silent: set[N] = set()
+        self._rests_until_ms: dict[N, float] = {}
         self._knows: Place | None = (
             None  # who was last named as the new primary of a slot: others may not know of it yet
         )
@@ -92,6 +93,18 @@ class Cluster(Generic[N]):
         """Read the map anew before the next call, and not from this node, which did not answer."""
         self._silent.add(node)
         self._is_doubtful = True
+
+    def let_rest(self, node: N, ms: float) -> None:
+        """Ask a silent node nothing for so long: who asks all partitions in turn would wait for each that it has."""
+        self._rests_until_ms[node] = boottime_ms() + ms
+
+    def rests(self, node: N) -> bool:
+        """Return whether a node was silent a moment ago."""
+        until_ms = self._rests_until_ms.get(node)
+        if until_ms is None or boottime_ms() < until_ms:
+            return until_ms is not None
+        self._rests_until_ms.pop(node, None)
+        return False
 
     def forget(self) -> None:
         """Use none of the present connections any more, and read the map anew."""

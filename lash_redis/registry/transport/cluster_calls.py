@@ -10,20 +10,39 @@ from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
 from lash_redis.registry.transport.connections import Connections
 from lash_redis.registry.transport.errors import reply_of
-from lash_redis.registry.transport.replies import text_of
+from lash_redis.registry.transport.replies import NEVER_SENT, NO_ANSWER, text_of
 
 _LATER: Final = ("TRYAGAIN", "ASK", "CLUSTERDOWN")  # nothing was applied, and it passes
+_FOLLOWED_AT_ONCE: Final = 2
 _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.5
 
 
 class Patience:
-    """How often and how long one call follows a cluster that changes: as long as a server may be silent."""
+    """How often and how long one call follows a cluster that changes.
 
-    def __init__(self, connections: Connections) -> None:
+    A call of a client waits as long as a server may be silent. What a worker does again by itself waits for nothing:
+    one call after the other goes to all partitions, and one that cannot answer must hold up no other.
+    """
+
+    def __init__(self, connections: Connections, kind: str) -> None:
         self._connections = connections
+        self._began_ms = boottime_ms()
+        self._waits_ms = connections.address.timeout_s * 1000 if kind == "calls" else 0
         self._tries = 0
-        self._until_ms: float | None = None
+        self._sent_ms = self._began_ms
+
+    def sends(self, cluster: Cluster[Address], node: Address, operation: str, *, reads: bool) -> None:
+        """Begin to send the call to a node.
+
+        Raises:
+            RegistryUnavailable: it was silent a moment ago.
+        """
+        if cluster.rests(node):
+            cluster.doubt(node)
+            text = f"{node.shown} did not answer a moment ago"
+            raise RegistryUnavailable(operation, text, maybe_applied=False, reads=reads)
+        self._sent_ms = boottime_ms()
 
     def moving(self, node: Address, error: Exception, operation: str, *, reads: bool) -> RegistryUnavailable | None:
         """Return what is raised once a call was sent back and forth for too long; None for another error."""
@@ -43,15 +62,21 @@ class Patience:
             cluster.follow(str(error), node)
         elif reply not in _LATER:
             return False
-        now_ms = boottime_ms()
-        if self._until_ms is None:
-            self._until_ms = now_ms + self._connections.address.timeout_s * 1000
-        self._tries += 1
-        if now_ms >= self._until_ms:
-            return False
-        if reply == "CLUSTERDOWN":
+        elif reply == "CLUSTERDOWN":
             cluster.doubt(node)
-        if not has_moved or self._tries > 1:
-            pause_s = min(backoff(self._tries, _FIRST_PAUSE_S, _LONGEST_PAUSE_S), (self._until_ms - now_ms) / 1000)
-            await self._connections.pause(jittered(pause_s, 0.2))
+        self._tries += 1
+        if has_moved and self._tries <= _FOLLOWED_AT_ONCE:
+            return True
+        left_ms = self._began_ms + self._waits_ms - boottime_ms()
+        if left_ms <= 0:
+            return False
+        pause_s = min(backoff(self._tries, _FIRST_PAUSE_S, _LONGEST_PAUSE_S), left_ms / 1000)
+        await self._connections.pause(jittered(pause_s, 0.2))
         return True
+
+    def let_rest(self, cluster: Cluster[Address], node: Address, error: Exception) -> None:
+        """Let a node rest that was silent for as long as it may be."""
+        limit_ms = self._connections.address.timeout_s * 1000
+        is_silent = reply_of(error) in (NO_ANSWER, NEVER_SENT) and boottime_ms() - self._sent_ms >= limit_ms * 0.9
+        if is_silent:
+            cluster.let_rest(node, limit_ms)

@@ -115,16 +115,18 @@ class Transport:
         A second key is named that never exists. While a slot moves key by key, a node that has one key of a call and
         not the other refuses the call whole; else a script would miss what has moved, in its middle (decision 0020).
         """
-        reads, patience = script.flags == "no-writes", Patience(self.connections)
+        reads, patience = script.flags == "no-writes", Patience(self.connections, script.connections)
         keys = (2, header, f"{header}:none")
         while True:
             node = await self._node_of(cluster, script.name, header, reads=reads)
+            patience.sends(cluster, node, script.name, reads=reads)
             generation = node.generation
             try:
                 return await self._run_at(self.connections.at(node), script, keys, args, shebang=True)
             except Exception as error:
                 if await patience.follows(cluster, node, error):
                     continue
+                patience.let_rest(cluster, node, error)
                 moving = patience.moving(node, error, script.name, reads=reads)
                 raise moving or self.translated(script.name, error, generation, reads=reads, node=node) from error
 
