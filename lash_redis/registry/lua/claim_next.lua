@@ -78,12 +78,12 @@ local reply, handed, bytes = { 'CLAIMED', now_text, expires, '0', '0', notes }, 
 -- Nothing more is handed out, although there may be more: as much as was wanted, or this owner's share.
 local is_full, is_shared = wanted == 0, false
 
-local function hand_out(row, input)
+local function hand_out(row, input, lane)
   handed, bytes = handed + 1, bytes + #input
   is_full = handed == wanted
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3] = row.id, row.token, row.fence
-  reply[n + 4], reply[n + 5], reply[n + 6] = lane_of(row), row.disposition, input
+  reply[n + 4], reply[n + 5], reply[n + 6] = lane or lane_of(row), row.disposition, input
   if row.retries then
     notes[#notes + 1] = 'tried ' .. row.retries .. ' ' .. row.id
   end
@@ -133,14 +133,14 @@ local function set_back(id, lane, entry, member)
 end
 
 -- What a row of a plain lane has in place of its key.
-local NO_KEY = { gone = {}, added = {} }
+local no_key = { gone = {}, added = {} }
 
 -- Lease and start a row of this lane and key. Return false if it may not be handed out now: its input is too long for
 -- what this answer carries already, or it is owner-bound beside a row that runs alone.
 local function lease_and_start(id, lane, entry, member)
   local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr', 'nw',
     'xp', 'tr'))
-  local cost = cost_of(member)
+  local cost = entry ~= no_key and cost_of(member) or 1
   local row = {
     id = id, place = f[1], lane = f[2] and stored_lane(f[2]), sequence = f[8],
     disposition = f[3], fence = f[4], starter = f[5] or nil, losses = f[7] or nil,
@@ -152,7 +152,7 @@ local function lease_and_start(id, lane, entry, member)
   if is_there and not is_readable(row) then
     return set_back(id, lane, entry, member)
   end
-  if row.place ~= QUEUED or lane_of(row) ~= lane then
+  if row.place ~= QUEUED or (row.losses or row.lane ~= lane) and lane_of(row) ~= lane then
     passed_over = passed_over + 1
     index_remove(lane_set(lane), id)
     entry.gone[member] = true
@@ -178,9 +178,9 @@ local function lease_and_start(id, lane, entry, member)
     is_full = true
     return false
   end
-  take_lease(row, me, stem .. (handed + 1), expires, int(scores_begin + handed + 1), true)
+  take_lease(row, me, stem .. (handed + 1), expires, string.format('%.0f', scores_begin + handed + 1), true)
   mark_started(row)
-  hand_out(row, input)
+  hand_out(row, input, lane)
   may_take_alone = may_take_alone and row.disposition ~= OWNER_BOUND
   return true
 end
@@ -204,7 +204,7 @@ local function hand_out_lane(lane, most)
       if was_set_back and (handed == goal or looked_again == MAX_LOOKED_AGAIN) then
         is_full = is_full or found_again
         return found_again
-      elseif handed == goal or not lease_and_start(found[i], lane, NO_KEY, found[i]) then
+      elseif handed == goal or not lease_and_start(found[i], lane, no_key, found[i]) then
         return true
       elseif passed_over >= MAX_PASSED_OVER then
         is_full = true

@@ -40,12 +40,13 @@ end
 
 -- What a row's field says: its lane without the twin's suffix, and its key, nil for a plain row.
 local function split_key(field)
-  local lane = field and lanes_by_field[field]
-  if field and not lane then
-    local key
-    lane, key = string.match(field, '^([^|]*|[^|]*|[^|]*|[^|,]*,[^|,]*)|(.*)$')
-    lane = lane or field
-    lanes_by_field[field], keys_by_field[field] = lane, key
+  local lane = lanes_by_field[field or '']
+  if lane or not field then
+    return lane, keys_by_field[field]
   end
-  return lane, keys_by_field[field]
+  local key
+  lane, key = string.match(field, '^([^|]*|[^|]*|[^|]*|[^|,]*,[^|,]*)|(.*)$')
+  lane = lane or field
+  lanes_by_field[field], keys_by_field[field] = lane, key
+  return lane, key
 end

@@ -4,7 +4,7 @@
 local last_sequence
 local function next_sequence()
   last_sequence = (last_sequence or tonumber(header[7] or '0')) + 1
-  local text = int(last_sequence)
+  local text = string.format('%.0f', last_sequence)
   set_header('sequence', text)
   return text
 end

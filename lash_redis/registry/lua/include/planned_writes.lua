@@ -30,14 +30,22 @@ local function list_for(lists, key)
 end
 
 local function index_add(key, score, id)
-  local list = list_for(added, key)
-  local n = #list
-  list[n + 1], list[n + 2] = score, id
+  local list = added[key]
+  if list then
+    local n = #list
+    list[n + 1], list[n + 2] = score, id
+  else
+    added[key] = { score, id }
+  end
 end
 
 local function index_remove(key, id)
-  local list = list_for(removed, key)
-  list[#list + 1] = id
+  local list = removed[key]
+  if list then
+    list[#list + 1] = id
+  else
+    removed[key] = { id }
+  end
 end
 
 -- Forget the whole set so long after now, unless it is added to again, and now all of it that has at most this score,
@@ -75,7 +83,8 @@ local function how_many_in(key)
 end
 
 local function store(key, value, expires)
-  stored[#stored + 1] = { key, value, expires }
+  local n = #stored
+  stored[n + 1], stored[n + 2], stored[n + 3] = key, value, expires or false
 end
 
 local function write_hash(name, ...)
@@ -89,9 +98,10 @@ local function write_row(id, ...)
     written[#written + 1] = written_row
     return
   end
-  local fields, n = written_row, #written_row
-  for i = 1, select('#', ...) do
-    fields[n + i] = (select(i, ...))
+  local n, field, value = #written_row, ...
+  written_row[n + 1], written_row[n + 2] = field, value
+  for i = 3, select('#', ...) do
+    written_row[n + i] = (select(i, ...))
   end
 end
 
@@ -214,11 +224,11 @@ local function commit()
   for key, entry in pairs(fading) do
     redis.call('PEXPIRE', key, int(entry[2]))
   end
-  for _, entry in ipairs(stored) do
-    if entry[3] then
-      redis.call('SET', entry[1], entry[2], 'PXAT', entry[3])
+  for at = 1, #stored, 3 do
+    if stored[at + 2] then
+      redis.call('SET', stored[at], stored[at + 1], 'PXAT', stored[at + 2])
     else
-      redis.call('SET', entry[1], entry[2])
+      redis.call('SET', stored[at], stored[at + 1])
     end
   end
   for _, fields in ipairs(written) do

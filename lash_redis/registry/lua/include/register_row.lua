@@ -71,7 +71,7 @@ local function place_of(row, asked)
   if not scopes_of(row.lane) then
     wake(row.lane)
   end
-  return QUEUED, score_of(row)
+  return QUEUED, row.priority and score_of(row) or row.sequence
 end
 
 -- Plan the row of a new process; `further` has fields and asks by turns (see register). Return what it is: 'new',
