@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import results
+from benchmarks import results, side_by_side
 from benchmarks.peers import counting, environments
 from benchmarks.peers.calibration import quiet
+from benchmarks.peers.conversation import UnsupportedError
 from benchmarks.peers.description import description
 from benchmarks.peers.identities import FULL, Identities
+from benchmarks.peers.measuring import Sizes
+from benchmarks.peers.running import BrokenError
 from benchmarks.peers.table import PEERS
 from benchmarks.report import charts, goals, tables, writing
 from benchmarks.report.kept import Kept, told
@@ -220,3 +223,78 @@ def test_every_peer_says_how_it_is_set_up(peer: Any) -> None:
 
     assert said.lower().startswith(peer.name.replace(",", "").split()[0].lower())
     assert len(said) > 40
+
+
+def test_an_environment_is_made_once_and_again_for_other_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was broken off counts as none."""
+    made: list[list[str]] = []
+
+    def make(folder: Path, packages: list[str]) -> None:
+        made.append([*packages])
+        if made[-1] == ["broken==1"]:
+            raise environments.MissingError("no such package")
+
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    monkeypatch.setattr(environments, "_make_venv", make)
+
+    for packages in (("it==1",), ("it==1",), ("it==2",)):
+        environments.made("it", packages)
+    for _ in range(2):
+        with pytest.raises(environments.MissingError, match="no such package"):
+            environments.made("it", ("broken==1",))
+
+    assert made == [["it==1"], ["it==2"], ["broken==1"], ["broken==1"]]
+
+
+def test_a_machine_without_node_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else of the run fails."""
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+
+    with pytest.raises(environments.MissingError, match="there is no node on this machine"):
+        environments.made("it", ("it@1",), is_node=True)
+
+
+def test_rounds_go_on_until_there_is_no_time_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is always measured."""
+    clock = [0.0]
+    rounds: list[int] = []
+
+    def take_ten(_run: side_by_side.Run, number: int) -> None:
+        rounds.append(number)
+        clock[0] += 10
+
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(side_by_side.Run, "_round", take_ten)
+
+    for budget in (35.0, 1.0):
+        side_by_side.Run([], {}, 5, budget, Sizes()).measure()
+
+    assert rounds == [0, 1, 2, 0]
+
+
+def test_a_case_that_breaks_leaves_a_gap_in_its_round_alone() -> None:
+    """So that what was measured in one round is compared with the same round of others."""
+    run = side_by_side.Run([], {}, 3, 1.0, Sizes())
+
+    def broken() -> dict[str, float]:
+        raise BrokenError("an identity was lost\nand more")
+
+    def refused() -> dict[str, float]:
+        raise UnsupportedError("it has none")
+
+    run._note(0, "a", lambda: {"rate": 1.0})
+    run._note(1, "a", broken)
+    run._note(2, "a", lambda: {"rate": 3.0})
+    run._note(0, "b", refused)
+    run._note(1, "b", broken)  # it is not asked again
+
+    assert run.figures == {"a|rate": [1.0, None, 3.0]}
+    assert run.unsupported == {"a, round 2": "an identity was lost", "b": "it has none"}
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    """From the least to the largest."""
+    assert side_by_side.percentiles([3.0, 1.0, 2.0])[::50] == [1.0, 2.0, 3.0]
