@@ -21,7 +21,7 @@ from benchmarks.peers.table import PEERS
 from benchmarks.report import charts, goals, tables, writing
 from benchmarks.report.kept import Kept, told
 
-CALIBRATION = {"python_ms": 100.0, "server_ms": 50.0}
+CALIBRATION = {"python_ms": 100.0, "python_cpu_ms": 95.0, "server_ms": 50.0}
 
 
 def test_identities_that_ran_once_each_are_proof() -> None:
@@ -83,6 +83,11 @@ def test_a_disturbed_round_is_seen() -> None:
     slow_server = {**CALIBRATION, "server_ms": 80.0}
 
     assert quiet([CALIBRATION, slow_python, slow_server, CALIBRATION]) == [True, False, False, True]
+
+
+def test_a_run_that_was_disturbed_from_its_first_round_on_is_seen() -> None:
+    """Its work waited for a core, however like the other rounds it was."""
+    assert quiet([{**CALIBRATION, "python_cpu_ms": 60.0}] * 2) == [False, False]
 
 
 def test_ratios_are_of_one_round() -> None:

@@ -51,10 +51,11 @@ def _about(kept: Kept) -> Iterator[str]:
         left_out = "left out" if not all(kept.counted) else "counted, since too few others are left"
         yield f"Other programs disturbed the calibration of round {', '.join(noisy)}, which is {left_out}."
     yield ""
-    yield "| round | Python work, ms | work with an empty server, ms | |"
-    yield "|---|---|---|---|"
+    yield "| round | Python work, ms | its CPU time, ms | work with an empty server, ms | |"
+    yield "|---|---|---|---|---|"
     for number, each in enumerate(rounds, 1):
-        yield f"| {number} | {each['python_ms']:.0f} | {each['server_ms']:.0f} | {'' if each['quiet'] else 'noisy'} |"
+        figures = (f"{each[name]:.0f}" for name in ("python_ms", "python_cpu_ms", "server_ms"))
+        yield f"| {number} | {' | '.join(figures)} | {'' if each['quiet'] else 'noisy'} |"
 
 
 def _table(kept: Kept, server: str, case: str, title: str, columns: tuple[tuple[str, str, str], ...]) -> Iterator[str]:
