@@ -254,6 +254,6 @@ class ProcessRegistry:
     retain = operation(forgetting.retain)
     tombstones = operation(forgetting.tombstones)
 
-    async def memory(self) -> Memory | None:
+    async def memory(self, partition: int | None = None) -> Memory | None:
         """Return how much memory the server uses, now; None if it has no limit or does not say."""
-        return await self.sender.memory()
+        return await self.sender.memory(partition)

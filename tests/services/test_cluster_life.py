@@ -13,13 +13,17 @@ import redis.cluster
 
 from lash_redis.core.errors import RegistryUnavailable, SettingsError
 from lash_redis.core.model import CancelRequest
+from lash_redis.core.outcomes import Success
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import channel
 from lash_redis.registry.listening import listen, listen_blocking
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.slots import slot_of
+from lash_redis.worker.identity import Identity
+from lash_redis.worker.loops.retaining import Retaining
+from lash_redis.worker.settings import WorkerSettings
 from tests.clusters import Cluster, Node, start_cluster
-from tests.conformance.actors import work
+from tests.conformance.actors import ADA, held, local_owner, work
 from tests.support import wait_until
 
 PARTITIONS = 8
@@ -230,8 +234,29 @@ async def test_a_node_that_evicts_is_refused(nodes: Cluster, namespace: str) -> 
         nodes.primaries[2].ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
+async def test_only_a_node_that_is_short_of_memory_forgets(nodes: Cluster, registry: ProcessRegistry) -> None:
+    """What has ended on others stays."""
+    assert await registry.memory() is None
+    for number in range(64):
+        await registry.register(work(f"p{number}"))
+        await registry.complete(await held(registry, f"p{number}", ADA), Success())
+    full = nodes.owner(header(registry, 0))
+    gone = {f"p{n}" for n in range(64) if nodes.owner(header(registry, registry.partition_of(f"p{n}"))) is full}
+    for node in nodes.primaries:
+        node.ask("CONFIG", "SET", "maxmemory", 1 << 40)
+    full.ask("CONFIG", "SET", "maxmemory", int(full.asked("INFO memory", "used_memory")) + (64 << 10))
+    try:
+        await Retaining(registry, Identity(local_owner()), WorkerSettings()).step()
+        left = {f"p{number}" for number in range(64) if await registry.get(f"p{number}") is not None}
+    finally:
+        for node in nodes.primaries:
+            node.ask("CONFIG", "SET", "maxmemory", 0)
+    assert 0 < len(gone) < 64
+    assert {f"p{number}" for number in range(64)} - left == gone
+
+
 async def test_the_fullest_node_counts(nodes: Cluster, registry: ProcessRegistry) -> None:
-    """Whoever forgets what has ended looks at its memory."""
+    """Whoever forgets what has ended looks at its memory first."""
     assert await registry.memory() is None
     nodes.primaries[1].ask("CONFIG", "SET", "maxmemory", 1 << 30)
     nodes.primaries[2].ask("CONFIG", "SET", "maxmemory", 1 << 31)

@@ -55,7 +55,7 @@ async def test_where_memory_is_short_a_step_forgets_until_it_is_not(
     await ended(registry, "p")
     answers = [Memory(81, 100), Memory(80, 100)]
 
-    async def memory() -> Memory | None:
+    async def memory(_partition: int | None = None) -> Memory | None:
         return answers.pop(0)
 
     monkeypatch.setattr(registry, "memory", memory)

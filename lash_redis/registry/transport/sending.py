@@ -117,10 +117,12 @@ class Sender:
         await self._connections.find()
         return await self.transport.server_info(self._headers(), allow_unsafe=self.target.allow_unsafe_server)
 
-    async def memory(self) -> Memory | None:
+    async def memory(self, partition: int | None = None) -> Memory | None:
         """Return how much memory the server uses, now; None if it has no limit."""
         await self._connections.find()
-        return await self.transport.memory(self._headers())
+        return await self.transport.memory(
+            self._headers() if partition is None else [self.target.namespace.header_key(partition)]
+        )
 
     async def aclose(self) -> None:
         """Close our own connections that nobody uses."""

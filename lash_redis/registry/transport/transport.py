@@ -188,15 +188,28 @@ class Transport:
         return judged(info, appendfsync, allow_unsafe=allow_unsafe)
 
     async def memory(self, headers: Sequence[str]) -> Memory | None:
-        """Read how much memory the server uses, of several the fullest; None if it has no limit, or is a fakeredis one.
+        """Read how much memory the server uses; None if it has no limit, or is a fakeredis one.
+
+        Of several nodes with these partitions it is the fullest that answers.
 
         Raises:
-            RegistryUnavailable: the server did not answer, or cannot do it now.
+            RegistryUnavailable: none answered, or can do it now.
         """
         if self.connections.address.is_fake:
             return None
-        carriers = await self._carriers("memory", headers)
-        return fullest([memory_in(await self._asked(each, "memory", "control", "INFO", "memory")) for each in carriers])
+        if (cluster := self.connections.address.cluster) is None:
+            return memory_in(await self._asked(self.connections, "memory", "control", "INFO", "memory"))
+        memories: list[Memory | None] = []
+        failure: RegistryUnavailable | None = None
+        for node in await cluster.nodes_of(headers, self.slots):
+            try:
+                info = await self._asked(self.connections.at(node), "memory", "control", "INFO", "memory")
+                memories.append(memory_in(info))
+            except RegistryUnavailable as error:
+                failure = error
+        if failure is not None and not memories:
+            raise failure
+        return fullest(memories)
 
     async def _asked(self, there: Connections, operation: str, kind: str, *command: Any) -> Any:
         """Send a command that only reads to one server."""

@@ -42,12 +42,15 @@ class Retaining:
         short = await self._short()
         if short is not None:
             emit(MemoryShort(used_bytes=short.used, limit_bytes=short.limit, percent=self._percent))
+        is_spread, is_any_short = self._registry.address.cluster is not None, short is not None
         first_error, rows, results = FirstError(), 0, 0
         for partition in range(self._registry.partitions):
             with first_error.kept():
+                if is_spread and is_any_short:
+                    short = await self._short(partition)
                 while forgotten := await self._page(partition, is_short=short is not None):
                     rows, results = rows + forgotten.rows, results + forgotten.results
-                    short = short and await self._short()
+                    short = short and await self._short(partition)
         if rows or results:
             emit(RowsForgotten(rows=rows, results=results))
         first_error.raise_it()
@@ -59,7 +62,10 @@ class Retaining:
             await sleep(max(_REST * (boottime_ms() - began_ms) / 1000, _LEAST_REST_S))
         return forgotten
 
-    async def _short(self) -> Memory | None:
-        """Return the server's memory if more of it is used than is allowed before the oldest rows go."""
-        memory = await self._registry.memory()
+    async def _short(self, partition: int | None = None) -> Memory | None:
+        """Return the server's memory if more of it is used than is allowed before the oldest rows go.
+
+        Of a cluster it is that of the fullest node, or of the one that has a partition.
+        """
+        memory = await self._registry.memory(partition)
         return memory if memory is not None and memory.is_over(self._percent) else None
