@@ -194,6 +194,17 @@ def test_the_same_results_give_the_same_report() -> None:
     assert once.count("\n## ") == page.count("\n## ")  # the sentences around the tables stay
 
 
+def test_the_picture_of_kills_has_each_row_with_both_settings() -> None:
+    """Also one that never ran again; owner-bound work is no part of it."""
+    again = {"BullMQ|default|again_s": [60.0], "BullMQ|reliable|again_s": [3.0]}
+    never = {"Huey|default|again_s": [None], "lash-redis, owner-bound|default|again_s": [None]}
+
+    (picture,) = charts.specifications(Kept({"faults": {"figures": again | never}}))
+
+    assert picture["name"] == "recovery"
+    assert picture["rows"] == [("BullMQ", [[60.0, 60.0, 60.0], [3.0, 3.0, 3.0]]), ("Huey", [[], []])]
+
+
 def test_a_page_without_its_marks_is_not_written() -> None:
     """The report would go nowhere."""
     with pytest.raises(SystemExit, match="expected one pair of comments for goals"):
@@ -213,11 +224,11 @@ def test_the_same_data_draw_the_same_picture(tmp_path: Path) -> None:
     """To the byte, in two runs of the drawing program."""
     if not (environments.FOLDER / "charts/made-from").exists():
         pytest.skip("matplotlib has an environment of its own, which scripts/bench makes")
-    kept = Kept(sample())
+    kept = Kept({**sample(), "faults": {"figures": {"BullMQ|default|again_s": [6.0], "Huey|default|again_s": [None]}}})
 
     once, again = (charts.draw(kept, tmp_path / name) for name in ("once", "again"))
 
-    assert [each.name for each in once] == ["rates.svg", "cpu.svg", "latency.svg"]
+    assert [each.name for each in once] == ["rates.svg", "cpu.svg", "latency.svg", "recovery.svg"]
     assert [each.read_bytes() for each in once] == [each.read_bytes() for each in again]
 
 

@@ -29,7 +29,7 @@ def draw(kept: Kept, folder: Path) -> list[Path]:
     python = made("charts", PACKAGES) / "bin/python"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = subprocess.run(
-        [str(python), "-m", "benchmarks.report.drawing", str(folder)],
+        [str(python), "-m", "benchmarks.report.drawing", str(folder.absolute())],
         cwd=SCRIPTS,
         input=json.dumps(pictures),
         env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
@@ -71,12 +71,20 @@ def specifications(kept: Kept) -> Iterator[dict[str, Any]]:
             "title": f"From a submit to its outcome, idle worker ({name})",
             "curves": [[peer, _short(curve)] for peer, curve in curves.items() if curve],
         }
-    again = {peer: kept.values("faults", f"{peer}|default|again_s") for peer in [*kept.peers, "lash-redis, rerunnable"]}
-    rows = [(peer, [_spread(values)]) for peer, values in again.items() if median(values) is not None]
+    yield from _recovery(kept)
+
+
+def _recovery(kept: Kept) -> Iterator[dict[str, Any]]:
+    """Yield after how long the work of a killed worker ran again; a row that never did has no bar, but a word."""
+    rows = []
+    for name in kept.named("faults", "|default|again_s"):
+        found = [_spread(kept.values("faults", f"{name}|{settings}|again_s")) for settings in ("default", "reliable")]
+        if "owner-bound" not in name:  # whose work never runs again, as it shall not
+            rows.append((name, found))
     if rows:
-        yield _picture(
-            "recovery", "Seconds from SIGKILL of a worker until its work runs again", rows, [""], is_log=True
-        )
+        title = "Seconds from SIGKILL of a worker, or of its child, until its work runs again"
+        labels = ["default settings", "most reliable ones"]
+        yield _picture("recovery", title, rows, labels, is_log=True)
 
 
 def _bars(

@@ -24,6 +24,7 @@ STYLE = (
     f' [style*="stroke: {GRID}"] {{ stroke: #3d444d !important; }}'
     f' [style*="fill: {PAPER}"] {{ fill: #0d1117 !important; }} }}</style>'
 )
+NOTE: Any = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
 OURS, OTHERS = ("#d1495b", "#e39aa4"), ("#4c8bbd", "#a4c4dd")
 CURVES = ("#4c8bbd", "#e3a33b", "#5ba36b", "#8a63b5", "#7f8c8d", "#c77db0", "#3fa7a0", "#a0763f", "#6b7fd7", "#97a94a")
 
@@ -56,32 +57,26 @@ def _bars(axes: Any, picture: dict[str, Any]) -> None:
     thick = 0.7 if is_stacked else 0.7 / count
     left = [0.0] * len(rows)
     for index, label in enumerate(picture["labels"]):
-        middles = [spreads[index][0] for _, spreads in rows]
-        least = [spreads[index][0] - spreads[index][1] for _, spreads in rows]
-        most = [spreads[index][2] - spreads[index][0] for _, spreads in rows]
         shift = 0.0 if is_stacked else thick * ((count - 1) / 2 - index)
-        axes.barh(
-            [place + shift for place in range(len(rows))],
-            middles,
-            height=thick,
-            left=left if is_stacked else None,
-            color=[(OURS if name.startswith("lash-redis") else OTHERS)[index] for name in names],
-            xerr=None if is_stacked else [least, most],
-            error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 2},
-            label=label,
-        )
-        if is_stacked:
-            left = [before + middle for before, middle in zip(left, middles, strict=True)]
-        else:
-            for place, (middle, reach) in enumerate(zip(middles, most, strict=True)):
-                axes.annotate(
-                    f"{middle:,.0f}" if middle >= 10 else f"{middle:.2g}",
-                    (middle + reach, place + shift),
-                    xytext=(4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=8,
-                )
+        for place, (name, spreads) in enumerate(rows):
+            if not spreads[index]:
+                axes.annotate("not seen", (0, place + shift), xycoords=("axes fraction", "data"), **NOTE)
+                continue
+            middle, least, most = spreads[index]
+            axes.barh(
+                place + shift,
+                middle,
+                height=thick,
+                left=left[place],
+                color=(OURS if name.startswith("lash-redis") else OTHERS)[index],
+                xerr=None if is_stacked else [[middle - least], [most - middle]],
+                error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 2},
+                label=label,
+            )
+            if is_stacked:
+                left[place] += middle
+            else:
+                axes.annotate(f"{middle:,.0f}" if middle >= 10 else f"{middle:.2g}", (most, place + shift), **NOTE)
     axes.set_yticks(range(len(rows)), names)
     if picture.get("is_log"):
         _logarithmic(axes)

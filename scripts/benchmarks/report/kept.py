@@ -26,6 +26,11 @@ class Kept:
         """Return the values of a figure; none if it was not measured."""
         return list(self._results.get(part, {}).get("figures", {}).get(name, []))
 
+    def named(self, part: str, end: str) -> list[str]:
+        """Return the names of a part's figures that end so, without that end."""
+        names = self._results.get(part, {}).get("figures", {})
+        return [name.removesuffix(end) for name in names if name.endswith(end)]
+
     def of(self, server: str, peer: str, case: str, what: str) -> Values:
         """Return the values of a peer in the rounds that count, one for each."""
         found = self.values(SIDE, f"{server}|{peer}|{case}|{what}")
