@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from functools import partial
 from itertools import islice
 
 from lash_redis.app.announced import UNHEARD, Announced
@@ -19,7 +20,7 @@ from lash_redis.app.unserved import why_it_waits
 from lash_redis.app.wait import End, Wait, closed_error, is_not_now, reread_delay_s, retry_delay_s, told_end
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.model import ProcessRegistration
-from lash_redis.core.timing import random_token, sleep
+from lash_redis.core.timing import call_later, random_token, sleep
 from lash_redis.registry.listening import listen
 from lash_redis.registry.messages import TOLD
 from lash_redis.registry.registry import ProcessRegistry
@@ -91,7 +92,7 @@ class Waiter:
         first_read = None
         if known is UNHEARD:
             wait.announced()
-            first_read = loop.call_later(FIRST_READ_S, self._read_soon, (wait.process_id,))
+            first_read = call_later(loop, FIRST_READ_S, partial(self._read_soon, (wait.process_id,)))
         else:
             self._read_soon((wait.process_id,))
         if self._reader is None or self._reader.done():
