@@ -100,6 +100,7 @@ class Cluster:
     """
 
     def __init__(self, kind: str = "valkey", nodes: int = 3, replicas: int = 0, **settings: str) -> None:
+        self.kind = kind
         self.primaries: list[Node] = []
         self.replicas: list[Node] = []
         chosen = {"cluster_require_full_coverage": "no"} | settings
@@ -181,7 +182,10 @@ class Cluster:
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", to.id)
 
     def move_at_once(self, slot: int, to: Node) -> None:
-        """Move a slot as a whole, as Valkey 9 can."""
+        """Move a slot as a whole, as Valkey 9 can; key by key on a server that cannot."""
+        if self.kind != "valkey":
+            self.move(slot, to)
+            return
         of = self.owner(slot)
         of.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id)
         block_until(lambda: self.owner(slot) is to, f"slot {slot} has moved")

@@ -24,15 +24,16 @@ from lash_redis.worker.loops.retaining import Retaining
 from lash_redis.worker.settings import WorkerSettings
 from tests.clusters import Cluster, Node, start_cluster
 from tests.conformance.actors import ADA, held, local_owner, work
+from tests.servers import KINDS
 from tests.support import wait_until
 
 PARTITIONS = 8
 
 
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Cluster]:
-    """Return a cluster whose slots the tests of this module move."""
-    with start_cluster() as running:
+@pytest.fixture(scope="module", params=KINDS)
+def nodes(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Return a cluster of each kind, whose slots the tests of this module move."""
+    with start_cluster(kind=request.param) as running:
         yield running
 
 
