@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers.counting import noted, proof, so_far
-from benchmarks.peers.running import BrokenError, Program, worker
+from benchmarks.peers.running import BrokenError, Program, workers
 from benchmarks.peers.table import Peer
 from benchmarks.server import Work
 
@@ -59,7 +59,7 @@ class _Mark:
         return cls(time.perf_counter(), so_far(folder), sum(each.cpu_s() for each in workers), Work(url))
 
 
-def drained(peer: Peer, url: str, submitted: range, *, task: str, concurrency: int, workers: int = 1) -> Drain:
+def drained(peer: Peer, url: str, submitted: range, *, task: str, concurrency: int, count: int = 1) -> Drain:
     """Run workers until all that was submitted has run, and return what that took.
 
     Raises:
@@ -68,9 +68,9 @@ def drained(peer: Peer, url: str, submitted: range, *, task: str, concurrency: i
     """
     with tempfile.TemporaryDirectory(prefix="lash-bench-ran-") as name, ExitStack() as stack:
         folder = Path(name)
-        programs = [
-            stack.enter_context(worker(peer, url, folder, task=task, concurrency=concurrency)) for _ in range(workers)
-        ]
+        programs = stack.enter_context(
+            workers(peer, url, folder, task=task, concurrency=concurrency, count=count)
+        )  # fmt: skip
         ready = _Mark.now(folder, programs, url)
         _wait(folder, max(1, len(submitted) // 50))
         warm = _Mark.now(folder, programs, url)

@@ -13,11 +13,11 @@ import redis
 
 from benchmarks.draining import many
 from benchmarks.peers.drains import Drain, drained
-from benchmarks.peers.running import client, worker
+from benchmarks.peers.running import client, workers
 from benchmarks.peers.table import Peer
 from benchmarks.server import Work, loopback_server
 
-PROBED, DRAIN_S, FEWEST = 400, 3.0, 300
+PROBED, DRAIN_S, FEWEST = 400, 2.5, 300
 WARM, SINGLES, OUTCOMES, IDLE_S = 50, 1_000, 200, 1.0
 LARGEST = 100_000
 
@@ -81,7 +81,7 @@ def drain(peer: Peer, case: Case, binary: str, sizes: Sizes) -> Figures:
         asked.ask({"do": "bulk", "from": 0, "count": WARM, "task": case.task})
         submitted = asked.ask({"do": "bulk", "from": WARM, "count": rows, "task": case.task})
         measured = drained(
-            peer, url, range(WARM + rows), task=case.task, concurrency=case.concurrency, workers=case.workers
+            peer, url, range(WARM + rows), task=case.task, concurrency=case.concurrency, count=case.workers
         )  # fmt: skip
     bulk = {"bulk_rate": rows / submitted["seconds"], "bulk_cpu_us": 1e6 * submitted["cpu"] / rows}
     return {"rows": rows, **_of_drain(measured), **bulk}
@@ -124,7 +124,7 @@ def outcomes(peer: Peer, binary: str) -> tuple[Figures, list[float]]:
     with (
         loopback_server(binary) as url,
         tempfile.TemporaryDirectory(prefix="lash-bench-ran-") as folder,
-        worker(peer, url, Path(folder), task=peer.task, concurrency=peer.concurrency, waited=True),
+        workers(peer, url, Path(folder), task=peer.task, concurrency=peer.concurrency, waited=True),
         client(peer, url) as asked,
     ):
         asked.ask({**ask, "from": 0, "count": WARM // 2})

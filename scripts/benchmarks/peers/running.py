@@ -9,7 +9,7 @@ import selectors
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +127,21 @@ class Program:
 
 
 @contextmanager
-def worker(
-    peer: Peer, url: str, folder: Path, *, task: str, concurrency: int, waited: bool = False
-) -> Iterator[Program]:
-    """Start a worker, yield it once it is ready, and end it; ``waited``: clients wait for outcomes."""
+def workers(
+    peer: Peer, url: str, folder: Path, *, task: str, concurrency: int, count: int = 1, waited: bool = False
+) -> Iterator[list[Program]]:
+    """Start workers at once, yield them when all are ready, and end them; ``waited``: clients wait for outcomes."""
     more = peer.waits if waited else ()
     chosen = {"--url": url, "--identities": str(folder), "--task": task, "--concurrency": str(concurrency)}
-    program = Program(peer, "worker", *itertools.chain(*chosen.items()), *peer.options, *more)
-    try:
-        program.answer(START_S)
-        yield program
-    finally:
-        program.end()
+    line = ("worker", *itertools.chain(*chosen.items()), *peer.options, *more)
+    with ExitStack() as ending:
+        programs = []
+        for _ in range(count):
+            programs.append(Program(peer, *line))
+            ending.callback(programs[-1].end)
+        for program in programs:
+            program.answer(START_S)
+        yield programs
 
 
 @contextmanager

@@ -173,7 +173,7 @@ def _both(kept: Kept, server: str, peer: str) -> Sequence[float | None]:
 
 # What other parts keep: what it is, the goal, the part, the figure, and the most that it may be.
 _ELSEWHERE = (
-    ("a million queued, cost of a submit, of that with a thousand", "at most 1.5", "million", "cost_ratio", 1.5),
+    ("a million queued, cost of a row, of that with a thousand", "at most 1.5", "million", "cost_ratio", 1.5),
     ("a million queued, first claim, of that with a thousand", "at most 1.5", "million", "first_claim_ratio", 1.5),
     ("a sweep with nothing to recover, 1,000,000 live rows, of that with 1,000", "the same", "sweeps", "ratio", 1.1),
     ("a sweep with nothing to recover, ms of server time", "under 5", "sweeps", "server_ms", 5.0),
