@@ -30,7 +30,8 @@ from lash_redis.worker.outbox import ClaimedAgain, Outbox
 from lash_redis.worker.queue_order import QueueOrder
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.run_contexts import RunContexts
-from lash_redis.worker.runner import RunEnd, Runner
+from lash_redis.worker.run_end import RunEnd
+from lash_redis.worker.runner import Runner
 from lash_redis.worker.scheduling import Scheduling
 from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings

@@ -8,20 +8,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from lash_redis.core.current import CurrentProcess
 from lash_redis.core.error_text import bounded, text_of
-from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import WorkerCannotBegin
-from lash_redis.core.model import RecoveryDisposition
-from lash_redis.core.outcomes import Failure, Success
-from lash_redis.core.retrying import Again, again_after, asks_to_run_again
+from lash_redis.core.outcomes import Failure
 from lash_redis.core.subscribers import emit
 from lash_redis.core.timing import call_later
 from lash_redis.core.trouble import EXITS, SURVIVED, Trouble
 from lash_redis.registry.codec import decode_call
-from lash_redis.tasks.arguments import Undecodable, encode_result, unbind
+from lash_redis.tasks.arguments import Undecodable, unbind
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.tasks.signature import NO_DIGEST
@@ -29,35 +24,15 @@ from lash_redis.worker.async_run import AsyncRun, is_awaitable
 from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.call_end import CallEnd
 from lash_redis.worker.ending import How
-from lash_redis.worker.failures import failure_of, unfit_result
+from lash_redis.worker.failures import failure_of
 from lash_redis.worker.handover import Handover
 from lash_redis.worker.lanes import Lanes
 from lash_redis.worker.run_contexts import RunContexts
+from lash_redis.worker.run_end import RunEnd, run_end
 from lash_redis.worker.threads import Run, Threads
 from lash_redis.worker.throttle import Throttle
 
-_INTERRUPTS = (asyncio.CancelledError, StopRequested)
-_RETURNED = How.RETURNED
 _SEEN_TOGETHER = 64
-_NEVER_AGAIN = (
-    "owner-bound work cannot be tried again: once started it may never run again. "
-    "Declare the task rerunnable, or handle the error inside"
-)
-
-
-class RunEnd(msgspec.Struct, frozen=True):
-    """How the code of one run ended.
-
-    Attributes:
-        how: in one word.
-        result: what the code returned, or the failure that its exception is.
-        again: when the run is to be made again, if it is.
-    """
-
-    how: How
-    result: Success | Failure
-    again: Again | None = None
-
 
 OnRunEnd = Callable[[Attempt, RunEnd], None]
 
@@ -231,7 +206,7 @@ class Runner:
             return
 
         def ended(end: CallEnd) -> None:
-            entered = msgspec.structs.replace(end, is_entered=True)
+            entered = CallEnd(end.value, end.error, is_entered=True)
             self._ended(attempt, run_end(declaration, entered, attempt.number))
 
         def go_on() -> Any:
@@ -246,46 +221,3 @@ class Runner:
         except SURVIVED as error:  # as in begin, but this code has begun
             if run.withdraw():
                 ended(CallEnd(None, error, is_entered=True))
-
-
-def run_end(declaration: Declaration, end: CallEnd, attempt: int = 1) -> RunEnd:
-    """Return how a run ended; never raises. A result that cannot be carried is a failure.
-
-    Args:
-        declaration: of its task.
-        end: as the thread or the event loop reports it.
-        attempt: the number of the run, from 1.
-    """
-    error = end.error
-    if error is None:
-        try:
-            return RunEnd(_RETURNED, Success(encode_result(declaration, end.value)))
-        except BaseException as refused:  # noqa: BLE001 - a class of the user can raise anything as it is encoded
-            return RunEnd(How.RAISED, unfit_result(refused))
-    if not end.is_entered:
-        return RunEnd(How.NEVER_BEGAN, failure_of(error))
-    return _raised(declaration, error, attempt)
-
-
-def _raised(declaration: Declaration, error: BaseException, attempt: int) -> RunEnd:
-    # Not isinstance: it asks the exception for its class.
-    how = How.INTERRUPTED if issubclass(type(error), _INTERRUPTS) else How.RAISED
-    if declaration.disposition is not RecoveryDisposition.RERUNNABLE:
-        failure = failure_of(error)
-        if asks_to_run_again(error):
-            failure = msgspec.structs.replace(failure, message=_NEVER_AGAIN)
-        return RunEnd(how, failure)
-    try:
-        again = again_after(error, attempt, declaration.retries)
-    except BaseException as broken:  # noqa: BLE001 - a class of the user that is a Retry, or has a metaclass
-        return RunEnd(How.RAISED, failure_of(broken))
-    return RunEnd(how if again is None else How.AGAIN, failure_of(_reason_of(error)), again)
-
-
-def _reason_of(error: BaseException) -> BaseException:
-    """Return what the record shows of a run: the error, or the cause of a ``Retry`` that gives no reason itself."""
-    if not asks_to_run_again(error) or text_of(error):
-        return error
-    # Compared with None: an exception may be false, or refuse to say (rule 11.7).
-    cause = error.__context__ if error.__cause__ is None else error.__cause__
-    return error if cause is None else cause

@@ -15,7 +15,8 @@ from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Attempt
 from lash_redis.worker.lanes import Lanes
 from lash_redis.worker.run_contexts import RunContexts
-from lash_redis.worker.runner import RunEnd, Runner
+from lash_redis.worker.run_end import RunEnd
+from lash_redis.worker.runner import Runner
 from tests.conformance.actors import ADA, claimed_row
 from tests.support import wait_until
 

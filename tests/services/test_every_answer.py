@@ -15,7 +15,7 @@ from lash_redis.core.outcomes import Failure, Success
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.attempt import Attempt, Stop
 from lash_redis.worker.ending import How
-from lash_redis.worker.runner import RunEnd
+from lash_redis.worker.run_end import RunEnd
 from lash_redis.worker.worker import Worker
 from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, begun, cancel, dead_owner, work
 from tests.conftest import Backend

@@ -41,7 +41,7 @@ async def test_the_loop_is_woken_once_for_all_that_came_before_it_looked(monkeyp
 
 
 async def test_a_thread_that_wakes_the_loop_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wake-up is a system call, during which other threads run: their ends are handed over together with its own."""
+    """The wake-up is a system call, in which other threads run: their ends are handed over together with its own."""
     loop, made = asyncio.get_running_loop(), list[str]()
     wake, handover = loop.call_soon_threadsafe, Handover()
     others: list[threading.Thread] = []

@@ -15,10 +15,9 @@ from lash_redis.core.errors import StopRequested
 from lash_redis.core.events import Event, WorkerCannotBegin
 from lash_redis.core.outcomes import Failure, Success
 from lash_redis.core.subscribers import subscribed
-from lash_redis.worker import runner
 from lash_redis.worker.attempt import Stop
 from lash_redis.worker.ending import How
-from lash_redis.worker.runner import RunEnd
+from lash_redis.worker.run_end import RunEnd, run_end
 from tests.services.runs import BOTH, Runs, attempt_at
 from tests.support import wait_until
 
@@ -385,12 +384,11 @@ async def test_what_is_cancelled_before_its_first_step_never_began() -> None:
 async def test_an_end_that_was_struck_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The handler of a signal may raise in whatever of ours runs just then."""
     strikes = list[BaseException]()
-    make = runner.run_end
 
     def struck(*args: Any) -> RunEnd:
         if strikes:
             raise strikes.pop()
-        return make(*args)
+        return run_end(*args)
 
     async def at_once() -> str:
         return "at once"
@@ -399,7 +397,7 @@ async def test_an_end_that_was_struck_is_told_again(monkeypatch: pytest.MonkeyPa
         await asyncio.sleep(0)
         return "later"
 
-    monkeypatch.setattr(runner, "run_end", struck)
+    monkeypatch.setattr("lash_redis.worker.runner.run_end", struck)
     mine = asyncio.all_tasks()
     for function in (at_once, later):
         strikes[:] = [TimeoutError("the handler of a signal")]
