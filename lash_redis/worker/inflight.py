@@ -24,10 +24,11 @@ from lash_redis.worker.claimer import Claimed, Claimer
 from lash_redis.worker.ending import Ending, ending_of
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.lanes import Lanes
-from lash_redis.worker.lease_keeper import LeaseKeeper, deliver_row
+from lash_redis.worker.lease_keeper import LeaseKeeper
 from lash_redis.worker.neighbours import Neighbours
 from lash_redis.worker.outbox import ClaimedAgain, Outbox
 from lash_redis.worker.queue_order import QueueOrder
+from lash_redis.worker.requests import Requests
 from lash_redis.worker.roster import Roster
 from lash_redis.worker.run_contexts import RunContexts
 from lash_redis.worker.run_end import RunEnd
@@ -59,6 +60,7 @@ class InFlight:
         stopped_by_drain: ids of owner-bound work that was stopped without a result: the drain settles them.
         lanes: those that it serves.
         scheduling: the schedules of its namespace.
+        requests: reads those that were made of what runs here.
         waiting: attempts that begin once the earlier run of the same process has ended here, by process id.
     """
 
@@ -84,6 +86,7 @@ class InFlight:
         self.waiting: dict[str, Attempt] = {}
         self.stopped_by_drain: list[str] = []
         self.roster = Roster()
+        self.requests = Requests(registry, self.roster, start)
         self.lanes = Lanes(catalogue, settings.queue_names)
         self.runner = Runner(
             catalogue,
@@ -277,20 +280,6 @@ class InFlight:
             self._trouble.met(error)
         finally:
             self._claiming_again.discard(attempt.process_id)
-
-    def look_at_request(self, process_id: str) -> None:
-        """Read a request that was made of a process held here, and deliver it."""
-        if process_id in self.roster:
-            self._start(self._deliver(process_id))
-
-    async def _deliver(self, process_id: str) -> None:
-        try:
-            row = await self._registry.row(process_id)
-            attempt = self.roster.get(process_id)
-            if row is not None and attempt is not None:
-                deliver_row(attempt, row)
-        except SURVIVED as error:  # the next renewal brings the request
-            self._trouble.met(error)
 
     # ── what only this worker knows ────────────────────────────────────────────────────────────────────────────────
 

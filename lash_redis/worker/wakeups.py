@@ -73,7 +73,7 @@ class WakeUps:
         try:
             match read_message(text):
                 case Requested(process_id):
-                    self._in_flight.look_at_request(process_id)
+                    self._in_flight.requests.look_at(process_id)
                 case LaneFilled(lane):
                     self._lane_filled(partition, lane)
                 case DueEarlier():

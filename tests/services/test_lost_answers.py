@@ -280,7 +280,7 @@ async def test_a_request_reaches_the_work_by_the_renewal_if_its_message_is_lost(
     """A publish is a hint: the renewal brings the request all the same."""
     bench = Bench()
     async with crew.at_work(bench, lease_ttl_ms=3_000) as worker:
-        monkeypatch.setattr(worker.probe.in_flight, "look_at_request", lambda _id: None)
+        monkeypatch.setattr(worker.probe.in_flight.requests, "look_at", lambda _id: None)
         await registry.request_cancel("p", cancel())
         assert (await ended(registry, "p")).status is ProcessStatus.CANCELLED
     assert bench.stopped == ["p"]
