@@ -53,7 +53,9 @@ class Lash(QueueControls, LimitControls, ManyControls, ScheduleControls, GroupCo
     last one that leaves closes what was opened there (rule 11.8).
 
     Args:
-        url_or_client: ``redis://…``, ``rediss://…`` or ``unix://…``, or a client, redis.asyncio or fakeredis.
+        url_or_client: ``redis://…``, ``rediss://…`` or ``unix://…``; ``redis+cluster://HOST:PORT,HOST:PORT``;
+            ``redis+sentinel://HOST:PORT,HOST:PORT/SERVICE``; or a client of redis-py, also of a cluster or Sentinels,
+            or of fakeredis.
         namespace: 1 to 64 characters of ``[a-z0-9-]``.
         partitions: their number, which never changes for one namespace. None takes it from the namespace, which must
             exist then.

@@ -59,8 +59,8 @@ class ProcessRegistry:
     others, which may change with any release.
 
     Args:
-        client: a ``redis.asyncio.Redis`` (or a fakeredis one), whose connection parameters are used, or a URL, or what
-            finds the server at the first call (``registry.transport.finding``).
+        client: a ``redis.asyncio.Redis`` or ``RedisCluster`` (or a fakeredis one), whose connection parameters are
+            used, or a URL, or what finds the server at the first call (``registry.transport.finding``).
         namespace: 1 to 64 characters of ``[a-z0-9-]``.
         partitions: how many; for ever the same for one namespace. None: as the namespace, which must exist, says.
         max_payload_bytes: the longest input or outcome, bytes.
