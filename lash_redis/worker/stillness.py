@@ -17,7 +17,8 @@ from lash_redis.worker.claimer import Claimer
 # A worker calls within the time after which it counts as gone (rules 9.4 and 9.8).
 MOST_MS: Final = LIVING_MS * 2 // 3
 # Of that many slow polls one is made at least, where nothing waits.
-POLLS: Final = 5
+POLLS: Final = 6
+_REST_MS: Final = LIVING_MS * 3 // 4
 SPREAD: Final = 0.33
 
 
@@ -34,7 +35,7 @@ class Stillness:
         self._claimer = claimer
         self._changes = changes
         self._step_ms = int(min(poll_ms, MOST_MS) * (1 + SPREAD))
-        self._most_ms = min(POLLS * poll_ms, MOST_MS)
+        self._most_ms = min(POLLS * poll_ms, _REST_MS)
         self._still_at_ms: dict[int, int] = {}
         self._busy: set[int] = set()
 

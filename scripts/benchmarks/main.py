@@ -19,6 +19,11 @@ GOALS = (
     "memory",
     "startup",
     "recovery",
+    "idle",
+    "renewals",
+    "sweeps",
+    "million",
+    "scale",
 )
 # What the options of a task cost.
 OPTIONS = (

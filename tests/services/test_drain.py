@@ -105,7 +105,7 @@ async def test_what_a_worker_served_that_drained_is_soon_served_by_nobody(
         await worker.drain()
         await worker.probe.looking.step()
 
-    await server.pass_until(await server.now_ms() + 600)
+    await server.pass_until(await server.now_ms() + 700)
     await wait_until(lambda: is_served(everywhere=False), "its list lives no more")
 
 

@@ -24,11 +24,18 @@ def draw(kept: Kept, folder: Path) -> list[Path]:
         MissingError: matplotlib cannot be installed here, or does not run.
     """
     pictures = [*specifications(kept)]
-    if not pictures:
-        return []
+    return drawn(pictures, folder) if pictures else []
+
+
+def drawn(pictures: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """Draw these pictures; return their paths.
+
+    Raises:
+        MissingError: matplotlib cannot be installed here, or does not run.
+    """
     python = made("charts", PACKAGES) / "bin/python"
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = subprocess.run(
+    ran = subprocess.run(
         [str(python), "-m", "benchmarks.report.drawing", str(folder.absolute())],
         cwd=SCRIPTS,
         input=json.dumps(pictures),
@@ -37,8 +44,8 @@ def draw(kept: Kept, folder: Path) -> list[Path]:
         text=True,
         check=False,
     )
-    if drawn.returncode != 0:
-        raise MissingError(f"matplotlib failed: {drawn.stderr.strip().splitlines()[-1:]}")
+    if ran.returncode != 0:
+        raise MissingError(f"matplotlib failed: {ran.stderr.strip().splitlines()[-1:]}")
     return [folder / f"{each['name']}.svg" for each in pictures]
 
 

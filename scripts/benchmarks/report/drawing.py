@@ -31,12 +31,13 @@ CURVES = ("#4c8bbd", "#e3a33b", "#5ba36b", "#8a63b5", "#7f8c8d", "#c77db0", "#3f
 
 def draw(picture: dict[str, Any], folder: Path) -> None:
     """Draw one picture into a file of its name."""
-    height = 4.5 if picture["kind"] == "curves" else 1.1 + 0.42 * len(picture["rows"])
+    is_plane = picture["kind"] in ("curves", "lines")
+    height = 4.5 if is_plane else 1.1 + 0.42 * len(picture["rows"])
     figure = Figure(figsize=(8, height), layout="constrained")
     axes = figure.subplots()
-    (_curves if picture["kind"] == "curves" else _bars)(axes, picture)
+    {"curves": _curves, "lines": _lines, "bars": _bars}[picture["kind"]](axes, picture)
     axes.set_title(picture["title"], loc="left", fontsize=11)
-    axes.grid(visible=True, axis="both" if picture["kind"] == "curves" else "x", color=GRID, linewidth=0.6)
+    axes.grid(visible=True, axis="both" if is_plane else "x", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_facecolor("none")
     for side in ("top", "right"):
@@ -100,6 +101,16 @@ def _curves(axes: Any, picture: dict[str, Any]) -> None:
     _logarithmic(axes)
     axes.set_xlabel("milliseconds")
     axes.set_ylabel("percent that took no longer")
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _lines(axes: Any, picture: dict[str, Any]) -> None:
+    for (name, values), colour in zip(picture["lines"], CURVES, strict=False):
+        axes.plot(picture["at"], values, label=name, color=colour, linewidth=1.8)
+    _logarithmic(axes)
+    axes.set_ylim(*picture["range"])
+    axes.set_xlabel(picture["across"])
+    axes.set_ylabel(picture["up"])
     axes.legend(fontsize=8, frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1, 1))
 
 
