@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -77,6 +78,7 @@ def place_in_moved(reply: str, asked_host: str) -> tuple[int, Place]:
     return int(slot), (asked_host if host in _UNKNOWN else host.strip("[]"), int(port))
 
 
+@functools.lru_cache(maxsize=4096)  # each call asks for that of its partition's header
 def slot_of(key: str) -> int:
     """Return the slot of a key, which its hash tag decides."""
     from redis.crc import key_slot
