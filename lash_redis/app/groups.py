@@ -11,7 +11,7 @@ import msgspec
 
 from lash_redis.app.given_tasks import checked_task
 from lash_redis.app.many_calls import located
-from lash_redis.app.process import AppContext, BlockingProcess, Process
+from lash_redis.app.process import AppContext, BlockingProcess, Process, outcome_in
 from lash_redis.app.task import Task
 from lash_redis.app.wait import End
 from lash_redis.core.checks import checked_id
@@ -230,7 +230,7 @@ def _member(context: AppContext, process_id: str, row: Row | None) -> Member:
     record = row.record() if row is not None and row.is_terminal else None
     if record is None or record.outcome is None:
         return Member(process_id, None)
-    return Member(process_id, Process(context, process_id, known=True).outcome_in(End.in_record(record)))
+    return Member(process_id, outcome_in(context, process_id, End.in_record(record)))
 
 
 class GroupControls:

@@ -71,6 +71,23 @@ class AppContext:
         return Terms(task.signature.named, bounds, task.limits.policies)
 
 
+def outcome_in(context: AppContext, process_id: str, end: End) -> Outcome[Any]:
+    """Return the outcome of a process that has ended, a result as the type that its task declares.
+
+    Raises:
+        OutcomePruned: it is not kept any more.
+        PayloadError: the result is of another type.
+    """
+    outcome = end.outcome
+    if outcome is None:
+        raise OutcomePruned(process_id, end.status.value)
+    if isinstance(outcome, Success) and end.task is not None:
+        declaration = context.declarations.get(end.task)
+        if declaration is not None:
+            return Success(decode_result(declaration, outcome.value))
+    return outcome
+
+
 class _Handle(Generic[T_co]):
     """What both handles share.
 
@@ -94,17 +111,6 @@ class _Handle(Generic[T_co]):
         if on_uncertain not in _ON_UNCERTAIN:
             raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {shown(on_uncertain)}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
-
-    def outcome_in(self, end: End) -> Outcome[T_co]:
-        """Return the outcome of a process that has ended, a result as the type that its task declares."""
-        outcome = end.outcome
-        if outcome is None:
-            raise OutcomePruned(self.id, end.status.value)
-        if isinstance(outcome, Success) and end.task is not None:
-            declaration = self._context.declarations.get(end.task)
-            if declaration is not None:
-                return Success(decode_result(declaration, outcome.value))
-        return outcome
 
     def result_in(self, outcome: Outcome[T_co]) -> T_co:
         """Return the value of a success; raise any other outcome."""
@@ -158,7 +164,7 @@ class Process(_Handle[T_co], Generic[T_co]):
         wait = self._wait(timeout, on_uncertain)
         session = self._context.sessions.current()
         try:
-            return self.outcome_in(await session.waiter.wait_for(wait))
+            return outcome_in(self._context, self.id, await session.waiter.wait_for(wait))
         except (OutcomePruned, UnknownProcess) as error:
             (tombstone,) = await session.registry.tombstones([self.id])
             raise missing_error(self.id, tombstone, error) from None
@@ -253,7 +259,7 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
         wait = self._wait(timeout, on_uncertain)
         session = self._context.sessions.blocking()
         try:
-            return self.outcome_in(session.waiter.wait_for(wait))
+            return outcome_in(self._context, self.id, session.waiter.wait_for(wait))
         except (OutcomePruned, UnknownProcess) as error:
             (tombstone,) = session.registry.tombstones([self.id])
             raise missing_error(self.id, tombstone, error) from None

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeVar, overload
 
-from lash_redis.app.process import AppContext, BlockingProcess, Process
+from lash_redis.app.process import AppContext, BlockingProcess, Process, outcome_in
 from lash_redis.app.sessions import BlockingSession
 from lash_redis.app.wait import End, missing_error
 from lash_redis.core.checks import checked_iterable, refused
@@ -129,19 +129,20 @@ class BlockingSeveralControls:
         waits = {each._wait(timeout): at for at, each in enumerate(processes)}  # noqa: SLF001 - handles of ours
         session = self._context.sessions.blocking()
         for over in session.waiter.wait_for_several(list(waits), timeout):
-            ended = [(waits[wait], _of(session, processes[waits[wait]], end)) for wait, end in over]
+            ended = [(waits[wait], self._of(session, processes[waits[wait]], end)) for wait, end in over]
             yield from sorted(ended, key=lambda each: isinstance(each[1], Exception))
 
-
-def _of(session: BlockingSession, process: BlockingProcess[T], end: End | Exception) -> Outcome[T] | Exception:
-    """Return the outcome with which a wait ended, or the error that the handle raises."""
-    try:
-        if isinstance(end, (OutcomePruned, UnknownProcess)):
-            (tombstone,) = session.registry.tombstones([process.id])
-            return missing_error(process.id, tombstone, end)
-        return end if isinstance(end, Exception) else process.outcome_in(end)
-    except Exception as error:  # noqa: BLE001 - it comes after the outcomes that were read with it
-        return error
+    def _of(
+        self, session: BlockingSession, process: BlockingProcess[T], end: End | Exception
+    ) -> Outcome[T] | Exception:
+        """Return the outcome with which a wait ended, or the error that the handle raises."""
+        try:
+            if isinstance(end, (OutcomePruned, UnknownProcess)):
+                (tombstone,) = session.registry.tombstones([process.id])
+                return missing_error(process.id, tombstone, end)
+            return end if isinstance(end, Exception) else outcome_in(self._context, process.id, end)
+        except Exception as error:  # noqa: BLE001 - it comes after the outcomes that were read with it
+            return error
 
 
 def _raised(ended: Outcome[T] | Exception) -> Outcome[T]:
