@@ -63,8 +63,8 @@ class LashClient(Client):
         self._lash, self._tasks = declared(url)
 
     async def open(self) -> None:
-        """Connect."""
-        await self._lash.open()
+        """Connect, and stay connected: what waits for outcomes shares one subscription."""
+        await self._lash.__aenter__()
 
     async def bulk(self, numbers: range, task: str, *, named: bool) -> None:
         """Submit by ``submit_many``; with chosen ids by the registrations that it makes of calls."""
@@ -140,7 +140,7 @@ class LashClient(Client):
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._lash.aclose()
+        await self._lash.__aexit__(None, None, None)
 
 
 def _run_pool(options: argparse.Namespace) -> None:
