@@ -60,6 +60,8 @@ def fields_of(struct: type[msgspec.Struct], kind: type[A]) -> dict[str, Field[A]
 def check_fields(struct: msgspec.Struct, fields: Mapping[str, Field[Any]]) -> None:
     """Check the fields of a new struct; put what a check returns in place of what came.
 
+    A default is not checked: its check must return it as it is.
+
     Raises:
         SettingsError: a value is outside what is allowed.
     """

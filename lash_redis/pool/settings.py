@@ -101,7 +101,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
             "NAME",
             default="the machine's name",
         ),
-    ] = ""
+    ] = msgspec.field(default_factory=node_name)
     tasks: Annotated[
         tuple[str, ...],
         Setting(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 
 from lash_redis.cli.worker import add_parser, settings_of
 from lash_redis.core.errors import SettingsError
+from lash_redis.core.fields import Field
 from lash_redis.core.liveness import node_name
+from lash_redis.core.options import OPTIONS, SUBMIT_OPTIONS
 from lash_redis.pool.settings import POOL_SETTINGS, PoolSettings
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.identity import default_owner
@@ -165,6 +168,13 @@ def test_the_machine_names_the_owners_that_nobody_named() -> None:
     """Of a pool and of a worker in a program alike, whatever the machine calls itself."""
     assert PoolSettings(target="a:b").owner_id("1") == f"{node_name()}/1"
     assert default_owner().owner_id == f"{node_name()}/embedded"
+
+
+@pytest.mark.parametrize("fields", [POOL_SETTINGS, WORKER_SETTINGS, OPTIONS, SUBMIT_OPTIONS])
+def test_a_default_is_what_its_check_returns(fields: dict[str, Field[Any]]) -> None:
+    """So that what nobody gave needs no check: ``check_fields`` passes it over."""
+    defaults = {name: field.default for name, field in fields.items() if field.default is not msgspec.NODEFAULT}
+    assert {name: fields[name].checked(name, value) for name, value in defaults.items()} == defaults
 
 
 @pytest.mark.parametrize("name", ["é", "a b", "x" * 246])
