@@ -9,6 +9,10 @@ call costs the server. The top level of a library runs when it is loaded. Of the
 * a name at the top level that gets no value at once begins as nil in each call.
 
 So no call sees what another one left, unless it stands in a name in capitals: these must be constants.
+
+The files are read line by line, so that they keep to a form, to which ``tests/lua/test_libraries.py`` holds each: a
+statement of the top level begins at the first column, its other lines are indented or close what it opened, and no text
+or comment goes over several lines.
 """
 
 from __future__ import annotations
@@ -27,14 +31,20 @@ _GOES_ON: Final = re.compile(r"^(?:\s|[})]|end\b|else\b|elseif\b|until\b)")
 _RETURNS: Final = re.compile(r"^\s*return\b", re.MULTILINE)
 
 
-class _Made:
-    """The lines of a part: those that run when the library is loaded, and those that run at each call."""
+class Made:
+    """The lines of a part: those that run when the library is loaded, and those that run at each call.
 
-    def __init__(self, part: Part) -> None:
+    Attributes:
+        names: those of the top level.
+        once: statements that run when the library is loaded.
+        each: statements that run at each call.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
         self.names: list[str] = []
         self.once: list[str] = []
         self.each: list[str] = []
-        for statement in _statements(part.lines):
+        for statement in statements(lines):
             if match := _FUNCTION.match(statement):
                 self.names += [match[2]] if match[1] else []
                 self.once.append(statement.removeprefix("local "))
@@ -67,7 +77,7 @@ def library(script: str, flags: str, units: Mapping[str, list[Part]]) -> str:
     lines, begins = ["local KEYS, ARGV"], list[str]()
     for unit, members in units.items():
         is_group, init = unit.endswith("/"), f"begin_{re.sub(r'[^a-z_]', '_', unit)}"
-        made = [_Made(part) for part in members]
+        made = [Made(part.lines) for part in members]
         here = Counter(word for part in members for word in words[part.name])
         seen = [name for each in made for name in each.names if used[name] > here[name]]
         own = [name for each in made for name in each.names if used[name] == here[name]]
@@ -111,7 +121,7 @@ def _declared(names: Iterable[str]) -> list[str]:
     return [f"local {name}" for name in dict.fromkeys(names)]
 
 
-def _statements(lines: Iterable[str]) -> Iterator[str]:
+def statements(lines: Iterable[str]) -> Iterator[str]:
     """Yield the statements of a top level, each with all its lines but comments."""
     statement: list[str] = []
     for line in lines:
