@@ -11,7 +11,16 @@ from typing import Final
 from lash_redis.app.announced import UNHEARD, Announced
 from lash_redis.app.blocking_caller import Caller
 from lash_redis.app.unserved import why_it_waits_blocking
-from lash_redis.app.wait import End, Wait, closed_error, is_not_now, reread_delay_s, retry_delay_s, told_end
+from lash_redis.app.wait import (
+    FIRST_READ_S,
+    End,
+    Wait,
+    closed_error,
+    is_not_now,
+    reread_delay_s,
+    retry_delay_s,
+    told_end,
+)
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.terms import Terms
 from lash_redis.core.timing import boottime_ms, random_token
@@ -21,7 +30,6 @@ from lash_redis.registry.messages import TOLD
 from lash_redis.registry.rows import Row
 
 _CLOSE_TIMEOUT_S: Final = 1.0
-FIRST_READ_S: Final = 1.0  # how long announced processes are left unread
 
 Over = tuple[Wait, End | Exception]
 

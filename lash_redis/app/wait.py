@@ -29,6 +29,7 @@ from lash_redis.registry.messages import Ended, EndedWith, read_message
 from lash_redis.registry.rows import Row
 from lash_redis.registry.unreadable import readable
 
+FIRST_READ_S: Final = 1.0  # how long an announced process is left unread: what ends sooner is told
 _REREAD_S: Final = 7.5
 _REREAD_SPREAD: Final = 1 / 3  # so from 5 to 10 s
 

@@ -17,7 +17,16 @@ from itertools import islice
 from lash_redis.app.announced import UNHEARD, Announced
 from lash_redis.app.joined_submits import JoinedSubmits, TermsOf
 from lash_redis.app.unserved import why_it_waits
-from lash_redis.app.wait import End, Wait, closed_error, is_not_now, reread_delay_s, retry_delay_s, told_end
+from lash_redis.app.wait import (
+    FIRST_READ_S,
+    End,
+    Wait,
+    closed_error,
+    is_not_now,
+    reread_delay_s,
+    retry_delay_s,
+    told_end,
+)
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.timing import call_later, random_token, sleep
@@ -26,7 +35,6 @@ from lash_redis.registry.messages import TOLD
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 
-FIRST_READ_S = 1.0  # how long an announced process is left unread: what ends sooner is told
 _END_TIMEOUT_S = 1.0  # a server that hangs may keep a connection open for longer
 
 

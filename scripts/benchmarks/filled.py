@@ -10,12 +10,11 @@ import redis
 
 from benchmarks.draining import many
 from benchmarks.server import Work, fresh_server
-from benchmarks.transitions import claim, complete
+from benchmarks.transitions import SIGNATURE, claim, complete
 from lash_redis import ProcessRegistration, ProcessRegistry, RecoveryDisposition, TaskInput
 from lash_redis.core.timing import sleep
 
 FEW, MANY = 1_000, many(1_000_000)
-SIGNATURE = "0123456789abcdef"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from typing import TypeVar
 
 from benchmarks.draining import many
 from benchmarks.server import Work, binaries, loopback_server, version
-from benchmarks.transitions import claim, complete, registrations
+from benchmarks.transitions import SIGNATURE, claim, complete, registrations
 from lash_redis import ProcessLease, ProcessRegistry
 
 PROCESSES = many(10_000)
 BATCH = 64
-SIGNATURE = "0123456789abcdef"
 
 T = TypeVar("T")
 

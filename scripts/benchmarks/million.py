@@ -9,9 +9,9 @@ from statistics import median
 
 from benchmarks import results
 from benchmarks.comparing import told
-from benchmarks.filled import FEW, MANY, SIGNATURE, Filled, filled
+from benchmarks.filled import FEW, MANY, Filled, filled
 from benchmarks.server import Work
-from benchmarks.transitions import claim
+from benchmarks.transitions import SIGNATURE, claim
 
 ROUNDS, CLAIMS, SIZE = 9, 4, 20
 

@@ -9,12 +9,12 @@ from benchmarks import results
 from benchmarks.comparing import told
 from benchmarks.draining import many
 from benchmarks.server import Work, fresh_server
-from benchmarks.transitions import OWNER, claim, registrations
+from benchmarks.transitions import OWNER, SIGNATURE, claim, registrations
 from lash_redis import ProcessRegistry
 from lash_redis.registry.keys import owner_digest
 
 LEASES, ROUNDS = many(10_000), 9
-BATCH, SIGNATURE = 500, "0123456789abcdef"
+BATCH = 500
 EVERY_S, TTL_MS = 10, 600_000
 
 

@@ -17,7 +17,7 @@ import redis
 from benchmarks import results
 from benchmarks.scaling import PER_POOL, RENEW_S, REST_S, SWEEP_S, Constants, Fleet, load
 from benchmarks.server import Work
-from benchmarks.transitions import complete, registrations
+from benchmarks.transitions import SIGNATURE, complete, registrations
 from lash_redis import LeaseOwner, ProcessLease, ProcessRegistry
 from lash_redis.registry.answers import BatchClaim
 from lash_redis.registry.keys import owner_digest
@@ -27,7 +27,7 @@ from tests.clusters import start_cluster
 KEPT = Path(__file__).with_name("scaling.json")
 OWNERS, PARTITIONS, NODES, LIFE_S = 1_000, 64, 3, 1.0
 CALLS, LEASES, ROWS, BATCH = 1_000, 2_000, 6_400, 64
-SIGNATURE, TTL_MS = "0123456789abcdef", 3_600_000
+TTL_MS = 3_600_000
 SERVED = ServedLanes([("default", [f"default|nothing|{SIGNATURE}"])])
 
 

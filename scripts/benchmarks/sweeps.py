@@ -7,9 +7,9 @@ from statistics import median
 
 from benchmarks import results
 from benchmarks.comparing import told
-from benchmarks.filled import FEW, MANY, SIGNATURE, filled
+from benchmarks.filled import FEW, MANY, filled
 from benchmarks.server import Work
-from benchmarks.transitions import claim
+from benchmarks.transitions import SIGNATURE, claim
 from lash_redis import LeaseOwner
 from lash_redis.recovery.sweep import Sweep
 

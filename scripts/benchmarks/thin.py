@@ -16,7 +16,7 @@ import hiredis
 
 from lash_redis import ProcessRegistry
 from lash_redis.registry.calls.call import Call, Operation
-from lash_redis.registry.scripts import function_of, load_all
+from lash_redis.registry.scripts import function_of, names
 
 T = TypeVar("T")
 _AT_ONCE = 1 << 16
@@ -73,16 +73,11 @@ class Thin:
         self._namespace = registry.target.namespace
         self._reader = hiredis.Reader()
         self._wire = wire
-        server = registry.server
-        self._has_functions = server is not None and server.takes_shebang
 
     def load_scripts(self) -> None:
         """Give the server the scripts: they are called by their names alone."""
-        for name, script in load_all().items():
-            if self._has_functions:
-                self._command("FUNCTION", "LOAD", "REPLACE", function_of(name).library)
-            else:
-                self._command("SCRIPT", "LOAD", script.source)
+        for name in names():
+            self._command("FUNCTION", "LOAD", "REPLACE", function_of(name).library)
 
     def perform(self, operation: Operation[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Send the calls of an operation, one after the other, and return its value."""
@@ -96,17 +91,13 @@ class Thin:
             return value
 
     def script_us(self) -> int:
-        """Return how many µs the server has spent in scripts since it started."""
+        """Return how many µs the server has spent in transitions since it started."""
         stats = self._command("INFO", "commandstats")
-        return sum(map(int, re.findall(rb"cmdstat_(?:evalsha|fcall):.*?usec=(\d+)", stats)))
+        return sum(map(int, re.findall(rb"cmdstat_fcall:.*?usec=(\d+)", stats)))
 
     def _answer_to(self, call: Call[Any]) -> Any:
-        if self._has_functions:
-            verb, name = "FCALL", function_of(call.script).name
-        else:
-            verb, name = "EVALSHA", load_all()[call.script].sha
-        header = self._namespace.header_key(call.partition)
-        return call.decode(self._command(verb, name, 1, header, *call.args, self._namespace.uuid))
+        name, header = function_of(call.script).name, self._namespace.header_key(call.partition)
+        return call.decode(self._command("FCALL", name, 1, header, *call.args, self._namespace.uuid))
 
     def _command(self, *words: Any) -> Any:
         self._wire.sendall(hiredis.pack_command(words))

@@ -17,6 +17,7 @@ from lash_redis.registry.answers import BatchClaim, ClaimedBatch, TerminalFact
 from lash_redis.registry.served_lanes import ServedLanes
 
 OWNER = LeaseOwner.opaque("bench", "1")
+SIGNATURE = "0123456789abcdef"  # of a task that nobody runs
 _TTL_MS = 600_000
 
 

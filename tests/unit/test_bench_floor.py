@@ -13,6 +13,7 @@ from benchmarks.thin import Recorded, Replayed, Thin
 
 from lash_redis import ProcessRegistry
 from lash_redis.registry.calls.batch_claims import name_lanes
+from lash_redis.registry.scripts import function_of
 
 INPUTS = [msgspec.msgpack.encode([[number], {}]) for number in range(10)]
 
@@ -80,7 +81,7 @@ class Wire:
 
 
 def test_a_call_of_the_thinnest_client_is_that_of_the_product_and_can_be_replayed() -> None:
-    """The script's digest, one key, the arguments, and the namespace's uuid at the end."""
+    """The script's function, one key, the arguments, and the namespace's uuid at the end."""
     registry = ProcessRegistry("redis://127.0.0.1:1", namespace="bench")
     registry.target.namespace.uuid = "the-uuid"
     wire = Wire(b"*1\r\n$5\r\nNAMED\r\n")
@@ -92,7 +93,7 @@ def test_a_call_of_the_thinnest_client_is_that_of_the_product_and_can_be_replaye
     reader = hiredis.Reader()
     reader.feed(wire.sent[0])
     words = reader.gets()
-    assert words[0] == b"EVALSHA"
+    assert words[:2] == [b"FCALL", function_of("name_lanes").name.encode()]
     assert words[2:] == [b"1", registry.target.namespace.header_key(0).encode(), b"list.1", b"a|b|c", b"the-uuid"]
     assert len(wire.sent) == 1
 

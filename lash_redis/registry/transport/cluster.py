@@ -59,9 +59,7 @@ class Cluster(Generic[N]):
         self._is_doubtful = True
         self._silent: set[N] = set()
         self._rests_until_ms: dict[N, float] = {}
-        self._knows: Place | None = (
-            None  # who was last named as the new primary of a slot: others may not know of it yet
-        )
+        self._knows: Place | None = None  # the last that was named as the new primary of a slot: it knows of that
         self._reading = PerProcess(_Reading)
         self.version = 0
 

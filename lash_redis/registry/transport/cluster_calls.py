@@ -1,4 +1,4 @@
-"""Which answers of the nodes of a cluster send a call elsewhere or later."""
+"""One call to a cluster: which answers of its nodes send the call elsewhere or later."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.5
 
 
-class Patience:
+class ClusterCall:
     """How often and how long one call follows a cluster that changes.
 
     A call of a client waits as long as a server may be silent. What a worker does again by itself waits for nothing:

@@ -12,7 +12,7 @@ from lash_redis.registry.calls.proving import SOURCE, Proof, remedy
 from lash_redis.registry.scripts import Function, Script, function_of
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
-from lash_redis.registry.transport.cluster_calls import Patience
+from lash_redis.registry.transport.cluster_calls import ClusterCall
 from lash_redis.registry.transport.connections import Connections
 from lash_redis.registry.transport.errors import Missing, missing_in, reply_of, translated, unwrapped
 from lash_redis.registry.transport.replies import Meaning, text_of
@@ -75,7 +75,7 @@ class Transport:
 
     async def _run_function(self, there: Connections, script: Script, keys: Keys, args: Sequence[Any]) -> list[Any]:
         """Call its function; load the library if the server does not have it. If it takes none, run the script."""
-        kind, function = script.connections, function_of(script.name, in_slots=len(keys) > 2)
+        kind, function = script.connections, function_of(script.name, in_slots=_is_in_slots(keys))
         try:
             return await there.call(kind, "FCALL", function.name, *keys, *args)  # type: ignore[no-any-return]
         except Exception as error:
@@ -101,7 +101,7 @@ class Transport:
         self, there: Connections, script: Script, keys: Keys, args: Sequence[Any], *, shebang: bool
     ) -> list[Any]:
         """Run it by its SHA; send the source if the server does not have it (rule 8.11)."""
-        kind, (sha, source) = script.connections, script.variant(shebang=shebang, in_slots=len(keys) > 2)
+        kind, (sha, source) = script.connections, script.variant(shebang=shebang, in_slots=_is_in_slots(keys))
         try:
             return await there.call(kind, "EVALSHA", sha, *keys, *args)  # type: ignore[no-any-return]
         except Exception as error:
@@ -115,19 +115,19 @@ class Transport:
         A second key is named that never exists. While a slot moves key by key, a node that has one key of a call and
         not the other refuses the call whole; else a script would miss what has moved, in its middle (decision 0020).
         """
-        reads, patience = script.flags == "no-writes", Patience(self.connections, script.connections)
+        reads, call = script.flags == "no-writes", ClusterCall(self.connections, script.connections)
         keys = (2, header, f"{header}:none")
         while True:
             node = await self._node_of(cluster, script.name, header, reads=reads)
-            patience.sends(cluster, node, script.name, reads=reads)
+            call.sends(cluster, node, script.name, reads=reads)
             generation = node.generation
             try:
                 return await self._run_at(self.connections.at(node), script, keys, args, shebang=True)
             except Exception as error:
-                if await patience.follows(cluster, node, error):
+                if await call.follows(cluster, node, error):
                     continue
-                patience.let_rest(cluster, node, error)
-                moving = patience.moving(node, error, script.name, reads=reads)
+                call.let_rest(cluster, node, error)
+                moving = call.moving(node, error, script.name, reads=reads)
                 raise moving or self.translated(script.name, error, generation, reads=reads, node=node) from error
 
     async def _node_of(self, cluster: Cluster[Address], operation: str, header: str, *, reads: bool) -> Address:
@@ -277,3 +277,8 @@ class Transport:
             in_slots=address.cluster is not None,
             also=address.commands,
         )
+
+
+def _is_in_slots(keys: Keys) -> bool:
+    """Say whether a call with these keys is one to a cluster: only that names a second one (``_run_in``)."""
+    return len(keys) > 2
