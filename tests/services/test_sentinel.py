@@ -11,7 +11,7 @@ import redis.asyncio.sentinel
 import redis.sentinel
 
 from lash_redis import Lash, Worker
-from lash_redis.core.errors import RegistryUnavailable, UnsafeServerError
+from lash_redis.core.errors import RegistryUnavailable, SettingsError, UnsafeServerError
 from lash_redis.core.outcomes import Success
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
@@ -54,9 +54,33 @@ async def test_one_sentinel_that_answers_is_enough(watched: Watched, namespace: 
 async def test_a_service_that_no_sentinel_knows_is_said_by_name(watched: Watched, namespace: str) -> None:
     """With the Sentinels that were asked."""
     registry = ProcessRegistry(watched.url.replace(SERVICE, "other"), namespace)
-    with pytest.raises(RegistryUnavailable, match=rf"{watched.sentinels[0].port}.* names a primary 'other'") as refusal:
+    said = rf"{watched.sentinels[0].port}.* names a primary 'other'; they know '{SERVICE}'"
+    with pytest.raises(RegistryUnavailable, match=said) as refusal:
         await registry.open()
     assert not refusal.value.maybe_applied
+    await registry.aclose()
+
+
+async def test_sentinels_that_do_not_answer_are_said_to_be_silent(namespace: str) -> None:
+    """A wrong address does not look like a wrong name of the primary; for a blocking caller neither."""
+    registry = ProcessRegistry("redis+sentinel://127.0.0.1:1/primary", namespace)
+    said = r"cannot reach redis\+sentinel://127\.0\.0\.1:1/primary: connection refused"
+    with pytest.raises(RegistryUnavailable, match=said) as refusal:
+        await registry.open()
+    blocking = BlockingRegistry(registry)
+    with pytest.raises(RegistryUnavailable, match="connection refused") as again:
+        blocking.get("p")
+    assert not refusal.value.maybe_applied
+    assert not again.value.maybe_applied
+    blocking.close()
+    await registry.aclose()
+
+
+async def test_a_server_is_no_sentinel(watched: Watched, namespace: str) -> None:
+    """A setting, whose error shows how a server is named."""
+    registry = ProcessRegistry(f"redis+sentinel://127.0.0.1:{watched.primary.port}/{SERVICE}", namespace)
+    with pytest.raises(SettingsError, match=r"no Sentinel: .* redis://HOST:PORT"):
+        await registry.open()
     await registry.aclose()
 
 

@@ -30,6 +30,7 @@ EXPECTED = [
     ("MOVED 3999 127.0.0.1:6381", REFUSED, False, True),
     ("ASK 3999 127.0.0.1:6381", REFUSED, False, True),
     ("CROSSSLOT Keys in request don't hash to the same slot", REFUSED, False, True),
+    ("ERR This instance has cluster support disabled", REFUSED, False, True),
     ("ERR SELECT is not allowed in cluster mode", REFUSED, False, True),
     ("NOAUTH Authentication required.", REFUSED, False, True),
     ("WRONGPASS invalid username-password pair or user is disabled.", REFUSED, False, True),
@@ -40,6 +41,7 @@ EXPECTED = [
     ("NOPROTO unsupported protocol version", REFUSED, False, True),
     ("ERR DB index is out of range", REFUSED, False, True),
     ("ERR unknown command 'evalsha', with args beginning with: ", REFUSED, True, True),
+    ("ERR unknown command 'SENTINEL', with args beginning with: 'MASTERS' ", REFUSED, True, True),
     ("ERR unknown command 'EVALSHA', with args beginning with: ", REFUSED, True, True),
     ("NOPERM User ada has no permissions to access a channel used in the script", REFUSED, True, False),
     (

@@ -57,6 +57,7 @@ _IN_A_SCRIPT: Final = re.compile(r"script:(?: \w+,)? on @user_(?:script|function
 
 _CLUSTER: Final = "this is a node of a Redis Cluster: name it as redis+cluster://HOST:PORT,HOST:PORT"
 _NO_CLUSTER: Final = "the keys of one call lie in several slots of a cluster: is there a proxy that changes them?"
+_NO_SENTINEL: Final = "this is a server and no Sentinel: name the Sentinels, or the server as redis://HOST:PORT"
 _WRONG_PASSWORD: Final = "the user or the password in the URL is not the server's"  # noqa: S105 - a sentence
 _NO_PASSWORD: Final = "the URL has a password, and the server wants none"  # noqa: S105 - a sentence
 _WANTS_PASSWORD: Final = "the server wants a password: redis://:PASSWORD@host or redis://USER:PASSWORD@host"  # noqa: S105
@@ -76,6 +77,7 @@ TABLE: Final = (
     _refused("MOVED", _CLUSTER),
     _refused("ASK", _CLUSTER),
     _refused("CROSSSLOT", _NO_CLUSTER),
+    _refused("ERR This instance has cluster support disabled", "this is one server and no cluster: redis://HOST:PORT"),
     _refused("ERR SELECT", "a cluster has no database but 0: leave the number out"),
     _refused("NOAUTH", _WANTS_PASSWORD),
     _refused("WRONGPASS", _WRONG_PASSWORD),
@@ -91,6 +93,7 @@ TABLE: Final = (
         "this fakeredis runs no scripts: pip install 'fakeredis[lua]'",
         maybe_applied=True,
     ),
+    _refused("ERR unknown command 'SENTINEL', with args", _NO_SENTINEL, maybe_applied=True),
     _refused("ERR unknown command", "the server, or what stands before it, lacks a command", maybe_applied=True),
     # A script meets these in its middle too: then what it wrote before stands.
     _no_right("NOPERM"),

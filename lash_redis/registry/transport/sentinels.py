@@ -7,7 +7,7 @@ After a failover the old primary breaks its connections or answers ``READONLY``.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 _SILENCE_S: Final = 1.0  # of one Sentinel; then the next is asked
@@ -32,62 +32,100 @@ class Sentinels:
     @property
     def shown(self) -> str:
         """Where they are, and what they are asked for, for people to read."""
-        return ",".join(f"{each['host']}:{each['port']}" for each in self._asked) + f"/{self.service}"
+        return f"{self._places}/{self.service}"
 
     async def primary(self) -> tuple[str, int]:
         """Ask who the primary is.
 
         Raises:
-            ConnectionError: of redis-py: none of them names one.
+            ConnectionError: of redis-py: none of them names one; it says why.
         """
         from redis.asyncio import Redis
         from redis.asyncio.retry import Retry
-        from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+        from redis.exceptions import ConnectionError as NoConnection
+        from redis.exceptions import TimeoutError as Silence
 
-        manager: Any = Sentinel([])  # type: ignore[no-untyped-call]
-        manager.sentinels = [Redis(**each, **_limits(), retry=Retry(_no_backoff(), 0)) for each in self._asked]
-        try:
-            host, port = await manager.discover_master(self.service)
-        except MasterNotFoundError as error:
-            raise self._unknown() from error
-        else:
-            return host, port
-        finally:
-            for each in manager.sentinels:
-                await each.aclose()
-            self._remember(manager.sentinels)
+        answers = _Answers(self.service)
+        for each in self._asked:
+            sentinel: Any = Redis(**each, **_limits(), retry=Retry(_no_backoff(), 0))
+            try:
+                found = answers.primary_in(await sentinel.sentinel_masters())
+            except (NoConnection, Silence) as error:
+                answers.silence = error
+            else:
+                if found is not None:
+                    self._ask_first(each)
+                    return found
+            finally:
+                await sentinel.aclose()
+        raise NoConnection(answers.why(self._places)) from answers.silence_of_all
 
     def primary_blocking(self) -> tuple[str, int]:
         """Do what ``primary`` does, in the calling thread."""
         from redis import Redis
-        from redis.retry import Retry
-        from redis.sentinel import MasterNotFoundError, Sentinel
-
-        manager: Any = Sentinel([])  # type: ignore[no-untyped-call]
-        manager.sentinels = [Redis(**each, **_limits(), retry=Retry(_no_backoff(), 0)) for each in self._asked]
-        try:
-            host, port = manager.discover_master(self.service)
-        except MasterNotFoundError as error:
-            raise self._unknown() from error
-        else:
-            return host, port
-        finally:
-            for each in manager.sentinels:
-                each.close()
-            self._remember(manager.sentinels)
-
-    def _remember(self, sentinels: Iterable[Any]) -> None:
-        """Ask the one that answered first the next time, as redis-py has put them."""
-        order = [each.connection_pool.connection_kwargs for each in sentinels]
-        places = [(each["host"], each["port"]) for each in order]
-        self._asked = sorted(self._asked, key=lambda each: places.index((each["host"], each["port"])))
-
-    def _unknown(self) -> Exception:
         from redis.exceptions import ConnectionError as NoConnection
+        from redis.exceptions import TimeoutError as Silence
+        from redis.retry import Retry
 
-        return NoConnection(
-            f"no Sentinel at {self.shown.removesuffix(f'/{self.service}')} names a primary {self.service!r}"
-        )
+        answers = _Answers(self.service)
+        for each in self._asked:
+            sentinel: Any = Redis(**each, **_limits(), retry=Retry(_no_backoff(), 0))
+            try:
+                found = answers.primary_in(sentinel.sentinel_masters())
+            except (NoConnection, Silence) as error:
+                answers.silence = error
+            else:
+                if found is not None:
+                    self._ask_first(each)
+                    return found
+            finally:
+                sentinel.close()
+        raise NoConnection(answers.why(self._places)) from answers.silence_of_all
+
+    @property
+    def _places(self) -> str:
+        return ",".join(f"{each['host']}:{each['port']}" for each in self._asked)
+
+    def _ask_first(self, answered: Mapping[str, Any]) -> None:
+        """Ask the one that answered first the next time."""
+        self._asked = sorted(self._asked, key=lambda each: each is not answered)
+
+
+class _Answers:
+    """What the Sentinels said of one service until one named its primary.
+
+    Attributes:
+        silence: why the last one that did not answer did not.
+    """
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._known: set[str] = set()
+        self._is_heard = False
+        self.silence: Exception | None = None
+
+    @property
+    def silence_of_all(self) -> Exception | None:
+        """Why the last one did not answer, if none did."""
+        return None if self._is_heard else self.silence
+
+    def primary_in(self, answer: Mapping[str, Mapping[str, Any]]) -> tuple[str, int] | None:
+        """Return where the primary is as one Sentinel says; None if it knows none, or one that is down."""
+        self._is_heard = True
+        self._known.update(answer)
+        state = answer.get(self._service)
+        if state is None or not state["is_master"] or state["is_sdown"] or state["is_odown"]:
+            return None
+        return state["ip"], state["port"]
+
+    def why(self, places: str) -> str:
+        """Return why nobody named a primary, for people to read."""
+        if not self._is_heard:
+            return f"no Sentinel at {places} answers ({self.silence})"
+        if self._service in self._known:
+            return f"the Sentinels at {places} say that the primary {self._service!r} is down"
+        known = ", ".join(map(repr, sorted(self._known))) or "none"
+        return f"no Sentinel at {places} names a primary {self._service!r}; they know {known}"
 
 
 def _limits() -> dict[str, Any]:
