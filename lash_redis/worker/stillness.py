@@ -14,12 +14,13 @@ from lash_redis.registry.service import LIVING_MS
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.claimer import Claimer
 
-# A worker calls within the time after which it counts as gone (rules 9.4 and 9.8).
+# Between two slow polls, at most, and by how much that varies: a worker calls within the time after which it counts as
+# gone (rules 9.4 and 9.8).
 MOST_MS: Final = LIVING_MS * 2 // 3
-# Of that many slow polls one is made at least, where nothing waits.
+SPREAD: Final = 0.33
+# Where nothing waits, one of so many slow polls is made at least, and one within so long.
 POLLS: Final = 6
 _REST_MS: Final = LIVING_MS * 3 // 4
-SPREAD: Final = 0.33
 
 
 class Stillness:

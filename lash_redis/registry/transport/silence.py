@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Owing:
-    """Counts the answers that are owed on a connection, and says of an error in connecting that nothing was sent."""
+    """A connection that knows how many answers it is owed. Either kind counts them as it sends and reads."""
 
     owed = 0
     _parser: Any

@@ -19,7 +19,7 @@ from arq.connections import RedisSettings
 from arq.jobs import Job
 from arq.worker import Worker, func
 
-from benchmarks.peers.conversation import NAME, Client, UnsupportedError, fastest_loop, main, ready
+from benchmarks.peers.conversation import NAME, Client, check_is_coroutine, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
 from benchmarks.peers.slow import slow
 
@@ -77,10 +77,7 @@ class ArqClient(Client):
 
 def work(options: argparse.Namespace) -> None:
     """Run a worker until SIGTERM."""
-    if options.task == "bound":
-        raise UnsupportedError("it has no work that may not run twice")
-    if options.task == "plain":
-        raise UnsupportedError("it is for coroutines")
+    check_is_coroutine(options)
     identities = Identities(options.identities)
 
     async def nothing(context: Any, identity: int, name: str) -> int:

@@ -112,6 +112,18 @@ def main(client: Callable[[str], Client], worker: Callable[[argparse.Namespace],
         _run(_talk(connected))
 
 
+def check_is_coroutine(options: argparse.Namespace) -> None:
+    """Check that a worker for coroutines alone has the task that it is asked for.
+
+    Raises:
+        UnsupportedError: it has not.
+    """
+    if options.task == "bound":
+        raise UnsupportedError("it has no work that may not run twice")
+    if options.task == "plain":
+        raise UnsupportedError("it is for coroutines")
+
+
 def ready() -> None:
     """Say that this worker can take work."""
     say({"ready": True})

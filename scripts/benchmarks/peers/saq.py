@@ -17,7 +17,7 @@ from typing import Any
 from saq import Queue, Worker
 from saq.job import TERMINAL_STATUSES, Status
 
-from benchmarks.peers.conversation import NAME, Client, UnsupportedError, fastest_loop, main, ready
+from benchmarks.peers.conversation import NAME, Client, check_is_coroutine, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
 from benchmarks.peers.slow import slow
 
@@ -86,8 +86,7 @@ def _is_over(_key: str, status: Status) -> bool:
 
 def work(options: argparse.Namespace) -> None:
     """Run a worker until SIGTERM."""
-    if options.task not in {"async", "slow"}:
-        raise UnsupportedError("it is for coroutines")
+    check_is_coroutine(options)
     identities = Identities(options.identities)
 
     async def nothing(context: Any, *, identity: int, name: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from streaq import Worker
 
-from benchmarks.peers.conversation import NAME, Client, UnsupportedError, main, ready
+from benchmarks.peers.conversation import NAME, Client, check_is_coroutine, main, ready
 from benchmarks.peers.identities import Identities
 from benchmarks.peers.slow import slow
 
@@ -42,7 +42,6 @@ class StreaqClient(Client):
 
     def __init__(self, url: str) -> None:
         self._worker, self._nothing, self._slow = declared(url)
-        self._opened: Any = None
 
     async def open(self) -> None:
         """Connect."""
@@ -89,10 +88,7 @@ class StreaqClient(Client):
 
 def work(options: argparse.Namespace) -> None:
     """Run a worker until SIGTERM."""
-    if options.task == "bound":
-        raise UnsupportedError("it has no work that may not run twice")
-    if options.task == "plain":
-        raise UnsupportedError("it is for coroutines")
+    check_is_coroutine(options)
     logging.getLogger("streaq").setLevel(logging.WARNING)
     identities = Identities(options.identities)
     more = {"idle_timeout": 3} if options.settings == "reliable" else {}

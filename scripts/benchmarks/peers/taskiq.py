@@ -19,7 +19,7 @@ from typing import Any
 from taskiq.api import run_receiver_task
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
-from benchmarks.peers.conversation import NAME, Client, UnsupportedError, fastest_loop, main, ready
+from benchmarks.peers.conversation import NAME, Client, check_is_coroutine, fastest_loop, main, ready
 from benchmarks.peers.identities import Identities
 from benchmarks.peers.slow import slow
 
@@ -95,10 +95,7 @@ class TaskiqClient(Client):
 
 def work(options: argparse.Namespace) -> None:
     """Run a worker until SIGTERM."""
-    if options.task == "bound":
-        raise UnsupportedError("it has no work that may not run twice")
-    if options.task == "plain":
-        raise UnsupportedError("it is for coroutines")
+    check_is_coroutine(options)
     logging.getLogger("taskiq").setLevel(logging.WARNING)
     more = {"idle_timeout": 5000, "unacknowledged_lock_timeout": 1} if options.settings == "reliable" else {}
     broker, _ = declared(options.url, Identities(options.identities), **more)
