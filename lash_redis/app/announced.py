@@ -36,9 +36,16 @@ class Announced:
         return self._is_heard and self._credit > 0
 
     def announce(self, process_id: str) -> None:
-        """Note, before it is sent, a submit that says so: the message may come before its answer."""
+        """Note, before it is sent, a submit that says so: the message may come before its answer.
+
+        Where that are too many, the first is forgotten: it is read if somebody waits for it. A client that waits for
+        others all the time earns notes, and may never wait for what it noted.
+        """
         self._credit -= 1
+        self._known.pop(process_id, None)
         self._known[process_id] = UNHEARD
+        if len(self._known) > _MOST:
+            del self._known[next(iter(self._known))]
 
     def retract(self, process_id: str) -> None:
         """Forget a process: the answer does not say that its row has the note."""

@@ -252,3 +252,15 @@ def test_a_wait_earns_a_note_and_no_more_are_kept_than_were_earned() -> None:
     announced.unsubscribed()
     assert not announced.may_announce
     assert announced.waited_for("p3") is TO_BE_READ
+
+
+def test_what_is_never_waited_for_is_forgotten() -> None:
+    """A client that waits for others earns one note after the other, and what it heard of the first goes."""
+    announced = Announced()
+    announced.subscribed()
+    for number in range(200):
+        announced.waited_for("other")
+        announced.announce(f"p{number}")
+        announced.heard(f"p{number}", END)
+
+    assert [announced.waited_for(f"p{number}") for number in (0, 135, 136, 199)] == [TO_BE_READ, TO_BE_READ, END, END]

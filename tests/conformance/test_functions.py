@@ -84,6 +84,27 @@ async def test_what_the_server_has_forgotten_is_loaded_again(mine: ProcessRegist
     assert await more_calls(raw, before) == {"function": 2, "load": 1}
 
 
+async def test_what_is_forgotten_as_soon_as_it_is_loaded_is_run_as_a_script(
+    mine: ProcessRegistry, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator flushes functions right then, or a replica that never got them is the primary by now."""
+    connections = mine.sender.transport.connections
+    call = connections.call
+
+    async def and_flush(kind: str, *command: Any) -> Any:
+        answer = await call(kind, *command)
+        if command[:2] == ("FUNCTION", "LOAD"):
+            await raw.function_flush()
+        return answer
+
+    monkeypatch.setattr(connections, "call", and_flush)
+    assert await mine.register_many([work("p")]) == [True]
+    monkeypatch.undo()
+    before = await calls_of(raw)
+    await mine.register_many([work("q")])
+    assert (await more_calls(raw, before))["function"] == 2
+
+
 @pytest.mark.parametrize("taken", ["-fcall", "-function"])
 async def test_without_the_right_to_functions_scripts_are_run(taken: str, server: Server, raw: Any) -> None:
     """One call asks; from then on nobody does."""

@@ -76,14 +76,18 @@ class Transport:
     async def _run_function(self, there: Connections, script: Script, keys: Keys, args: Sequence[Any]) -> list[Any]:
         """Call its function; load the library if the server does not have it. If it takes none, run the script."""
         kind, function = script.connections, function_of(script.name, in_slots=_is_in_slots(keys))
-        try:
-            return await there.call(kind, "FCALL", function.name, *keys, *args)  # type: ignore[no-any-return]
-        except Exception as error:
-            lacks = missing_in(error)
-            if lacks is None:
-                raise
-        if lacks is Missing.FUNCTION and (lacks := await self._load(there, kind, function)) is None:
-            return await there.call(kind, "FCALL", function.name, *keys, *args)  # type: ignore[no-any-return]
+        lacks = None
+        for was_loaded in (False, True):
+            try:
+                return await there.call(kind, "FCALL", function.name, *keys, *args)  # type: ignore[no-any-return]
+            except Exception as error:
+                lacks = missing_in(error)
+                if lacks is None:
+                    raise
+            if was_loaded or lacks is not Missing.FUNCTION:
+                break  # it was flushed in between, or another server answers by now; or there are none
+            if (lacks := await self._load(there, kind, function)) is not None:
+                break
         self.takes_functions = lacks is not Missing.FUNCTIONS
         return await self._run_script(there, script, keys, args, shebang=True)
 
