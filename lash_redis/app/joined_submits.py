@@ -3,7 +3,7 @@
 A submit is sent at once as long as fewer than two calls are under way, so that one after the other is as quick as ever.
 What comes meanwhile waits, and goes together when one of them has ended: a service with many requests at once sends a
 batch, and not a call for each. A batch is registered whole or not at all, so that where one of it is refused, each is
-sent alone: nobody hears of what another one did.
+sent alone: nobody hears of what another one did, nor of another one's partition that does not answer.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ class JoinedSubmits:
                 others.append(each)
         try:
             mine_stands, *stand = await self._sent([each.registration for each in (mine, *others)])
-        except RegistryUnavailable as error:
-            for each in others:
-                each.fail(error)
-            raise
-        except LashError:
+        except LashError as error:
+            if isinstance(error, RegistryUnavailable) and not self._lie_apart(mine, others):
+                for each in others:
+                    each.fail(error)
+                raise
             if not others:
                 raise
             for each in others:
@@ -121,6 +121,11 @@ class JoinedSubmits:
         for each, stands in zip(others, stand, strict=True):
             each.tell(stands)
         return mine_stands
+
+    def _lie_apart(self, mine: _Waiting, others: list[_Waiting]) -> bool:
+        """Say whether they went in several calls: one partition that does not answer is no word about the others."""
+        partition_of = self._registry.partition_of
+        return len({partition_of(each.registration.id) for each in (mine, *others)}) > 1
 
     async def _sent(self, batch: list[ProcessRegistration]) -> list[_Answer]:
         return await self._registry.submit_all(batch, self._terms_of(batch), self._waiter)

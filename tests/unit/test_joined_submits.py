@@ -37,6 +37,10 @@ class Held:
             raise RegistrationConflict(sorted(found))
         return [(each, True) for each in ids]
 
+    def partition_of(self, process_id: str) -> int:
+        """Return the same for all whose name is of one case."""
+        return int(process_id.isupper())
+
     async def let_go(self, number: int, error: Exception | None = None) -> None:
         """Answer the call of this number, once it has come."""
         await wait_until(lambda: len(self.held) > number, "the call has come")
@@ -118,6 +122,22 @@ async def test_a_server_that_does_not_answer_is_told_to_all_of_a_call() -> None:
     (later,) = begun(submits, "e")
     await registry.let_go(3)
     assert await later == "e"
+
+
+async def test_a_partition_that_does_not_answer_is_told_to_those_alone_that_lie_there() -> None:
+    """A batch for several partitions is several calls; after one that failed, each submit is sent by itself."""
+    registry = Held()
+    tasks = begun(joined(registry), "a", "b", "c", "D")
+    await registry.let_go(0)
+    unavailable = RegistryUnavailable("register", "no answer", maybe_applied=True)
+    await registry.let_go(2, unavailable)
+    await wait_until(lambda: len(registry.calls) == 5, "both are sent alone")
+    for number, (name,) in enumerate(registry.calls[3:], start=3):
+        await registry.let_go(number, unavailable if name == "D" else None)
+    await registry.let_go(1)
+
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert answers == ["a", "b", "c", unavailable]
 
 
 async def test_one_that_is_cancelled_in_the_call_of_another_takes_no_other_along() -> None:
