@@ -52,7 +52,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     poll_ms: Annotated[
         int,
         Setting(
-            "between two claims when nothing wakes the worker, ± 33 %, 40 s at most",
+            "between two claims when nothing wakes the worker, ± 33 %, 40 s at most; "
+            "six times that, 45 s at most, where sweeps see that nothing waits",
             _PAUSE,
             "--poll",
             "S",
