@@ -33,6 +33,8 @@ SAME = {"aclose": "close", "aclose_if_idle": "close_if_idle", "__aenter__": "__e
 HANDLE = re.compile(r"\b(Blocking)?Process\b")  # a blocking method gives blocking handles
 NO_IO = {"process", "group"}
 BY_ASYNCIO = {"wait_for_several"}  # on an event loop asyncio waits for several
+# Submits of one event loop share calls, so that theirs takes what they share; a thread's submit is a call of its own.
+SHARING = {Waiter.submit, BlockingWaiter.submit}
 
 
 def methods(kind: type, wanted: Callable[[Any], bool]) -> dict[str, str]:
@@ -46,6 +48,7 @@ def methods(kind: type, wanted: Callable[[Any], bool]) -> dict[str, str]:
         for part in parts
         for name, method in vars(part).items()
         if wanted(method)
+        and method not in SHARING
         and name not in {*NO_IO, *BY_ASYNCIO}
         and (not name.startswith("_") or name in {*SAME, *SAME.values()})
     }
