@@ -10,6 +10,8 @@ Row = dict[str, bytes]
 
 def in_full(row: Row, names: Mapping[str, Any]) -> Row:
     """Return a row with all that it leaves out."""
+    if row.get("d", b"")[1:] == b"c":
+        row = row | {"d": row["d"][:1]}
     number, bar, key = row.get("ln", b"").decode("utf-8", "replace").partition("|")
     if number in names:
         row = row | {"ln": names[number] + f"{bar}{key}".encode()}

@@ -168,7 +168,8 @@ def _listed(codes: Mapping[Any, str]) -> str:
 
 
 ROW_FIELDS: dict[str, str] = {
-    "d": f"disposition: {_listed(DISPOSITION_CODES)}",
+    "d": f"disposition: {_listed(DISPOSITION_CODES)}; then c if somebody chose the id. Whoever asks for a row is "
+    "answered that as a field ch",
     "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
     "ln": "lane: its number in K:names, and |key of a keyed one; of a lane without a number queue|task|digest, without "
     "|alone, and of a keyed one queue|task|digest|scopes|key. Whoever asks for a row is answered the lane in full",
@@ -186,7 +187,6 @@ ROW_FIELDS: dict[str, str] = {
     "cd": "content digest, if the input is long or has a mapping of several keys",
     "at": "registered at, ms",
     "gr": "grantee, if the registration names one",
-    "ch": "1 if somebody chose the id",
     "rp": "id of the process that this one submits again",
     "lb": "labels, name=value, a line each",
     "ho": "holder's digest",

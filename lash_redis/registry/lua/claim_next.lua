@@ -143,7 +143,7 @@ local function lease_and_start(id, lane, entry, member)
   local cost = entry ~= no_key and cost_of(member) or 1
   local row = {
     id = id, place = f[1], lane = f[2] and stored_lane(f[2]), sequence = f[8],
-    disposition = f[3], fence = f[4], starter = f[5] or nil, losses = f[7] or nil,
+    disposition = disposition_in(f[3]), fence = f[4], starter = f[5] or nil, losses = f[7] or nil,
     priority = f[9] or nil, new = f[10] or nil, cost = cost > 1 and int(cost) or nil, expiry = f[11] or nil,
     retries = f[12] or nil,
   }

@@ -10,5 +10,5 @@ local function content_of(id, given)
     return f[1]
   end
   local task = string.match(stored_lane(f[3] or ''), '^[^|]*|([^|]*)') or ''
-  return table.concat({ f[2] or '', task, f[4] or '', input_of(id, f[5] or '') }, '|')
+  return table.concat({ disposition_in(f[2]) or '', task, f[4] or '', input_of(id, f[5] or '') }, '|')
 end

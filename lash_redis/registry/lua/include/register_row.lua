@@ -29,13 +29,14 @@ local function part_further_fields(row, further)
   local stored_fields, asked = {}, {}
   for at = 1, #further, 2 do
     local name, value = further[at], further[at + 1]
-    if string.sub(name, 1, 1) == '+' then
+    if name == 'ch' then
+      row.is_chosen = true
+    elseif string.sub(name, 1, 1) == '+' then
       asked[string.sub(name, 2)] = value
     else
       stored_fields[#stored_fields + 1], stored_fields[#stored_fields + 2] = name, value
       row.priority = name == 'pr' and value or row.priority
       row.labels = name == 'lb' and value or row.labels
-      row.is_chosen = row.is_chosen or name == 'ch'
       row.cost = name == 'co' and value or row.cost
       row.unique = name == 'uq' and value or row.unique
       row.group = name == 'gp' and value or row.group
@@ -105,7 +106,7 @@ local function register_row(id, disposition, lane, input, content, further, is_u
   fresh[id] = row
   index_add(place_index(row, place), score, id)
   change_key(row, nil, place, score)
-  write_row(id, 'd', disposition, 'ph', place, 'ln', lane_number(lane), 'in', store_payload('i:', id, input),
+  write_row(id, 'd', row.is_chosen and disposition .. CHOSEN or disposition, 'ph', place, 'ln', lane_number(lane), 'in', store_payload('i:', id, input),
     'at', now_text)
   if content ~= '' then
     write_row(id, 'cd', content)

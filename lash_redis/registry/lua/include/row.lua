@@ -41,10 +41,20 @@ local MEANINGS = {
   d = 'disposition', ph = 'place', ln = 'lane', sq = 'sequence', ho = 'holder', tk = 'token', fe = 'fence',
   ex = 'expires', ca = 'claimed', fs = 'starter', fa = 'started', ft = 'start_token', st = 'attempt_token',
   lo = 'losses', lt = 'lost_token', ll = 'loss_limit', ar = 'abandon_request', cr = 'cancel_request', w = 'waiters',
-  ts = 'state', pr = 'priority', du = 'due', nw = 'new', uq = 'unique', lb = 'labels', ch = 'is_chosen',
+  ts = 'state', pr = 'priority', du = 'due', nw = 'new', uq = 'unique', lb = 'labels',
   kr = 'keep_result', co = 'cost', xp = 'expiry', tr = 'retries', rt = 'retry_token', lf = 'last_failure',
   re = 'releases', aw = 'awaits', dp = 'dependents', gp = 'group', rk = 'resolution',
 }
+
+-- The disposition that a row's field tells, and whether somebody chose the id: a second letter, since a field of its own
+-- would cost each such row more.
+local CHOSEN = 'c'
+local function disposition_in(text)
+  if text and #text == 2 and string.sub(text, 2) == CHOSEN then
+    return string.sub(text, 1, 1), true
+  end
+  return text, false
+end
 
 -- A field that the row does not have is nil. All are read at once: most rows have few of them, and no payload that
 -- stands in a row is long. The table is made as large as that of a row that runs.
@@ -60,6 +70,7 @@ local function read_row(id)
       row[meaning] = found[at + 1]
     end
   end
+  row.disposition, row.is_chosen = disposition_in(row.disposition)
   row.lane = row.lane and stored_lane(row.lane)
   -- The first start is that of the lease that the row names, unless it has fields of its own (see mark_started).
   if row.started and not row.starter then

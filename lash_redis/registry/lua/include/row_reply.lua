@@ -7,14 +7,19 @@
 -- row leaves out is there too: the name of its lane, and of a start that its lease tells of all its fields.
 local function row_reply(id, is_bare)
   local fields = fields_of(redis.pcall('HGETALL', row_key(id)))
-  local by_name = {}
+  local by_name, is_chosen = {}, false
   for i = 1, #fields, 2 do
     by_name[fields[i]] = fields[i + 1]
-    if fields[i] == 'ln' then
+    if fields[i] == 'd' then
+      fields[i + 1], is_chosen = disposition_in(fields[i + 1])
+    elseif fields[i] == 'ln' then
       fields[i + 1] = stored_lane(fields[i + 1])
     elseif fields[i] == 'lf' and fields[i + 1] == '' and not is_bare then
       fields[i + 1] = text_at(K .. 'f:' .. id) or ''
     end
+  end
+  if is_chosen then
+    fields[#fields + 1], fields[#fields + 2] = 'ch', '1'
   end
   if by_name.fa and not by_name.fs then
     by_name.fs, by_name.ca = by_name.ho, by_name.ca or by_name.fa
