@@ -5,8 +5,9 @@
 -- KEYS 1  partition header
 -- ARGV 1.. (id, disposition, lane, input, content digest or '', number of further fields,
 --         (field, value) x further fields) x rows
---         A further field is stored as it is, but 'ch' as a letter of the disposition. One whose name begins with '+' asks for something: '+in' ms or '+at' ms
---         (since the epoch) delays the row; '+expire' ms ends it if nobody has started it by then.
+--         A further field is stored as it is, but 'ch' as a letter of the disposition. One whose name begins with '+'
+--         asks for something: '+in' ms or '+at' ms (since the epoch) delays the row; '+expire' ms ends it if nobody has
+--         started it by then.
 --         '+after' ids blocks it until these have ended, '+group' until its group is closed and has ended; '+by' says
 --         how it waits: 'c' it needs their completion, 'r' it runs all the same.
 --         '+un' (until, on_duplicate, within, longest) looks for another row of the same unique key, the field uq,
