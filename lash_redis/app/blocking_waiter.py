@@ -210,8 +210,6 @@ class BlockingWaiter:
                     caller.tell(process_id, known)
                 elif known is UNHEARD:
                     caller.leave_unread(process_id)
-                    for wait in waits[process_id]:
-                        wait.announced()
             closing = self._closing
         try:
             yield caller, closing

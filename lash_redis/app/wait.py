@@ -75,7 +75,6 @@ class Wait:
         self._known = known
         self._raise_uncertain = raise_uncertain
         self._was_read = False
-        self._was_announced = False
         self._phase: Phase | None = None
         self._until = ""
         self.queued_in = ""
@@ -101,9 +100,9 @@ class Wait:
             raise OutcomeUncertain(self.process_id, row.record())
         return None
 
-    def announced(self) -> None:
-        """Note that the submit said that somebody waits, so that nothing is read at first."""
-        self._was_announced = True
+    def first_read_s(self, unread_s: float) -> float:
+        """Return when an announced process is read first, s: early enough to know by the timeout where it stands."""
+        return unread_s if self.timeout is None else min(unread_s, self.timeout / 2)
 
     def timeout_error(self, outages: Sequence[Exception], server: str, waits: str = "") -> Exception:
         """Return the error for a wait beyond its timeout.
@@ -117,8 +116,6 @@ class Wait:
             waits: why a queued process waits, if that is known.
         """
         within = f" within {self.timeout} s" if self.timeout else ""
-        if self._was_announced and not (self._was_read or outages):
-            return TimeoutError(f"process {self.process_id!r} has not ended{within} (it was not read since its submit)")
         if not self._was_read:
             why = f"no answer from {server}{within}: process {self.process_id!r} was not read"
             error = outages[-1] if outages else RegistryUnavailable("watch", why, maybe_applied=False)

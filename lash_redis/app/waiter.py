@@ -99,8 +99,7 @@ class Waiter:
         self._waits.setdefault(wait.process_id, {})[ended] = wait
         first_read = None
         if known is UNHEARD:
-            wait.announced()
-            first_read = call_later(loop, FIRST_READ_S, partial(self._read_soon, (wait.process_id,)))
+            first_read = call_later(loop, wait.first_read_s(FIRST_READ_S), partial(self._read_soon, (wait.process_id,)))
         else:
             self._read_soon((wait.process_id,))
         if self._reader is None or self._reader.done():

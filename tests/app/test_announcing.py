@@ -16,6 +16,7 @@ from lash_redis.app.lash import Lash
 from lash_redis.app.process import Process
 from lash_redis.app.task import Task
 from lash_redis.app.wait import End
+from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import ProcessStatus
 from lash_redis.core.outcomes import Failure, Success
 from tests.app.working import begin, finish
@@ -186,15 +187,36 @@ async def test_a_message_that_is_lost_is_made_up_for_within_a_second(
 async def test_a_wait_for_what_was_announced_may_time_out(
     lash: Lash, work: Task[[int], int], reads: list[list[str]]
 ) -> None:
-    """Its error says that nothing was read; the next wait reads."""
+    """It is read before that, so that its error says where the process stands."""
     async with lash:
         await waits_once(lash, work, reads)
         process = await work.submit(1)
-        with pytest.raises(TimeoutError, match=r"has not ended within 0.01 s \(it was not read since its submit\)"):
-            await process.outcome(timeout=0.01)
-        assert reads == []
+        with pytest.raises(TimeoutError, match=r"has not ended within 2 s \(it is queued"):
+            await process.outcome(timeout=2)
+        assert reads == [[process.id]]
         await finish(lash, process, Success(1))
         assert await process.outcome(timeout=60) == Success(1)
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_an_outage_is_not_taken_for_not_yet(
+    lash: Lash, work: Task[[int], int], reads: list[list[str]], monkeypatch: pytest.MonkeyPatch, blocking: bool
+) -> None:
+    """The server went away after the submit: nothing was read of what was announced, and no error says that it was."""
+
+    def gone(_process_ids: Any, _name: str) -> Any:
+        raise RegistryUnavailable("watch", "gone", maybe_applied=False)
+
+    async with lash:
+        if blocking:
+            await _waits_once_blocking(lash, work)
+        else:
+            await waits_once(lash, work, reads)
+        process: Any = await (asyncio.to_thread(work.blocking.submit, 1) if blocking else work.submit(1))
+        registry = lash._sessions._blocking.registry if blocking else lash.registry
+        monkeypatch.setattr(registry, "watch", gone)
+        with pytest.raises(RegistryUnavailable, match="gone"):
+            await (asyncio.to_thread(process.outcome, 0.5) if blocking else process.outcome(timeout=0.5))
 
 
 async def test_in_a_thread_it_is_the_same(lash: Lash, work: Task[[int], int], monkeypatch: pytest.MonkeyPatch) -> None:
