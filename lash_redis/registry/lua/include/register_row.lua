@@ -106,8 +106,8 @@ local function register_row(id, disposition, lane, input, content, further, is_u
   fresh[id] = row
   index_add(place_index(row, place), score, id)
   change_key(row, nil, place, score)
-  write_row(id, 'd', row.is_chosen and disposition .. CHOSEN or disposition, 'ph', place, 'ln', lane_number(lane), 'in', store_payload('i:', id, input),
-    'at', now_text)
+  write_row(id, 'd', row.is_chosen and disposition .. CHOSEN or disposition, 'ph', place, 'ln',
+    lane_number(lane), 'in', store_payload('i:', id, input), 'at', now_text)
   if content ~= '' then
     write_row(id, 'cd', content)
   end

@@ -46,8 +46,8 @@ local MEANINGS = {
   re = 'releases', aw = 'awaits', dp = 'dependents', gp = 'group', rk = 'resolution',
 }
 
--- The disposition that a row's field tells, and whether somebody chose the id: that is a second letter, since a field of
--- its own would cost each such row more.
+-- The disposition that a row's field tells, and whether somebody chose the id: that is a second letter, since a field
+-- of its own would cost each such row more.
 local CHOSEN = 'c'
 local function disposition_in(text)
   if text and #text == 2 and string.sub(text, 2) == CHOSEN then
