@@ -83,6 +83,7 @@ class Run:
     def _note(self, number: int, name: str, case: Any) -> None:
         if name in self.unsupported:
             return
+        print(f"  round {number + 1}: {name}", file=sys.stderr, flush=True)
         try:
             found: Figures = case()
         except UnsupportedError as error:
