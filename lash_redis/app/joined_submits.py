@@ -49,6 +49,11 @@ class _Waiting:
         self.answer.set_result(what)
         return True
 
+    def leave(self) -> _Answer | _Turn | None:
+        """Have nobody listen any more; return what it was told already, None if that is nothing or an error."""
+        is_told = not self.answer.cancel() and not self.answer.cancelled() and self.answer.exception() is None
+        return self.answer.result() if is_told else None
+
     def fail(self, error: Exception) -> None:
         """Have it raise an error, unless it is cancelled."""
         if not self.answer.done():
@@ -87,8 +92,8 @@ class JoinedSubmits:
         self._waiting.append(mine)
         try:
             turn = await mine.answer
-        except asyncio.CancelledError:
-            if mine.answer.done() and not mine.answer.cancelled() and mine.answer.result() is _Turn.LEAD:
+        except (asyncio.CancelledError, GeneratorExit):
+            if mine.leave() is _Turn.LEAD:
                 self._pass_on()
             raise
         if turn is _Turn.LEAD:

@@ -200,3 +200,47 @@ async def test_one_that_is_cancelled_when_its_turn_has_come_passes_it_on(monkeyp
 
     assert await asyncio.gather(*(tasks[number] for number in (0, 1, 3))) == ["a", "b", "d"]
     assert registry.calls[2:] == [["d"]]
+
+
+async def test_one_that_is_cancelled_as_its_call_fails_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a time-out would be taken for a server that does not answer."""
+    registry = Held()
+    submits = joined(registry)
+    tasks = begun(submits, *"abcd")
+    pass_on, passed = submits._pass_on, 0  # noqa: SLF001
+
+    def and_cancel() -> None:
+        nonlocal passed
+        pass_on()
+        passed += 1
+        if passed == 2:  # c has led, and told d
+            tasks[3].cancel()
+
+    await wait_until(lambda: len(registry.calls) == 2, "c and d wait")
+    monkeypatch.setattr(submits, "_pass_on", and_cancel)
+    await registry.let_go(0)
+    await registry.let_go(2, RegistryUnavailable("register", "no answer", maybe_applied=True))
+    await registry.let_go(1)
+
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in answers[2:]] == [RegistryUnavailable, asyncio.CancelledError]
+
+
+async def test_what_is_closed_while_it_waits_keeps_no_turn() -> None:
+    """As its coroutine is by code that drives it without an asyncio task."""
+    registry = Held()
+    submits = joined(registry)
+    tasks = begun(submits, *"ab")
+    await wait_until(lambda: len(registry.calls) == 2, "two calls are under way")
+    for name in "cd":
+        waiting = submits.submit(work(name))
+        waiting.send(None)
+        waiting.close()
+    for number in (0, 1):
+        await registry.let_go(number)
+    await asyncio.gather(*tasks)
+
+    (later,) = begun(submits, "e")
+    await registry.let_go(2)
+    assert await later == "e"
+    assert registry.calls[2:] == [["e"]]
