@@ -135,7 +135,7 @@ async def test_one_event_loop_for_all_tests(program: Program) -> None:
 def test_a_real_server_in_its_place(servers: Servers, namespace: str) -> None:
     """And back to a fake one: what is known of the server decides how scripts are sent."""
     program = Program(fakeredis.FakeAsyncRedis(), namespace=namespace)
-    for url in (servers["valkey"].url, servers["redis"].url):
+    for url in (servers["valkey"].url, servers["redis7"].url):
         assert asyncio.run(program.run_once()) == Success("receipt for o-17")
         with program.lash.use(url):
             assert asyncio.run(program.run_once()) == Success("receipt for o-17")

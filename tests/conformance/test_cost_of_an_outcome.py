@@ -15,7 +15,7 @@ from tests.services.conftest import NEVER_MS
 MOST = 44
 
 
-@pytest.mark.parametrize("backend", ["valkey", "redis"], indirect=True)  # a fake server counts no commands
+@pytest.mark.parametrize("backend", ["valkey", "redis7"], indirect=True)  # a fake server counts no commands
 async def test_from_submit_to_outcome_a_process_takes_few_commands(client: Any, namespace: str) -> None:
     """By a worker that is idle, and a program that waits for what it submits.
 

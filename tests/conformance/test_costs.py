@@ -26,7 +26,7 @@ from tests.conformance.test_bytes import length
 from tests.soundness import keyspace
 
 ROWS = 64
-REAL = pytest.mark.parametrize("backend", ["valkey", "redis"], indirect=True)  # a fake server counts no commands
+REAL = pytest.mark.parametrize("backend", ["valkey", "redis7"], indirect=True)  # a fake server counts no commands
 ONE = pytest.mark.parametrize("partitions", [1])
 
 

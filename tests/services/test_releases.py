@@ -252,6 +252,7 @@ async def is_as_new(registry: ProcessRegistry, process_id: str) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("backend", ["valkey"], indirect=True)  # what is read is Python's affair, and no server's
 @pytest.mark.parametrize("name", CHANGES)
 async def test_a_row_runs_on_whichever_release_can_read_it(
     registry: ProcessRegistry, crew: Crew, name: str, recovery: str

@@ -119,7 +119,7 @@ async def test_work_given_back_wakes_another_worker(registry: ProcessRegistry, c
 
 async def test_an_idle_worker_is_quiet(registry: ProcessRegistry, crew: Crew) -> None:
     """At rest it sends one read for each sweep and partition, and for six slow polls one claim; no look is due."""
-    worker = crew.worker(Bench().task(), poll_ms=1_000, sweep_ms=200)
+    worker = crew.worker(Bench().task(), poll_ms=500, sweep_ms=100)
     faults = crew.faults_of(worker)
     async with crew.running(worker):
         await crew.at_rest(worker)
