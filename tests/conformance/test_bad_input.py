@@ -271,8 +271,8 @@ def test_a_client_that_decodes_responses_is_refused() -> None:
 
 @pytest.mark.parametrize("source", [None, 7, object()])
 def test_what_is_no_client_is_refused(source: Any) -> None:
-    """A client or a URL."""
-    with pytest.raises(SettingsError, match=r"expected client to be a redis.asyncio.Redis or a URL"):
+    """A client of a server or of a cluster, or a URL."""
+    with pytest.raises(SettingsError, match=r"expected client to be a redis.asyncio.Redis or RedisCluster, or a URL"):
         ProcessRegistry(source)
 
 
