@@ -190,7 +190,7 @@ def test_a_pool_says_what_it_serves(start_pool: StartPool, tmp_path: Path, url: 
         'task_count=2 tasks="other.send, shop.orders.tasks.send" queues="a, b" modules="other, shop.orders.tasks" '
         "unserved_queues=default"
     )
-    assert "; 2 tasks: other.send, shop.orders.tasks.send" in pool.log
+    pool.until_logged("; 2 tasks: other.send, shop.orders.tasks.send")  # its supervisor hears later
 
 
 def test_a_url_for_a_lash_that_names_its_own_server_is_refused(start_pool: StartPool, tmp_path: Path, url: str) -> None:
