@@ -128,7 +128,7 @@ def function_of(script: str, *, in_slots: bool = False) -> Function:
 
     Each is made at its first use, since it takes a while.
     """
-    source = library(f"{script}.lua", load_all()[script].flags, units_of(_lua(), script))
+    source = library(f"{script}.lua", script_of(script).flags, units_of(_lua(), script))
     if in_slots:
         source = source.replace(_PUBLISH, _PUBLISH_IN_SLOT)
     name = f"lash_{script}_{_sha(source)[:16]}"
@@ -168,6 +168,11 @@ def names() -> list[str]:
 
 
 @functools.cache
+def script_of(name: str) -> Script:
+    """Return the transition called ``name``, read from the package at its first use: to read all takes long."""
+    return load(name)
+
+
 def load_all() -> dict[str, Script]:
-    """Return every transition by name, read from the package once."""
-    return {name: load(name) for name in names()}
+    """Return every transition by name."""
+    return {name: script_of(name) for name in names()}

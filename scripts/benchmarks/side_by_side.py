@@ -26,7 +26,7 @@ BUDGET_S = 22 * 60
 QUICK_BUDGET_S, QUICK_ROUNDS, QUICK_DRAIN_S, QUICK_ROWS = 150, 3, 1.0, 30_000
 COMPARED_ON_BOTH = ("drain", "best", "memory")
 # What needs fewer rounds: bytes do not vary, and of peers that are far off a rough figure will do.
-MEMORY_ROUNDS, OTHERS_ROUNDS = 2, 3
+MEMORY_ROUNDS, OTHERS_ROUNDS = 2, 2
 
 
 @dataclass

@@ -134,7 +134,7 @@ async def test_a_plain_process_takes_as_many_calls_arguments_bytes_and_commands_
 async def test_a_key_and_a_limit_take_few_commands_more(
     registry: ProcessRegistry, client: Any, scopes: str, values: dict[str, int], most: tuple[float, float]
 ) -> None:
-    """For each row, in a batch of which each row has a key of its own: a plain one takes 3.3 and 3.1."""
+    """For each row, in a batch of which each row has a key of its own: a plain one takes 3.2 and 2.2."""
     await registry.name_policies(0, [Policy("a", scopes == "a,", **values)])
     await run_rows(registry, 1, ROWS, scopes)
     bill = Bill(registry, client)

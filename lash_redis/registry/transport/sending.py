@@ -16,7 +16,7 @@ from lash_redis.registry.calls.call import ATTEMPTS, Call, Namespace, Operation,
 from lash_redis.registry.calls.opening import opening
 from lash_redis.registry.calls.proving import Proof
 from lash_redis.registry.calls.refusals import refusal
-from lash_redis.registry.scripts import load_all
+from lash_redis.registry.scripts import script_of
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.connections import Connections
 from lash_redis.registry.transport.server import Memory, ServerInfo
@@ -139,7 +139,7 @@ class Sender:
         return [self.target.namespace.header_key(each) for each in range(self.target.namespace.partitions)]
 
     async def _answer_to(self, call: Call[T]) -> T:
-        script, header = load_all()[call.script], self.target.namespace.header_key(call.partition)
+        script, header = script_of(call.script), self.target.namespace.header_key(call.partition)
         if not self._may_write and script.flags != "no-writes":
             await self._prove(to_read=False)
         shebang = self.server is not None and self.server.takes_shebang
