@@ -1,4 +1,4 @@
-"""A pool and the command line on a Cluster, and behind Sentinels: work ends, and its worker's death is recovered from."""
+"""A pool and the command line on a Cluster, and behind Sentinels: work ends, and that of a killed worker runs again."""
 
 from __future__ import annotations
 
