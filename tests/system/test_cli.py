@@ -341,8 +341,8 @@ async def test_ps_says_that_nobody_sweeps(cli: Cli, registry: ProcessRegistry) -
 
 
 async def test_ps_lists_what_ended_in_one_state(cli: Cli, registry: ProcessRegistry) -> None:
-    """The latest first, with the next command for the next page."""
-    for name in ("one", "two", "three"):
+    """The latest first, with the next command for the next page. What ended in one ms stands by its id."""
+    for name in ("a", "b", "c"):
         await registry.register(work(name))
         await registry.complete(await begun(registry, name, BOB), Failure("ValueError", name))
     await registry.register(work("fine"))
@@ -354,11 +354,11 @@ async def test_ps_lists_what_ended_in_one_state(cli: Cli, registry: ProcessRegis
     listed = lines[next(at for at, line in enumerate(lines) if line.startswith("ID ")) :]
     assert "STATE" in listed[0]
     assert "ENDED" in listed[0]
-    assert [line.split()[:2] for line in listed[1:3]] == [["three", "failed"], ["two", "failed"]]
+    assert [line.split()[:2] for line in listed[1:3]] == [["c", "failed"], ["b", "failed"]]
     assert lines[-1].startswith("more: --limit 2 --state failed --cursor ")
     rest = output(cli("ps", *lines[-1].removeprefix("more: ").split())).splitlines()
-    assert rest[-1].split()[:2] == ["one", "failed"]
-    assert [each["id"] for each in found["processes"]] == ["three", "two", "one"]
+    assert rest[-1].split()[:2] == ["a", "failed"]
+    assert [each["id"] for each in found["processes"]] == ["c", "b", "a"]
 
 
 async def test_ps_says_which_namespace_on_which_server_it_shows(
