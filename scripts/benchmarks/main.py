@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import logging
 import sys
+import traceback
 
 from benchmarks import results
 
@@ -55,6 +56,7 @@ def main(arguments: list[str]) -> int:
     if unknown := [name for name in options.names if name not in NAMES]:
         parser.error(f"expected one of {', '.join(NAMES)}, got {unknown[0]!r}")
     logging.getLogger("lash_redis").addHandler(logging.NullHandler())  # nobody serves what waits for its drain
+    failed = []
     if options.quick:
         importlib.import_module("benchmarks.side_by_side").measure_quick()
     elif not options.report:
@@ -62,10 +64,19 @@ def main(arguments: list[str]) -> int:
             results.clear()  # the report is of one run
         for name in options.names or (NAMES if options.all else GOALS):
             print(f"== {name}", flush=True)
-            asyncio.run(importlib.import_module(f"benchmarks.{name}").measure())
-    report = importlib.import_module("benchmarks.report.writing")
-    report.write(into_docs=options.report or not (options.names or options.quick))
-    return 0
+            try:
+                asyncio.run(importlib.import_module(f"benchmarks.{name}").measure())
+            except (Exception, SystemExit):  # noqa: BLE001 - the others are measured all the same
+                traceback.print_exc()
+                failed.append(name)
+    kept = importlib.import_module("benchmarks.report.kept").Kept
+    importlib.import_module("benchmarks.report.writing").write(
+        kept(results.load_quick() if options.quick else results.load()),
+        into_docs=options.report or not (options.names or options.quick),
+    )
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[2] / "build/bench"
+SIDE, QUICK = "side_by_side", "side_by_side_quick"
 
 Values = Sequence[float | None]
 
@@ -32,9 +33,14 @@ def clear() -> None:
         each.unlink()
 
 
-def load(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
+def load() -> dict[str, dict[str, Any]]:
     """Return what is kept of each part."""
-    return {each.stem: json.loads(each.read_text(encoding="utf-8")) for each in sorted(folder.glob("*.json"))}
+    return {each.stem: json.loads(each.read_text(encoding="utf-8")) for each in sorted(FOLDER.glob("*.json"))}
+
+
+def load_quick() -> dict[str, dict[str, Any]]:
+    """Return what is kept of the last quick run, in the place of a full one's."""
+    return {SIDE: load()[QUICK]}
 
 
 def median(values: Values) -> float | None:

@@ -161,16 +161,15 @@ def prepared(*, is_quick: bool = False) -> Run:
 
 async def measure() -> None:
     """Measure all peers in all cases, and keep what was found."""
-    _measured(is_quick=False)
+    run = prepared()
+    run.measure()
+    run.save(results.SIDE)
+    print("\n".join(side_by_side(Kept(results.load()))))
 
 
 def measure_quick() -> None:
-    """Measure four of the peers in less time, and keep what was found."""
-    _measured(is_quick=True)
-
-
-def _measured(*, is_quick: bool) -> None:
-    run = prepared(is_quick=is_quick)
+    """Measure four of the peers in less time, and keep what was found beside what a full run has kept."""
+    run = prepared(is_quick=True)
     run.measure()
-    run.save("side_by_side")
-    print("\n".join(side_by_side(Kept(results.load()))))
+    run.save(results.QUICK)
+    print("\n".join(side_by_side(Kept(results.load_quick()))))

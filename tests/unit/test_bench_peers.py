@@ -109,7 +109,7 @@ def test_results_are_kept_for_the_report(tmp_path: Path, monkeypatch: pytest.Mon
 
     results.save("idle", {"commands_a_second": 1.5, "other": [1, None]}, rounds=2)
 
-    found = results.load(tmp_path)
+    found = results.load()
     assert found == {
         "idle": {"part": "idle", "figures": {"commands_a_second": [1.5], "other": [1, None]}, "rounds": 2}
     }  # fmt: skip

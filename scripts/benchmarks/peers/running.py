@@ -61,8 +61,11 @@ class Program:
         """
         if self._process.stdin is None:
             raise AssertionError("stdin is a pipe")
-        self._process.stdin.write(json.dumps(what).encode() + b"\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(what).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise BrokenError(f"{self._name} has ended; it said:\n{self._last_words()}") from error
         return self.answer(ANSWER_S)
 
     def answer(self, within_s: float) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.results import Values, median
+from benchmarks.results import SIDE, Values, median
 
 ENOUGH_QUIET = 3
-SIDE = "side_by_side"
 
 
 class Kept:

@@ -15,9 +15,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE, PICTURES = ROOT / "docs/performance.md", ROOT / "docs/pictures"
 
 
-def write(*, into_docs: bool) -> None:
+def write(kept: Kept, *, into_docs: bool) -> None:
     """Write the report into the documentation, or beside the results; say where."""
-    kept = Kept(results.load())
     page = PAGE if into_docs else results.FOLDER / "performance.md"
     pictures = PICTURES if into_docs else results.FOLDER / "pictures"
     page.write_text(filled(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")

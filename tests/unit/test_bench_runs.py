@@ -1,0 +1,94 @@
+"""What one run of the bench does to the page and to what other runs have kept."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks import results, side_by_side
+from benchmarks.main import main
+from benchmarks.peers.measuring import Sizes
+from benchmarks.peers.running import BrokenError, client
+from benchmarks.peers.table import PEERS
+from benchmarks.report.kept import Kept
+
+
+@pytest.fixture(autouse=True)
+def _kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(logging.getLogger("lash_redis"), "handlers", [])
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Kept, bool]]:
+    """Return of which results a page was written, and whether into the documentation."""
+    pages: list[tuple[Kept, bool]] = []
+    monkeypatch.setattr(
+        "benchmarks.report.writing.write", lambda kept, *, into_docs: pages.append((kept, into_docs))
+    )  # fmt: skip
+    return pages
+
+
+@pytest.mark.parametrize("error", [SystemExit("expected 20 rows"), ValueError("expected 20 rows")])
+def test_a_part_that_fails_is_told_and_the_others_are_measured(
+    error: BaseException, written: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page is written, and the exit code says that something is amiss."""
+
+    async def fail() -> None:
+        raise error
+
+    async def measure() -> None:
+        results.save("idle", {"connections": 5})
+
+    monkeypatch.setattr("benchmarks.million.measure", fail)
+    monkeypatch.setattr("benchmarks.idle.measure", measure)
+
+    assert main(["million", "idle"]) == 1
+    ((kept, into_docs),) = written
+    assert (kept.values("idle", "connections"), into_docs) == ([5], False)
+    said = capsys.readouterr().err
+    assert "expected 20 rows" in said
+    assert said.endswith("failed: million\n")
+
+
+def test_a_run_that_is_broken_off_ends(written: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no failure of its part."""
+
+    async def break_off() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmarks.million.measure", break_off)
+
+    with pytest.raises(KeyboardInterrupt):
+        main(["million", "idle"])
+    assert written == []
+
+
+def test_a_quick_run_leaves_what_a_full_one_has_kept(
+    written: list[tuple[Kept, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own report is of itself, and a later one of the full run."""
+    results.save("side_by_side", {"redis|SAQ|drain|rate": 1}, cores=64)
+    run = side_by_side.Run([], {}, 1, 1.0, Sizes(), figures={"redis|SAQ|drain|rate": [2.0]})
+    monkeypatch.setattr(side_by_side.Run, "measure", lambda _: None)
+    monkeypatch.setattr(side_by_side, "prepared", lambda **_: run)
+
+    assert main(["--quick"]) == main(["--report"]) == 0
+
+    found = [(kept.values("side_by_side", "redis|SAQ|drain|rate"), into_docs) for kept, into_docs in written]
+    assert found == [([2.0], False), ([1], True)]
+
+
+def test_a_client_that_has_ended_is_told_as_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that its case has a gap, and the run goes on."""
+    monkeypatch.setattr("benchmarks.peers.running.command", lambda *_: [sys.executable, "-c", ""])
+
+    with client(PEERS[0], "redis://127.0.0.1:1") as asked:
+        os.waitid(os.P_PID, asked.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(BrokenError, match="the client of lash-redis has ended"):
+            asked.ask({"do": "bulk"})
