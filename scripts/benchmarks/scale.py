@@ -63,9 +63,9 @@ async def constants() -> Constants:
         claim = await _us(url, (_claim(registry, 0, _owner(1), number, 1) for number in range(1, CALLS)))
         one = await _us(url, (registry.renew_owned(0, owners[:1], TTL_MS) for _ in range(CALLS)))
         hundred = await _us(url, (registry.renew_owned(0, owners[:100], TTL_MS) for _ in range(CALLS // 10)))
-        work, size = Work(url), 0.0
+        work = Work(url)
         for first in range(0, ROWS, BATCH):
-            await registry.register_many(list(registrations(ROWS, SIGNATURE))[first : first + BATCH])
+            await registry.register_many(list(registrations(BATCH, SIGNATURE, first=first)))
         size = work.since()[2] / ROWS
         for number in range(2, 2 + ROWS // BATCH):
             await complete(registry, await _claim(registry, 0, me, number, BATCH))
