@@ -22,6 +22,7 @@ from lash_redis.core.loops import PerLoop, running_loop
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.tasks.declaration import Declaration
 
 
 class Session:
@@ -77,7 +78,7 @@ class Sessions:
         """Return the running event loop's session."""
         return self._by_loop.get()
 
-    async def submit(self, registration: ProcessRegistration, task: str, terms_of: TermsOf) -> str:
+    async def submit(self, registration: ProcessRegistration, task: Declaration, terms_of: TermsOf) -> str:
         """Register a process; return the id of the one that stands for it (see ``Waiter.submit``)."""
         return await self.current().waiter.submit(registration, task, terms_of)
 

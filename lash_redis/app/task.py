@@ -131,7 +131,8 @@ class Task(Generic[P, R_co]):
         """
         registration = self.registration(args, kwargs)
         sessions = self._context.sessions
-        stands = await sessions.submit(registration, self.name, partial(self._context.terms_of, self.declaration))
+        terms_of = partial(self._context.terms_of, self.declaration)
+        stands = await sessions.submit(registration, self.declaration, terms_of)
         await self._context.unserved.look(sessions.registry, registration)
         return self.handle(stands)
 

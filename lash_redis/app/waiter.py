@@ -34,6 +34,7 @@ from lash_redis.registry.listening import listen
 from lash_redis.registry.messages import TOLD
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
+from lash_redis.tasks.declaration import Declaration
 
 _END_TIMEOUT_S = 1.0  # a server that hangs may keep a connection open for longer
 
@@ -48,18 +49,18 @@ class Waiter:
         self._due: dict[str, None] = {}  # ids to read next, in order
         self._changed = asyncio.Event()  # set when something is due or the last wait of a process has ended
         self._announced = Announced()
-        self._submits: dict[tuple[str, str], JoinedSubmits] = {}  # by task, and by who waits
+        self._submits: dict[tuple[int, str], JoinedSubmits] = {}  # by id() of the declaration, and by who waits
         self._outages: list[Exception] = []  # since the last answered read
         self._reader: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
 
-    async def submit(self, registration: ProcessRegistration, task: str, terms_of: TermsOf) -> str:
+    async def submit(self, registration: ProcessRegistration, task: Declaration, terms_of: TermsOf) -> str:
         """Register a process, and say at once that this client waits for it, if it mostly does; return its id.
 
         Args:
             registration: the process.
-            task: its task, whose submits share calls.
-            terms_of: returns what stands in the registry before registrations of it.
+            task: its task, whose submits share calls; one that is declared anew shares none with the former.
+            terms_of: returns what stands in the registry before registrations of it; it keeps the declaration.
 
         Raises:
             LashError: as ``registration.submit`` of the registry.
@@ -75,10 +76,10 @@ class Waiter:
                 self._announced.retract(registration.id)
         return stands
 
-    def _joined(self, task: str, terms_of: TermsOf, waiter: str) -> JoinedSubmits:
-        joined = self._submits.get((task, waiter))
+    def _joined(self, task: Declaration, terms_of: TermsOf, waiter: str) -> JoinedSubmits:
+        joined = self._submits.get((id(task), waiter))
         if joined is None:
-            joined = self._submits[task, waiter] = JoinedSubmits(self._registry, terms_of, waiter)
+            joined = self._submits[id(task), waiter] = JoinedSubmits(self._registry, terms_of, waiter)
         return joined
 
     async def wait_for(self, wait: Wait) -> End:

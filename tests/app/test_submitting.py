@@ -84,6 +84,23 @@ async def test_submits_at_the_same_time_share_calls(
     assert len({process.id for process in submitted if not isinstance(process, BaseException)}) == 10
 
 
+async def test_a_task_that_is_declared_anew_submits_with_its_new_signature(client: Any, namespace: str) -> None:
+    """As in a notebook: what stands beside its rows is what it declares now, and not what the former one did."""
+    lash = Lash(client, namespace)
+
+    def define(function: Any) -> Task[..., None]:
+        function.__qualname__ = "again"
+        return lash.task(recovery="rerunnable", name="again")(function)
+
+    former, task = define(lambda former: None), define(lambda latter: None)
+    async with lash:
+        for each in (former, task):
+            await each.submit(1)
+        ways = await lash.registry.filled_lanes(0, ServedLanes([]), ["default|again|"])
+    named = [[each.name for each in decode_parameters(data)] for data in ways.values()]
+    assert sorted(named) == [["former"], ["latter"]]
+
+
 async def test_each_submit_is_a_process_of_its_own(charge: Task[..., str]) -> None:
     """Without an id from the caller, two equal calls are two processes."""
     first, second = await charge.submit("o-17"), await charge.submit("o-17")
