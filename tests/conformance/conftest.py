@@ -1,4 +1,4 @@
-"""After every test the namespace must be sound. A subscriber hears what scripts publish, and a test may own a server."""
+"""After every test the namespace must be sound. A subscriber hears what scripts publish; a test may own a server."""
 
 from __future__ import annotations
 
