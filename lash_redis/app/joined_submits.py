@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from enum import Enum
 from typing import Final, TypeAlias
 
@@ -58,6 +59,15 @@ class _Waiting:
         """Have it raise an error, unless it is cancelled."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+
+def _one_more(error: LashError) -> LashError:
+    """Return an error like this one: what a caller's code adds to its error is seen by nobody else."""
+    other = copy(error)
+    other.__cause__ = error.__cause__
+    other.__context__ = error.__context__
+    other.__suppress_context__ = error.__suppress_context__
+    return other
 
 
 class JoinedSubmits:
@@ -111,7 +121,7 @@ class JoinedSubmits:
         except LashError as error:
             if isinstance(error, RegistryUnavailable) and not self._lie_apart(mine, others):
                 for each in others:
-                    each.fail(error)
+                    each.fail(_one_more(error))
                 raise
             if not others:
                 raise

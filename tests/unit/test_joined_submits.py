@@ -108,17 +108,22 @@ async def test_one_that_is_refused_is_refused_alone() -> None:
 
 
 async def test_a_server_that_does_not_answer_is_told_to_all_of_a_call() -> None:
-    """What comes later asks again."""
+    """To each by an error of its own, which its caller may add to. What comes later asks again."""
     registry = Held()
     submits = joined(registry)
     tasks = begun(submits, *"abcd")
     await registry.let_go(0)
-    await registry.let_go(2, RegistryUnavailable("register", "no answer", maybe_applied=True))
+    unavailable = RegistryUnavailable("register", "no answer", maybe_applied=True)
+    unavailable.__cause__ = cause = OSError("reset")
+    await registry.let_go(2, unavailable)
     await registry.let_go(1)
 
-    answers = await asyncio.gather(*tasks, return_exceptions=True)
-    assert answers[:2] == ["a", "b"]
-    assert all(isinstance(each, RegistryUnavailable) for each in answers[2:])
+    first, second, *errors = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (first, second) == ("a", "b")
+    assert [type(each) for each in errors] == [RegistryUnavailable] * 2
+    assert errors[0] is not errors[1]
+    assert {str(each) for each in errors} == {str(unavailable)}
+    assert [each.__cause__ for each in errors if isinstance(each, BaseException)] == [cause, cause]
     (later,) = begun(submits, "e")
     await registry.let_go(3)
     assert await later == "e"
