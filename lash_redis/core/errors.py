@@ -51,7 +51,7 @@ class SettingsError(LashError, ValueError):
 
 
 class UnsafeServerError(SettingsError):
-    """The server can lose leases or rows silently (eviction), is too old, or is a cluster or a Sentinel."""
+    """The server can lose leases or rows silently (eviction), is too old, or is a Sentinel."""
 
 
 class PayloadError(LashError, ValueError):

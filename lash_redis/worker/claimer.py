@@ -181,7 +181,7 @@ class Claimer:
 
         Raises:
             RecordedDead: others take this owner for dead.
-            NamespaceMismatch: the partition is not what it was; it is set aside until ``ask_all``.
+            NamespaceMismatch: the partition is not what it was; it is set aside until the next ``ask``.
             LashError: no answer; ask again.
         """
         async with self._turn.get():
