@@ -56,8 +56,7 @@ async def at_all_nodes(
                 if sum(map(len, wanted.values())) < len(channels):
                     break
     finally:
-        for _, task in listening.values():
-            await _cancelled(task)
+        await _cancelled(*(task for _, task in listening.values()))
 
 
 async def _some_time(tasks: list[asyncio.Task[None]]) -> None:
@@ -67,12 +66,15 @@ async def _some_time(tasks: list[asyncio.Task[None]]) -> None:
         await asyncio.sleep(_LOOK_S)
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end, whatever that is."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks and wait until all have ended, in whatever way."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()
     if is_cancelled():
         raise asyncio.CancelledError
 
