@@ -135,10 +135,11 @@ class Transport:
                 raise moving or self.translated(script.name, error, generation, reads=reads, node=node) from error
 
     async def _node_of(self, cluster: Cluster[Address], operation: str, header: str, *, reads: bool) -> Address:
+        generation = self.connections.address.generation
         try:
             node = await cluster.node_of(header, self.slots)
         except Exception as error:
-            raise self.translated(operation, error, self.connections.address.generation, reads=True) from error
+            raise self.translated(operation, error, generation, reads=True) from error
         if node is None:
             text = f"no node of the cluster {cluster.shown} serves the slot of {header} now"
             raise RegistryUnavailable(operation, text, maybe_applied=False, reads=reads)
@@ -183,12 +184,13 @@ class Transport:
     async def _judged(self, there: Connections, info: Any, *, allow_unsafe: bool) -> ServerInfo:
         import redis
 
+        generation = there.address.generation
         try:
             appendfsync = (await there.execute("calls", "CONFIG GET", "appendfsync")).get("appendfsync")
         except redis.ResponseError:
             appendfsync = None
         except Exception as error:
-            raise self.translated("open", error, there.address.generation, reads=True, node=there.address) from error
+            raise self.translated("open", error, generation, reads=True, node=there.address) from error
         return judged(info, appendfsync, allow_unsafe=allow_unsafe)
 
     async def memory(self, headers: Sequence[str]) -> Memory | None:
@@ -203,9 +205,14 @@ class Transport:
             return None
         if (cluster := self.connections.address.cluster) is None:
             return memory_in(await self._asked(self.connections, "memory", "control", "INFO", "memory"))
+        generation = self.connections.address.generation
+        try:
+            nodes = await cluster.nodes_of(headers, self.slots)
+        except Exception as error:
+            raise self.translated("memory", error, generation, reads=True) from error
         memories: list[Memory | None] = []
         failure: RegistryUnavailable | None = None
-        for node in await cluster.nodes_of(headers, self.slots):
+        for node in nodes:
             try:
                 info = await self._asked(self.connections.at(node), "memory", "control", "INFO", "memory")
                 memories.append(memory_in(info))

@@ -1,4 +1,4 @@
-"""The URL of one server: what it may say, and what of them may be shown.
+"""The URL of one server: what it may say, and what of it may be shown.
 
 A URL may hold a password, and one that cannot be understood may hold it anywhere. So no error repeats any part of a URL
 but the name of an option, and none is raised while another one that does so is handled: a traceback would show that.
