@@ -59,7 +59,7 @@ class Cluster(Generic[N]):
         self._is_doubtful = True
         self._silent: set[N] = set()
         self._rests_until_ms: dict[N, float] = {}
-        self._knows: Place | None = None  # the last that was named as the new primary of a slot: it knows of that
+        self._knows: N | None = None  # the last that was named as the new primary of a slot: it knows of that
         self._reading = PerProcess(_Reading)
         self.version = 0
 
@@ -84,7 +84,7 @@ class Cluster(Generic[N]):
     def follow(self, moved: str, asked: N) -> None:
         """Take in that a slot has moved, as ``asked`` answered; the whole map is read anew besides."""
         slot, place = place_in_moved(moved, asked.host)
-        self._is_doubtful, self._knows = True, place
+        self._is_doubtful, self._knows = True, self._at(place)
         self._take(self._map.moved(slot, place))
 
     def doubt(self, node: N) -> None:
@@ -138,7 +138,7 @@ class Cluster(Generic[N]):
     async def _read_from_any(self, ask: Ask[N]) -> SlotMap:
         nodes = [self._at(place) for place in self._map.places()]
         nodes += [seed for seed in self._seeds if seed.place not in {node.place for node in nodes}]
-        nodes.sort(key=lambda node: (node in self._silent, node.place != self._knows, random_fraction()))
+        nodes.sort(key=lambda node: (node in self._silent, node is not self._knows, random_fraction()))
         failure: Exception | None = None
         for node in nodes:
             try:
