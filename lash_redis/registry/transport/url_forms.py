@@ -53,11 +53,9 @@ def checked_url(value: str) -> str:
     if value.startswith(_CLUSTER):
         for url in cluster_urls(value):
             checked_server_url(url)
-    elif (parts := sentinel_parts(value)) is not None:
-        checked_server_url(parts.server)
     elif value.startswith(SCHEMES):
         checked_server_url(value)
-    else:
+    elif sentinel_parts(value) is None:
         raise SettingsError(f"expected a URL that begins with {_ANY_SCHEME}")
     return value
 
@@ -100,7 +98,7 @@ def sentinel_parts(value: str) -> SentinelParts | None:
     own = {name: text for name, text in options if name in _OF_SENTINELS}
     scheme = parts.scheme.removesuffix("+sentinel")
     query = urlencode([(name, text) for name, text in options if name not in own])
-    server = f"{scheme}://{user}{hosts[0]}/{database or 0}" + (f"?{query}" if query else "")
+    server = checked_server_url(f"{scheme}://{user}{hosts[0]}/{database or 0}" + (f"?{query}" if query else ""))
     return SentinelParts(server, [_sentinel(host, own, server) for host in hosts], service)
 
 
@@ -145,7 +143,6 @@ def _sentinel(host: str, own: dict[str, str], server: str) -> dict[str, Any]:
         raise SettingsError(
             "expected the option sentinel_tls of the URL to be true or false, in rediss+sentinel:// only"
         )
-    checked_server_url(server)
     is_secret = server.startswith("rediss:") and tls == "true"
     given: dict[str, Any] = parse_url(server) if is_secret else {}  # type: ignore[no-untyped-call]
     parameters = {name: value for name, value in given.items() if name.startswith("ssl_")}
