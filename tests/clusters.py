@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import redis
 from redis.asyncio import RedisCluster
@@ -16,6 +16,7 @@ from redis.crc import key_slot
 from tests.servers import Server
 from tests.support import block_until
 
+T = TypeVar("T")
 SLOTS: Final = 16_384
 _TRIES: Final = 5  # a port that was free may be another's a moment later
 
@@ -27,6 +28,17 @@ def free_ports(count: int) -> list[int]:
     for each in held:
         each.close()
     return ports
+
+
+def on_free_ports(make: Callable[[], T]) -> T:
+    """Make a server on ports that are free; do it again if another took one in between."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return make()
+        except AssertionError:
+            if not left:
+                raise
+    raise AssertionError
 
 
 class OnPort(Server):
@@ -106,9 +118,9 @@ class Cluster:
         chosen = {"cluster_require_full_coverage": "no"} | settings
         try:
             for _ in range(nodes):
-                self.primaries.append(_started(kind, chosen))
+                self.primaries.append(on_free_ports(lambda: Node(kind, **chosen)))
             for _ in range(nodes * replicas):
-                self.replicas.append(_started(kind, chosen))
+                self.replicas.append(on_free_ports(lambda: Node(kind, **chosen)))
             self._form(replicas)
         except BaseException:
             self.stop()
@@ -204,16 +216,6 @@ class Cluster:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
-
-
-def _started(kind: str, settings: dict[str, str]) -> Node:
-    for left in reversed(range(_TRIES)):
-        try:
-            return Node(kind, **settings)
-        except AssertionError:
-            if not left:
-                raise
-    raise AssertionError
 
 
 def _serves(node: Node, slot: int) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.clusters import OnPort, free_ports
+from tests.clusters import OnPort, free_ports, on_free_ports
 from tests.support import block_until
 
 SERVICE = "shop"
@@ -51,17 +52,19 @@ class Watched:
     def __init__(self, kind: str = "valkey", down_after_ms: int = 1000) -> None:
         self._running: list[OnPort] = []
         try:
-            self.primary = self._started(OnPort(kind, *free_ports(1)))
-            self.replica = self._started(OnPort(kind, *free_ports(1), replicaof=f"127.0.0.1 {self.primary.port}"))
+            self.primary = self._started(lambda: OnPort(kind, *free_ports(1)))
+            follows = f"127.0.0.1 {self.primary.port}"
+            self.replica = self._started(lambda: OnPort(kind, *free_ports(1), replicaof=follows))
             block_until(lambda: self._has("master_link_status", "up"), "the replica follows the primary")
-            self.sentinels = [self._started(_Sentinel(kind, self.primary, down_after_ms)) for _ in range(3)]
+            self.sentinels = [self._started(lambda: _Sentinel(kind, self.primary, down_after_ms)) for _ in range(3)]
             for each in self.sentinels:
                 block_until(lambda each=each: self._is_ready(each), "a Sentinel knows the replica and the others")  # type: ignore[misc]
         except BaseException:
             self.stop()
             raise
 
-    def _started(self, server: Any) -> Any:
+    def _started(self, make: Callable[[], OnPort]) -> Any:
+        server = on_free_ports(make)
         self._running.append(server)
         return server
 
