@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
 from lash_redis.registry.transport.slots import SLOTS, Place
@@ -35,3 +37,11 @@ async def test_the_node_that_got_a_slot_is_asked_first(remap: Any) -> None:
         cluster.follow(f"0 {place[0]}:{place[1]}", seed)
         await cluster.node_of("key", ask)
         assert asked[-1] == (place if remap is None else remap(place))
+
+
+async def test_a_map_that_no_node_gives_is_an_outage() -> None:
+    """Also for who only asks for the memory, and has opened nothing."""
+    registry = ProcessRegistry("redis+cluster://127.0.0.1:1", "shop", 8)
+    with pytest.raises(RegistryUnavailable, match="cannot reach"):
+        await registry.memory()
+    await registry.aclose()
