@@ -15,6 +15,8 @@ def in_full(row: Row, names: Mapping[str, Any]) -> Row:
     number, bar, key = row.get("ln", b"").decode("utf-8", "replace").partition("|")
     if number in names:
         row = row | {"ln": names[number] + f"{bar}{key}".encode()}
+    elif number.startswith("="):
+        row = row | {"ln": row["ln"][1:]}
     if "fa" in row and not {"fs", "ft"} & row.keys() and {"ho", "tk"} <= row.keys():
         row = row | {"fs": row["ho"], "ft": row["tk"], "ca": row.get("ca", row["fa"])}
     return row
@@ -27,8 +29,8 @@ def bad_names(rows: Mapping[str, Row], names: Mapping[str, Any]) -> Iterator[str
     if names and names != numbered | {lane: number.encode() for lane, number in lanes.items()}:
         yield f"lanes and their numbers are not one to one: {names}"
     for id_, row in rows.items():
-        lane = row.get("ln", b"").decode("utf-8", "replace")
-        number = lane.partition("|")[0]
+        field = row.get("ln", b"").decode("utf-8", "replace")
+        number, lane = field.partition("|")[0], field.removeprefix("=")
         if number.isdigit() and number not in names:
             yield f"row {id_} is of a lane with the number {number}, which no lane has"
         elif lane in lanes or any(lane.startswith(f"{each}|") for each in lanes if each.count("|") > 2):

@@ -171,8 +171,9 @@ ROW_FIELDS: dict[str, str] = {
     "d": f"disposition: {_listed(DISPOSITION_CODES)}; then c if somebody chose the id. Whoever asks for a row is "
     "answered that as a field ch",
     "ph": f"place: {', '.join(f'{place.code} {place.name}' for place in PLACES)}; empty once terminal",
-    "ln": "lane: its number in K:names, and |key of a keyed one; of a lane without a number queue|task|digest, without "
-    "|alone, and of a keyed one queue|task|digest|scopes|key. Whoever asks for a row is answered the lane in full",
+    "ln": "lane: its number in K:names, and |key of a keyed one; of a lane without a number =queue|task|digest, "
+    "without |alone, and of a keyed one =queue|task|digest|scopes|key. Whoever asks for a row is answered the "
+    "lane in full",
     "sq": "sequence, its place in the lane; none before it first enters one",
     "nw": "1 while it counts in K:new:, since nobody has claimed it; of bounded queues only",
     "uq": "digest of its task and unique key, if it is unique",

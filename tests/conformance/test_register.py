@@ -230,7 +230,7 @@ async def test_a_lane_that_has_no_number_stands_whole_in_its_rows(
 
     await registry.register_many([work("p"), work("q"), work("r", task="other"), work("s", task="other")])
 
-    assert [await client.hget(f"{key}{each}", "ln") for each in "pqrs"] == [b"4096"] * 2 + [b"default|other|"] * 2
+    assert [await client.hget(f"{key}{each}", "ln") for each in "pqrs"] == [b"4096"] * 2 + [b"=default|other|"] * 2
     assert await client.hgetall(names) == {b"last": b"4096", b"4096": b"default|work|", b"default|work|": b"4096"}
     assert (await record_of(registry, "r")).input == TaskInput("other", ())
     served = (("default", ("default|other|", "default|work|")),)
@@ -240,6 +240,29 @@ async def test_a_lane_that_has_no_number_stands_whole_in_its_rows(
     await client.hdel(names, "4096")
     for each in "pq":
         await client.hset(f"{key}{each}", "ln", 1)
+
+
+@pytest.mark.parametrize("partitions", [1])
+@pytest.mark.parametrize("named", [0, 4095], ids=["numbered", "whole"])
+async def test_a_queue_may_be_called_like_the_number_of_a_lane(
+    registry: ProcessRegistry, client: Any, namespace: str, named: int
+) -> None:
+    """Its rows are of its own lane, whether that has a number or not, and the same submit is known again."""
+    names: dict[str, Any] = {"last": named}
+    for number in range(1, named + 1):
+        names |= {f"old{number}|work|": number, str(number): f"old{number}|work|"}
+    await registry.open()
+    await client.hset(f"{{lash:{namespace}:0}}:names", mapping=names)
+    await registry.register(work("p"))
+    queues = (f"{named + 1}", f"{named + 1}north")
+    rows = [work(id_, task="other", queue=queue) for id_, queue in zip("qr", queues, strict=True)]
+
+    assert await registry.register_many(rows) == [True, True]
+    assert await registry.register_many(rows) == [False, False]
+    assert [(await row_of(registry, id_)).lane for id_ in "qr"] == [f"{queue}|other|" for queue in queues]
+    served = tuple((queue, (f"{queue}|other|",)) for queue in queues)
+    batch = await registry.claim_next(batch_claim(registry, ADA, count=9, served=served))
+    assert [each.process_id for each in batch.rows] == ["q", "r"]
 
 
 @pytest.mark.parametrize(

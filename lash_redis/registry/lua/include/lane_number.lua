@@ -3,7 +3,8 @@
 --- @include "lane_names"
 -- What the row of a lane says of it: the lane's number, since the name is long and many rows have the same. It is given
 -- to the lane's first row and stays for ever, so that a row can be read as long as it is kept. So that a program which
--- invents queues does not fill the server, only so many lanes have one. `field` is a lane with its key.
+-- invents queues does not fill the server, only so many lanes have one. Any other stands there itself, behind a sign
+-- that no queue has: a queue may be called like a number. `field` is a lane with its key.
 local MOST_NUMBERED = 4096
 local numbers_by_lane = {}
 local highest
@@ -23,7 +24,7 @@ local function lane_number(field)
     numbers_by_lane[lane] = number
   end
   if not number then
-    return field
+    return '=' .. field
   end
   return key and number .. '|' .. key or number
 end
