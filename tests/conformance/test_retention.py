@@ -27,6 +27,7 @@ from tests.conformance.actors import (
     settled,
     work,
 )
+from tests.conformance.test_unreadable import of_another_type
 from tests.conftest import ServerTime
 
 FOR_EVER = 10**12
@@ -123,6 +124,18 @@ async def test_members_stay_beside_the_latest_rows_until_their_group_has_ended(
     assert await left(registry, *members) == members, "it has yet to run"
     await registry.complete(await held(registry, "g", ADA), Success())
     assert await retained(registry, keep_rows=partitions) == Retained(3, 0)
+
+
+async def test_a_group_that_is_no_row_does_not_end_the_retention_of_others(
+    registry: ProcessRegistry, client: Any, namespace: str, partitions: int
+) -> None:
+    """One damaged key must not end a call about many; nothing waits for the members then."""
+    await registry.register(work("g", opens_group=True, if_failed="run", task="summary"))
+    for id_ in ("g::1", "g::2", "g::3"):
+        await ended(registry, id_, member_of="g")
+    (key,) = [each.decode() async for each in client.scan_iter(match=f"{{lash:{namespace}:*}}:p:g", count=1000)]
+    async with of_another_type(client, key):
+        assert await retained(registry, keep_rows=partitions) == Retained(2, 0)
 
 
 @pytest.mark.parametrize("by", ["age", "memory", "number", "prune"])

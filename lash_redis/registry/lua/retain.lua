@@ -36,8 +36,8 @@ local function is_spared(row, rows)
   if not group or rows > SPARED * keep_rows then
     return false
   elseif groups_wait[group] == nil then
-    local f = redis.call('HMGET', row_key(group), 'd', 'ts')
-    groups_wait[group] = f[1] and not f[2]
+    local f = fields_of(redis.pcall('HMGET', row_key(group), 'd', 'ts'))
+    groups_wait[group] = f[1] and not f[2] or false
   end
   return groups_wait[group]
 end
