@@ -1,4 +1,4 @@
-"""After every test the namespace must be sound. A subscriber hears what scripts publish; a test may own a server."""
+"""After every test the namespace must be sound. A subscriber hears what a test makes the scripts publish."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-import redis.asyncio
 
 from tests.conformance.subscriber import Subscriber
-from tests.servers import KINDS, Server
 from tests.soundness import assert_sound
 
 
@@ -37,17 +35,3 @@ async def subscriber(backend: Any, client: Any, namespace: str) -> AsyncIterator
     made = Subscriber(backend, namespace)
     yield made
     await made.aclose()
-
-
-@pytest.fixture(params=KINDS)
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Own a server that this test may mistreat."""
-    with Server(request.param) as running:
-        yield running
-
-
-@pytest.fixture
-async def raw(server: Server) -> AsyncIterator[Any]:
-    """Return a client of that server."""
-    async with redis.asyncio.Redis.from_url(server.url) as client:
-        yield client

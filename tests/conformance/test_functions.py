@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from lash_redis.core.outcomes import Success
 from lash_redis.registry.assembling import units_of
@@ -16,9 +17,23 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.scripts import function_of, names
 from tests.conformance.actors import ADA, LONG_MS, held, work
 from tests.lua.lua_files import sources
-from tests.servers import Server
+from tests.servers import KINDS, Server
 
 NAME = "functions"
+
+
+@pytest.fixture(params=KINDS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Own a server that this test may mistreat."""
+    with Server(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+async def raw(server: Server) -> AsyncIterator[Any]:
+    """Return a client of it."""
+    async with redis.asyncio.Redis.from_url(server.url) as client:
+        yield client
 
 
 @pytest.fixture

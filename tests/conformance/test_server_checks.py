@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -35,11 +35,26 @@ from tests.conformance.actors import (
 )
 from tests.conftest import Backend, ServerTime
 from tests.look import lease_of as lease_in
-from tests.servers import Server
+from tests.servers import KINDS, Server
 from tests.soundness import assert_sound, keyspace
 
 INFO = {"redis_version": "7.2.4", "maxmemory_policy": "noeviction"}
 NAME = "checked"
+
+
+@pytest.fixture(params=KINDS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Own a server that this test may mistreat."""
+    with Server(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+async def raw(server: Server) -> AsyncIterator[Any]:
+    """Return a client of it."""
+    client = redis.asyncio.Redis.from_url(server.url)
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture
