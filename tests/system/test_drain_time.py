@@ -50,6 +50,7 @@ async def test_an_embedded_server_that_hangs_does_not_delay_the_end_of_a_pool(
         environment = {"XDG_RUNTIME_DIR": runtime, "LASH_REDIS_DATA": str(tmp_path / "data")}
         pool = start_pool("--workers", "2", *SHORT, url=None, environment=environment)
         pool.until_ready(2)
+        pool.until_logged(" on unix://")  # its supervisor hears later that they are ready
         (url,) = re.findall(r" on (unix://\S+)", pool.log)
         async with contextlib.aclosing(ProcessRegistry(url, namespace)) as registry:
             pool.until_begun(await Work(registry).submit("pay_stubborn", "pay_stubborn"))

@@ -312,6 +312,7 @@ async def test_an_embedded_server_whose_guardian_was_killed_comes_back(
     killed = guardian_of(tmp_path / "data")
     assert killed is not None
 
+    pool.until_logged(" on unix://")  # its supervisor hears later that they are ready
     (server_url,) = re.findall(r" on (unix://\S+)", pool.log)
     killed.kill()
     block_until(lambda: guardian_of(tmp_path / "data") not in (None, killed), "there is another guardian")
