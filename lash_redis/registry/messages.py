@@ -52,7 +52,13 @@ class DueEarlier(msgspec.Struct, frozen=True):
     at_ms: str
 
 
-Message: TypeAlias = Ended | EndedWith | Requested | LaneFilled | DueEarlier
+class ToldDead(msgspec.Struct, frozen=True):
+    """``dead OWNER``, to a worker whose death was recorded: its next claim is stale, if it lives."""
+
+    owner_digest: str
+
+
+Message: TypeAlias = Ended | EndedWith | Requested | LaneFilled | DueEarlier | ToldDead
 
 TOLD: Final = "+"
 ENDED: Final = "ended"
@@ -60,11 +66,13 @@ OUTCOME: Final = "outcome"
 REQUEST: Final = "request"
 LANE: Final = "lane"
 DUE: Final = "due"
+DEAD: Final = "dead"
 _KINDS: Final[dict[str, Callable[[str], Message]]] = {
     ENDED: Ended,
     REQUEST: Requested,
     LANE: LaneFilled,
     DUE: DueEarlier,
+    DEAD: ToldDead,
 }
 
 

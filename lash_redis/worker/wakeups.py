@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lash_redis.core.timing import boottime_ms, jittered, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.listening import listen
-from lash_redis.registry.messages import DueEarlier, LaneFilled, Requested, read_message
+from lash_redis.registry.messages import DueEarlier, LaneFilled, Requested, ToldDead, read_message
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.worker.changes import Changes
 from lash_redis.worker.claimer import ASK_AGAIN_S
@@ -69,15 +69,15 @@ class WakeUps:
                 await sleep(self._trouble.met(error))
 
     def received(self, partition: int, text: str) -> None:
-        """Handle one message: a request, or a lane that has rows."""
+        """Handle one message: a request, a lane that has rows, or what the next claim tells more of."""
         try:
             match read_message(text):
                 case Requested(process_id):
                     self._in_flight.requests.look_at(process_id)
                 case LaneFilled(lane):
                     self._lane_filled(partition, lane)
-                case DueEarlier():
-                    self._claimer.ask(partition)  # its answer says when to claim again
+                case DueEarlier() | ToldDead():
+                    self._claimer.ask(partition)  # its answer says when to claim again, or that it is stale
                     self._changes.notify()
         except SURVIVED as error:  # one message that cannot be handled costs no other
             self._trouble.met(error)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from lash_redis.registry.messages import (
+    DEAD,
     DUE,
     ENDED,
     LANE,
@@ -18,6 +19,7 @@ from lash_redis.registry.messages import (
     LaneFilled,
     Message,
     Requested,
+    ToldDead,
     read_message,
 )
 from tests.lua.lua_files import sources
@@ -35,21 +37,22 @@ def published() -> list[tuple[str, str]]:
 
 
 def test_the_lua_publishes_these_words() -> None:
-    """Each followed by the id of the row, the name of the lane or the time."""
+    """Each followed by the id of the row, the name of the lane, the time or the owner."""
     assert set(published()) == {
         (ENDED, "row.id"),
         (OUTCOME, "row.id"),
         (LANE, "lane"),
         (REQUEST, "row.id"),
         (DUE, "due"),
+        (DEAD, "digest"),
     }
 
 
 def test_no_message_is_built_in_another_way() -> None:
-    """Two fragments plan a message; the plan sends what was planned, and wakes."""
+    """Two fragments and one script plan a message; the plan sends what was planned, and wakes."""
     calling = {name for name, source in sources().items() if re.search(r"\bpublish\(|'PUBLISH'", source)}
 
-    assert calling == {"include/ending/finish", "include/tell_holder", "include/planned_writes"}
+    assert calling == {"include/ending/finish", "include/tell_holder", "include/planned_writes", "record_death"}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,7 @@ def test_no_message_is_built_in_another_way() -> None:
         ("request p", Requested("p")),
         ("lane default|pay|", LaneFilled("default|pay|")),
         ("due 17", DueEarlier("17")),
+        ("dead 9f", ToldDead("9f")),
         ("news p", None),
         ("", None),
     ],

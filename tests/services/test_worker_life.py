@@ -352,9 +352,9 @@ async def test_drive_pending_begins_nothing_once_a_drain_began(registry: Process
 
 
 async def test_a_living_worker_that_is_recorded_dead_says_so_and_leaves(registry: ProcessRegistry, crew: Crew) -> None:
-    """Its claims are stale for ever: it drains in order, and ``run`` ends with a fault."""
+    """It is told, and its claims are stale for ever: it drains in order, and ``run`` ends with a fault."""
     bound = Bench()
-    worker = crew.worker(bound.task("owner_bound"), poll_ms=50)
+    worker = crew.worker(bound.task("owner_bound"), poll_ms=NEVER_MS)
     seen: list[Event] = []
     await registry.register(work("p", OWNER_BOUND, "p"))
     with subscribed(seen.append):

@@ -18,5 +18,7 @@ end
 write_hash('dead', digest, death)
 write_hash('claims', digest, int(2 ^ 53))
 remember_owner(digest, owner)
+-- One that lives would claim nothing any more: it learns it from the claim that this makes it send.
+publish(digest, 'dead ' .. digest)
 commit()
 return { 'DONE', death }
