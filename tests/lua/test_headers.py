@@ -145,7 +145,7 @@ def test_a_header_declares_every_argument_that_the_body_reads(name: str) -> None
     used = [int(number) for number in re.findall(r"ARGV\[(\d+)\]", source)]
     used += [len(names_.split(",")) for names_ in re.findall(r"local ([\w, ]+) = unpack\(ARGV\)", source)]
     used += [int(last) for last in re.findall(r"unpack\(ARGV, \d+, (\d+)\)", source)]
-    loops = [int(first) for first in re.findall(r"for at = (\d+), #ARGV", source)]
+    loops = [int(first) for first in re.findall(r"(?:for at =|,) (\d+), #ARGV", source)]
     declared = [int(number) for number in re.findall(r"ARGV (\d+)", header)]
     repeated = [int(number) for number in re.findall(r"ARGV (\d+)\.\.", header)]
 

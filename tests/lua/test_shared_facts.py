@@ -53,7 +53,7 @@ def test_the_longest_batch_stands_once_in_the_lua() -> None:
 
     assert re.findall(r"^local MAX_BATCH = (\d+)$", SOURCES["include/partition"], re.MULTILINE) == [str(MAX_BATCH)]
     assert len(re.findall(rf"\b{MAX_BATCH}\b", code)) == 1
-    assert int(re.findall(r"tonumber\(number\) \* (\d+)", SOURCES["claim_next"])[0]) > MAX_BATCH
+    assert int(re.findall(r"tonumber\(number\) \* (\d+)", SOURCES["include/claim_batch"])[0]) > MAX_BATCH
 
 
 def test_the_bound_in_bytes_is_the_same_in_lua() -> None:
@@ -88,7 +88,7 @@ def test_the_bound_of_a_script_is_the_longest_batch(name: str) -> None:
 def test_a_row_has_the_fields_that_its_script_answers(name: str, row: type[ClaimedRow | RenewedRow]) -> None:
     """As many as the header names and as the code writes; what is seldom there comes beside the rows."""
     named = re.findall(r"-- reply   .*? \((.*?)\) x rows", SOURCES[name])[0]
-    written = re.findall(r"reply\[n \+ (\d)\]", SOURCES[name])
+    written = re.findall(r"reply\[n \+ (\d)\]", SOURCES[name] + SOURCES["include/claim_batch"] * (name == "claim_next"))
 
     fields = len(row.__struct_fields__) - (name == "claim_next")
 
@@ -97,7 +97,7 @@ def test_a_row_has_the_fields_that_its_script_answers(name: str, row: type[Claim
 
 def test_a_worker_calls_before_it_counts_as_gone() -> None:
     """Who waits for work and who lives is told by the same minute, also with the slowest poll."""
-    assert re.findall(r"^local IDLE_MS = (\d+)$", SOURCES["claim_next"], re.MULTILINE) == [str(LIVING_MS)]
+    assert re.findall(r"^local IDLE_MS = (\d+)$", SOURCES["include/claim_batch"], re.MULTILINE) == [str(LIVING_MS)]
     assert MOST_MS * (1 + Polling.spread) < LIVING_MS
     assert MOST_MS * (1 + Looking.spread) < LIVING_MS
 
