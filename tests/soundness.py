@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from base64 import urlsafe_b64encode
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from hashlib import sha256
@@ -19,6 +18,7 @@ import msgspec
 
 from lash_redis.registry.keys import DATA_DICTIONARY, ROW_FIELDS
 from tests.sound_waits import Waits
+from tests.soundness_of_owners import bad_owners
 from tests.soundness_of_rows import bad_names, in_full
 from tests.soundness_of_schedules import bad_schedules
 from tests.soundness_of_sequences import bad_sequences
@@ -164,7 +164,7 @@ class _Partition:
         yield from bad_turns(self.named("next:"), self.index)
         yield from bad_sequences(self.rows, self.index, list(self.keys))
         yield from Waits(self.rows, self.named, self.index("alarms")).problems()
-        yield from self.bad_owners()
+        yield from bad_owners(self.named, self.index)
         yield from self.bad_leases()
         yield from self.bad_payloads()
         yield from self.bad_counts()
@@ -414,19 +414,6 @@ class _Partition:
             is_set_back = name.startswith("q:") and actual.get(id_, 0) > _SET_BACK  # no claim could read it
             if score is not None and id_ in actual and actual[id_] != score and not is_set_back:
                 yield f"{name} has {id_} at {actual[id_]:.0f}, its row says {score:.0f}"
-
-    def bad_owners(self) -> Iterator[str]:
-        owners = self.index("owners")
-        for digest, data in owners.items():
-            owner = msgspec.msgpack.decode(data)  # type: ignore[call-overload]
-            name = f"{owner['owner_id']}\0{owner['incarnation_id']}".encode()
-            if urlsafe_b64encode(sha256(name).digest()[:12]).decode() != digest:
-                yield f"owner {digest} is {owner}"
-        if unknown := self.named("of:").keys() - owners.keys():
-            yield f"owners with unsettled rows are forgotten: {unknown}"
-        for each in ("owners", "claims", "dead"):
-            if unseen := self.index(each).keys() - self.index("seen").keys():
-                yield f"{each} has {unseen}, which nothing would ever forget"
 
     def bad_leases(self) -> Iterator[str]:
         for id_, token in self.named("l:").items():

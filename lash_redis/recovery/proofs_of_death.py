@@ -41,7 +41,7 @@ def reaped(death: Death) -> Proof:
 async def find_dead(
     registry: ProcessRegistry, claimant: LeaseOwner, first_error: FirstError, partitions: Iterable[int]
 ) -> dict[str, Proof]:
-    """Test each owner with unsettled rows there once; return the proofs that ``claimant`` has, by owner digest.
+    """Test once each owner with unsettled rows there that ``claimant`` may prove dead; return proofs by owner digest.
 
     What a partition raises is kept in ``first_error``, and the proofs that the others have count.
     """
@@ -49,7 +49,7 @@ async def find_dead(
     tested: set[str] = set()
     for partition in partitions:
         with first_error.kept():
-            async for holder in _holders(registry, partition):
+            async for holder in _holders(registry, partition, claimant):
                 if holder.death is not None:
                     proofs[holder.digest] = reaped(holder.death)
                 elif holder.digest not in tested:
@@ -60,10 +60,10 @@ async def find_dead(
     return proofs
 
 
-async def _holders(registry: ProcessRegistry, partition: int) -> AsyncIterator[Holder]:
+async def _holders(registry: ProcessRegistry, partition: int, claimant: LeaseOwner) -> AsyncIterator[Holder]:
     after = ""
     while True:
-        page = await registry.holders(partition, after)
+        page = await registry.holders(partition, after, near=claimant)
         for holder in page:
             yield holder
         if len(page) < MAX_BATCH:

@@ -35,6 +35,7 @@ from lash_redis.core.outcomes import (
     Resolution,
     Success,
 )
+from lash_redis.registry.machines import host_digest
 from lash_redis.registry.unreadable import readable
 
 # The least room for a failure, and the most for what the pool itself writes about an end.
@@ -220,8 +221,8 @@ def decode_failure(data: bytes) -> Failure:
 
 
 def encode_owner(owner: LeaseOwner) -> bytes:
-    """Return an owner with its liveness as bytes."""
-    return _encoder.encode(owner)
+    """Return the digest of an owner's machine (see ``host_digest``), a space, and the owner with its liveness."""
+    return host_digest(owner).encode() + b" " + _encoder.encode(owner)
 
 
 def decode_owner(digest: bytes, data: bytes) -> LeaseOwner:
@@ -230,7 +231,7 @@ def decode_owner(digest: bytes, data: bytes) -> LeaseOwner:
     One that was forgotten (no ``data``) or cannot be read is shown by its digest; nothing proves its death here.
     """
     name = digest.decode()
-    owner = readable("owner", name, lambda: _decode_owner(data)) if data else None
+    owner = readable("owner", name, lambda: _decode_owner(data.partition(b" ")[2])) if data else None
     if owner is not None:
         return owner
     return LeaseOwner.opaque(name, name)

@@ -60,7 +60,9 @@ key                       type        content
 ``K:of:<owner>``          zset        ids that this owner holds, and owner-bound ids that it started and that have not
                                       ended. Score: claim number x 1000 + number in the batch, else minus the sequence
 ``K:holders``             zset        owners whose ``K:of:`` is not empty, by digest
-``K:owners``              hash        owner digest to owner with liveness
+``K:owners``              hash        owner digest to the digest of its machine, a space, and the owner with liveness
+``K:on:<machine>``        zset        owners in ``K:owners`` that ran on one machine, by digest; under ``-`` those
+                                      that are recorded dead
 ``K:claims``              hash        owner digest to its last claim number; 2^53 for one that is recorded dead
 ``K:dead``                hash        owner digest to its recorded death
 ``K:seen``                zset        owner digests by their last call
@@ -97,7 +99,7 @@ from lash_redis.core.options import OPTIONS
 from lash_redis.core.places import INDEXES, LEASED, PLACES
 from lash_redis.registry.codec import DISPOSITION_CODES, STATUS_CODES
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # Indexes by which a page of rows is read; ``owned_index`` names one more.
 LEASES: Final = LEASED.index
@@ -146,6 +148,7 @@ DATA_DICTIONARY: dict[str, tuple[str, bool]] = {
     _OWNED: ("zset", False),
     "holders": ("zset", False),
     "owners": ("hash", False),
+    "on:": ("zset", False),
     "claims": ("hash", False),
     "dead": ("hash", False),
     "seen": ("zset", False),

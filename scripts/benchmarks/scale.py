@@ -32,7 +32,13 @@ SERVED = ServedLanes([("default", [f"default|nothing|{SIGNATURE}"])])
 
 
 def _owner(number: int) -> LeaseOwner:
-    return LeaseOwner.local_process(f"worker-{number}", f"{number:032x}")
+    """Return an owner on a machine that has one pool."""
+    return LeaseOwner.local_process(f"worker-{number}", f"{number:032x}", f"machine-{number // PER_POOL}")
+
+
+def _neighbour(number: int) -> LeaseOwner:
+    """Return an owner on the machine of the first one."""
+    return LeaseOwner.local_process(f"neighbour-{number}", f"{number:032x}", "machine-0")
 
 
 async def _claim(
@@ -75,12 +81,12 @@ async def constants() -> Constants:
         for number in range(LEASES // 500):
             await _claim(registry, 0, me, 1_000 + number, 500)
         held = await _us(url, (registry.glance(0) for _ in range(CALLS)))
-        few = await _us(url, (registry.holders(0) for _ in range(CALLS)))
+        few = await _us(url, (registry.holders(0, near=me) for _ in range(CALLS)))
         lease = await _us(url, (registry.renew_owned(0, owners[:1], TTL_MS) for _ in range(5))) / LEASES
         await registry.register_many(list(registrations(LEASES + 499, SIGNATURE)))
         for number in range(2, 501):
-            await _claim(registry, 0, _owner(number), 1, 1)
-        lots = await _us(url, (registry.holders(0) for _ in range(CALLS // 5)))
+            await _claim(registry, 0, _neighbour(number), 1, 1)
+        lots = await _us(url, (registry.holders(0, near=me) for _ in range(CALLS // 5)))
         await registry.aclose()
     finally:
         cluster.stop()
@@ -122,9 +128,9 @@ async def _live(registry: ProcessRegistry, owners: list[LeaseOwner]) -> None:
         for number in range(int(count)):
             await call(number % len(owners), (number * 5 + number // len(owners)) % PARTITIONS)
 
-    async def sweep(_: int, partition: int) -> None:
+    async def sweep(owner: int, partition: int) -> None:
         if (await registry.glance(partition)).holders:
-            await registry.holders(partition)
+            await registry.holders(partition, near=owners[owner])
 
     claims = dict.fromkeys(((owner, partition) for owner in range(len(owners)) for partition in range(PARTITIONS)), 1)
 

@@ -6,13 +6,11 @@ thousand owners; ``benchmarks.scaling_page`` writes the page.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 SWEEP_S, POLL_S, RENEW_S = 5.0, 7.5, 10.0  # between two sweeps, two slow polls, two renewals, unless set
 REST_S = 40.0  # between two claims where sweeps see that nothing waits; they must come more often than the polls
 PER_POOL = 16  # worker processes of one supervisor
-PAGE = 500  # owners in one answer
 MAX_CLIENTS = 10_000  # what a server takes unless it is told otherwise
 MOST_SHARE = 0.7  # of a core: above, answers become late
 
@@ -78,17 +76,15 @@ class Load:
         return f"server CPU, {cause}"
 
 
-def owners_in(fleet: Fleet) -> float:
-    """Return how many owners hold something in one partition, if their rows are spread evenly."""
-    return fleet.workers * (1 - (1 - 1 / fleet.partitions) ** fleet.leases)
+def owners_near(fleet: Fleet) -> float:
+    """Return how many owners of one machine hold something in one partition, if their rows are spread evenly."""
+    return min(fleet.workers, fleet.per_pool) * (1 - (1 - 1 / fleet.partitions) ** fleet.leases)
 
 
 def load(fleet: Fleet, each: Constants) -> Load:
     """Return the load of each primary."""
-    owners = owners_in(fleet)
-    glance = (
-        each.glance_held + each.holders * math.ceil(owners / PAGE) + each.holder * owners if owners else each.glance
-    )
+    owners = owners_near(fleet)
+    glance = each.glance_held + each.holders + each.holder * owners if owners else each.glance
     asked = fleet.workers * fleet.partitions
     renewals = (asked / fleet.per_pool * each.renewal + asked * each.renewed_owner) / RENEW_S
     renewals += fleet.workers * fleet.leases * each.lease / RENEW_S

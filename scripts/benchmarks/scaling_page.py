@@ -24,8 +24,8 @@ SETTINGS: tuple[tuple[str, dict[str, float]], ...] = (("as set", {}), ("`--sweep
 MEANINGS = {
     "glance": "a sweep's first call, where nobody holds anything",
     "glance_held": "the same where somebody does",
-    "holders": "reading who holds something: the call",
-    "holder": "and each owner in its answer",
+    "holders": "reading whose death it could prove: the call",
+    "holder": "and each owner in its answer: those of one machine",
     "claim": "a claim that gets nothing",
     "renewal": "a renewal: the call",
     "renewed_owner": "each owner in it",

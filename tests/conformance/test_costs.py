@@ -9,10 +9,11 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from lash_redis.core.lanes import lane
-from lash_redis.core.liveness import LeaseOwner
+from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import ProcessLease, ProcessRegistration
 from lash_redis.core.outcomes import Success
 from lash_redis.core.policies import Policy
@@ -21,7 +22,7 @@ from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.keys import owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.scripts import Script
-from tests.conformance.actors import ADA, BOB, LONG_MS, RERUNNABLE, SERVED, batch_claim, begun, work
+from tests.conformance.actors import ADA, BOB, LONG_MS, RERUNNABLE, SERVED, batch_claim, begun, local_owner, work
 from tests.conformance.test_bytes import length
 from tests.soundness import keyspace
 
@@ -197,21 +198,25 @@ async def test_a_sweep_with_nothing_to_recover_costs_the_same_however_many_rows_
         sent()
         await sweep.run_once()
         counted.append(sent())
-    assert counted == [{"glance": 7, "holders": 5}] * 2
+    assert counted == [{"glance": 7, "holders": 3}] * 2
 
 
 @ONE
 @REAL
 async def test_the_owners_of_a_page_are_read_together(registry: ProcessRegistry, client: Any) -> None:
-    """Each sweep of each worker reads all owners that hold something: so many commands, however many they are."""
-    names = [f"p{each}" for each in range(40)]
+    """Each sweep reads the owners whose death it could prove: so many commands, however many they are."""
+    names, me = [f"p{each}" for each in range(40)], local_owner()
+    assert isinstance(me.liveness, LocalProcess)
+    elsewhere = msgspec.structs.replace(me.liveness, host_id="another")
     await registry.register_many([plain(each) for each in names])
-    for each in names:
-        await registry.claim(each, LeaseOwner.opaque(each, "1"), LONG_MS)
+    for number, each in enumerate(names):
+        await registry.claim(each, LeaseOwner(each, "1", me.liveness if number % 4 else elsewhere), LONG_MS)
     sent = Sent(registry, client)
 
-    assert len(await registry.holders(0)) == len(names)
+    assert len(await registry.holders(0)) == 40
     assert sent() == {"holders": 5}
+    assert len(await registry.holders(0, near=me)) == 30
+    assert sent() == {"holders": 6}
 
 
 @ONE

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from lash_redis.core.liveness import LeaseOwner, LocalProcess
 from lash_redis.core.model import ProcessStarted
 from lash_redis.core.outcomes import Success
 from lash_redis.registry.answers import Death, Holder
@@ -83,6 +86,47 @@ async def test_owners_come_by_pages(registry: ProcessRegistry, partitions: int) 
     pages = [await registry.holders(0, after, limit=2) for after in ("", digests[0], digests[1], "~")]
 
     assert [[each.digest for each in page] for page in pages] == [digests[:2], digests[1:], digests[2:], []]
+
+
+async def test_a_claimant_reads_the_owners_of_its_machine_and_the_dead(
+    registry: ProcessRegistry, partitions: int
+) -> None:
+    """It could prove nothing of opaque ones, nor of those of other machines, boots and namespaces (rule 2.1)."""
+    me = local_owner()
+    assert isinstance(me.liveness, LocalProcess)
+    here, other = (LeaseOwner(name, f"{name}-1", me.liveness) for name in ("beside", "below"))
+    moved = LeaseOwner("moved", "moved-1", msgspec.structs.replace(me.liveness, host_id="another"))
+    booted = LeaseOwner("booted", "booted-1", msgspec.structs.replace(me.liveness, boot_id="another"))
+    late = LeaseOwner("late", "late-1", msgspec.structs.replace(me.liveness, host_id="another"))
+    owners_there = (ADA, BOB, here, other, moved, booted, late)
+    ids = ids_of(len(owners_there), 0, partitions)
+    await registry.register_many([work(id_) for id_ in ids])
+    for id_, owner in zip(ids, owners_there, strict=True):
+        await held(registry, id_, owner)
+    for owner in (BOB, late, other, CYD):  # the last holds nothing
+        await registry.record_death(owner, DEATH)
+
+    near = await registry.holders(0, near=me)
+    digests = [each.digest for each in near]
+
+    assert {each.owner.owner_id for each in near} == {"bob", "late", "beside", "below"}
+    assert {each.owner.owner_id for each in near if each.death is not None} == {"bob", "late", "below"}
+    assert {each.owner.owner_id for each in await registry.holders(0, near=ADA)} == {"bob", "late", "below"}
+    assert digests == sorted(digests)
+    pages = [await registry.holders(0, after, limit=2, near=me) for after in ("", digests[1], digests[3])]
+    assert [[each.digest for each in page] for page in pages] == [digests[:2], digests[2:], []]
+
+
+async def test_an_owner_is_of_the_machine_that_it_named_first(registry: ProcessRegistry, partitions: int) -> None:
+    """The first liveness stands, and so does where its death can be proven."""
+    me = local_owner()
+    one, two = ids_of(2, 0, partitions)
+    await registry.register_many([work(one), work(two)])
+    await held(registry, one, LeaseOwner.opaque("beside", "beside-1"))
+    await held(registry, two, LeaseOwner("beside", "beside-1", me.liveness))
+
+    assert await registry.holders(0, near=me) == []
+    assert len(await registry.holders(0)) == 1
 
 
 async def test_one_owner_with_unsettled_rows_is_read_by_its_digest(registry: ProcessRegistry, partitions: int) -> None:

@@ -372,7 +372,8 @@ async def test_an_owner_that_cannot_be_read_is_never_proven_dead_here(
         await registry.register(work(id_, OWNER_BOUND, task=id_))
         await registry.start(await held(registry, id_, owner))
     await registry.record_death(CYD, Death("exit 9", "bob"))
-    stored = msgspec.msgpack.encode({"owner_id": "ada", "incarnation_id": "ada-1", "liveness": {"type": "oracle"}})
+    unknown = {"owner_id": "ada", "incarnation_id": "ada-1", "liveness": {"type": "oracle"}}
+    stored = b" " + msgspec.msgpack.encode(unknown)
     async with with_field(client, f"{prefix}:owners", owner_digest(ADA), stored):
         assert (await Sweep(registry, BOB).run_once()).abandoned == 1
         (holder,) = await registry.holders(0)

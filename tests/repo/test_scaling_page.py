@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from benchmarks.scaling import Constants, Fleet, load, most_workers, owners_in, room
+from benchmarks.scaling import Constants, Fleet, load, most_workers, owners_near, room
 from benchmarks.scaling_page import constants, filled, pictures
 
 from tests.repo.tree import ROOT, read
@@ -32,7 +32,7 @@ def test_the_model_adds_what_each_call_takes() -> None:
     """One worker with one lease in one partition: what it does in a second, in µs of a core."""
     one = load(Fleet(1, leases=1, rate=10), EACH)
 
-    assert owners_in(Fleet(1, leases=1)) == 1
+    assert owners_near(Fleet(1, leases=1)) == owners_near(Fleet(100, leases=1, per_pool=1)) == 1
     assert one.sweeps == pytest.approx(1e-6 * (20 + 30 + 1) / 5)
     assert one.polls == pytest.approx(1e-6 * 40 / 40)
     assert one.renewals == pytest.approx(1e-6 * (50 / 16 + 2 + 3) / 10)

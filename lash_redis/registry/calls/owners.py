@@ -13,6 +13,7 @@ from lash_redis.registry.answers import Death, Holder
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
 from lash_redis.registry.codec import decode_owner, decode_values, encode_owner, encode_values
 from lash_redis.registry.keys import owner_digest
+from lash_redis.registry.machines import host_digest
 from lash_redis.registry.unreadable import readable
 
 LISTS_AFTER_MS: Final = 3600 * 1000  # a list of lanes without a call is forgotten; whoever serves it names it again
@@ -51,9 +52,16 @@ def _death_in(partition: int, owner: LeaseOwner, death: Death) -> Call[Death]:
     return Call("record_death", partition, args, lambda reply: Death(*decode_values(reply[1])), word=b"DONE")
 
 
-def holders(_: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH) -> Call[list[Holder]]:
-    """Return one page of the owners that have unsettled rows in a partition, after a digest."""
-    return Call("holders", partition, [after, limit], _holders_in)
+def holders(
+    _: Namespace, partition: int, after: str = "", limit: int = MAX_BATCH, *, near: LeaseOwner | None = None
+) -> Call[list[Holder]]:
+    """Return one page of the owners that have unsettled rows in a partition, after a digest.
+
+    With ``near`` they are those whose death is recorded, or that may be proven dead by this claimant: those of its
+    machine.
+    """
+    host = "*" if near is None else host_digest(near)
+    return Call("holders", partition, [after, limit, host], _holders_in)
 
 
 def holder(_: Namespace, partition: int, digest: str) -> Call[Holder | None]:

@@ -17,7 +17,12 @@ local forgotten = 0
 local owners = redis.call('ZRANGEBYSCORE', K .. 'seen', '-inf', int(now - age), 'LIMIT', '0', limit)
 for _, name in ipairs(owners) do
   if redis.call('ZCARD', K .. 'of:' .. name) == 0 then
+    local host = string.match(redis.call('HGET', K .. 'owners', name) or '', '^(%S+) ')
     forgotten = forgotten + 1
+    if host then
+      index_remove(K .. 'on:' .. host, name)
+    end
+    index_remove(K .. 'on:-', name)
     for _, hash in ipairs({ 'owners', 'claims', 'dead' }) do
       clear_hash(hash, name)
     end

@@ -17,6 +17,7 @@ if known then
 end
 write_hash('dead', digest, death)
 write_hash('claims', digest, int(2 ^ 53))
+index_add(K .. 'on:-', '0', digest)
 remember_owner(digest, owner)
 -- One that lives would claim nothing any more: it learns it from the claim that this makes it send.
 publish(digest, 'dead ' .. digest)
