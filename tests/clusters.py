@@ -53,6 +53,13 @@ class OnPort(Server):
         with redis.Redis(unix_socket_path=str(self.socket), decode_responses=True) as client:
             return client.execute_command(*command)
 
+    def ask_lines(self, command: str) -> list[str]:
+        """Return the lines of an answer that has some."""
+        with redis.Redis(unix_socket_path=str(self.socket), decode_responses=True) as client:
+            client.response_callbacks.clear()
+            answer: str = client.execute_command(*command.split())
+            return answer.splitlines()
+
     @property
     def address(self) -> tuple[str, int]:
         """Its host and port."""

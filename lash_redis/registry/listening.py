@@ -13,70 +13,23 @@ import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from lash_redis.core.errors import RegistryUnavailable, SettingsError
-from lash_redis.core.timing import backoff, boottime_ms, is_cancelled, jittered, sleep
+from lash_redis.core.timing import backoff, is_cancelled, jittered, sleep
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls.call import Namespace
-from lash_redis.registry.cluster_listening import at_all_nodes, at_all_nodes_blocking
+from lash_redis.registry.cluster_listening import NodeChannels, at_all_nodes, at_all_nodes_blocking
 from lash_redis.registry.keys import channel
 from lash_redis.registry.registry import ProcessRegistry
+from lash_redis.registry.subscription import OnMessage, OnMoved, OnSubscribed, Subscription
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
-from lash_redis.registry.transport.errors import reply_of
 from lash_redis.registry.transport.transport import Transport
 
-OnMessage = Callable[[int, str], None]
-OnSubscribed = Callable[[], None]
-
-QUIET_MS: Final = 5_000  # after so long without a message the server is pinged, and has as long to answer
 _TICK_S: Final = 0.25  # how soon a blocking listener sees that it was stopped
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
-
-
-class _Subscription:
-    """What one subscription receives. No I/O; it reads the clock. Both listeners share it."""
-
-    def __init__(self, channels: dict[str, int], on_message: OnMessage, on_subscribed: OnSubscribed) -> None:
-        self.channels = channels
-        self.is_confirmed = False
-        self._unconfirmed = set(channels)
-        self._on_message = on_message
-        self._on_subscribed = on_subscribed
-        self._received_ms = boottime_ms()
-        self._pinged_ms: int | None = None
-
-    def take(self, message: dict[str, Any] | None) -> None:
-        """Take what was received; None if nothing was."""
-        if message is None:
-            return
-        self._received_ms, self._pinged_ms = boottime_ms(), None
-        if message["type"] in ("message", "smessage"):
-            self._on_message(self.channels[_text(message["channel"])], _text(message["data"]))
-        elif message["type"] in ("subscribe", "ssubscribe"):
-            self._unconfirmed.discard(_text(message["channel"]))
-            if not self._unconfirmed:
-                self.is_confirmed = True
-                self._on_subscribed()
-        elif message["type"] == "sunsubscribe":
-            raise ConnectionError("the slot of a channel has left the node")
-
-    def needs_ping(self) -> bool:
-        """Return whether to ping the server now: a connection that broke unnoticed only looks quiet.
-
-        Raises:
-            ConnectionError: the server was pinged, and did not answer in time.
-        """
-        now_ms = boottime_ms()
-        if self._pinged_ms is None:
-            if now_ms - self._received_ms >= QUIET_MS:
-                self._pinged_ms = now_ms
-                return True
-        elif now_ms - self._pinged_ms >= QUIET_MS:
-            raise ConnectionError(f"no sign of life within {QUIET_MS} ms")
-        return False
 
 
 class _Failures:
@@ -91,7 +44,7 @@ class _Failures:
         transport: Transport,
         error: Exception,
         generation: int,
-        ended: _Subscription | None,
+        ended: Subscription | None,
         node: Address | None = None,
     ) -> None:
         """Raise the error of a subscription that was refused before any was confirmed; tell of a later one.
@@ -105,7 +58,7 @@ class _Failures:
         if isinstance(ours, SettingsError):
             raise ours from error
 
-    def pause_s(self, ended: _Subscription | None) -> float:
+    def pause_s(self, ended: Subscription | None) -> float:
         """Count one more, or the first if the subscription that ended was confirmed; return how long to wait, s."""
         self._in_a_row = 1 if ended is not None and ended.is_confirmed else self._in_a_row + 1
         return jittered(backoff(self._in_a_row, _FIRST_PAUSE_S, _LONGEST_PAUSE_S), 0.2)
@@ -137,7 +90,7 @@ async def listen(registry: ProcessRegistry, name: str, on_message: OnMessage, on
                 is_over = _has_left(registry.address)
                 await at_all_nodes(cluster, channels, registry.sender.transport.slots, nodes.listen, is_over)
                 continue
-            subscription = _Subscription(channels, on_message, on_subscribed)
+            subscription = Subscription(NodeChannels(channels), on_message, on_subscribed)
             await _receive(registry.address, subscription)
         except RegistryUnavailable:
             await sleep(failures.pause_s(subscription))
@@ -146,24 +99,39 @@ async def listen(registry: ProcessRegistry, name: str, on_message: OnMessage, on
             await sleep(failures.pause_s(subscription))
 
 
-async def _receive(address: Address, subscription: _Subscription, *, in_slots: bool = False) -> None:
-    """Receive until the server may have become another one."""
+async def _receive(address: Address, subscription: Subscription, on_moved: OnMoved | None = None) -> None:
+    """Receive until the server may have become another one.
+
+    Args:
+        address: of the server, or of a node of a cluster.
+        subscription: what is to be heard there.
+        on_moved: of a node: called with what it says when a slot is another's.
+    """
+    in_slots = on_moved is not None
     generation = address.generation
     client = address.async_client(1)
     pubsub = client.pubsub()
+
+    async def ask_in_slots() -> None:
+        for each in subscription.to_ask():  # one command names channels of one slot
+            await pubsub.ssubscribe(each)
+
     try:
         if in_slots:
-            for each in subscription.channels:  # one command names channels of one slot
-                await pubsub.ssubscribe(each)
+            await ask_in_slots()
+            subscription.own.ask = ask_in_slots  # not before there is a connection
+            await ask_in_slots()
         else:
-            await pubsub.subscribe(*subscription.channels)
+            await pubsub.subscribe(*subscription.to_ask())
         while not is_cancelled() and address.generation == generation:
-            subscription.take(await pubsub.get_message(timeout=QUIET_MS / 1000))
+            with subscription.following(on_moved):
+                subscription.take(await pubsub.get_message(timeout=subscription.quiet_s))
             if subscription.needs_ping():
                 await pubsub.ping()
         if is_cancelled():
             raise asyncio.CancelledError
     finally:
+        subscription.own.ask = None
         if subscription.is_confirmed and is_cancelled() and not in_slots:
             with contextlib.suppress(Exception):
                 await pubsub.unsubscribe()  # fakeredis goes on publishing to a connection that was closed
@@ -194,7 +162,7 @@ def listen_blocking(
                 ask = registry.sender.transport.slots
                 at_all_nodes_blocking(cluster, channels, ask, nodes.listen_blocking, is_over)
                 continue
-            subscription = _Subscription(channels, on_message, on_subscribed)
+            subscription = Subscription(NodeChannels(channels), on_message, on_subscribed)
             _receive_blocking(registry.target.address, subscription, stopped)
         except RegistryUnavailable:
             stopped.wait(failures.pause_s(subscription))
@@ -204,19 +172,20 @@ def listen_blocking(
 
 
 def _receive_blocking(
-    address: Address, subscription: _Subscription, stopped: threading.Event, *, in_slots: bool = False
+    address: Address, subscription: Subscription, stopped: threading.Event, on_moved: OnMoved | None = None
 ) -> None:
+    in_slots = on_moved is not None
     generation = address.generation
     client = address.blocking_client(1)
     pubsub = client.pubsub()  # type: ignore[no-untyped-call]
     try:
-        if in_slots:
-            for each in subscription.channels:
-                pubsub.ssubscribe(each)
-        else:
-            pubsub.subscribe(*subscription.channels)
+        if not in_slots:
+            pubsub.subscribe(*subscription.to_ask())
         while not stopped.is_set() and address.generation == generation:
-            subscription.take(pubsub.get_message(timeout=_TICK_S))
+            for each in subscription.to_ask():
+                pubsub.ssubscribe(each)
+            with subscription.following(on_moved):
+                subscription.take(pubsub.get_message(timeout=_TICK_S))
             if subscription.needs_ping():
                 pubsub.ping()
         if not in_slots:
@@ -238,32 +207,32 @@ class _Nodes:
         self._on = (on_message, on_subscribed)
         self._failures = defaultdict[Address, _Failures](_Failures)
 
-    async def listen(self, node: Address, channels: dict[str, int]) -> None:
+    async def listen(self, node: Address, own: NodeChannels) -> None:
         """Listen on one node until something ends that; then wait before the next try."""
         from redis import RedisError  # noqa: PLC0415 - slow to import
 
-        subscription, generation = _Subscription(channels, *self._on), node.generation
+        subscription, generation = Subscription(own, *self._on), node.generation
         try:
-            await _receive(node, subscription, in_slots=True)
+            await _receive(node, subscription, self._follows(node))
         except (RedisError, OSError) as error:
             await sleep(self._ended(node, error, generation, subscription))
 
-    def listen_blocking(self, node: Address, channels: dict[str, int], stopped: threading.Event) -> None:
+    def listen_blocking(self, node: Address, own: NodeChannels, stopped: threading.Event) -> None:
         """Do what ``listen`` does, in the calling thread."""
         from redis import RedisError  # noqa: PLC0415 - slow to import
 
-        subscription, generation = _Subscription(channels, *self._on), node.generation
+        subscription, generation = Subscription(own, *self._on), node.generation
         try:
-            _receive_blocking(node, subscription, stopped, in_slots=True)
+            _receive_blocking(node, subscription, stopped, self._follows(node))
         except (RedisError, OSError) as error:
             stopped.wait(self._ended(node, error, generation, subscription))
 
-    def _ended(self, node: Address, error: Exception, generation: int, subscription: _Subscription) -> float:
-        """Learn from an error; return how long to wait, s."""
-        if reply_of(error).begins == "MOVED":
-            self._cluster.follow(str(error), node)
-        else:
-            self._failures[node].judge(self._transport, error, generation, subscription, node)
+    def _follows(self, node: Address) -> OnMoved:
+        return lambda moved: self._cluster.follow(moved, node)
+
+    def _ended(self, node: Address, error: Exception, generation: int, subscription: Subscription) -> float:
+        """Report an error; return how long to wait, s."""
+        self._failures[node].judge(self._transport, error, generation, subscription, node)
         return self._failures[node].pause_s(subscription)
 
 
@@ -275,7 +244,3 @@ def _has_left(address: Address, stopped: threading.Event | None = None) -> Calla
 
 def _channels(namespace: Namespace, name: str) -> dict[str, int]:
     return {channel(namespace.name, partition, name): partition for partition in range(namespace.partitions)}
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value

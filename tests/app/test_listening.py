@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio.client import PubSub
 
-from lash_redis.registry import listening
+from lash_redis.registry import subscription as subscribing
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.keys import channel
 from lash_redis.registry.listening import listen, listen_blocking
@@ -114,7 +114,7 @@ class PatientClock:
         def taken(subscription: Any, message: object) -> None:
             take(subscription, message)
             if message is None and subscription._pinged_ms is None:
-                self.now_ms += listening.QUIET_MS
+                self.now_ms += subscribing.QUIET_MS
 
         return taken
 
@@ -123,10 +123,10 @@ async def test_a_quiet_server_is_asked_and_answers(
     registry: ProcessRegistry, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Silence is no outage. The subscription goes on and gets later messages."""
-    monkeypatch.setattr(listening, "QUIET_MS", 20)
+    monkeypatch.setattr(subscribing, "QUIET_MS", 20)
     clock = PatientClock()
-    monkeypatch.setattr(listening, "boottime_ms", lambda: clock.now_ms)
-    monkeypatch.setattr(listening._Subscription, "take", clock.taking(listening._Subscription.take))
+    monkeypatch.setattr(subscribing, "boottime_ms", lambda: clock.now_ms)
+    monkeypatch.setattr(subscribing.Subscription, "take", clock.taking(subscribing.Subscription.take))
     pings: list[PubSub] = []
     ping = PubSub.ping
 

@@ -128,6 +128,35 @@ async def test_what_is_published_in_any_partition_is_heard_also_after_moves(
         await end()
 
 
+def listeners(nodes: Cluster) -> set[tuple[int, str]]:
+    """Return the connections that listen now: the port of the node, and the number of the connection there."""
+    lines = [(node.port, line) for node in nodes.primaries for line in node.ask_lines("CLIENT LIST TYPE PUBSUB")]
+    return {(port, line.partition(" ")[0]) for port, line in lines}
+
+
+@pytest.mark.parametrize("kind", ["async", "blocking"])
+async def test_a_slot_that_moves_ends_no_connection(nodes: Cluster, registry: ProcessRegistry, kind: str) -> None:
+    """The node that loses it and the one that gets it are both heard on: only the channels of that slot move."""
+    heard: list[Any] = []
+    end = listener_of(kind, registry, heard)
+    try:
+        await hears_all(nodes, registry, heard, "before")
+        before = listeners(nodes)
+        owners = [nodes.owner(header(registry, partition)) for partition in range(PARTITIONS)]
+        most = max(owners, key=owners.count)
+        for way in (nodes.move, nodes.move_at_once):
+            slot = slot_of(header(registry, owners.index(most)))
+            to = next((node for node in owners if node is not most), another(nodes, most))
+            way(slot, to)
+            await hears_all(nodes, registry, heard, way.__name__)
+            assert before <= listeners(nodes)
+            nodes.move(slot, most)
+            await hears_all(nodes, registry, heard, f"{way.__name__} back")
+            assert before <= listeners(nodes)
+    finally:
+        await end()
+
+
 async def test_a_node_says_that_it_is_one_of_a_cluster(nodes: Cluster, namespace: str) -> None:
     """A URL of one server is enough, and the others are found."""
     made = ProcessRegistry(nodes.primaries[1].url, namespace, PARTITIONS)

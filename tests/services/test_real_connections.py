@@ -218,7 +218,7 @@ async def test_a_subscription_to_a_demoted_primary_is_made_again(
     registry: ProcessRegistry, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its connection is dropped with the others: what the new primary publishes is heard."""
-    monkeypatch.setattr("lash_redis.registry.listening.QUIET_MS", 100)
+    monkeypatch.setattr("lash_redis.registry.subscription.QUIET_MS", 100)
     stands: list[int] = []
     listener = asyncio.create_task(listen(registry, "me", lambda *_: None, lambda: stands.append(proxy.accepted)))
     await wait_until(lambda: stands, "it has subscribed")

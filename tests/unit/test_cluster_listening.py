@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from lash_redis.registry.cluster_listening import Channels, at_all_nodes
+from lash_redis.registry.cluster_listening import NodeChannels, at_all_nodes
 from lash_redis.registry.keys import channel
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
@@ -23,7 +23,7 @@ async def test_a_listener_that_is_cancelled_leaves_every_node() -> None:
     async def ask(_: Address) -> Any:
         return [[n * share, (n + 1) * share - 1, [b"127.0.0.1", 7000 + n]] for n in range(NODES)]
 
-    async def listen_at(node: Address, _: Channels) -> None:
+    async def listen_at(node: Address, _: NodeChannels) -> None:
         listening.add(node)
         try:
             await asyncio.Event().wait()

@@ -92,6 +92,10 @@ class Cluster(Generic[N]):
         self._silent.add(node)
         self._is_doubtful = True
 
+    def look_again(self) -> None:
+        """Read the map anew before the next call."""
+        self._is_doubtful = True
+
     def let_rest(self, node: N, ms: float) -> None:
         """Ask a silent node nothing for so long: who asks all partitions in turn would wait for each that it has."""
         self._rests_until_ms[node] = boottime_ms() + ms

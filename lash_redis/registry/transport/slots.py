@@ -78,6 +78,11 @@ def place_in_moved(reply: str, asked_host: str) -> tuple[int, Place]:
     return int(slot), (asked_host if host in _UNKNOWN else host.strip("[]"), int(port))
 
 
+def slot_in_moved(reply: str) -> int:
+    """Return the slot in what follows ``MOVED`` in an error reply."""
+    return int(reply.split(maxsplit=1)[0])
+
+
 @functools.lru_cache(maxsize=4096)  # each call asks for that of its partition's header
 def slot_of(key: str) -> int:
     """Return the slot of a key, which its hash tag decides."""
