@@ -11,10 +11,15 @@ from lash_redis.core.checks import MAX_BATCH
 
 
 class Caller:
-    """Which of its processes are to be read, and of which it was told how they ended."""
+    """Which of its processes are to be read, and of which it was told how they ended.
+
+    Attributes:
+        unread: those that were not to be read at first.
+    """
 
     def __init__(self, process_ids: Iterable[str]) -> None:
         self.process_ids = list(process_ids)
+        self.unread = set[str]()
         self.woken = threading.Event()
         self._changing = threading.Lock()
         self._due = dict.fromkeys(self.process_ids)  # in order
@@ -23,6 +28,7 @@ class Caller:
     def leave_unread(self, process_id: str) -> None:
         """Have one of them not read at first."""
         self._due.pop(process_id, None)
+        self.unread.add(process_id)
 
     def tell(self, process_id: str, end: End) -> None:
         """Tell the call how one of them ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,6 +53,29 @@ def _over(left: dict[str, list[Wait]], rows: Mapping[str, Row | None]) -> list[O
         if still:
             left[process_id] = still
     return over
+
+
+class _Rereads:
+    """When the rows of one call are read although nothing was told: what was left unread at first before the others."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self._first_ms = boottime_ms() + 1000 * FIRST_READ_S if caller.unread else math.inf
+        self._next_ms = boottime_ms() + 1000 * reread_delay_s()
+
+    def due_in_s(self) -> float:
+        """Return how long until then, s."""
+        return max(0, min(self._first_ms, self._next_ms) - boottime_ms()) / 1000
+
+    def read_due(self, left: Iterable[str]) -> None:
+        """Have those of the rows that are left read whose time has come."""
+        now_ms = boottime_ms()
+        if now_ms >= self._first_ms:
+            self._first_ms = math.inf
+            self.caller.read_again(self.caller.unread.intersection(left))
+        if now_ms >= self._next_ms:
+            self._next_ms = now_ms + 1000 * reread_delay_s()
+            self.caller.read_again(left)
 
 
 class BlockingWaiter:
@@ -107,7 +131,7 @@ class BlockingWaiter:
             left[wait.process_id].append(wait)
         with self._waiting(Caller(left), left if timeout != 0 else {}) as (caller, closing):
             outages: list[Exception] = []
-            pause_s = FIRST_READ_S
+            rereads = _Rereads(caller)
             while left:
                 told: list[Over] = [(wait, end) for each, end in caller.told().items() for wait in left.pop(each, ())]
                 if told:
@@ -126,9 +150,7 @@ class BlockingWaiter:
                 if left:
                     if not outages:
                         self._listen(closing)
-                    pause_s = retry_delay_s(len(outages)) if outages else pause_s
-                    self._pause(caller, left, pause_s, deadline_ms, closing)
-                    pause_s = reread_delay_s()
+                    self._pause(rereads, left, outages, deadline_ms, closing)
 
     def _read(self, caller: Caller, outages: list[Exception], *, watches: bool) -> dict[str, Row | None]:
         """Return one page of the rows that are to be read; none if there are none, or while the server is away."""
@@ -148,18 +170,20 @@ class BlockingWaiter:
 
     def _pause(
         self,
-        caller: Caller,
+        rereads: _Rereads,
         left: Iterable[str],
-        pause_s: float,
+        outages: Sequence[Exception],
         deadline_ms: float | None,
         closing: threading.Event,
     ) -> None:
         """Wait until something is to be read: the caller was told so, or it is time to look again."""
         self._check(closing)  # what was told while rows were read made them be read once more, and does not wake again
+        pause_s = retry_delay_s(len(outages)) if outages else rereads.due_in_s()
         if deadline_ms is not None:
             pause_s = min(pause_s, max(0, deadline_ms - boottime_ms()) / 1000)
-        if not caller.woken.wait(pause_s):
-            caller.read_again(left)
+        # What could not be read is to be read again, and is no reason to do so at once.
+        (closing if outages else rereads.caller.woken).wait(pause_s)
+        rereads.read_due(left)
         self._check(closing)
 
     def _check(self, closing: threading.Event) -> None:

@@ -184,6 +184,34 @@ async def test_a_message_that_is_lost_is_made_up_for_within_a_second(
         assert await wait == Success(1)
 
 
+async def test_only_what_was_left_unread_is_read_within_a_second(
+    lash: Lash, work: Task[[int], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a thread: what was read at first is read again with the slow reads, also while others of the call end."""
+    async with lash:
+        await _waits_once_blocking(lash, work)
+        others = [await work.submit(number) for number in (1, 2)]
+        first, second = (lash.blocking.process(each.id) for each in others)
+        said: Any = await asyncio.to_thread(work.blocking.submit, 3)
+        registry, read = lash._sessions._blocking.registry, list[list[str]]()
+        watch = registry.watch
+
+        def noted(process_ids: Any, name: str) -> Any:
+            read.append(list(process_ids))
+            return watch(process_ids, name)
+
+        monkeypatch.setattr(registry, "watch", noted)
+        monkeypatch.setattr(blocking_waiter, "FIRST_READ_S", 0.5)
+        waits = asyncio.create_task(asyncio.to_thread(lambda: lash.blocking.gather(first, second, said, timeout=20)))
+        await wait_until(lambda: read, "it reads what nobody announced")
+        await finish(lash, others[0], Success(1))
+        await wait_until(lambda: len(read) > 1, "it reads again")
+        assert read == [[first.id, second.id], [said.id]]
+        await finish(lash, others[1], Success(2))
+        await finish(lash, said, Success(3))
+        assert await waits == [1, 2, 3]
+
+
 async def test_a_wait_for_what_was_announced_may_time_out(
     lash: Lash, work: Task[[int], int], reads: list[list[str]]
 ) -> None:
