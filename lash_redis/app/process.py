@@ -112,18 +112,6 @@ class _Handle(Generic[T_co]):
             raise SettingsError(f"expected on_uncertain to be 'wait' or 'raise', got {shown(on_uncertain)}")
         return Wait(self.id, known=self._known, raise_uncertain=on_uncertain == "raise", timeout=timeout)
 
-    def result_in(self, outcome: Outcome[T_co]) -> T_co:
-        """Return the value of a success; raise any other outcome."""
-        match outcome:
-            case Success(value):
-                return value
-            case Failure():
-                raise WorkFailed(self.id, outcome)
-            case Cancelled():
-                raise WorkCancelled(self.id, outcome)
-            case Abandoned():
-                raise WorkAbandoned(self.id, outcome)
-
     def _existing(self, record: ProcessRecord | None) -> ProcessRecord:
         if record is None:
             raise UnknownProcess(self.id)
@@ -181,7 +169,7 @@ class Process(_Handle[T_co], Generic[T_co]):
                 ``WorkFailed``, ``WorkCancelled``, ``WorkAbandoned``.
             TimeoutError: and all others that ``outcome`` raises.
         """
-        return self.result_in(await self.outcome(timeout, on_uncertain))
+        return result_of(self.id, await self.outcome(timeout, on_uncertain))
 
     async def record(self) -> ProcessRecord:
         """Return the present record, with payloads as they are stored.
@@ -266,7 +254,7 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
 
     def result(self, timeout: float | None = None, on_uncertain: OnUncertain = "wait") -> T_co:
         """Do what ``Process.result`` does."""
-        return self.result_in(self.outcome(timeout, on_uncertain))
+        return result_of(self.id, self.outcome(timeout, on_uncertain))
 
     def record(self) -> ProcessRecord:
         """Do what ``Process.record`` does."""
@@ -295,3 +283,16 @@ class BlockingProcess(_Handle[T_co], Generic[T_co]):
 
 def _resolution(kind: ResolutionKind | str, by: str, reason: str | None, value: Any) -> Resolution:
     return Resolution(cast("ResolutionKind", kind), by, wall_ms(), reason, value)
+
+
+def result_of(process_id: str, outcome: Outcome[T_co]) -> T_co:
+    """Return the value of a success; raise any other outcome."""
+    match outcome:
+        case Success(value):
+            return value
+        case Failure():
+            raise WorkFailed(process_id, outcome)
+        case Cancelled():
+            raise WorkCancelled(process_id, outcome)
+        case Abandoned():
+            raise WorkAbandoned(process_id, outcome)

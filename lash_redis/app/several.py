@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeVar, overload
 
-from lash_redis.app.process import AppContext, BlockingProcess, Process, outcome_in
+from lash_redis.app.process import AppContext, BlockingProcess, Process, outcome_in, result_of
 from lash_redis.app.sessions import BlockingSession
 from lash_redis.app.wait import End, missing_error
 from lash_redis.core.checks import checked_iterable, refused
@@ -107,7 +107,7 @@ class BlockingSeveralControls:
         results: list[Any] = [None] * len(processes)
         for at, ended in self._ended(_checked(processes, BlockingProcess), timeout):
             try:
-                results[at] = processes[at].result_in(_raised(ended))
+                results[at] = result_of(processes[at].id, _raised(ended))
             except Exception as error:
                 if not return_exceptions:
                     raise

@@ -169,16 +169,17 @@ def _made_at_first_use(unit: str, members: list[Part], named: set[str]) -> list[
     make = f"make_{unit[:-1]}"
     body = [line for part in members for line in _in_own_scope(part.lines, used, shown)]
     return [
-        *_declared(shown), f"local function {make}()", *body, f"function {make}() end", "end",
+        *declared(shown), f"local function {make}()", *body, f"function {make}() end", "end",
         *(line for name in shown for line in (f"function {name}(...)", f"  {make}()", f"  return {name}(...)", "end")),
     ]  # fmt: skip
 
 
-def _declared(names: Iterable[str]) -> list[str]:
-    return [f"local {name}" for name in names]
+def declared(names: Iterable[str]) -> list[str]:
+    """Return the declarations of names as locals, each once."""
+    return [f"local {name}" for name in dict.fromkeys(names)]
 
 
-def _in_own_scope(lines: list[str], used: Mapping[str, int], declared: Iterable[str] = ()) -> list[str]:
+def _in_own_scope(lines: list[str], used: Mapping[str, int], known: Iterable[str] = ()) -> list[str]:
     """Return a part of which no more is seen than what other parts name. Lua allows 200 local names at a time."""
     shown: list[str] = []
     own: list[str] = []
@@ -187,11 +188,11 @@ def _in_own_scope(lines: list[str], used: Mapping[str, int], declared: Iterable[
         names = match[2].split(", ") if match else []
         if match and (others := [name for name in names if used[name] > 1]):
             shown += others
-            own += _declared(name for name in names if name not in others)
+            own += declared(name for name in names if name not in others)
             own += [line.removeprefix("local ")] if match[1] or "=" in line else []
         else:
             own.append(line)
-    seen = [name for name in shown if name not in declared]
+    seen = [name for name in shown if name not in known]
     if any(map(_DEFINES.match, own)):
-        return [*_declared(seen), "do", *own, "end"]
-    return lines if seen == shown else [*_declared(seen), *own]
+        return [*declared(seen), "do", *own, "end"]
+    return lines if seen == shown else [*declared(seen), *own]

@@ -25,7 +25,8 @@ from lash_redis.registry.calls import (
 )
 from lash_redis.registry.operations import blocking_operation
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.connections import BlockingConnections, finished
+from lash_redis.registry.transport.connections import BlockingConnections
+from lash_redis.registry.transport.finishing import finished
 from lash_redis.registry.transport.sending import Sender
 
 

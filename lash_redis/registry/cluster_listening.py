@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from lash_redis.core.timing import is_cancelled
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Ask, Cluster
-from lash_redis.registry.transport.connections import finished
+from lash_redis.registry.transport.finishing import finished
 
 Channels: TypeAlias = dict[str, int]
 _LOOK_S: Final = 1.0  # how soon a change is seen that no subscription noticed

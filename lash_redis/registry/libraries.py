@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from lash_redis.registry.assembling import Part
+from lash_redis.registry.assembling import Part, declared
 
 _FUNCTION: Final = re.compile(r"^(local )?function (\w+)\(")
 _LOCALS: Final = re.compile(r"^local (\w+(?:, \w+)*)(?: = (.*))?$", re.DOTALL)
@@ -84,10 +84,10 @@ def library(script: str, flags: str, units: Mapping[str, list[Part]]) -> str:
         each_call = [line for each in made for line in each.each]
         if unit == script:
             init = "run"
-        lines += _declared(seen)
+        lines += declared(seen)
         if each_call:
-            lines += _declared([f"is_{init}", init] if is_group else [init])
-        lines += ["do", *_declared(own), *(line for each in made for line in each.once)]
+            lines += declared([f"is_{init}", init] if is_group else [init])
+        lines += ["do", *declared(own), *(line for each in made for line in each.once)]
         if each_call:
             lines += [f"function {init}()", *([f"is_{init} = true"] if is_group else []), *each_call, "end"]
         if each_call and is_group:
@@ -115,10 +115,6 @@ def _begun_first(name: str, init: str) -> list[str]:
         "do", f"local own = {name}", f"function {name}(...)",
         f"if not is_{init} then {init}() end", "return own(...)", "end", "end",
     ]  # fmt: skip
-
-
-def _declared(names: Iterable[str]) -> list[str]:
-    return [f"local {name}" for name in dict.fromkeys(names)]
 
 
 def statements(lines: Iterable[str]) -> Iterator[str]:

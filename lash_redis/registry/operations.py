@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from lash_redis.registry.calls.call import Operation
-from lash_redis.registry.transport.connections import finished
+from lash_redis.registry.transport.finishing import finished
 from lash_redis.registry.transport.sending import Sender
 
 P = ParamSpec("P")

@@ -217,7 +217,7 @@ class InFlight:
             self.claimer.ask_all()  # the next one may be taken now, and owner-bound work
         self.claimer.run_ended()
         if attempt.bound:
-            self.claimer.may_have_more.update(self.neighbours.ended(attempt))
+            self.claimer.may_have_more.update(self.neighbours.bound_ended())
         if self.waiting:
             self._go_on(attempt)
         self._on_change()

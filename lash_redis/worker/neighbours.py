@@ -46,11 +46,9 @@ class Neighbours:
         self._passed_since.pop(partition, None)
         return was_impatient and not self._is_impatient()
 
-    def ended(self, attempt: Attempt) -> list[int]:
-        """Return the partitions that may have a row which could not run beside this attempt."""
-        if not (attempt.bound and self._passed_since):  # before it looks at all that runs: this is asked at each end
-            return []
-        return list(self._passed_since) if self.may_take_alone else []
+    def bound_ended(self) -> list[int]:
+        """Return the partitions that may have a row which could not run beside owner-bound work that has ended."""
+        return list(self._passed_since) if self._passed_since and self.may_take_alone else []
 
     def _is_impatient(self) -> bool:
         return any(boottime_ms() - since >= PATIENCE_MS for since in self._passed_since.values())

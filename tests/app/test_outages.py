@@ -21,7 +21,7 @@ from lash_redis.app.lash import Lash
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.model import ExternalOwner
 from lash_redis.core.outcomes import Success
-from lash_redis.registry import listening
+from lash_redis.registry import subscription
 from lash_redis.registry.listening import listen
 from lash_redis.registry.registry import ProcessRegistry
 from tests.app.test_waiting import has_waiter, waiting_for
@@ -162,7 +162,7 @@ def test_opening_an_unreachable_server_is_an_error_for_plain_code_too() -> None:
 
 async def test_a_server_that_only_falls_silent_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The listener sends a ping, and subscribes again if there is no answer."""
-    monkeypatch.setattr(listening, "QUIET_MS", 100)
+    monkeypatch.setattr(subscription, "QUIET_MS", 100)
     registry = ProcessRegistry(server.url, "outages", 2, timeout_s=2)
     new_client, connections, stands = registry.address.async_client, [], []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
@@ -187,3 +189,13 @@ async def make_expired(registry: ProcessRegistry, process_id: str) -> None:
     await sent(registry, "HSET", f"{k}:p:{process_id}", "xp", "1")
     await sent(registry, "ZADD", f"{k}:alarms", "1", f"expire {process_id}")
     await sent(registry, "HSET", f"{k}:hdr", "due", "1")
+
+
+@asynccontextmanager
+async def of_another_type(client: Any, key: str) -> AsyncIterator[None]:
+    """Let a key hold a text in place of what it holds while a block lasts."""
+    await client.rename(key, f"{key}-away")
+    await client.set(key, "?")
+    yield
+    assert await client.get(key) == b"?", "it was left alone"
+    await client.rename(f"{key}-away", key)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.subscriber import Subscriber
+from tests.servers import KINDS, Server
 from tests.soundness import assert_sound
 
 
@@ -35,3 +36,10 @@ async def subscriber(backend: Any, client: Any, namespace: str) -> AsyncIterator
     made = Subscriber(backend, namespace)
     yield made
     await made.aclose()
+
+
+@pytest.fixture(params=KINDS)
+def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Own a server that one test may mistreat."""
+    with Server(request.param) as running:
+        yield running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +17,22 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.scripts import function_of, names
 from tests.conformance.actors import ADA, LONG_MS, held, work
 from tests.lua.lua_files import sources
-from tests.servers import KINDS, Server
+from tests.servers import Server
 
 NAME = "functions"
 
 
-@pytest.fixture(params=KINDS)
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Own a server that this test may mistreat."""
-    with Server(request.param) as running:
-        yield running
-
-
 @pytest.fixture
-async def raw(server: Server) -> AsyncIterator[Any]:
+async def raw(own_server: Server) -> AsyncIterator[Any]:
     """Return a client of it."""
-    async with redis.asyncio.Redis.from_url(server.url) as client:
+    async with redis.asyncio.Redis.from_url(own_server.url) as client:
         yield client
 
 
 @pytest.fixture
-async def mine(server: Server) -> AsyncIterator[ProcessRegistry]:
+async def mine(own_server: Server) -> AsyncIterator[ProcessRegistry]:
     """Return a registry on it."""
-    registry = ProcessRegistry(server.url, NAME)
+    registry = ProcessRegistry(own_server.url, NAME)
     yield registry
     await registry.aclose()
 
@@ -106,10 +99,10 @@ async def test_what_is_forgotten_as_soon_as_it_is_loaded_is_run_as_a_script(
 
 
 @pytest.mark.parametrize("taken", ["-fcall", "-function"])
-async def test_without_the_right_to_functions_scripts_are_run(taken: str, server: Server, raw: Any) -> None:
+async def test_without_the_right_to_functions_scripts_are_run(taken: str, own_server: Server, raw: Any) -> None:
     """One call asks; from then on nobody does."""
     await raw.execute_command("ACL", "SETUSER", "poor", "on", ">secret", "~*", "&*", "+@all", taken)
-    registry = ProcessRegistry(server.url.replace("unix://", "unix://poor:secret@"), NAME)
+    registry = ProcessRegistry(own_server.url.replace("unix://", "unix://poor:secret@"), NAME)
     await registry.register_many([work("p")])
     before = await calls_of(raw)
 

@@ -23,11 +23,11 @@ from tests.conformance.actors import (
     cancel,
     held,
     ids_of,
+    of_another_type,
     outside,
     settled,
     work,
 )
-from tests.conformance.test_unreadable import of_another_type
 from tests.conftest import ServerTime
 
 FOR_EVER = 10**12

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -35,32 +35,25 @@ from tests.conformance.actors import (
 )
 from tests.conftest import Backend, ServerTime
 from tests.look import lease_of as lease_in
-from tests.servers import KINDS, Server
+from tests.servers import Server
 from tests.soundness import assert_sound, keyspace
 
 INFO = {"redis_version": "7.2.4", "maxmemory_policy": "noeviction"}
 NAME = "checked"
 
 
-@pytest.fixture(params=KINDS)
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Own a server that this test may mistreat."""
-    with Server(request.param) as running:
-        yield running
-
-
 @pytest.fixture
-async def raw(server: Server) -> AsyncIterator[Any]:
+async def raw(own_server: Server) -> AsyncIterator[Any]:
     """Return a client of it."""
-    client = redis.asyncio.Redis.from_url(server.url)
+    client = redis.asyncio.Redis.from_url(own_server.url)
     yield client
     await client.aclose()
 
 
 @pytest.fixture
-async def mine(server: Server) -> AsyncIterator[ProcessRegistry]:
+async def mine(own_server: Server) -> AsyncIterator[ProcessRegistry]:
     """Return a registry on it, found by its URL."""
-    registry = ProcessRegistry(server.url, NAME)
+    registry = ProcessRegistry(own_server.url, NAME)
     yield registry
     await registry.aclose()
 
@@ -76,21 +69,21 @@ async def test_a_server_that_evicts_is_refused(mine: ProcessRegistry, raw: Any) 
     assert await raw.dbsize() == 0
 
 
-async def test_a_server_that_evicts_may_be_let_pass(server: Server, raw: Any) -> None:
+async def test_a_server_that_evicts_may_be_let_pass(own_server: Server, raw: Any) -> None:
     """By one who says so."""
     await raw.config_set("maxmemory-policy", "volatile-ttl")
-    registry = ProcessRegistry(server.url, NAME, allow_unsafe_server=True)
+    registry = ProcessRegistry(own_server.url, NAME, allow_unsafe_server=True)
 
     assert (await registry.register(work())).id == "p"
     await registry.aclose()
 
 
-async def test_an_operator_looks_at_a_server_that_evicts(server: Server, mine: ProcessRegistry, raw: Any) -> None:
+async def test_an_operator_looks_at_a_server_that_evicts(own_server: Server, mine: ProcessRegistry, raw: Any) -> None:
     """Its settings were changed under the pool: that is when somebody must look, and ask."""
     await mine.register(work())
     await raw.config_set("maxmemory-policy", "allkeys-lru")
 
-    async with open_registry(server.url, NAME) as looking:
+    async with open_registry(own_server.url, NAME) as looking:
         assert looking.server is not None
         assert looking.server.maxmemory_policy == "allkeys-lru"
         assert await looking.get("p") is not None
@@ -164,7 +157,7 @@ async def test_an_unreachable_server_is_said_to_be(url: str) -> None:
     await registry.aclose()
 
 
-async def test_a_client_handed_to_us_is_left_as_it_is(server: Server, raw: Any) -> None:
+async def test_a_client_handed_to_us_is_left_as_it_is(own_server: Server, raw: Any) -> None:
     """It gives its connection parameters; our connections are our own."""
     registry = ProcessRegistry(raw, NAME)
     await registry.register(work())
@@ -184,7 +177,7 @@ async def test_a_flushed_script_cache_is_survived(mine: ProcessRegistry, raw: An
         assert (await mine.complete(lease, Success())).status is ProcessStatus.COMPLETED
 
 
-async def test_a_server_that_comes_back_is_used_again(server: Server, mine: ProcessRegistry, raw: Any) -> None:
+async def test_a_server_that_comes_back_is_used_again(own_server: Server, mine: ProcessRegistry, raw: Any) -> None:
     """A connection that was cut is opened anew by the next call."""
     await mine.register(work())
     await raw.client_kill_filter(_type="normal", skipme=True)
@@ -300,14 +293,14 @@ async def test_at_maxmemory_a_worker_leaves_as_ever(mine: ProcessRegistry, raw: 
     assert (await mine.claim_next(late)).stale
 
 
-async def test_a_script_that_the_user_may_not_run_changes_nothing(server: Server, raw: Any) -> None:
+async def test_a_script_that_the_user_may_not_run_changes_nothing(own_server: Server, raw: Any) -> None:
     """Commands are checked inside scripts too."""
-    registry = ProcessRegistry(server.url, NAME)
+    registry = ProcessRegistry(own_server.url, NAME)
     await registry.register(work())
     await begun(registry, "p", ADA)
     before = await keyspace(raw, NAME)
     await raw.execute_command("ACL", "SETUSER", "poor", "on", "nopass", "~*", "&*", "+@all", "-time")
-    poor = ProcessRegistry(f"{server.url.replace('unix://', 'unix://poor:x@')}", NAME)
+    poor = ProcessRegistry(f"{own_server.url.replace('unix://', 'unix://poor:x@')}", NAME)
 
     with pytest.raises(LashError):
         await poor.claim("p", ADA, LONG_MS)

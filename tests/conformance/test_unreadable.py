@@ -37,6 +37,7 @@ from tests.conformance.actors import (
     cancel,
     held,
     ids_of,
+    of_another_type,
     settled,
     work,
 )
@@ -94,16 +95,6 @@ async def without_field(client: Any, key: str, field: str) -> AsyncIterator[None
     yield
     assert await client.hget(key, field) is None, "it was left alone"
     await client.hset(key, field, before)
-
-
-@asynccontextmanager
-async def of_another_type(client: Any, key: str) -> AsyncIterator[None]:
-    """Let a key hold a text in place of what it holds while a block lasts."""
-    await client.rename(key, f"{key}-away")
-    await client.set(key, "?")
-    yield
-    assert await client.get(key) == b"?", "it was left alone"
-    await client.rename(f"{key}-away", key)
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
 
 import pytest
@@ -195,7 +195,9 @@ async def test_a_call_finds_a_partition_that_has_moved(nodes: Cluster, registry:
 
 
 @pytest.mark.parametrize("moved_first", ["the header", "the rows"])
-async def test_a_partition_that_is_half_moved_stands_still(nodes: Cluster, namespace: str, moved_first: str) -> None:
+async def test_a_partition_that_is_half_moved_stands_still(
+    nodes: Cluster, namespace: str, moved_first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No script runs on either half, whichever keys went first; the same call succeeds once the move is over."""
     registry = ProcessRegistry(nodes.url, namespace, PARTITIONS, timeout_s=0.3)
     patient = ProcessRegistry(nodes.url, namespace, PARTITIONS)
@@ -220,8 +222,15 @@ async def test_a_partition_that_is_half_moved_stands_still(nodes: Cluster, names
                 await call
             assert not refusal.value.maybe_applied
         assert (of.ask("DBSIZE"), to.ask("DBSIZE")) == before
+        pause, pauses = patient.connections.pause, list[float]()
+
+        def noted(seconds: float) -> Awaitable[None]:
+            pauses.append(seconds)
+            return pause(seconds)
+
+        monkeypatch.setattr(patient.connections, "pause", noted)
         waiting = asyncio.create_task(patient.get(row))
-        await asyncio.sleep(0)
+        await wait_until(lambda: pauses, "the call was refused, and waits")
     assert await waiting is not None
     await registry.register(work(other))
     assert [each is not None for each in (await registry.get(row), await registry.get(other))] == [True, True]

@@ -76,6 +76,25 @@ async def test_sentinels_that_do_not_answer_are_said_to_be_silent(namespace: str
     await registry.aclose()
 
 
+async def test_an_error_names_the_primary_that_answered(watched: Watched, namespace: str) -> None:
+    """With the Sentinels that named it, for either kind of call."""
+    registry = ProcessRegistry(watched.url, namespace)
+    blocking = BlockingRegistry(registry)
+    await registry.open()
+    blocking.open()
+    watched.primary.ask("CONFIG", "SET", "maxmemory", 1)
+    said = rf":{watched.sentinels[2].port}/{SERVICE} \(primary 127\.0\.0\.1:{watched.primary.port}\): .*OOM"
+    try:
+        with pytest.raises(RegistryUnavailable, match=said):
+            await registry.register(work("p"))
+        with pytest.raises(RegistryUnavailable, match=said):
+            blocking.register_many([work("p")])
+    finally:
+        watched.primary.ask("CONFIG", "SET", "maxmemory", 0)
+    blocking.close()
+    await registry.aclose()
+
+
 async def test_a_server_is_no_sentinel(watched: Watched, namespace: str) -> None:
     """A setting, whose error shows how a server is named."""
     registry = ProcessRegistry(f"redis+sentinel://127.0.0.1:{watched.primary.port}/{SERVICE}", namespace)

@@ -55,6 +55,21 @@ async def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_anew(
     assert (await asyncio.to_thread(blocking.service_of, "p", lane, attempts=1)).lane == lane
 
 
+async def test_a_connection_that_was_reset_while_nobody_used_it_is_opened_anew(
+    registry: ProcessRegistry, blocking: BlockingRegistry, proxy: Proxy
+) -> None:
+    """A connection that ends by an error has no end of its stream, and is not at rest either."""
+    await registry.register_many([work("p")])
+    await asyncio.to_thread(blocking.get, "p")
+    pool: Any = registry.connections._loops.get().clients["calls"].connection_pool  # noqa: SLF001
+    (idle,) = pool._available_connections  # noqa: SLF001
+    idle._reader.set_exception(ConnectionResetError("reset by peer"))  # noqa: SLF001 - as asyncio does
+    idle._writer.transport.abort()  # noqa: SLF001
+
+    lane = "default|work|"
+    assert (await registry.service_of("p", lane, attempts=1)).lane == lane
+
+
 async def test_calls_that_are_more_than_the_connections_take_turns(
     registry: ProcessRegistry, blocking: BlockingRegistry, proxy: Proxy
 ) -> None:

@@ -13,7 +13,7 @@ from lash_redis.core.model import Acquired, ProcessRegistration, RecoveryDisposi
 from lash_redis.registry.blocking import BlockingRegistry
 from lash_redis.registry.calls import requests
 from lash_redis.registry.registry import ProcessRegistry
-from lash_redis.registry.transport.connections import finished
+from lash_redis.registry.transport.finishing import finished
 from lash_redis.registry.transport.server import ServerInfo
 
 OFFERED_BY_BOTH = sorted({name for name in vars(BlockingRegistry) if name[0] != "_"} - {"open", "close"})

@@ -35,7 +35,7 @@ local function renew(me, ids)
   end
 end
 
--- Each row takes the server about 16 µs.
+-- So that a call holds the server up for some milliseconds (scripts/benchmarks/renewals.py).
 local MAX_RENEWED = 200
 local left = MAX_RENEWED
 while ARGV[4 + number] do

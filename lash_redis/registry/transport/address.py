@@ -197,6 +197,13 @@ class Address:
         return f"{host}:{self._parameters.get('port', '')}".rstrip(":")
 
     @property
+    def shown_now(self) -> str:
+        """The same, and behind Sentinels the primary that they named."""
+        if self._sentinels is not None and self._sentinels.named:
+            return f"{self.shown} (primary {self._sentinels.named})"
+        return self.shown
+
+    @property
     def user(self) -> str:
         """The name under which the server knows us."""
         return str(self.given.get("username") or "default")

@@ -55,7 +55,16 @@ class AsyncPatience(Owing):
 
     async def is_at_rest(self) -> bool:
         """Return whether it is connected, and nothing has come that nobody asked for, such as its end."""
-        return self._reader is not None and not await self._parser.can_read()
+        return self._reader is not None and not self._was_reset and not await self._parser.can_read()
+
+    async def can_read(self, *args: Any, **kwargs: Any) -> bool:
+        """Return whether something has come that nobody asked for, as the pool asks before it hands this out."""
+        return self._was_reset or bool(await super().can_read(*args, **kwargs))  # type: ignore[misc]
+
+    @property
+    def _was_reset(self) -> bool:
+        """Whether it ended by an error, which is no end of the stream."""
+        return self._reader is not None and self._reader.exception() is not None
 
     async def ask(self, packed: bytes) -> Any:
         """Send one request, and return its answer."""

@@ -1,7 +1,7 @@
 """The connections to one server: those of an event loop, and those of code without one.
 
 Everything above this module is written once, as coroutines. Those over ``BlockingConnections`` never suspend, so that
-``finished`` runs them to their end at once, in the calling thread.
+``finishing.finished`` runs them to their end at once, in the calling thread.
 
 Connections are of one OS process and of one generation of the address: what a fork left behind, and what was opened
 before the server may have become another one, is not used again (rule 8.11).
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lash_redis.core.loops import PerLoop
 from lash_redis.core.timing import pause, sleep
@@ -22,8 +22,6 @@ from lash_redis.registry.transport.address import Address
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
-
-T = TypeVar("T")
 
 # How many connections of each kind there are at most. Claims and control traffic (renewals, results) have their own, so
 # that other calls do not hold them up (rule 8.11).
@@ -264,14 +262,3 @@ def _leave(client: redis.Redis) -> None:
 def _is_of_ours(pool: Any) -> bool:
     """Return whether a pool is one of ``async_patience`` or ``blocking_patience``, and not that of a fake server."""
     return hasattr(pool, "leave")
-
-
-def finished(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine over ``BlockingConnections`` to its end, in the calling thread, without an event loop."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        value: T = end.value
-        return value
-    work.close()
-    raise AssertionError("a coroutine over blocking connections suspended")

@@ -7,8 +7,10 @@ After a failover the old primary breaks its connections or answers ``READONLY``.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
+
+from lash_redis.registry.transport.finishing import finished
 
 _SILENCE_S: Final = 1.0  # of one Sentinel; then the next is asked
 _KEPT: Final = ("host", "port", "username", "password", "credential_provider")
@@ -28,11 +30,17 @@ class Sentinels:
             for each in asked
         ]
         self.service = service
+        self._named = ""
 
     @property
     def shown(self) -> str:
         """Where they are, and what they are asked for, for people to read."""
         return f"{self._places}/{self.service}"
+
+    @property
+    def named(self) -> str:
+        """The primary that they named last, for people to read; empty if they named none."""
+        return self._named
 
     async def primary(self) -> tuple[str, int]:
         """Ask who the primary is.
@@ -40,46 +48,28 @@ class Sentinels:
         Raises:
             ConnectionError: of redis-py: none of them names one; it says why.
         """
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.exceptions import ConnectionError as NoConnection
-        from redis.exceptions import TimeoutError as Silence
-
-        answers = _Answers(self.service)
-        for each in self._asked:
-            sentinel: Any = Redis(**each, **_limits(), retry=Retry(_no_backoff(), 0))
-            try:
-                found = answers.primary_in(await sentinel.sentinel_masters())
-            except (NoConnection, Silence) as error:
-                answers.silence = error
-            else:
-                if found is not None:
-                    self._ask_first(each)
-                    return found
-            finally:
-                await sentinel.aclose()
-        raise NoConnection(answers.why(self._places)) from answers.silence_of_all
+        return await self._primary(_masters)
 
     def primary_blocking(self) -> tuple[str, int]:
         """Do what ``primary`` does, in the calling thread."""
-        from redis import Redis
+        return finished(self._primary(_masters_blocking))
+
+    async def _primary(self, ask: Callable[[Mapping[str, Any]], Awaitable[Any]]) -> tuple[str, int]:
         from redis.exceptions import ConnectionError as NoConnection
         from redis.exceptions import TimeoutError as Silence
-        from redis.retry import Retry
 
         answers = _Answers(self.service)
+        self._named = ""
         for each in self._asked:
-            sentinel: Any = Redis(**each, **_limits(), retry=Retry(_no_backoff(), 0))
             try:
-                found = answers.primary_in(sentinel.sentinel_masters())
+                found = answers.primary_in(await ask(each))
             except (NoConnection, Silence) as error:
                 answers.silence = error
             else:
                 if found is not None:
                     self._ask_first(each)
+                    self._named = "{}:{}".format(*found)
                     return found
-            finally:
-                sentinel.close()
         raise NoConnection(answers.why(self._places)) from answers.silence_of_all
 
     @property
@@ -128,14 +118,34 @@ class _Answers:
         return f"no Sentinel at {places} names a primary {self._service!r}; they know {known}"
 
 
-def _limits() -> dict[str, Any]:
-    return {"socket_timeout": _SILENCE_S, "socket_connect_timeout": _SILENCE_S}
+async def _masters(sentinel: Mapping[str, Any]) -> Any:
+    """Return what one Sentinel says of the primaries that it knows."""
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+
+    client: Any = Redis(**sentinel, **_limits(Retry))
+    try:
+        return await client.sentinel_masters()
+    finally:
+        await client.aclose()
 
 
-def _no_backoff() -> Any:
+async def _masters_blocking(sentinel: Mapping[str, Any]) -> Any:
+    """Do what ``_masters`` does, in the calling thread: it never suspends."""
+    from redis import Redis
+    from redis.retry import Retry
+
+    client: Any = Redis(**sentinel, **_limits(Retry))
+    try:
+        return client.sentinel_masters()
+    finally:
+        client.close()
+
+
+def _limits(retry: Callable[..., Any]) -> dict[str, Any]:
     from redis.backoff import NoBackoff
 
-    return NoBackoff()
+    return {"socket_timeout": _SILENCE_S, "socket_connect_timeout": _SILENCE_S, "retry": retry(NoBackoff(), 0)}
 
 
 @functools.cache

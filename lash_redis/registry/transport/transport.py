@@ -276,8 +276,7 @@ class Transport:
         if reply.meaning is Meaning.NOT_UNDERSTOOD or (reply.meaning is Meaning.REFUSED and not opening):
             meaning = f"{reply.text}. {cure}" if cure else reply.text
             emit(RegistryBadAnswer(operation=operation, reply=text_of(unwrapped(error)), meaning=meaning))
-        where = address.shown
-        return translated(operation, error, where=where, opening=opening, reads=reads, remedy=cure)
+        return translated(operation, error, where=address.shown_now, opening=opening, reads=reads, remedy=cure)
 
     def _remedy(self) -> str:
         address = self.connections.address
