@@ -24,6 +24,7 @@ from lash_redis.registry.calls.glancing import Glance
 from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
+from lash_redis.registry.transport.turns import in_turn
 
 FORGET_OWNERS_AFTER_MS = 7 * 24 * 3600 * 1000
 _UPKEEP_EVERY_MS = 3600 * 1000
@@ -127,7 +128,7 @@ class Sweep:
         digest = owner_digest(owner)
         judge = self._judge({digest: reaped(death)})
         for partition in range(self._registry.partitions):
-            with first_error.kept():
+            with first_error.kept(), in_turn():
                 await self._settle_owned(partition, digest, judge, report)
         with suppress(LashError):  # where no worker lives long enough to sweep
             await self._upkeep()

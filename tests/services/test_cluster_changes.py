@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -13,10 +15,13 @@ from typing import Any
 from lash_redis import Lash, Worker
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.outcomes import Success
+from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.slots import slot_of
+from lash_redis.tasks.declaration import declare
 from tests.clusters import Cluster, Node, start_cluster
+from tests.conformance.actors import RERUNNABLE, begun, dead_owner, work
 from tests.soundness import assert_sound
-from tests.support import PATIENCE_S
+from tests.support import PATIENCE_S, wait_until
 
 PARTITIONS = 8
 LONG_MS = 60_000
@@ -117,6 +122,43 @@ async def test_work_goes_on_when_a_replica_takes_over(namespace: str) -> None:
             assert cluster.replicas[0].port in spread(cluster, lash)
             for each in before:
                 assert await each.outcome(timeout=PATIENCE_S) is not None
+
+
+async def test_a_silent_primary_delays_neither_work_nor_recovery_elsewhere(namespace: str) -> None:
+    """Claims and sweeps ask all partitions in turn, and wait for none as long as a server may be silent."""
+    silence_s = 20.0
+    with start_cluster(cluster_node_timeout="60000") as cluster:
+        registry, ran = ProcessRegistry(cluster.url, namespace, PARTITIONS, timeout_s=silence_s), Counter[str]()
+
+        async def note(name: str) -> None:
+            ran[name] += 1
+
+        await registry.open()
+        slow = cluster.owner(registry.target.namespace.header_key(0))
+        owners = [cluster.owner(registry.target.namespace.header_key(each)) for each in range(PARTITIONS)]
+        elsewhere = {number for number, each in enumerate(owners) if each is not slow}
+        names = [f"n{n}" for n in range(400) if registry.partition_of(f"n{n}") in elsewhere]
+        lost, later = names[:50], names[50:]
+        await registry.register_many([work(name, RERUNNABLE, name) for name in lost])
+        for name in lost:
+            await begun(registry, name, dead_owner())
+        worker = Worker(registry, [declare(note, recovery="rerunnable", name="work")], sweep_ms=200, poll_ms=200)
+        slow.pause()
+        began = time.monotonic()
+        running = asyncio.create_task(worker.run())
+        try:
+            await registry.register_many([work(name, RERUNNABLE, name) for name in later])
+            await wait_until(lambda: ran.keys() >= {*later}, "what waits elsewhere has run")
+            work_s = time.monotonic() - began
+            await wait_until(lambda: ran.keys() >= {*lost}, "what a dead owner held elsewhere has run again")
+            recovery_s = time.monotonic() - began
+        finally:
+            slow.resume()
+            running.cancel()
+            await asyncio.wait({running})
+            await registry.aclose()
+        logging.getLogger(__name__).info("work after %.2f s, recovery after %.2f s", work_s, recovery_s)
+        assert max(work_s, recovery_s) < silence_s
 
 
 async def test_what_a_partition_cannot_do_holds_up_no_other(namespace: str) -> None:

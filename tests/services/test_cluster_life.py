@@ -261,6 +261,34 @@ async def test_each_node_must_allow_what_is_needed(nodes: Cluster, namespace: st
             node.ask("ACL", "DELUSER", "ada")
 
 
+async def test_a_node_that_comes_later_must_allow_it_too(nodes: Cluster, namespace: str) -> None:
+    """Else the server would end a script in its middle, behind what it has written: the call is refused whole."""
+    made = ProcessRegistry(nodes.url.replace("://", "://ada:p@"), namespace, PARTITIONS)
+    *able, lacking = nodes.primaries
+    line = ["on", ">p", f"~{{lash:{namespace}:*", f"&{{lash:{namespace}:*", "+@all"]
+    for node in nodes.primaries:
+        node.ask("ACL", "SETUSER", "ada", *line)
+    lacking.ask("ACL", "SETUSER", "ada", "-zadd")
+    for partition in range(PARTITIONS):
+        if nodes.owner(header(made, partition)) is lacking:
+            nodes.move(slot_of(header(made, partition)), able[0])
+    row = in_partition(made, 0)
+    try:
+        await made.register(work(row))
+        nodes.move(slot_of(header(made, 0)), lacking)
+        with pytest.raises(
+            RegistryUnavailable, match=rf":{lacking.port}/0: the ACL user 'ada' lacks: the commands ZADD"
+        ) as no:
+            await made.register(work(next(n for n in map("q{}".format, range(1000)) if made.partition_of(n) == 0)))
+        assert not no.value.maybe_applied
+        lacking.ask("ACL", "SETUSER", "ada", "+zadd")
+        assert await made.get(row) is not None
+    finally:
+        for node in nodes.primaries:
+            node.ask("ACL", "DELUSER", "ada")
+        await made.aclose()
+
+
 async def test_a_node_that_evicts_is_refused(nodes: Cluster, namespace: str) -> None:
     """Whichever it is."""
     nodes.primaries[2].ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")

@@ -7,7 +7,7 @@ read anew after a node said that a slot has moved, and after one did not answer 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from lash_redis.core.forks import PerProcess
 from lash_redis.core.timing import boottime_ms, random_fraction
@@ -36,6 +36,9 @@ class Node(Protocol):
         """Use none of the present connections any more."""
 
 
+_FIRST_PATIENCE_S: Final = 1.0
+_REMEMBERED_MS: Final = 60_000
+
 N = TypeVar("N", bound=Node)
 Ask: TypeAlias = Callable[[N], Awaitable[Any]]
 
@@ -59,6 +62,7 @@ class Cluster(Generic[N]):
         self._is_doubtful = True
         self._silent: set[N] = set()
         self._rests_until_ms: dict[N, float] = {}
+        self._silences: dict[N, tuple[int, float]] = {}
         self._knows: N | None = None  # the last that was named as the new primary of a slot: it knows of that
         self._reading = PerProcess(_Reading)
         self.version = 0
@@ -99,6 +103,26 @@ class Cluster(Generic[N]):
     def let_rest(self, node: N, ms: float) -> None:
         """Ask a silent node nothing for so long: who asks all partitions in turn would wait for each that it has."""
         self._rests_until_ms[node] = boottime_ms() + ms
+
+    def was_silent(self, node: N) -> None:
+        """Note that a node was silent for as long as it might be; it gets twice as long for the next minute."""
+        self._silences[node] = self._times_silent(node) + 1, boottime_ms()
+
+    def patience_s(self, node: N) -> float:
+        """Return how long who asks all partitions in turn waits for a node, s."""
+        return float(_FIRST_PATIENCE_S * 2 ** self._times_silent(node))
+
+    def _times_silent(self, node: N) -> int:
+        times, at_ms = self._silences.get(node, (0, 0.0))
+        return times if boottime_ms() - at_ms < _REMEMBERED_MS else 0
+
+    def wake(self, node: N) -> None:
+        """Ask a node again."""
+        self._rests_until_ms.pop(node, None)
+
+    def serves(self, node: N) -> bool:
+        """Return whether a node serves anything, as far as is known."""
+        return any(self._nodes.get(place) is node for place in self._map.places())
 
     def rests(self, node: N) -> bool:
         """Return whether a node was silent a moment ago."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -42,6 +42,9 @@ class Connections(Protocol):
     def call(self, kind: str, *command: Any) -> Awaitable[Any]:
         """Do the same for a script: its reply comes as it is, and nothing is done beside."""
 
+    def beside(self, name: object, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do some work beside all calls, unless work of this name is under way; where no event loop runs, do not."""
+
     def pause(self, seconds: float) -> Awaitable[None]:
         """Wait."""
 
@@ -66,9 +69,12 @@ class _OfLoop:
         self.clients: dict[str, redis.asyncio.Redis] = {}
         self.lock = asyncio.Lock()
         self.users = 0
+        self.beside: dict[object, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
         """Close what is idle now, and what is in use once its call has ended."""
+        for task in self.beside.values():
+            task.cancel()
         clients, self.clients = self.clients, {}
         for client in clients.values():
             if _is_of_ours(client.connection_pool):
@@ -116,6 +122,13 @@ class AsyncConnections:
         if client is None:
             client = here.clients[kind] = self.address.async_client(WIDTHS[kind])
         return client
+
+    def beside(self, name: object, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do it in a task of the running event loop."""
+        tasks = self._loops.get().beside
+        if name not in tasks:
+            tasks[name] = asyncio.create_task(work())
+            tasks[name].add_done_callback(lambda _: tasks.pop(name, None))
 
     def pause(self, seconds: float) -> Awaitable[None]:
         """Wait; other tasks run."""
@@ -222,6 +235,9 @@ class BlockingConnections:
         if pid == now[0]:
             for client in clients.values():
                 _leave(client)
+
+    def beside(self, name: object, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do nothing: who asks next asks itself."""
 
     async def pause(self, seconds: float) -> None:
         """Block the calling thread."""

@@ -1,13 +1,13 @@
-"""What the server says of itself, and whether it may hold leases (rule 8.9). Pure: ``transport`` reads, this judges."""
+"""What the server says of itself, and whether it may hold leases (rule 8.9): ``transport`` reads, this judges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from lash_redis.core.errors import UnsafeServerError
+from lash_redis.core.errors import RegistryUnavailable, UnsafeServerError
 
 # What a script raises keeps its first word from these on, and a script may be refused whole before it runs.
 OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}
@@ -50,8 +50,21 @@ def memory_in(info: Mapping[str, Any]) -> Memory | None:
     return Memory(used, limit) if isinstance(used, int) and isinstance(limit, int) and limit > 0 else None
 
 
-def fullest(memories: Iterable[Memory | None]) -> Memory | None:
-    """Return the memory of the node that is nearest to its limit; None if none has one."""
+async def fullest(answers: Iterable[Awaitable[Any]]) -> Memory | None:
+    """Return the memory of the node that is nearest to its limit, of those that answer; None if none has one.
+
+    Raises:
+        RegistryUnavailable: none answers.
+    """
+    memories: list[Memory | None] = []
+    failure: RegistryUnavailable | None = None
+    for answer in answers:
+        try:
+            memories.append(memory_in(await answer))
+        except RegistryUnavailable as error:
+            failure = error
+    if failure is not None and not memories:
+        raise failure
     limited = [memory for memory in memories if memory is not None]
     return max(limited, key=lambda memory: memory.used / memory.limit, default=None)
 

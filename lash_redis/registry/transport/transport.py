@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
 from lash_redis.core.errors import LashError, RegistryUnavailable, SettingsError
 from lash_redis.core.events import RegistryBadAnswer
 from lash_redis.core.subscribers import emit
-from lash_redis.registry.calls.proving import SOURCE, Proof, remedy
+from lash_redis.registry.calls.proving import Proof, remedy
 from lash_redis.registry.scripts import Function, Script, function_of
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
-from lash_redis.registry.transport.cluster_calls import ClusterCall
+from lash_redis.registry.transport.cluster_calls import ClusterCall, Keys, is_in_slots
 from lash_redis.registry.transport.connections import Connections
 from lash_redis.registry.transport.errors import Missing, missing_in, reply_of, translated, unwrapped
 from lash_redis.registry.transport.replies import Meaning, text_of
+from lash_redis.registry.transport.rights import Rights
 from lash_redis.registry.transport.server import (
     FAKE_SERVER,
     Memory,
@@ -26,8 +28,6 @@ from lash_redis.registry.transport.server import (
     memory_in,
     of_all,
 )
-
-Keys: TypeAlias = tuple[int | str, ...]  # how many, and which
 
 
 class Transport:
@@ -49,6 +49,7 @@ class Transport:
         self.to_read = False
         self.takes_functions = True
         self._namespace = namespace
+        self._rights = Rights()
 
     async def run(self, script: Script, header: str, args: Sequence[Any], *, shebang: bool) -> list[Any]:
         """Run one transition in one partition: as a function, or as a script where the server takes no functions.
@@ -75,7 +76,7 @@ class Transport:
 
     async def _run_function(self, there: Connections, script: Script, keys: Keys, args: Sequence[Any]) -> list[Any]:
         """Call its function; load the library if the server does not have it. If it takes none, run the script."""
-        kind, function = script.connections, function_of(script.name, in_slots=_is_in_slots(keys))
+        kind, function = script.connections, function_of(script.name, in_slots=is_in_slots(keys))
         lacks = None
         for was_loaded in (False, True):
             try:
@@ -105,7 +106,7 @@ class Transport:
         self, there: Connections, script: Script, keys: Keys, args: Sequence[Any], *, shebang: bool
     ) -> list[Any]:
         """Run it by its SHA; send the source if the server does not have it (rule 8.11)."""
-        kind, (sha, source) = script.connections, script.variant(shebang=shebang, in_slots=_is_in_slots(keys))
+        kind, (sha, source) = script.connections, script.variant(shebang=shebang, in_slots=is_in_slots(keys))
         try:
             return await there.call(kind, "EVALSHA", sha, *keys, *args)  # type: ignore[no-any-return]
         except Exception as error:
@@ -124,9 +125,12 @@ class Transport:
         while True:
             node = await self._node_of(cluster, script.name, header, reads=reads)
             call.sends(cluster, node, script.name, reads=reads)
+            if not self._rights.are_proven(node):
+                await self._prove_at(node, script.name, reads=reads)
             generation = node.generation
             try:
-                return await self._run_at(self.connections.at(node), script, keys, args, shebang=True)
+                sent = self._run_at(self.connections.at(node), script, keys, args, shebang=True)
+                return await call.answer(cluster, node, sent)
             except Exception as error:
                 if await call.follows(cluster, node, error):
                     continue
@@ -210,17 +214,8 @@ class Transport:
             nodes = await cluster.nodes_of(headers, self.slots)
         except Exception as error:
             raise self.translated("memory", error, generation, reads=True) from error
-        memories: list[Memory | None] = []
-        failure: RegistryUnavailable | None = None
-        for node in nodes:
-            try:
-                info = await self._asked(self.connections.at(node), "memory", "control", "INFO", "memory")
-                memories.append(memory_in(info))
-            except RegistryUnavailable as error:
-                failure = error
-        if failure is not None and not memories:
-            raise failure
-        return fullest(memories)
+        there = map(self.connections.at, nodes)
+        return await fullest(self._asked(each, "memory", "control", "INFO", "memory") for each in there)
 
     async def _asked(self, there: Connections, operation: str, kind: str, *command: Any) -> Any:
         """Send a command that only reads to one server."""
@@ -241,10 +236,20 @@ class Transport:
         if address.is_fake:
             return
         for carrier in await self._carriers("open", headers):
-            refused = await self._asked(carrier, "open", "calls", "EVAL", SOURCE, 0, *proof.lines)
-            if missing := proof.missing(refused):
-                where = f"{carrier.address.shown}: " if address.cluster is not None else ""
-                raise SettingsError(f"{where}{proof.refusal(address.user, missing)}. {self._remedy()}")
+            where = f"{carrier.address.shown}: " if address.cluster is not None else ""
+            if lacks := await self._lacking(carrier, "open", proof):
+                raise SettingsError(f"{where}{lacks}")
+
+    async def _lacking(self, there: Connections, operation: str, proof: Proof | None = None) -> str:
+        """Return what a server does not allow and what cures that, for people; empty if it allows all."""
+        found = await self._rights.missing_at(there.address, partial(self._asked, there, operation, "calls"), proof)
+        return f"{found[0].refusal(self.connections.address.user, found[1])}. {self._remedy()}" if found else ""
+
+    async def _prove_at(self, node: Address, operation: str, *, reads: bool) -> None:
+        """Check a node that has come to serve a partition since the namespace was opened."""
+        if lacks := await self._lacking(self.connections.at(node), operation):
+            emit(RegistryBadAnswer(operation=operation, reply="NOPERM", meaning=f"{node.shown}: {lacks}"))
+            raise RegistryUnavailable(operation, f"{node.shown}: {lacks}", maybe_applied=False, reads=reads)
 
     def translated(
         self,
@@ -287,8 +292,3 @@ class Transport:
             in_slots=address.cluster is not None,
             also=address.commands,
         )
-
-
-def _is_in_slots(keys: Keys) -> bool:
-    """Say whether a call with these keys is one to a cluster: only that names a second one (``_run_in``)."""
-    return len(keys) > 2

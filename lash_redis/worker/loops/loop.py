@@ -9,6 +9,7 @@ from lash_redis.core.errors import RecordedDead
 from lash_redis.core.loops import running_loop
 from lash_redis.core.timing import jittered, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
+from lash_redis.registry.transport.turns import in_turn
 
 
 class Loop(Protocol):
@@ -34,7 +35,8 @@ async def repeat(loop: Loop) -> NoReturn:
     while True:
         try:
             await sleep(jittered(loop.every_s, loop.spread))
-            await loop.step()
+            with in_turn():
+                await loop.step()
         except SURVIVED as error:  # no error ends a loop
             _leave_if_left_behind(error)
             trouble.met(error)
