@@ -87,7 +87,7 @@ async def measure() -> None:
             "commands_a_second": pools[0].commands,
             "commands_a_second_of_four": pools[1].commands,
             "connections": pools[1].connections,
-            "worker_mb": pools[1].pss_mb,
+            "worker_pss_mb": pools[1].pss_mb,
         },
     )
 

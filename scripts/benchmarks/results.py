@@ -15,6 +15,8 @@ from typing import Any
 FOLDER = Path(__file__).resolve().parents[2] / "build/bench"
 SIDE, QUICK = "side_by_side", "side_by_side_quick"
 
+SERVER_TO_BARE_AT_MOST = 1.3  # the server's CPU of the real worker, of that of the bare transitions
+
 Values = Sequence[float | None]
 
 

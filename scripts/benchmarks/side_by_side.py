@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import redis
+
 from benchmarks import results
 from benchmarks.comparing import ROUNDS
 from benchmarks.peers.calibration import calibrate, quiet
@@ -66,7 +68,7 @@ class Run:
             for name, case in cases(peer, self.servers[server], self.sizes, latencies):
                 is_due = number < (MEMORY_ROUNDS if name == "memory" else self.rounds)
                 if is_due and (server == self.main or name in COMPARED_ON_BOTH):
-                    self._note(number, f"{server}|{peer.name}|{name}", case)
+                    self.note(number, f"{server}|{peer.name}|{name}", case)
 
     @property
     def main(self) -> str:
@@ -80,7 +82,8 @@ class Run:
                     if server == self.main or peer.is_compared:
                         yield server, peer
 
-    def _note(self, number: int, name: str, case: Any) -> None:
+    def note(self, number: int, name: str, case: Any) -> None:
+        """Measure one case in one round; what it gave is kept, or why it gave nothing."""
         if name in self.unsupported:
             return
         print(f"  round {number + 1}: {name}", file=sys.stderr, flush=True)
@@ -89,9 +92,10 @@ class Run:
         except UnsupportedError as error:
             self.unsupported[name] = str(error)
             return
-        except BrokenError as error:
-            print(f"{name}, round {number + 1}: {error}", file=sys.stderr, flush=True)
-            self.unsupported.setdefault(f"{name}, round {number + 1}", str(error).splitlines()[0])
+        except (BrokenError, redis.ConnectionError, redis.TimeoutError) as error:  # the server may have ended, too
+            said = str(error) or type(error).__name__
+            print(f"{name}, round {number + 1}: {said}", file=sys.stderr, flush=True)
+            self.unsupported.setdefault(f"{name}, round {number + 1}", said.splitlines()[0])
             return
         for what, value in found.items():
             values = self.figures.setdefault(f"{name}|{what}", [])

@@ -122,7 +122,7 @@ def test_the_end_of_a_run_looks_at_no_other_one_unless_a_row_was_passed_over() -
 
     neighbours = Neighbours(here)
     pay.ended = True
-    assert neighbours.ended(pay) == []
+    assert neighbours.bound_ended() == []
     assert looks == []
 
 
@@ -137,7 +137,7 @@ def test_what_has_waited_for_too_long_comes_before_new_owner_bound_work() -> Non
         clock.now_ms += PATIENCE_MS
         assert (neighbours.may_take_alone, neighbours.may_take_bound) == (False, False)
         pay.ended = True
-        assert neighbours.ended(pay) == [0]
+        assert neighbours.bound_ended() == [0]
         assert (neighbours.may_take_alone, neighbours.may_take_bound) == (True, False)
 
         assert neighbours.claimed(0, passed_alone=False), "owner-bound work waits by now: it claims again"

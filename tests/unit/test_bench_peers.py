@@ -301,11 +301,11 @@ def test_a_case_that_breaks_leaves_a_gap_in_its_round_alone() -> None:
     def refused() -> dict[str, float]:
         raise UnsupportedError("it has none")
 
-    run._note(0, "a", lambda: {"rate": 1.0})
-    run._note(1, "a", broken)
-    run._note(2, "a", lambda: {"rate": 3.0})
-    run._note(0, "b", refused)
-    run._note(1, "b", broken)  # it is not asked again
+    run.note(0, "a", lambda: {"rate": 1.0})
+    run.note(1, "a", broken)
+    run.note(2, "a", lambda: {"rate": 3.0})
+    run.note(0, "b", refused)
+    run.note(1, "b", broken)  # it is not asked again
 
     assert run.figures == {"a|rate": [1.0, None, 3.0]}
     assert run.unsupported == {"a, round 2": "an identity was lost", "b": "it has none"}

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import results, side_by_side
+import redis
+from benchmarks import ceiling, results, side_by_side
 from benchmarks.main import main
 from benchmarks.peers.measuring import Sizes
 from benchmarks.peers.running import BrokenError, client
 from benchmarks.peers.table import PEERS
 from benchmarks.report.kept import Kept
+from benchmarks.report.writing import filled
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +94,57 @@ def test_a_client_that_has_ended_is_told_as_broken(monkeypatch: pytest.MonkeyPat
         os.waitid(os.P_PID, asked.pid, os.WEXITED | os.WNOWAIT)
         with pytest.raises(BrokenError, match="the client of lash-redis has ended"):
             asked.ask({"do": "bulk"})
+
+
+@pytest.mark.parametrize("error", [redis.ConnectionError("the server has gone"), redis.TimeoutError()])
+def test_a_server_that_ends_is_a_gap_and_no_end_of_the_run(error: Exception) -> None:
+    """It is told, and the next case is measured."""
+    run = side_by_side.Run([], {}, 1, 1.0, Sizes())
+
+    def dies() -> Any:
+        raise error
+
+    run.note(0, "redis|SAQ|drain", dies)
+    run.note(0, "redis|SAQ|best", lambda: {"rate": 2.0})
+
+    assert run.figures == {"redis|SAQ|best|rate": [2.0]}
+    assert list(run.unsupported) == ["redis|SAQ|drain, round 1"]
+
+
+PAGE = """# What it costs
+<!-- goals: written by scripts/bench -->
+| what | goal | reached | | part |
+|---|---|---|---|---|
+| drain, Redis 7.0.15 | 1.5 times BullMQ | 1.08 | missed | `side_by_side` |
+| pool ready, s | under 1 | 0.87 | reached | `startup` |
+<!-- end of goals -->
+<!-- peers: written by scripts/bench -->
+Rounds: 3.
+<!-- end of peers -->
+<!-- faults: written by scripts/bench -->
+A task of 4 s.
+<!-- end of faults -->
+"""
+
+
+def test_what_was_not_measured_keeps_what_the_page_has() -> None:
+    """Marked as of an earlier run, once also if it is written twice; what was measured is new."""
+    kept = Kept({"startup": {"figures": {"ready_s": [2.0]}}})
+    page = filled(filled(PAGE, kept), kept)
+
+    for line in (
+        "| drain, Redis 7.0.15 | 1.5 times BullMQ | 1.08 | missed (earlier run) | `side_by_side` |",
+        "| pool ready, s | under 1 | 2.00 | missed | `startup` |",
+        "| SIGKILL of a worker to its work running again, s | under 0.2 | – | not measured | `recovery` |",
+    ):
+        assert page.count(f"{line}\n") == 1
+    assert "any server" not in page
+    for table in ("Rounds: 3.", "A task of 4 s."):
+        assert page.count(f"\nOf an earlier run:\n\n{table}\n") == 1
+
+
+def test_the_bench_fails_where_the_worker_takes_too_much_of_the_server() -> None:
+    """It says which ratio."""
+    ceiling.guard({64: [1.0, 1.3, 1.6], 256: [0.9]})
+    with pytest.raises(SystemExit, match=r"takes 1\.40 with 256 in hand of the server's CPU .* at most 1\.3"):
+        ceiling.guard({64: [1.0], 256: [1.4, 1.2, 1.5]})

@@ -14,7 +14,6 @@ from benchmarks.report.kept import Kept
 from benchmarks.results import Values, median
 
 PACKAGES = ("matplotlib==3.11.2", "numpy==2.4.6", "fonttools==4.68.0", "pillow==13.0.0")
-LASH = "lash-redis"
 
 
 def draw(kept: Kept, folder: Path) -> list[Path]:

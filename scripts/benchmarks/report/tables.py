@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.report.kept import Kept, told
+from benchmarks.report.kept import LASH, Kept, told
 from benchmarks.results import ratios
 
-LASH = "lash-redis"
 # Of each case what it is called, and its figures: a heading, the figure, and how it is shown.
 _DRAIN = (
     ("a second", "rate", ",.0f"),

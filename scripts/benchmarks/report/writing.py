@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import results
 from benchmarks.peers.environments import MissingError
-from benchmarks.report import charts, goals, tables
+from benchmarks.report import charts, earlier, goals, tables
 from benchmarks.report.kept import Kept
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,13 +31,16 @@ def write(kept: Kept, *, into_docs: bool) -> None:
 
 
 def filled(page: str, kept: Kept) -> str:
-    """Return a page whose generated parts are made anew; the sentences around them stay."""
-    parts = (("goals", goals.table(kept)), ("peers", tables.side_by_side(kept)), ("faults", kept.faults))
-    for name, lines in parts:
+    """Return a page whose generated parts are made anew; what was not measured stays, and the sentences around do."""
+    parts: dict[str, Callable[[list[str]], list[str]]] = {
+        "goals": lambda lines: earlier.table_with(goals.goals(kept), goals.HEAD, lines),
+        "peers": lambda lines: tables.side_by_side(kept) if kept.side else earlier.noted(lines),
+        "faults": lambda lines: kept.faults or earlier.noted(lines),
+    }
+    for name, made in parts.items():
         begin, end = f"<!-- {name}: written by scripts/bench -->", f"<!-- end of {name} -->"
-        between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        text = "\n".join([begin, *lines, end])
-        page, count = between.subn(lambda _, text=text: text, page)  # type: ignore[misc]
-        if count != 1:
-            raise SystemExit(f"expected one pair of comments for {name} in the page, found {count}")
+        found = re.findall(f"{re.escape(begin)}\n(.*?){re.escape(end)}", page, re.DOTALL)
+        if len(found) != 1:
+            raise SystemExit(f"expected one pair of comments for {name} in the page, found {len(found)}")
+        page = page.replace(f"{begin}\n{found[0]}{end}", "\n".join([begin, *made(found[0].splitlines()), end]))
     return page
