@@ -15,6 +15,7 @@ from redis.crc import key_slot
 
 from tests.servers import Server
 from tests.support import block_until
+from tests.tls import Certificate
 
 T = TypeVar("T")
 SLOTS: Final = 16_384
@@ -42,11 +43,12 @@ def on_free_ports(make: Callable[[], T]) -> T:
 
 
 class OnPort(Server):
-    """A server on a port of loopback, and on a socket."""
+    """A server on a port of loopback, over TLS alone if it is given a certificate, and on a socket."""
 
-    def __init__(self, kind: str, port: int, **settings: str) -> None:
+    def __init__(self, kind: str, port: int, *, tls: Certificate | None = None, **settings: str) -> None:
         self.port = port
-        super().__init__(kind, port=str(port), bind="127.0.0.1", **settings)
+        on_port = {"port": str(port)} if tls is None else {"port": "0", "tls_port": str(port)} | tls.settings
+        super().__init__(kind, bind="127.0.0.1", **on_port, **settings)
 
     def ask(self, *command: Any) -> Any:
         """Send one command to this node itself, and return the answer as text."""
@@ -78,9 +80,10 @@ class OnPort(Server):
 class Node(OnPort):
     """One server of a cluster."""
 
-    def __init__(self, kind: str, **settings: str) -> None:
+    def __init__(self, kind: str, tls: Certificate | None, **settings: str) -> None:
         port, self.bus_port = free_ports(2)
-        super().__init__(kind, port, cluster_enabled="yes", cluster_port=str(self.bus_port), **settings)
+        chosen = {"cluster_enabled": "yes", "cluster_port": str(self.bus_port)} | settings
+        super().__init__(kind, port, tls=tls, **(chosen if tls is None else {"tls_cluster": "yes"} | chosen))
         self.id = str(self.ask("CLUSTER", "MYID"))
 
 
@@ -111,6 +114,7 @@ class Cluster:
         kind: of its servers, one of ``tests.servers.KINDS``.
         nodes: how many primaries; the slots are shared evenly.
         replicas: how many replicas each has.
+        tls: the certificate, if all talk over TLS.
         settings: of every server, as for ``Server``.
 
     Attributes:
@@ -118,16 +122,25 @@ class Cluster:
         replicas: those that were replicas, in the order of their primaries.
     """
 
-    def __init__(self, kind: str = "valkey", nodes: int = 3, replicas: int = 0, **settings: str) -> None:
+    def __init__(
+        self,
+        kind: str = "valkey",
+        nodes: int = 3,
+        replicas: int = 0,
+        *,
+        tls: Certificate | None = None,
+        **settings: str,
+    ) -> None:
         self.kind = kind
+        self._scheme = "redis" if tls is None else "rediss"
         self.primaries: list[Node] = []
         self.replicas: list[Node] = []
         chosen = {"cluster_require_full_coverage": "no"} | settings
         try:
             for _ in range(nodes):
-                self.primaries.append(on_free_ports(lambda: Node(kind, **chosen)))
+                self.primaries.append(on_free_ports(lambda: Node(kind, tls, **chosen)))
             for _ in range(nodes * replicas):
-                self.replicas.append(on_free_ports(lambda: Node(kind, **chosen)))
+                self.replicas.append(on_free_ports(lambda: Node(kind, tls, **chosen)))
             self._form(replicas)
         except BaseException:
             self.stop()
@@ -141,7 +154,7 @@ class Cluster:
     @property
     def url(self) -> str:
         """Where clients find it."""
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        return f"{self._scheme}+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
     def _form(self, replicas: int) -> None:
         first, count = self.primaries[0], len(self.primaries)
@@ -245,6 +258,8 @@ def _move_keys(of: Node, slot: int, to: Node, at_a_time: int = 100) -> None:
         of.ask("MIGRATE", *to.address, "", 0, 10_000, "KEYS", *keys)
 
 
-def start_cluster(nodes: int = 3, replicas: int = 0, kind: str = "valkey", **settings: str) -> Cluster:
+def start_cluster(
+    nodes: int = 3, replicas: int = 0, kind: str = "valkey", tls: Certificate | None = None, **settings: str
+) -> Cluster:
     """Start a cluster; whoever asks stops it."""
-    return Cluster(kind, nodes, replicas, **settings)
+    return Cluster(kind, nodes, replicas, tls=tls, **settings)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from tests.clusters import OnPort, free_ports, on_free_ports
 from tests.support import block_until
+from tests.tls import Certificate
 
 SERVICE = "shop"
 
@@ -18,16 +19,16 @@ SERVICE = "shop"
 class _Sentinel(OnPort):
     """One Sentinel. It writes what it learns into its file of settings."""
 
-    def __init__(self, kind: str, primary: OnPort, down_after_ms: int) -> None:
+    def __init__(self, kind: str, primary: OnPort, down_after_ms: int, tls: Certificate | None) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="lash-"))
         self._primary, self._down_after_ms = primary, down_after_ms
-        super().__init__(kind, *free_ports(1))
+        super().__init__(kind, *free_ports(1), tls=tls)
 
     def command_line(self, binary: str, settings: dict[str, str]) -> list[str]:
         """Return what starts it."""
         file = self._home / "conf"
         names = ("port", "bind", "unixsocket", "dir", "logfile")
-        lines = [f"{name} {settings[name]}" for name in names] + [
+        lines = [f"{name} {text}" for name, text in settings.items() if name in names or name.startswith("tls-")] + [
             f"sentinel monitor {SERVICE} 127.0.0.1 {self._primary.port} 2",
             f"sentinel down-after-milliseconds {SERVICE} {self._down_after_ms}",
             f"sentinel failover-timeout {SERVICE} 10000",
@@ -49,14 +50,17 @@ class _Sentinel(OnPort):
 class Watched:
     """A primary with a replica, and three Sentinels of which two must agree."""
 
-    def __init__(self, kind: str = "valkey", down_after_ms: int = 1000) -> None:
+    def __init__(self, kind: str = "valkey", down_after_ms: int = 1000, tls: Certificate | None = None) -> None:
+        self._scheme = "redis" if tls is None else "rediss"
         self._running: list[OnPort] = []
         try:
-            self.primary = self._started(lambda: OnPort(kind, *free_ports(1)))
+            self.primary = self._started(lambda: OnPort(kind, *free_ports(1), tls=tls))
             follows = f"127.0.0.1 {self.primary.port}"
-            self.replica = self._started(lambda: OnPort(kind, *free_ports(1), replicaof=follows))
+            self.replica = self._started(lambda: OnPort(kind, *free_ports(1), tls=tls, replicaof=follows))
             block_until(lambda: self._has("master_link_status", "up"), "the replica follows the primary")
-            self.sentinels = [self._started(lambda: _Sentinel(kind, self.primary, down_after_ms)) for _ in range(3)]
+            self.sentinels = [
+                self._started(lambda: _Sentinel(kind, self.primary, down_after_ms, tls)) for _ in range(3)
+            ]
             for each in self.sentinels:
                 block_until(lambda each=each: self._is_ready(each), "a Sentinel knows the replica and the others")  # type: ignore[misc]
         except BaseException:
@@ -80,7 +84,11 @@ class Watched:
     @property
     def url(self) -> str:
         """Where clients find it."""
-        return "redis+sentinel://" + ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels) + f"/{SERVICE}"
+        return (
+            f"{self._scheme}+sentinel://"
+            + ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels)
+            + f"/{SERVICE}"
+        )
 
     def stop(self) -> None:
         """End all and delete their folders."""

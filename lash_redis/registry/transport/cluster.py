@@ -36,7 +36,7 @@ class Node(Protocol):
         """Use none of the present connections any more."""
 
 
-_FIRST_PATIENCE_S: Final = 1.0
+_FIRST_PATIENCE_S: Final = 2.0
 _REMEMBERED_MS: Final = 60_000
 
 N = TypeVar("N", bound=Node)
@@ -62,6 +62,7 @@ class Cluster(Generic[N]):
         self._is_doubtful = True
         self._silent: set[N] = set()
         self._rests_until_ms: dict[N, float] = {}
+        self._watched_until_ms: dict[N, float] = {}
         self._silences: dict[N, tuple[int, float]] = {}
         self._knows: N | None = None  # the last that was named as the new primary of a slot: it knows of that
         self._reading = PerProcess(_Reading)
@@ -116,9 +117,13 @@ class Cluster(Generic[N]):
         times, at_ms = self._silences.get(node, (0, 0.0))
         return times if boottime_ms() - at_ms < _REMEMBERED_MS else 0
 
-    def wake(self, node: N) -> None:
-        """Ask a node again."""
-        self._rests_until_ms.pop(node, None)
+    def watch(self, node: N, ms: float) -> None:
+        """Have nobody who asks all partitions in turn ask a node for so long: another question is under way."""
+        self._watched_until_ms[node] = boottime_ms() + ms
+
+    def is_watched(self, node: N) -> bool:
+        """Return whether another question to a node is under way."""
+        return boottime_ms() < self._watched_until_ms.get(node, 0)
 
     def serves(self, node: N) -> bool:
         """Return whether a node serves anything, as far as is known."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 from lash_redis.core.errors import RegistryUnavailable
 from lash_redis.core.loops import running_loop
-from lash_redis.core.timing import backoff, boottime_ms, jittered
+from lash_redis.core.timing import backoff, boottime_ms, call_later, jittered
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
 from lash_redis.registry.transport.connections import Connections
@@ -25,23 +25,24 @@ _LATER: Final = ("TRYAGAIN", "ASK", "CLUSTERDOWN")  # nothing was applied, and i
 _FOLLOWED_AT_ONCE: Final = 2
 _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.5
+_LOOKS: Final = 5  # how often within its patience a call looks at the time
 
 
 class ClusterCall:
     """How often and how long one call follows a cluster that changes, and waits for a node.
 
-    A call of a client waits as long as a server may be silent. What a worker does again by itself waits for nothing,
-    and for an answer a second: one call after the other goes to all partitions, and one that cannot answer must hold up
-    no other. A node that was silent is asked nothing until it has answered a question beside all calls. If it answers
-    that, and is silent again, it gets twice as long, so that one which is only slow is heard in the end.
+    A call of a client waits as long as a server may be silent. What a worker does again by itself does not wait for a
+    cluster that changes. And what asks one partition after the other waits for an answer two seconds: one that cannot
+    answer must hold up no other. Then such calls ask that node nothing until it has answered a question beside all
+    calls. If it is silent again after that, it gets twice as long, so that one which is only slow is heard in the end.
     """
 
     def __init__(self, connections: Connections, kind: str) -> None:
         self._connections = connections
         self._began_ms = boottime_ms()
-        self._is_in_turn = kind != "calls" or is_in_turn()
-        self._limit_ms = connections.address.timeout_s * 1000
-        self._waits_ms = 0 if self._is_in_turn else self._limit_ms
+        self._silence_ms = connections.address.timeout_s * 1000
+        self._waits_ms = self._silence_ms if kind == "calls" else 0
+        self._is_in_turn = kind == "claim" or is_in_turn()
         self._tries = 0
         self._sent_ms = self._began_ms
 
@@ -51,28 +52,32 @@ class ClusterCall:
         Raises:
             RegistryUnavailable: it was silent a moment ago.
         """
-        if cluster.rests(node):
+        if cluster.rests(node) or (self._is_in_turn and cluster.is_watched(node)):
             cluster.doubt(node)
             text = f"{node.shown} did not answer a moment ago"
             raise RegistryUnavailable(operation, text, maybe_applied=False, reads=reads)
         self._sent_ms = boottime_ms()
 
-    async def answer(self, cluster: Cluster[Address], node: Address, sent: Awaitable[T]) -> T:
+    async def answer(
+        self, cluster: Cluster[Address], node: Address, sent: Awaitable[T], operation: str, *, reads: bool
+    ) -> T:
         """Return the answer to what is sent to a node.
 
         Raises:
-            TimeoutError: it did not come while this call may wait.
+            RegistryUnavailable: it did not come while a call that is made in turn may wait.
         """
-        if not self._is_in_turn or running_loop() is None:
-            return await sent
-        self._limit_ms = min(self._limit_ms, cluster.patience_s(node) * 1000)
-        if self._limit_ms >= self._connections.address.timeout_s * 1000:
+        limit_s = cluster.patience_s(node)
+        if not self._is_in_turn or limit_s * 1000 >= self._silence_ms or running_loop() is None:
             return await sent
         try:
-            async with asyncio.timeout(self._limit_ms / 1000):
+            async with _patience(limit_s):
                 return await sent
         except TimeoutError:
-            raise TimeoutError(f"nothing came within {self._limit_ms / 1000:g} s") from None
+            cluster.was_silent(node)
+            cluster.doubt(node)
+            self._connections.beside(node, partial(_until_it_answers, self._connections.at(node), cluster, node))
+            text = f"no answer from {node.shown}: nothing came within {limit_s:g} s"
+            raise RegistryUnavailable(operation, text, maybe_applied=True, reads=reads) from None
 
     def moving(self, node: Address, error: Exception, operation: str, *, reads: bool) -> RegistryUnavailable | None:
         """Return what is raised once a call was sent back and forth for too long; None for another error."""
@@ -106,11 +111,35 @@ class ClusterCall:
 
     def let_rest(self, cluster: Cluster[Address], node: Address, error: Exception) -> None:
         """Let a node rest that was silent for as long as it may be."""
-        is_silent = reply_of(error) in (NO_ANSWER, NEVER_SENT) and boottime_ms() - self._sent_ms >= self._limit_ms * 0.9
-        if is_silent:
-            cluster.was_silent(node)
-            cluster.let_rest(node, self._connections.address.timeout_s * 1000)
-            self._connections.beside(node, partial(_until_it_answers, self._connections.at(node), cluster, node))
+        is_silent = reply_of(error) in (NO_ANSWER, NEVER_SENT)
+        if is_silent and boottime_ms() - self._sent_ms >= self._silence_ms * 0.9:
+            cluster.let_rest(node, self._silence_ms)
+
+
+@asynccontextmanager
+async def _patience(limit_s: float) -> AsyncIterator[None]:
+    """Bound how long a block lasts, as the event loop sees it: the time in which it did nothing does not count.
+
+    Raises:
+        TimeoutError: the block lasted longer.
+    """
+    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+    async with asyncio.timeout(None) as bound:
+
+        def look() -> None:
+            if len(timers) < _LOOKS:
+                look_later()
+            else:
+                bound.reschedule(loop.time())
+
+        def look_later() -> None:
+            timers.append(call_later(loop, limit_s / _LOOKS, look))
+
+        look_later()
+        try:
+            yield
+        finally:
+            timers[-1].cancel()
 
 
 def is_in_slots(keys: Keys) -> bool:
@@ -119,14 +148,14 @@ def is_in_slots(keys: Keys) -> bool:
 
 
 async def _until_it_answers(there: Connections, cluster: Cluster[Address], node: Address) -> None:
-    """Let a silent node rest until it has answered a question, whatever it says."""
+    """Have calls that are made in turn ask a silent node nothing until it has answered a question, whatever it says."""
     limit_ms = node.timeout_s * 1000
     while cluster.serves(node):
-        cluster.let_rest(node, 2 * limit_ms)
+        cluster.watch(node, 2 * limit_ms)
         asked_ms = boottime_ms()
         with suppress(Exception):
             await there.execute("control", "PING")
             break
         if boottime_ms() - asked_ms < limit_ms * 0.9:
             break  # it refuses, and does so at once
-    cluster.wake(node)
+    cluster.watch(node, 0)

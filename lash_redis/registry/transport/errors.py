@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from enum import Enum
 from typing import Final
 
@@ -111,6 +112,8 @@ def _said(where: str, reply: Reply, error: Exception) -> str:
 def _of_the_system(error: BaseException | None) -> str:
     """Return the reason that the operating system gave, empty if it gave none: redis-py wraps it."""
     while error is not None:
+        if isinstance(error, ssl.SSLError):  # its number is OpenSSL's own
+            return f"TLS: {getattr(error, 'verify_message', '') or error.reason or error}"
         if isinstance(error, OSError) and error.strerror:
             # asyncio has a text of its own; a name that does not resolve has a negative number.
             number = error.errno or 0

@@ -130,7 +130,9 @@ class Transport:
             generation = node.generation
             try:
                 sent = self._run_at(self.connections.at(node), script, keys, args, shebang=True)
-                return await call.answer(cluster, node, sent)
+                return await call.answer(cluster, node, sent, script.name, reads=reads)
+            except RegistryUnavailable:
+                raise
             except Exception as error:
                 if await call.follows(cluster, node, error):
                     continue
