@@ -13,7 +13,7 @@ import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from lash_redis.core.errors import RegistryUnavailable, SettingsError
 from lash_redis.core.timing import backoff, is_cancelled, jittered, sleep
@@ -27,6 +27,7 @@ from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
 from lash_redis.registry.transport.transport import Transport
 
+_MESSAGE: Final = ("type", "channel", "data")
 _TICK_S: Final = 0.25  # how soon a blocking listener sees that it was stopped
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
@@ -125,7 +126,7 @@ async def _receive(address: Address, subscription: Subscription, on_moved: OnMov
             await pubsub.subscribe(*subscription.to_ask())
         while not is_cancelled() and address.generation == generation:
             with subscription.following(on_moved):
-                subscription.take(await pubsub.get_message(timeout=subscription.quiet_s))
+                subscription.take(await _next_message(pubsub, subscription.quiet_s))
             if subscription.needs_ping():
                 await pubsub.ping()
         if is_cancelled():
@@ -138,6 +139,15 @@ async def _receive(address: Address, subscription: Subscription, on_moved: OnMov
         await pubsub.aclose()  # type: ignore[no-untyped-call]
         await client.aclose()
         await client.connection_pool.disconnect()
+
+
+async def _next_message(pubsub: Any, within_s: float) -> dict[str, Any] | None:
+    """Return what comes next, None if nothing does within this time: past what redis-py does around a read."""
+    connection = pubsub.connection
+    answer = await connection.read_response(timeout=within_s, disconnect_on_error=False, push_request=True)
+    if type(answer) is list and len(answer) == len(_MESSAGE) and answer[0] in (b"message", b"smessage"):
+        return dict(zip(_MESSAGE, (answer[0].decode(), *answer[1:]), strict=True))
+    return await pubsub.handle_message(answer) if answer else None
 
 
 def listen_blocking(

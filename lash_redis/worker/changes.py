@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+
+from lash_redis.core.timing import call_later
 
 
 class Changes:
     """What changed is not said: whoever is woken looks for itself. One event loop after another may wait."""
 
     def __init__(self) -> None:
-        self._changed = asyncio.Event()
+        self._has_changed = False
+        self._waiting: set[asyncio.Future[bool]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def notify(self) -> None:
         """Wake whoever waits now, or else the next that waits."""
-        self._changed.set()
+        self._has_changed = True
+        for each in self._waiting:
+            _tell(each, woken=True)
 
     async def wait(self, within_s: float | None = None) -> None:
         """Wait for the next change, at most ``within_s`` seconds (None: without limit)."""
-        if self._loop is not (loop := asyncio.get_running_loop()):
-            self._take_to(loop)
-        try:
-            async with asyncio.timeout(within_s):
-                await self._changed.wait()
-        except TimeoutError:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._waiting = loop, set()  # nobody waits any more on the event loop before
+        if not self._has_changed and not await self._is_woken(loop, within_s):
             return
-        self._changed.clear()
+        self._has_changed = False
 
-    def _take_to(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take the signal to another event loop: an ``asyncio.Event`` stays with the one in which it was awaited."""
-        self._loop, was_set = loop, self._changed.is_set()
-        self._changed = asyncio.Event()
-        if was_set:
-            self._changed.set()
+    async def _is_woken(self, loop: asyncio.AbstractEventLoop, within_s: float | None) -> bool:
+        """Wait; return whether a change ended that, and not the time."""
+        woken: asyncio.Future[bool] = loop.create_future()
+        timer = None if within_s is None else call_later(loop, within_s, partial(_tell, woken, woken=False))
+        self._waiting.add(woken)
+        try:
+            return await woken
+        finally:
+            self._waiting.discard(woken)
+            if timer is not None:
+                timer.cancel()
+
+
+def _tell(waits: asyncio.Future[bool], *, woken: bool) -> None:
+    if not waits.done():
+        waits.set_result(woken)
