@@ -14,7 +14,7 @@ against the body. Grammar (each line a comment)::
     --- @include "fragment"        or "group/fragment" (see assembling)
 
 Two things stand in no header, since every script has them: the last argument is the namespace's uuid, and a partition
-that is not that namespace's answers ``MISMATCH`` (``include/partition``, rule 8.2).
+that is not that namespace's answers ``MISMATCH`` (``include/header``, rule 8.2).
 
 ``allow-oom`` is for what must still work at maxmemory (rule 8.10): a script that writes a terminal fact, gives
 something back, or writes next to nothing for those who recover or wait. ``no-writes`` is for a script that only reads:

@@ -8,16 +8,23 @@
 --         work: a lane has rows, or something was to become due by now; holders: owners have unsettled rows;
 --         lapsed: a lease has ended; asked: a row has an abandon request
 -- bound   five commands; most are not sent where nothing is registered that has not ended
---- @include "partition"
+--- @include "header"
 local lanes, holders, leases, asked = K .. 'lanes', K .. 'holders', K .. ARGV[1], K .. ARGV[2]
 
 local function has(key)
   return tostring(redis.call('EXISTS', key))
 end
 
-local is_due = header[2] and tonumber(header[2]) <= now
-if redis.call('EXISTS', lanes, holders, leases, asked) == 0 then
+-- In a partition at rest nobody asks for the time.
+local is_at_rest = redis.call('EXISTS', lanes, holders, leases, asked) == 0
+if is_at_rest and not header[2] then
+  return { 'GLANCED', '0', '0', '0', '0' }
+end
+local clock = redis.call('TIME')
+local at = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local is_due = header[2] and tonumber(header[2]) <= at
+if is_at_rest then
   return { 'GLANCED', is_due and '1' or '0', '0', '0', '0' }
 end
-local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', '0', '1')
+local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', string.format('%.0f', at), 'LIMIT', '0', '1')
 return { 'GLANCED', is_due and '1' or has(lanes), has(holders), #lapsed > 0 and '1' or '0', has(asked) }
