@@ -3,20 +3,21 @@
 --- @include "lane_names"
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
--- that makes two transitions, one after the other, commits after each.
-local added, removed, fading
-local directories_of, lane_sets, owned_sets, members
+-- that makes two transitions, one after the other, commits after each. What is not planned has no table.
+local NOTHING_PLANNED = {}
+local added, removed, members, fading
 local stored, written, written_id, written_row, cleared, dropped, counted, published, woken
 local header_set, header_cleared, due_known, due_least, due_queue
+-- The keys of lanes and owners, and the directories that list them.
+local directories_of, lane_sets, owned_sets = {}, {}, {}
 -- What the reply tells its caller beside. It stays when the plan is made, or is made anew.
-local notes, followers = {}, {}
+local notes, followers = {}, nil
 
 local function plan_nothing()
-  added, removed, fading = {}, {}, {}
-  directories_of, lane_sets, owned_sets, members = {}, {}, {}, {}
-  stored, written, cleared, dropped, counted, published, woken = {}, {}, {}, {}, {}, {}, {}
-  written_id = nil
-  header_set, header_cleared, due_known, due_least, due_queue = {}, {}, header[2], nil, nil
+  added, removed, members = {}, {}, {}
+  fading, stored, written, written_id = nil, nil, nil, nil
+  cleared, dropped, counted, published, woken = nil, nil, nil, nil, nil
+  header_set, header_cleared, due_known, due_least, due_queue = nil, nil, header[2], nil, nil
 end
 plan_nothing()
 
@@ -51,6 +52,7 @@ end
 -- Forget the whole set so long after now, unless it is added to again, and now all of it that has at most this score,
 -- if one is given.
 local function index_fade(key, upto, after_ms)
+  fading = fading or {}
   fading[key] = { upto, after_ms }
 end
 
@@ -83,17 +85,20 @@ local function how_many_in(key)
 end
 
 local function store(key, value, expires)
+  stored = stored or {}
   local n = #stored
   stored[n + 1], stored[n + 2], stored[n + 3] = key, value, expires or false
 end
 
 local function write_hash(name, ...)
+  written = written or {}
   written[#written + 1] = { K .. name, ... }
 end
 
 -- What is planned for one row by several functions, one after the other, is written by one command.
 local function write_row(id, ...)
   if id ~= written_id then
+    written = written or {}
     written_id, written_row = id, { K .. 'p:' .. id, ... }
     written[#written + 1] = written_row
     return
@@ -106,18 +111,22 @@ local function write_row(id, ...)
 end
 
 local function clear_hash(name, ...)
+  cleared = cleared or {}
   cleared[#cleared + 1] = { K .. name, ... }
 end
 
 local function clear_fields(id, ...)
+  cleared = cleared or {}
   cleared[#cleared + 1] = { K .. 'p:' .. id, ... }
 end
 
 -- Without a value the field goes.
 local function set_header(field, value)
   if value then
+    header_set = header_set or {}
     header_set[field] = value
   else
+    header_cleared = header_cleared or {}
     header_cleared[#header_cleared + 1] = field
   end
 end
@@ -137,18 +146,22 @@ end
 
 -- Have something done once what is planned now is committed: a transition that follows from it, and sees its writes.
 local function follow(act)
+  followers = followers or {}
   followers[#followers + 1] = act
 end
 
 local function drop(key)
+  dropped = dropped or {}
   dropped[#dropped + 1] = key
 end
 
 local function count(field, by)
+  counted = counted or {}
   counted[field] = (counted[field] or 0) + by
 end
 
 local function publish(name, message)
+  published = published or {}
   published[#published + 1] = { name, message }
 end
 
@@ -158,6 +171,7 @@ end
 
 -- Tell one idle worker of the lane's queue that the lane has rows. Of a lane that is paused nobody is told.
 local function wake(lane)
+  woken = woken or {}
   if woken[lane] == nil then
     woken[lane] = not is_paused(lane)
   end
@@ -221,34 +235,34 @@ local function commit()
       redis.call('ZADD', directories[at], '0', directories.name)
     end
   end
-  for key, entry in pairs(fading) do
+  for key, entry in pairs(fading or NOTHING_PLANNED) do
     redis.call('PEXPIRE', key, int(entry[2]))
   end
-  for at = 1, #stored, 3 do
+  for at = 1, stored and #stored or 0, 3 do
     if stored[at + 2] then
       redis.call('SET', stored[at], stored[at + 1], 'PXAT', stored[at + 2])
     else
       redis.call('SET', stored[at], stored[at + 1])
     end
   end
-  for _, fields in ipairs(written) do
+  for _, fields in ipairs(written or NOTHING_PLANNED) do
     redis.call('HSET', unpack(fields))
   end
-  for field, value in pairs(header_set) do
+  for field, value in pairs(header_set or NOTHING_PLANNED) do
     redis.call('HSET', K .. 'hdr', field, value)
   end
-  for field, by in pairs(counted) do
+  for field, by in pairs(counted or NOTHING_PLANNED) do
     if redis.call('HINCRBY', K .. 'counts', field, by) == 0 then
       redis.call('HDEL', K .. 'counts', field)
     end
   end
-  for _, fields in ipairs(cleared) do
+  for _, fields in ipairs(cleared or NOTHING_PLANNED) do
     redis.call('HDEL', unpack(fields))
   end
-  if #header_cleared > 0 then
+  if header_cleared then
     redis.call('HDEL', K .. 'hdr', unpack(header_cleared))
   end
-  if #dropped > 0 then
+  if dropped then
     redis.call('DEL', unpack(dropped))
   end
   for key, list in pairs(removed) do
@@ -259,16 +273,16 @@ local function commit()
       end
     end
   end
-  for key, entry in pairs(fading) do
+  for key, entry in pairs(fading or NOTHING_PLANNED) do
     if entry[1] then
       redis.call('ZREMRANGEBYSCORE', key, '-inf', entry[1])
     end
   end
-  for _, entry in ipairs(published) do
+  for _, entry in ipairs(published or NOTHING_PLANNED) do
     redis.call('PUBLISH', K .. 'to:' .. entry[1], entry[2])
   end
-  local nobody_waits = {}
-  for lane, is_to_be_told in pairs(woken) do
+  local nobody_waits = woken and {}
+  for lane, is_to_be_told in pairs(woken or NOTHING_PLANNED) do
     local queue = queue_of(lane)
     if is_to_be_told and not nobody_waits[queue] then
       nobody_waits[queue] = not wake_one(queue, 'lane ' .. lane)
@@ -279,8 +293,8 @@ local function commit()
   end
   plan_nothing()
   local following = followers
-  followers = {}
-  for _, act in ipairs(following) do
+  followers = nil
+  for _, act in ipairs(following or NOTHING_PLANNED) do
     act()
     commit()
   end
