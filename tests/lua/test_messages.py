@@ -39,8 +39,8 @@ def published() -> list[tuple[str, str]]:
 def test_the_lua_publishes_these_words() -> None:
     """Each followed by the id of the row, the name of the lane, the time or the owner."""
     assert set(published()) == {
-        (ENDED, "row.id"),
-        (OUTCOME, "row.id"),
+        (ENDED, "id"),
+        (OUTCOME, "id"),
         (LANE, "lane"),
         (REQUEST, "row.id"),
         (DUE, "due"),
@@ -52,7 +52,7 @@ def test_no_message_is_built_in_another_way() -> None:
     """Two fragments and one script plan a message; the plan sends what was planned, and wakes."""
     calling = {name for name, source in sources().items() if re.search(r"\bpublish\(|'PUBLISH'", source)}
 
-    assert calling == {"include/ending/finish", "include/tell_holder", "include/planned_writes", "record_death"}
+    assert calling == {"include/ending/tell_waiters", "include/tell_holder", "include/planned_writes", "record_death"}
 
 
 @pytest.mark.parametrize(

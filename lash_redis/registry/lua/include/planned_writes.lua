@@ -6,7 +6,7 @@
 -- that makes two transitions, one after the other, commits after each. What is not planned has no table.
 local NOTHING_PLANNED = {}
 local added, removed, members, fading
-local stored, written, written_id, written_row, cleared, dropped, counted, published, woken
+local stored, written, plain_ends, written_id, written_row, cleared, dropped, counted, published, woken
 local header_set, header_cleared, due_known, due_least, due_queue
 -- The keys of lanes and owners, and the directories that list them.
 local directories_of, lane_sets, owned_sets = {}, {}, {}
@@ -15,7 +15,7 @@ local notes, followers = {}, nil
 
 local function plan_nothing()
   added, removed, members = {}, {}, {}
-  fading, stored, written, written_id = nil, nil, nil, nil
+  fading, stored, written, written_id, plain_ends = nil, nil, nil, nil, nil
   cleared, dropped, counted, published, woken = nil, nil, nil, nil, nil
   header_set, header_cleared, due_known, due_least, due_queue = nil, nil, header[2], nil, nil
 end
@@ -247,6 +247,14 @@ local function commit()
   end
   for _, fields in ipairs(written or NOTHING_PLANNED) do
     redis.call('HSET', unpack(fields))
+  end
+  for at = 1, plain_ends and #plain_ends or 0, 4 do
+    local key, state, outcome = plain_ends[at], plain_ends[at + 1], plain_ends[at + 2]
+    if plain_ends[at + 3] then
+      redis.call('HSET', key, 'ph', '', 'ts', state, 'ta', now_text, 'oc', outcome, 'ex', '', 'w', '')
+    else
+      redis.call('HSET', key, 'ph', '', 'ts', state, 'ta', now_text, 'oc', outcome, 'ex', '')
+    end
   end
   for field, value in pairs(header_set or NOTHING_PLANNED) do
     redis.call('HSET', K .. 'hdr', field, value)

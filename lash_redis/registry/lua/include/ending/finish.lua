@@ -8,22 +8,8 @@
 --- @include "ended_kind"
 --- @include "store_payload"
 --- @include "unwatch_expiry"
+--- @include "ending/tell_waiters"
 --- @include "waiting/tell_dependents"
--- A short outcome of these stands in the message for those that read it there (see registry/messages.py).
-local TOLD, MOST_TOLD = { [COMPLETED] = true, [FAILED] = true }, 1024
-
--- Tell those that wait, once the fact is written.
-local function tell_waiters(row, state, kind, outcome)
-  local is_told = TOLD[state] and #outcome <= MOST_TOLD
-  for waiter in string.gmatch(row.waiters, '%S+') do
-    if is_told and string.sub(waiter, 1, 1) == '+' then
-      publish(waiter, 'outcome ' .. row.id .. ' ' .. kind .. ' ' .. outcome)
-    else
-      publish(waiter, 'ended ' .. row.id)
-    end
-  end
-end
-
 -- Write the terminal fact, the only one that the row will ever have (rule 5.1). The caller has checked who may.
 local function finish(row, state, outcome, fence)
   leave_place(row)
@@ -45,13 +31,15 @@ local function finish(row, state, outcome, fence)
   if row.keep_result and state == COMPLETED then
     index_add(K .. 'results', int(now + number_in(row.keep_result)), row.id)
   end
-  write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload('o:', row.id, outcome),
-    'fe', fence)
+  write_row(row.id, 'ph', '', 'ts', state, 'ta', now_text, 'oc', store_payload('o:', row.id, outcome))
+  if row.fence ~= fence then
+    write_row(row.id, 'fe', fence)
+  end
   if row.expires then
     write_row(row.id, 'ex', '')
   end
   if row.waiters then
-    tell_waiters(row, state, kind, outcome)
+    tell_waiters(row.id, row.waiters, state, kind, outcome)
     write_row(row.id, 'w', '')
   end
   if row.dependents or row.group then
