@@ -8,21 +8,26 @@ import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from lash_redis import Lash, Worker
-from lash_redis.core.errors import RegistryUnavailable
+from lash_redis.core.errors import AlreadyTerminal, LeaseLost, RegistryUnavailable
+from lash_redis.core.model import Acquired, CancelRequest, ProcessLease, ProcessRecord, ProcessStatus
 from lash_redis.core.outcomes import Success
+from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.slots import slot_of
 from lash_redis.tasks.declaration import declare
 from tests.clusters import Cluster, Node, start_cluster
-from tests.conformance.actors import RERUNNABLE, begun, dead_owner, work
+from tests.conformance.actors import ADA, OWNER_BOUND, RERUNNABLE, begun, dead_owner, local_owner, work
+from tests.look import record_of
 from tests.soundness import assert_sound
 from tests.support import PATIENCE_S, wait_until
 
+T = TypeVar("T")
 PARTITIONS = 8
 LONG_MS = 60_000
 
@@ -94,6 +99,86 @@ async def test_every_process_runs_once_while_slots_move(namespace: str) -> None:
             client = cluster.client()
             await assert_sound(client, namespace)
             await client.aclose()
+
+
+async def until_answered(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call again and again while the cluster cannot take it."""
+    while True:
+        try:
+            return await call()
+        except RegistryUnavailable:
+            await asyncio.sleep(0)
+
+
+async def life(registry: ProcessRegistry, sweep: Sweep, number: int) -> None:
+    """Take three processes through their lives by bare transitions: one ends, one is cancelled, one is recovered."""
+    ends, asked, lost = (f"{kind}{number}" for kind in ("ends", "asked", "lost"))
+    for name in (ends, asked, lost):
+        record = await until_answered(lambda name=name: registry.register(work(name, OWNER_BOUND)))  # type: ignore[misc]
+        assert record.id == name
+    for name, owner in ((ends, ADA), (lost, dead_owner())):
+        got = await until_answered(lambda name=name, owner=owner: registry.claim(name, owner, LONG_MS))  # type: ignore[misc]
+        assert isinstance(got, Acquired)
+        await until_answered(partial(registry.start, got.lease))
+        if owner is ADA:
+            ended = await until_answered(lambda lease=got.lease: completed(registry, lease))  # type: ignore[misc]
+            assert ended.status is ProcessStatus.COMPLETED
+    await until_answered(lambda: cancelled(registry, asked))
+    await until_answered(sweep.run_once)
+    found = [await until_answered(partial(registry.get, name)) for name in (ends, asked, lost)]
+    wanted = [ProcessStatus.COMPLETED, ProcessStatus.CANCELLED, ProcessStatus.ABANDONED]
+    assert [each and each.status for each in found] == wanted
+
+
+async def completed(registry: ProcessRegistry, lease: ProcessLease) -> ProcessRecord:
+    """Complete a process; one whose answer was lost has ended already."""
+    try:
+        return await registry.complete(lease, Success(1))
+    except (AlreadyTerminal, LeaseLost):
+        return await record_of(registry, lease.process_id)
+
+
+async def cancelled(registry: ProcessRegistry, name: str) -> ProcessRecord:
+    """Cancel a process that nobody holds; one whose answer was lost has ended already."""
+    try:
+        return await registry.request_cancel(name, CancelRequest("ops", 1))
+    except AlreadyTerminal:
+        return await record_of(registry, name)
+
+
+async def test_each_transition_is_whole_while_slots_move(namespace: str) -> None:
+    """Registering, claiming, starting, ending, cancelling and recovering, in a loop while each slot moves on and on."""
+    with start_cluster() as cluster:
+        registry = ProcessRegistry(cluster.url, namespace, PARTITIONS)
+        await registry.open()
+        slots, over, moves = (
+            [slot_of(registry.target.namespace.header_key(each)) for each in range(PARTITIONS)],
+            False,
+            0,
+        )
+
+        async def move() -> None:
+            nonlocal moves
+            for slot in itertools.cycle(slots):
+                to = cluster.primaries[(cluster.primaries.index(cluster.owner(slot)) + 1) % 3]
+                await asyncio.to_thread(cluster.move, slot, to, 4)
+                moves += 1
+                if over and moves >= PARTITIONS:
+                    return
+
+        moving, sweep = asyncio.create_task(move()), Sweep(registry, local_owner("sweeper"))
+        for first in range(0, 60, 12):
+            await asyncio.gather(*(life(registry, sweep, number) for number in range(first, first + 12)))
+        over = True
+        await moving
+        client = cluster.client()
+        rows = {
+            name.decode().rpartition(":p:")[2] async for name in client.scan_iter(match=f"{{lash:{namespace}:*}}:p:*")
+        }
+        assert rows == {f"{kind}{number}" for kind in ("ends", "asked", "lost") for number in range(60)}
+        await assert_sound(client, namespace)
+        await client.aclose()
+        await registry.aclose()
 
 
 async def test_work_goes_on_when_a_replica_takes_over(namespace: str) -> None:
