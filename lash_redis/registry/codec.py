@@ -64,17 +64,19 @@ STATUS_CODES = {
     ProcessStatus.CANCELLED: "k",
     ProcessStatus.ABANDONED: "a",
 }
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _COMPLETED = STATUS_CODES[ProcessStatus.COMPLETED]
 STATUSES = {code.encode(): status for status, code in STATUS_CODES.items()}
 
 
-def _encoded(what: str, value: Any, at_most: int) -> bytes:
+def _encoded(what: str, value: Any, at_most: int, *, is_scalar: bool = False) -> bytes:
     try:
         data = _encoder.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PayloadError(f"{what} cannot be carried: {_reason(error)}") from None
     try:
-        _decode(data)  # not all that can be encoded can be decoded: a dict as a key, a `msgspec.Raw`
+        if not is_scalar:
+            _decode(data)  # not all that can be encoded can be decoded: a dict as a key, a `msgspec.Raw`
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise PayloadError(f"{what} cannot be carried, since nobody could read it again: {error}") from None
     if len(data) > at_most:
@@ -159,9 +161,10 @@ def encode_outcome(outcome: Outcome, at_most: int = MAX_PAYLOAD_BYTES) -> tuple[
     Raises:
         PayloadError: it cannot be encoded, or a result is longer than ``at_most`` bytes.
     """
+    if isinstance(outcome, Success):  # first, as most are
+        value = outcome.value
+        return _COMPLETED, _encoded("the result", [value], at_most, is_scalar=type(value) in _SCALARS)
     match outcome:
-        case Success(value):
-            return _COMPLETED, _encoded("the result", [value], at_most)
         case Failure():
             return STATUS_CODES[ProcessStatus.FAILED], _encoded_failure(outcome, max(at_most, _LEAST_FAILURE_BYTES))
         case Cancelled(reason):

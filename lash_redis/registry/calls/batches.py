@@ -17,10 +17,10 @@ Answer = TypeVar("Answer")
 class Batch(Generic[Item]):
     """Items of one partition, and their positions in the caller's list."""
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, items: Sequence[Item] = ()) -> None:
         self.partition = partition
-        self.items: list[Item] = []
-        self.positions: list[int] = []
+        self.items = list(items)
+        self.positions = list(range(len(items)))
         self.bytes = 0
         self.names: set[str] = set()
 
@@ -58,7 +58,7 @@ def batched(
         ScriptError: a script answered for no item.
     """
     answers: dict[int, Answer] = {}
-    batches = _batches(namespace, items, id_of, size=size, bytes_of=bytes_of, apart_by=apart_by)
+    batches = _batches(namespace, list(items), id_of, size=size, bytes_of=bytes_of, apart_by=apart_by)
     for batch in batches:
         done = 0
         while done < len(batch.items):
@@ -74,13 +74,17 @@ def batched(
 
 def _batches(
     namespace: Namespace,
-    items: Iterable[Item],
+    items: Sequence[Item],
     id_of: Callable[[Item], str],
     *,
     size: int,
     bytes_of: Callable[[Item], int] | None,
     apart_by: Callable[[Item], str] | None,
 ) -> list[Batch[Item]]:
+    if namespace.partitions == 1 and apart_by is None and len(items) <= size:
+        length = sum(map(bytes_of, items)) if bytes_of is not None else 0
+        if length <= MAX_BATCH_BYTES:  # as nearly all are
+            return [Batch(0, items)] if items else []
     unfilled: dict[int, Batch[Item]] = {}
     batches: list[Batch[Item]] = []
     for position, item in enumerate(items):

@@ -181,10 +181,10 @@ def one_owner(leases: Sequence[ProcessLease]) -> str:
     Raises:
         SettingsError: they are of several owners.
     """
-    first = leases[0].owner if leases else None
-    if type(first) is LeaseOwner and all(lease.owner is first for lease in leases):  # as those of one worker are
-        return owner_digest(first)
-    digests = {owner_digest(checked_kind("owner of a lease", lease.owner, LeaseOwner)) for lease in leases}
+    owners = [lease.owner for lease in leases]
+    if owners and type(owners[0]) is LeaseOwner and owners.count(owners[0]) == len(owners):  # as those of one worker
+        return owner_digest(owners[0])
+    digests = {owner_digest(checked_kind("owner of a lease", owner, LeaseOwner)) for owner in owners}
     if len(digests) != 1:
         raise SettingsError(f"expected the leases of a batch to be one owner's, got {len(digests)} owners")
     return digests.pop()

@@ -58,15 +58,18 @@ def terminalize_many(
 
 
 def _statuses(reply: list[Any]) -> list[str]:
+    if reply.count(b"DONE") == len(reply) - 1:  # as nearly always
+        return ["DONE"] * (len(reply) - 1)
     return [status.decode() for status in reply[1:]]
 
 
 def _terminal_args(facts: Sequence[TerminalFact], *, answer_row: bool) -> list[Argument]:
-    attempts = [attempt_of(fact.lease) for fact in facts]
+    leases = [fact.lease for fact in facts]
+    attempts = [attempt_of(lease) for lease in leases]
     checked_batch("facts", attempts)
-    args: list[Argument] = [one_owner([fact.lease for fact in facts]), "1" if answer_row else "0"]
-    for (process_id, token, fence), fact in zip(attempts, facts, strict=True):
-        args += (process_id, token, fence, fact.state, fact.data)
+    args: list[Argument] = [one_owner(leases), "1" if answer_row else "0"]
+    for attempt, fact in zip(attempts, facts, strict=True):
+        args += (*attempt, fact.state, fact.data)
     return args
 
 
