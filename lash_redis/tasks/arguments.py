@@ -65,11 +65,26 @@ def unbind(
     """
     try:
         if theirs is None:
-            return _converted(declaration.signature, args, kwargs, _RESTORE)
+            signature = declaration.signature
+            if kwargs or signature.rest is not None or len(args) not in signature.complete_counts:
+                return _converted(signature, args, kwargs, _RESTORE)
+            return _restored(signature, args), {}
         args, kwargs = bound_by_name(declaration.signature, theirs, args, kwargs)
         return _converted(declaration.signature, args, kwargs, _RESTORE_WHOLE)
     except InvalidValue as invalid:
         raise Undecodable(f"task {declaration.name}: {invalid.why}") from invalid.__cause__
+
+
+def _restored(signature: Signature, args: Sequence[Any]) -> list[Any]:
+    """Return the arguments of a whole call by position, as nearly all are stored, and as ``_converted`` does it."""
+    done: list[Any] = []
+    try:
+        for (kept, restore), value in zip(signature.restoring, args, strict=False):
+            done.append(value if type(value) in kept else restore(value))
+    except InvalidValue as invalid:
+        name = signature.positional[len(done)].name
+        raise InvalidValue(f"argument {name}{invalid.where}: {invalid.why}") from invalid.__cause__
+    return done
 
 
 def encode_result(declaration: Declaration, value: Any) -> Any:
@@ -80,6 +95,8 @@ def encode_result(declaration: Declaration, value: Any) -> Any:
     Raises:
         PayloadError: no payload can hold the result; the message has its type.
     """
+    if value is None:  # as of much that is done for what it does
+        return None
     try:
         return carried_result(value)
     except InvalidValue as invalid:

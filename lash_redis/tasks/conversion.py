@@ -48,6 +48,7 @@ class Conversion:
     """The conversion of one type into a payload and out of it. This class takes any plain value."""
 
     type_text: str = ANY_TEXT  # the canonical text of the type
+    kept: frozenset[type] = frozenset()  # what is of exactly such a type is restored as it is stored
 
     def __init__(self, annotation: Any = Any) -> None:
         self.annotation = annotation
@@ -105,15 +106,15 @@ class ScalarConversion(PlainConversion):
 
     def __init__(self, annotation: Any, kinds: frozenset[type]) -> None:
         super().__init__(annotation)
-        self._kinds = kinds
+        self.kept = kinds
 
     def to_stored(self, value: Any) -> Any:
         """Return the value itself if its type is exactly one of these."""
-        return plain_value(value) if type(value) in self._kinds else super().to_stored(value)
+        return plain_value(value) if type(value) in self.kept else super().to_stored(value)
 
     def from_stored(self, stored: Any) -> Any:
         """Return the value itself if its type is exactly one of these."""
-        return stored if type(stored) in self._kinds else super().from_stored(stored)
+        return stored if type(stored) in self.kept else super().from_stored(stored)
 
 
 class TypedConversion(Conversion):
