@@ -82,6 +82,5 @@ def running() -> CurrentProcess | None:
     return _CURRENT.get()
 
 
-def runs_in(context: contextvars.Context, current: CurrentProcess) -> None:
-    """Note in the context of a run what it is an attempt at."""
-    context.run(_CURRENT.set, current)
+# Called in the context of a run it notes there what that is an attempt at.
+set_current: Final = _CURRENT.set

@@ -14,16 +14,28 @@ from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_pid = os.getpid()
+
+class _ThisProcess:
+    """What is known of this OS process.
+
+    Attributes:
+        pid: its pid, without a system call: it is read before and after each run of user code. Every fork that Python
+            makes or knows of renews it. C code that forks by itself and then goes on in Python, which does not support
+            that, is not seen.
+    """
+
+    __slots__ = ("pid",)
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+
+
+THIS_PROCESS: Final = _ThisProcess()
 
 
 def own_pid() -> int:
-    """Return the pid of this OS process, without a system call: it is asked for before and after each run of user code.
-
-    Every fork that Python makes or knows of renews it. C code that forks by itself and then goes on in Python, which
-    does not support that, is not seen.
-    """
-    return _pid
+    """Return the pid of this OS process as ``THIS_PROCESS`` has it."""
+    return THIS_PROCESS.pid
 
 
 class PerProcess(Generic[T]):
@@ -57,8 +69,7 @@ def let_go_in_children(inheritable: T, let_go: Callable[[T], object]) -> None:
 
 
 def _let_go() -> None:
-    global _pid  # noqa: PLW0603 - each OS process has one
-    _pid = os.getpid()
+    THIS_PROCESS.pid = os.getpid()
     for inheritable, let_go in list(_inheritable.items()):
         with suppress(Exception):  # one that fails leaves no other one in use
             _never_collected.append(let_go(inheritable))

@@ -20,7 +20,7 @@ from lash_redis.registry.rows import Row
 from lash_redis.registry.served_lanes import ServedLanes
 from lash_redis.registry.unreadable import readable
 
-_OWNER_BOUND: Final = DISPOSITION_CODES[RecoveryDisposition.OWNER_BOUND].encode()
+OWNER_BOUND: Final = DISPOSITION_CODES[RecoveryDisposition.OWNER_BOUND].encode()
 
 SettleAction: TypeAlias = Literal["fact", "queue", "uncertain"]
 Takes: TypeAlias = Literal["share", "all", "once"]
@@ -80,17 +80,6 @@ class ClaimedRow(msgspec.Struct, frozen=True):
     disposition: bytes
     input: bytes
     retries: int = 0  # how often it was tried again already
-
-    @classmethod
-    def read(cls, values: list[Any]) -> Self:
-        """Return the row of which the script answered these values."""
-        process_id, token, fence, lane, disposition, content = values
-        return cls(process_id.decode(), token.decode(), int(fence), lane.decode(), disposition, content)
-
-    @property
-    def is_owner_bound(self) -> bool:
-        """No other owner may ever run it."""
-        return self.disposition == _OWNER_BOUND
 
     @property
     def alone(self) -> bool:

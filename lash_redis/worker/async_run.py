@@ -10,7 +10,7 @@ from types import CoroutineType, NoneType
 from typing import Any, Final, TypeGuard
 
 from lash_redis.core.errors import StopRequested
-from lash_redis.core.forks import own_pid
+from lash_redis.core.forks import THIS_PROCESS
 from lash_redis.worker.call_end import CallEnd, OnCallEnd
 from lash_redis.worker.forked_copy import end_copy
 
@@ -34,7 +34,14 @@ class AsyncRun:
         call: the function with its arguments.
         on_end: called on the event loop with the end of the call, once.
         may_act: asked right before the call; where it says no, in a forked copy, nothing is called, and nobody is told.
+
+    Attributes:
+        is_entered: user code was entered.
     """
+
+    __slots__ = (
+        "_call", "_has_ended", "_loop", "_may_act", "_on_end", "_result", "_stopped", "_task", "is_entered",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -49,8 +56,8 @@ class AsyncRun:
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
         self._has_ended = False
-        self._is_entered = False
-        self._result: tuple[Any, BaseException | None] = None, StopRequested("stopped as it ended")
+        self.is_entered = False
+        self._result: tuple[Any, BaseException | None] | None = None  # once the call has ended
 
     def start(self, loop: asyncio.AbstractEventLoop, name: str, context: contextvars.Context) -> None:
         """Begin in an asyncio task of its own, which runs in this context."""
@@ -63,7 +70,7 @@ class AsyncRun:
         One that somebody cancels before that step never reaches our own code, nor does one that is struck in it. To be
         asked until it says True; a done callback of the task would cost as much again as the task.
         """
-        if self._has_ended or self._is_entered:
+        if self._has_ended or self.is_entered:
             return True
         if self._task is None or not self._task.done():
             return False
@@ -73,35 +80,36 @@ class AsyncRun:
     def interrupt(self) -> None:
         """Cancel the run, or let none of its lines run if it has not begun."""
         self._stopped = True
-        if self._is_entered and self._task is not None:
+        if self.is_entered and self._task is not None:
             self._task.cancel()
 
     def withdraw(self) -> bool:
         """Let none of its lines run; return False if it has begun."""
         self._stopped = True
-        return not self._is_entered
+        return not self.is_entered
 
     async def _run(self) -> None:
         try:
-            value, error, pid = None, None, own_pid()
+            value, error, pid = None, None, THIS_PROCESS.pid
             try:
                 if not self._may_act():
                     self._has_ended = True
                     return
                 if self._stopped:
                     raise asyncio.CancelledError("stopped before it began")  # noqa: TRY301 - it ends as any other does
-                self._is_entered = True
+                self.is_entered = True
                 value = self._call()
                 if type(value) is CoroutineType:  # as nearly all are
                     value = await value
-                while is_awaitable(value):
+                while type(value) not in _NEVER_AWAITABLE and is_awaitable(value):
                     value = await value
             except BaseException as raised:  # noqa: BLE001 - also SystemExit: it ends the process, not the worker
                 error = raised
-            if own_pid() != pid:
+            if THIS_PROCESS.pid != pid:
                 end_copy(error)
             self._result = value, error
-            self._end(value, error)
+            self._on_end(CallEnd(value, error, self.is_entered))
+            self._has_ended = True
         finally:
             if not self._has_ended and self._loop is not None:  # something struck: it is told again
                 self._loop.call_soon(self._tell)
@@ -109,9 +117,9 @@ class AsyncRun:
     def _tell(self) -> None:
         if self._task is not None and self._task.cancelled():
             self._result = None, asyncio.CancelledError("cancelled before it began")
-        self._end(*self._result)
-
-    def _end(self, value: Any, error: BaseException | None) -> None:
+        elif self._result is None:
+            self._result = None, StopRequested("stopped as it ended")
         if not self._has_ended:
-            self._on_end(CallEnd(value, error, self._is_entered))
+            value, error = self._result
+            self._on_end(CallEnd(value, error, self.is_entered))
             self._has_ended = True

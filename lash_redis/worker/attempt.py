@@ -11,7 +11,7 @@ import msgspec
 from lash_redis.core.lanes import lane_parts, runs_alone
 from lash_redis.core.model import ProcessLease
 from lash_redis.core.timing import boottime_ms
-from lash_redis.registry.answers import ClaimedRow
+from lash_redis.registry.answers import OWNER_BOUND, ClaimedRow
 from lash_redis.worker.trust import trusted_until_ms
 
 
@@ -39,8 +39,9 @@ class Attempt(msgspec.Struct, eq=False):
         has_result: it ended with an outcome to write, and not only with a lease to release.
         took_ms: how long its code ran, ms, once it has a result.
         trusted_until_ms: local trust in the lease, on this machine's clock since boot, ms (rule 6.1).
-        began_at_ms: when it was begun, ms, by that clock.
+        began_at_ms: when it was begun, ms, by that clock; 0: now. What was claimed together was begun together.
         leased_at_ms: when it got its lease, ms, by that clock.
+        number: that of this run, from 1; runs that were lost, released or snoozed are not counted.
         process_id: the process id.
         task: the name of its task; empty if it has none.
         signature: the digest of the signature that it was written for.
@@ -60,6 +61,7 @@ class Attempt(msgspec.Struct, eq=False):
     trusted_until_ms: int = 0
     began_at_ms: int = 0
     leased_at_ms: int = 0
+    number: int = 1
     process_id: str = ""
     task: str = ""
     signature: str = ""
@@ -70,13 +72,11 @@ class Attempt(msgspec.Struct, eq=False):
         row = self.row
         self.process_id = self.lease.process_id
         self.task, self.signature, self.alone = _read(row.lane)
-        self.bound = row.is_owner_bound
-        self.began_at_ms = self.leased_at_ms = boottime_ms()
-
-    @property
-    def number(self) -> int:
-        """The number of this run, from 1; runs that were lost, released or snoozed are not counted."""
-        return self.row.retries + 1
+        self.bound = row.disposition == OWNER_BOUND
+        self.number = row.retries + 1
+        if not self.began_at_ms:
+            self.began_at_ms = boottime_ms()
+        self.leased_at_ms = self.began_at_ms
 
     def trust(self, sent_at_ms: int, ttl_ms: int) -> None:
         """Trust the lease for as long as a claim or renewal that was sent at that moment allows (rule 6.1)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from lash_redis.core.errors import ForkedCopy, SettingsError
-from lash_redis.core.forks import own_pid
+from lash_redis.core.forks import THIS_PROCESS
 from lash_redis.core.liveness import LeaseOwner, LocalProcess, node_name, own_liveness
 from lash_redis.core.timing import new_incarnation_id
 
@@ -29,11 +29,11 @@ class Identity:
     def __init__(self, owner: LeaseOwner) -> None:
         _check_is_this_process(owner)
         self.owner = owner
-        self.pid = own_pid()
+        self.pid = THIS_PROCESS.pid
 
     def is_here(self) -> bool:
         """Say whether this is the OS process that may act under the owner."""
-        return own_pid() == self.pid
+        return THIS_PROCESS.pid == self.pid
 
     def check(self) -> None:
         """Refuse to act in a forked copy.
@@ -41,7 +41,7 @@ class Identity:
         Raises:
             ForkedCopy: this is not the OS process that may act under the owner.
         """
-        if own_pid() != self.pid:
+        if THIS_PROCESS.pid != self.pid:
             raise ForkedCopy(
                 f"OS process {os.getpid()} was forked from {self.pid}, in which the worker "
                 f"{self.owner.owner_id} runs, and may do nothing in its name"

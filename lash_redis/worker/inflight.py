@@ -11,7 +11,7 @@ from typing import Final
 from lash_redis.core.checks import MAX_BATCH
 from lash_redis.core.lanes import lane_parts, runs_alone
 from lash_redis.core.model import ProcessLease
-from lash_redis.core.outcomes import Cancelled, Failure, Outcome
+from lash_redis.core.outcomes import Cancelled, Failure
 from lash_redis.core.timing import boottime_ms
 from lash_redis.core.trouble import SURVIVED, Trouble
 from lash_redis.registry.answers import ClaimedRow
@@ -97,7 +97,7 @@ class InFlight:
             may_act=identity.is_here,
         )
         self.outbox = Outbox(registry, identity, self.roster, settings.lease_ttl_ms, on_change)
-        self.neighbours = Neighbours(lambda: (*self.roster, *self.waiting.values()))
+        self.neighbours = Neighbours(lambda: (*self.roster.demanding, *self.waiting.values()))
         self.scheduling = Scheduling(registry, catalogue.schedules, catalogue.names)
         self.claimer = Claimer(
             registry,
@@ -160,13 +160,15 @@ class InFlight:
             claimed = await self.claimer.claim(partition, max(count, 1), once=once)
         finally:
             self._on_change()  # there may be more room than while its answer was missing
-        trusted_ms = trusted_until_ms(claimed.sent_at_ms, self._settings.lease_ttl_ms)
+        self._identity.check()
+        trusted_ms, now_ms = trusted_until_ms(claimed.sent_at_ms, self._settings.lease_ttl_ms), boottime_ms()
         for row in claimed.rows:
             try:
-                self._take(partition, row, claimed, trusted_ms)
+                self._take(partition, row, claimed, trusted_ms, now_ms)
             except SURVIVED as error:  # what a signal's handler raised just here: all of these are started already
                 self._trouble.met(error)
-                self._take(partition, row, claimed, trusted_ms)
+                now_ms = boottime_ms()
+                self._take(partition, row, claimed, trusted_ms, now_ms)
                 attempt = self.roster.get(row.process_id)
                 if attempt is not None and attempt.interrupt is None and not attempt.ended:
                     self.runner.begin(attempt)  # it was struck before it could begin
@@ -176,7 +178,7 @@ class InFlight:
             return len(claimed.rows) + await self.claim(partition, once=True)  # nobody else may be there for the ticks
         return len(claimed.rows)
 
-    def _take(self, partition: int, row: ClaimedRow, claimed: Claimed, trusted_ms: int) -> None:
+    def _take(self, partition: int, row: ClaimedRow, claimed: Claimed, trusted_ms: int, now_ms: int) -> None:
         lease = ProcessLease(
             row.process_id, self._identity.owner, row.token, row.fence, claimed.claimed_at_ms, claimed.expires_at_ms
         )
@@ -187,15 +189,13 @@ class InFlight:
             # Its result is not written yet, and the row is this worker's again: nothing has to run twice.
             here.claimed_again(lease, claimed.sent_at_ms, self._settings.lease_ttl_ms)
             return
-        attempt = Attempt(lease, row, partition)
-        attempt.trusted_until_ms = trusted_ms
+        attempt = Attempt(lease, row, partition, trusted_until_ms=trusted_ms, began_at_ms=now_ms)
         if here is not None and not here.ended:
             self.waiting[row.process_id] = attempt  # no two attempts of one process at once (rule 4.2)
         else:
             self._begin(attempt)
 
     def _begin(self, attempt: Attempt) -> None:
-        self._identity.check()
         if not attempt.bound and attempt.began_at_ms >= attempt.trusted_until_ms:
             self.outbox.release(attempt.lease)  # a late reply (rule 4.3)
             return
@@ -209,7 +209,9 @@ class InFlight:
             return
         ending, result = ending_of(end.how, attempt.stop, bound=attempt.bound), end.result
         if has_result := ending in _WITH_RESULT:
-            self._write(attempt, result)
+            attempt.has_result = True
+            attempt.took_ms = boottime_ms() - attempt.began_at_ms
+            self.outbox.write(attempt, result)
         else:
             self._end_without_result(attempt, end, ending)
         self.roster.end(attempt)  # only now: where something strikes above, the end is told again
@@ -227,7 +229,8 @@ class InFlight:
     def _end_without_result(self, attempt: Attempt, end: RunEnd, ending: Ending) -> None:
         match ending:
             case Ending.CANCEL:
-                self._write(attempt, Cancelled(attempt.reason))
+                attempt.has_result = True
+                self.outbox.write(attempt, Cancelled(attempt.reason))
             case Ending.RETRY:
                 if end.again is not None and isinstance(end.result, Failure):
                     self.outbox.retry(attempt, end.again, end.result)
@@ -240,11 +243,6 @@ class InFlight:
                 self.roster.forget(attempt)
             case _:  # FORGET
                 self.roster.forget(attempt)
-
-    def _write(self, attempt: Attempt, outcome: Outcome) -> None:
-        attempt.has_result = True
-        attempt.took_ms = boottime_ms() - attempt.began_at_ms
-        self.outbox.write(attempt, outcome)
 
     def _go_on(self, ended: Attempt) -> None:
         """Begin the attempt that waited for this end; with a result there is nothing left to run."""

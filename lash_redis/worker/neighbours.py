@@ -18,7 +18,7 @@ class Neighbours:
     """The neighbours that rows may have in one worker.
 
     Args:
-        attempts: returns what runs here, or is about to.
+        attempts: returns what runs here, or is about to: at least what is owner-bound, and what runs alone.
     """
 
     def __init__(self, attempts: Callable[[], Iterable[Attempt]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import decimal
 
-from lash_redis.core.current import CurrentProcess, runs_in
+from lash_redis.core.current import CurrentProcess, set_current
 
 
 class RunContexts:
@@ -18,7 +18,7 @@ class RunContexts:
     def new(self, current: CurrentProcess) -> contextvars.Context:
         """Return a context for one run, which knows what it is an attempt at."""
         context = self._clean.copy()
-        runs_in(context, current)
+        context.run(set_current, current)
         if self._has_decimal:  # otherwise the run makes one when it first needs it
             context.run(_own_decimal_context)
         return context

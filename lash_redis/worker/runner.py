@@ -61,7 +61,7 @@ class Runner:
         on_change: Callable[[], None],
         may_act: Callable[[], bool],
     ) -> None:
-        self._catalogue = catalogue
+        self._declarations = catalogue.by_name
         self._lanes = lanes
         self._on_end = on_end
         self._may_act = may_act
@@ -83,7 +83,7 @@ class Runner:
         """Begin an attempt; never raises for what the attempt carries, nor for what the system lacks."""
         if not self._may_act():
             return
-        declaration = self._catalogue.find(attempt.task)
+        declaration = self._declarations.get(attempt.task)
         try:
             call = decode_call(attempt.row.input)
             if declaration is None or call is None:
@@ -125,7 +125,7 @@ class Runner:
 
     def _undecodable(self, attempt: Attempt, why: str) -> None:
         """End an attempt whose arguments do not fit: what another release wrote is left to it (rule 9.7)."""
-        declaration = self._catalogue.find(attempt.task)
+        declaration = self._declarations.get(attempt.task)
         if declaration is None or attempt.signature in {NO_DIGEST, declaration.signature.digest}:
             self._fail(attempt, "undecodable", why)
             return
@@ -157,24 +157,25 @@ class Runner:
     def _begin_async(
         self, attempt: Attempt, declaration: Declaration, call: Callable[[], Any], context: contextvars.Context
     ) -> None:
-        def ended(end: CallEnd) -> None:
-            self._ended(attempt, run_end(declaration, end, attempt.number))
-
+        ended = functools.partial(self._call_ended, attempt, declaration)
         self._start_async(attempt, AsyncRun(call, ended, self._may_act), context)
+
+    def _call_ended(self, attempt: Attempt, declaration: Declaration, end: CallEnd) -> None:
+        self._ended(attempt, run_end(declaration, end, attempt.number))
 
     def _start_async(self, attempt: Attempt, run: AsyncRun, context: contextvars.Context) -> None:
         self._runs[attempt] = run
         attempt.interrupt = run.interrupt
         loop = self._loop or self.take_over()
         if len(self._unseen) % _SEEN_TOGETHER == 0:  # and not only at the first: something may have struck that look
-            loop.call_soon(self._see)
+            loop.call_soon(loop.call_soon, self._see)  # in the next turn, when all of a claim have taken that step
         self._unseen.append(run)
         run.start(loop, attempt.process_id, context)
 
     def _see(self) -> None:
-        """See what was begun take its first step: the first of a batch has by now, the rest has in the next turn."""
+        """See what was begun take its first step: what was begun before this was called for has by now."""
         try:
-            self._unseen = [run for run in self._unseen if not run.was_seen()]
+            self._unseen = [run for run in self._unseen if not (run.is_entered or run.was_seen())]
         finally:
             if self._unseen:
                 asyncio.get_running_loop().call_soon(self._see)

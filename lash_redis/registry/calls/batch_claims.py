@@ -18,6 +18,7 @@ from lash_redis.registry.calls.ticks import due_schedules
 from lash_redis.registry.service import LIVING_MS
 from lash_redis.registry.unreadable import tell_unreadable
 
+_BEFORE_ROWS: Final = 6  # values of the answer before its rows
 _WIDTH: Final = 6  # values of a row in the answer
 
 
@@ -92,7 +93,7 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
         case b"CLAIMED":
             notes = [note.decode() for note in reply[5]]
             due_at_ms, retries = _read_notes(notes)
-            rows = [ClaimedRow.read(reply[i : i + _WIDTH]) for i in range(6, len(reply), _WIDTH)]
+            rows = _read_rows(reply)
             if retries:
                 rows = [
                     msgspec.structs.replace(row, retries=retries[row.process_id]) if row.process_id in retries else row
@@ -109,6 +110,18 @@ def _claimed(reply: list[Any]) -> ClaimedBatch | None:
                 schedules=due_schedules(notes),
             )
     raise refusal("", reply)
+
+
+def _read_rows(reply: list[Any]) -> list[ClaimedRow]:
+    """Return the rows of an answer. Each lane is read once: nearly all of a batch are of one."""
+    lanes, values = dict[bytes, str](), iter(reply)
+    for _ in range(_BEFORE_ROWS):
+        next(values)
+    rows = []
+    for process_id, token, fence, name, disposition, content in zip(*[values] * _WIDTH, strict=True):
+        lane = lanes.get(name) or lanes.setdefault(name, name.decode())
+        rows.append(ClaimedRow(process_id.decode(), token.decode(), int(fence), lane, disposition, content))
+    return rows
 
 
 def _read_notes(notes: list[str]) -> tuple[int | None, dict[str, int]]:
