@@ -232,8 +232,8 @@ end
 -- `asked` are the arguments of claim_next up to the name of the list, and `queues` those behind them. Return what
 -- claim_next answers.
 local function claim_batch(asked, queues)
-  local owner, number, count, ttl, remembers
-  claimer, owner, number, count, ttl, token_stem, asked_alone, asked_bound, takes_how, remembers, list_claimed =
+  local owner, number, most, ttl, remembers
+  claimer, owner, number, most, ttl, token_stem, asked_alone, asked_bound, takes_how, remembers, list_claimed =
     unpack(asked)
   local stale, last_number = claims_are_stale(claimer, number)
   if stale then
@@ -249,7 +249,7 @@ local function claim_batch(asked, queues)
   if has_brought then
     commit()
   end
-  goal, lease_ms, queues_claimed = tonumber(count), tonumber(ttl), queues
+  goal, lease_ms, queues_claimed = tonumber(most), tonumber(ttl), queues
   may_take_alone, may_take_bound = asked_alone == '1', asked_bound == '1'
   leases_end = int(now + lease_ms)
   -- Each row of each batch has a score of its own, since a batch has fewer than 1000 rows. The last number of all
