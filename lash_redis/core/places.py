@@ -90,12 +90,13 @@ _RERUNNABLE = (RecoveryDisposition.RERUNNABLE,)
 _BOUND = (RecoveryDisposition.OWNER_BOUND,)
 _POOL = (*_RERUNNABLE, *_BOUND)  # what the pool runs
 _CANCELS = ("request_cancel", "cancel_many")
-_EXPIRES = ("bring_due", "claim_next", "settle")  # what finds that it has expired
+_EXPIRES = ("bring_due", "claim_next", "turn", "settle")  # what finds that it has expired
 _EXTERNAL = (RecoveryDisposition.EXTERNALLY_OWNED,)
 
 # What ends a process tells those that wait for it, which moves them. A cancel request ends a blocked row itself too.
 TELLING: Final = (
     "terminalize",
+    "turn",
     "settle",
     "complete_unleased",
     "request_cancel",
@@ -119,27 +120,28 @@ MOVES: Final = (
     Move(Phase.BLOCKED, Phase.QUEUED, _POOL, (*TELLING, "close_group")),
     Move(Phase.BLOCKED, Phase.DELAYED, _POOL, (*TELLING, "close_group")),
     Move(Phase.BLOCKED, ProcessStatus.CANCELLED, _POOL, (*TELLING, "close_group")),
+    Move(Phase.BLOCKED, Phase.STARTED, _POOL, ("turn",)),  # it ends what the row waits for, and then claims
     Move(Phase.BLOCKED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),
-    Move(Phase.DELAYED, Phase.QUEUED, _POOL, ("bring_due", "claim_next")),
-    Move(Phase.DELAYED, Phase.STARTED, _POOL, ("claim_next",)),  # it brings what is due, and then claims
+    Move(Phase.DELAYED, Phase.QUEUED, _POOL, ("bring_due", "claim_next", "turn")),
+    Move(Phase.DELAYED, Phase.STARTED, _POOL, ("claim_next", "turn")),  # it brings what is due, and then claims
     Move(Phase.DELAYED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),
     Move(Phase.DELAYED, ProcessStatus.CANCELLED, _POOL, (*_CANCELS, *_EXPIRES)),
     Move(Phase.QUEUED, ProcessStatus.CANCELLED, _POOL, (*_CANCELS, *_EXPIRES)),
-    Move(Phase.HELD, ProcessStatus.CANCELLED, _POOL, ("bring_due", "claim_next")),  # it has expired
+    Move(Phase.HELD, ProcessStatus.CANCELLED, _POOL, ("bring_due", "claim_next", "turn")),  # it has expired
     Move(Phase.STARTED, Phase.DELAYED, _RERUNNABLE, ("retry",)),
     Move(Phase.STARTED, ProcessStatus.FAILED, _RERUNNABLE, ("retry",)),
     Move(Phase.STARTED, ProcessStatus.CANCELLED, _RERUNNABLE, ("retry",)),
     Move(Phase.HELD, Phase.DELAYED, _RERUNNABLE, ("retry",)),
     Move(Phase.HELD, ProcessStatus.FAILED, _RERUNNABLE, ("retry",)),
     Move(Phase.HELD, ProcessStatus.CANCELLED, _RERUNNABLE, ("retry",)),
-    Move(Phase.QUEUED, Phase.STARTED, _POOL, ("claim_next",)),
+    Move(Phase.QUEUED, Phase.STARTED, _POOL, ("claim_next", "turn")),
     Move(Phase.QUEUED, Phase.HELD, _POOL, ("claim", "reclaim")),
     Move(Phase.QUEUED, Phase.UNCERTAIN, _BOUND, ("record_first_started",)),
     Move(Phase.HELD, Phase.STARTED, _POOL, ("start", "record_first_started")),
     Move(Phase.HELD, Phase.QUEUED, _POOL, ("release", "settle")),
     Move(Phase.HELD, Phase.UNCERTAIN, _BOUND, ("release", "settle", "record_first_started")),
-    Move(Phase.HELD, ProcessStatus.COMPLETED, _POOL, ("terminalize",)),
-    Move(Phase.HELD, ProcessStatus.FAILED, _POOL, ("terminalize",)),
+    Move(Phase.HELD, ProcessStatus.COMPLETED, _POOL, ("terminalize", "turn")),
+    Move(Phase.HELD, ProcessStatus.FAILED, _POOL, ("terminalize", "turn")),
     Move(Phase.HELD, ProcessStatus.CANCELLED, _POOL, ("release", "settle", *_CANCELS)),
     Move(Phase.HELD, ProcessStatus.CANCELLED, _BOUND, ("terminalize",)),
     Move(Phase.HELD, ProcessStatus.ABANDONED, _BOUND, ("settle",)),
@@ -147,9 +149,9 @@ MOVES: Final = (
     Move(Phase.STARTED, Phase.QUEUED, _POOL, ("unstart",)),
     Move(Phase.STARTED, Phase.HELD, _RERUNNABLE, ("claim", "reclaim")),
     Move(Phase.STARTED, Phase.UNCERTAIN, _BOUND, ("release", "settle")),
-    Move(Phase.STARTED, ProcessStatus.COMPLETED, _POOL, ("terminalize",)),
-    Move(Phase.STARTED, ProcessStatus.FAILED, _POOL, ("terminalize",)),
-    Move(Phase.STARTED, ProcessStatus.CANCELLED, _POOL, ("terminalize", "unstart")),
+    Move(Phase.STARTED, ProcessStatus.COMPLETED, _POOL, ("terminalize", "turn")),
+    Move(Phase.STARTED, ProcessStatus.FAILED, _POOL, ("terminalize", "turn")),
+    Move(Phase.STARTED, ProcessStatus.CANCELLED, _POOL, ("terminalize", "turn", "unstart")),
     Move(Phase.STARTED, ProcessStatus.CANCELLED, _RERUNNABLE, ("release", "settle", *_CANCELS)),
     Move(Phase.STARTED, ProcessStatus.ABANDONED, _POOL, ("settle",)),
     Move(Phase.UNCERTAIN, Phase.STARTED, _BOUND, ("claim", "reclaim")),

@@ -34,6 +34,7 @@ from lash_redis.registry.calls import (
     terminal_facts,
     terms,
     ticks,
+    turns,
     upkeep,
 )
 from lash_redis.registry.calls.call import Namespace
@@ -193,6 +194,7 @@ class ProcessRegistry:
     claim = operation(leases.claim)
     reclaim = operation(leases.reclaim)
     claim_next = operation(batch_claims.claim_next)
+    turn = operation(turns.turn)
     close_claims = operation(batch_claims.close_claims)
     waits_for_limit = operation(policies.waits_for_limit)
     limits = operation(policies.limits)

@@ -40,7 +40,7 @@ from lash_redis.core.retrying import Again
 from lash_redis.recovery.proofs_of_death import Proof
 from lash_redis.recovery.settling import Judge, carry_out
 from lash_redis.recovery.verdict_facts import NothingLocal
-from lash_redis.registry.answers import Death, RetriedRun
+from lash_redis.registry.answers import Death, RetriedRun, TerminalFact
 from lash_redis.registry.calls import bulk
 from lash_redis.registry.calls.forgetting import accept_page
 from lash_redis.registry.calls.requests import encoded_request
@@ -140,6 +140,22 @@ def complete(outcome: Outcome) -> Step:
     return lambda registry, row: registry.complete(lease_of(row), outcome)
 
 
+def turn(lease: Callable[[Row], ProcessLease], outcome: Outcome = OUTCOMES[0], lane: str = "", of: str = "") -> Step:
+    """Write a fact and claim in one call: of the row, and from its lane, or of those with this behind their names."""
+
+    async def turned(registry: ProcessRegistry, row: Row) -> None:
+        held = lease(await row_of(registry, f"{row.process_id}{of}"))
+        claims = batch_claim(registry, held.owner, served=(("default", (f"{row.lane}{lane}",)),))
+        await registry.turn(claims, [TerminalFact(held, *registry.encoded(outcome))])
+
+    return turned
+
+
+def none_of(owner: LeaseOwner) -> Callable[[Row], ProcessLease]:
+    """Return what makes a lease of this owner that never was."""
+    return lambda row: ProcessLease(row.process_id, owner, "none", 1, 1, 1)
+
+
 def complete_outside(outcome: Outcome) -> Step:
     """Write a terminal fact as the outside actor."""
     return lambda registry, row: registry.complete_unleased(row.process_id, outcome, ExternalOwner("desk"))
@@ -210,6 +226,8 @@ TRANSITIONS: tuple[tuple[str, Step], ...] = (
     ("retry", try_again(attempts=1)),
     ("retry", try_again(counts=False)),
     *(("terminalize", complete(outcome)) for outcome in OUTCOMES),
+    *(("turn", turn(lease_of, outcome, lane="0")) for outcome in OUTCOMES),
+    *(("turn", turn(none_of(ADA), lane=lane)) for lane in ("", "0")),
     *(("complete_unleased", complete_outside(outcome)) for outcome in OUTCOMES),
     ("request_cancel", request_cancel(2)),
     ("cancel_many", cancel_many),
@@ -251,6 +269,16 @@ def told_late(step: Step, outcome: Outcome) -> Step:
     return end
 
 
+def in_turn(outcome: Outcome) -> Step:
+    """End the process for which a blocked row waits, and claim from the row's lane in the same call."""
+
+    async def end(registry: ProcessRegistry, row: Row) -> None:
+        await ended_by(claim(ADA))(registry, row)
+        await turn(lease_of, outcome, of=".other")(registry, row)
+
+    return end
+
+
 def resolve(kind: ResolutionKind) -> Step:
     """Say what was found out."""
     return lambda registry, row: registry.resolve(row.process_id, Resolution(kind, by="ops", at_ms=1))
@@ -272,6 +300,8 @@ async def fail_member(registry: ProcessRegistry, row: Row) -> None:
 ENDINGS: dict[RecoveryDisposition | None, tuple[tuple[str, Step], ...]] = {
     RERUNNABLE: (
         *(("terminalize", ended_by(claim(ADA), complete(outcome))) for outcome in (Success(), Failure("E"))),
+        *(("turn", ended_by(claim(ADA), turn(lease_of, outcome, lane="0"))) for outcome in (Success(), Failure("E"))),
+        *(("turn", in_turn(outcome)) for outcome in (Success(), Failure("E"))),
         ("settle", ended_by(claim(DEAD), request_cancel(1), settle(proven=True))),
         ("request_cancel", ended_by(request_cancel(1))),
         ("cancel_many", ended_by(cancel_many)),
@@ -280,6 +310,7 @@ ENDINGS: dict[RecoveryDisposition | None, tuple[tuple[str, Step], ...]] = {
         ("retry", ended_by(take(ADA), try_again(attempts=1))),
         *(("bring_due", told_late(bring_due, outcome)) for outcome in (Success(), Failure("E"))),
         *(("claim_next", told_late(take_nothing, outcome)) for outcome in (Success(), Failure("E"))),
+        *(("turn", told_late(turn(none_of(ADA), lane="0"), outcome)) for outcome in (Success(), Failure("E"))),
     ),
     OWNER_BOUND: (
         *(("resolve", ended_by(claim(DEAD), start, settle(proven=True), resolve(kind))) for kind in ResolutionKind),

@@ -169,6 +169,7 @@ def test_what_ends_frees_or_settles_still_works_at_maxmemory() -> None:
         "declare_schedules",
         "change_schedule",
         "tick",
+        "turn",
     }
 
 

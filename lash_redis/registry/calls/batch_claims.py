@@ -31,13 +31,8 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
         RegistryUnavailable: no answer: send the same claim again.
     """
     served = claim.served
-    me, owner = owner_args(claim.owner)
-    args: list[Argument] = [
-        me, owner if claim.remembers else "", claim.number, claim.count, claim.ttl_ms, claim.token_stem,
-        int(claim.alone), int(claim.bound), claim.takes, int(claim.remembers), served.name,
-        *(claim.queues or served.queues),
-    ]  # fmt: skip
-    call = Call("claim_next", claim.partition, args, _claimed, attempts=attempts)
+    args = [*claim_args(claim), *(claim.queues or served.queues)]
+    call = Call("claim_next", claim.partition, args, claimed, attempts=attempts)
     batch = yield from call
     if batch is None:
         for at in range(0, len(served.lanes), MAX_BATCH):
@@ -46,6 +41,15 @@ def claim_next(namespace: Namespace, claim: BatchClaim, *, attempts: int = 1) ->
     if batch is None:
         raise RegistryUnavailable("claim_next", "the list of lanes was forgotten meanwhile", maybe_applied=False)
     return batch
+
+
+def claim_args(claim: BatchClaim) -> list[Argument]:
+    """Return what a claim sends before the names of its queues."""
+    me, owner = owner_args(claim.owner)
+    return [
+        me, owner if claim.remembers else "", claim.number, claim.count, claim.ttl_ms, claim.token_stem,
+        int(claim.alone), int(claim.bound), claim.takes, int(claim.remembers), claim.served.name,
+    ]  # fmt: skip
 
 
 def name_lanes(_: Namespace, partition: int, name: str, lanes: Sequence[str]) -> Call[None]:
@@ -83,7 +87,7 @@ def close_claims(
     return Call("close_claims", partition, args, decode)
 
 
-def _claimed(reply: list[Any]) -> ClaimedBatch | None:
+def claimed(reply: list[Any]) -> ClaimedBatch | None:
     """Return what was handed out; None if the partition does not know the list of lanes."""
     match reply[0]:
         case b"STALE":

@@ -64,10 +64,18 @@ def _statuses(reply: list[Any]) -> list[str]:
 
 
 def _terminal_args(facts: Sequence[TerminalFact], *, answer_row: bool) -> list[Argument]:
-    leases = [fact.lease for fact in facts]
-    attempts = [attempt_of(lease) for lease in leases]
+    return [one_owner([fact.lease for fact in facts]), "1" if answer_row else "0", *fact_args(facts)]
+
+
+def fact_args(facts: Sequence[TerminalFact]) -> list[Argument]:
+    """Return what is sent of each fact of a batch.
+
+    Raises:
+        SettingsError: there is none, or too many, or two under one lease.
+    """
+    attempts = [attempt_of(fact.lease) for fact in facts]
     checked_batch("facts", attempts)
-    args: list[Argument] = [one_owner(leases), "1" if answer_row else "0"]
+    args: list[Argument] = []
     for attempt, fact in zip(attempts, facts, strict=True):
         args += (*attempt, fact.state, fact.data)
     return args
