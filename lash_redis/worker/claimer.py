@@ -14,42 +14,24 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-import msgspec
-
 from lash_redis.core.errors import NamespaceMismatch, RecordedDead, RegistryUnavailable
 from lash_redis.core.loops import PerLoop
-from lash_redis.core.schedules import DueSchedule
 from lash_redis.core.timing import boottime_ms, jittered
-from lash_redis.registry.answers import BatchClaim, ClaimedRow, Takes
+from lash_redis.registry.answers import BatchClaim, Takes
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.served_lanes import ServedLanes
+from lash_redis.worker.claimed import Claimed, SentClaim
 from lash_redis.worker.due_times import DueTimes
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.neighbours import Neighbours
 from lash_redis.worker.queue_order import QueueOrder
 from lash_redis.worker.remembering import Remembering
 from lash_redis.worker.scheduling import Scheduling
+from lash_redis.worker.turns import Turns
 
 _LET_GO_AFTER = 5  # sendings that failed: some answers are lost, and the next brings the rows
 ASK_AGAIN_S = 0.25  # for what another one was woken for, and what was left to others
 _STEMS = 1000  # of claims that were let go; by then what the oldest started has long been given back
-
-
-class _Sent(msgspec.Struct):
-    """A claim that may have been applied, and how many of its sendings failed."""
-
-    claim: BatchClaim
-    failures: int = 0
-
-
-class Claimed(msgspec.Struct, frozen=True):
-    """An answered claim, when the call that was answered was sent (boot-time clock, ms), and schedules to be ticked."""
-
-    rows: list[ClaimedRow]
-    claimed_at_ms: int
-    expires_at_ms: int
-    sent_at_ms: int
-    schedules: list[DueSchedule] = []
 
 
 class Claimer:
@@ -63,11 +45,13 @@ class Claimer:
         neighbours: says what may run beside what runs here (rule 4.6).
         scheduling: ticks the schedules that are due.
         order: of the queues in each claim; None: as they are listed.
+        turns: sends the claims; None: without anything that goes along.
 
     Attributes:
         has_given_up: a missing answer is not waited for any more; what it handed out is the drain's.
         may_have_more: the partitions that may have more than they handed out last.
         due: when something becomes due.
+        turns: sends the claims.
     """
 
     def __init__(
@@ -80,15 +64,17 @@ class Claimer:
         *,
         scheduling: Scheduling,
         order: QueueOrder | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._registry = registry
+        self.turns = turns or Turns(registry)
         self._identity = identity
         self._served = served
         self._neighbours = neighbours
         self._ttl_ms = ttl_ms
         self._order = order or QueueOrder(())
         self._numbers: dict[int, int] = {}
-        self._unanswered: dict[int, _Sent] = {}
+        self._unanswered: dict[int, SentClaim] = {}
         self._let_go: deque[str] = deque(maxlen=_STEMS)
         self._set_aside: set[int] = set()
         self._turn = PerLoop(asyncio.Lock)  # the next number is sent only after an answer (rule 8.5)
@@ -115,6 +101,10 @@ class Claimer:
     def is_quiet(self) -> bool:
         """Every partition was asked, has answered, and had no more."""
         return len(self._numbers) == self._registry.partitions and not (self._unanswered or self.may_have_more)
+
+    def is_about_to_ask(self) -> bool:
+        """Say whether nothing is being asked for, and some partition may have more."""
+        return bool(self.may_have_more) and not self._turn.get().locked()
 
     @property
     def may_bring(self) -> int:
@@ -189,12 +179,12 @@ class Claimer:
             if sent is None and self.is_leaving:
                 return Claimed([], 0, 0, 0)
             self._identity.check()
-            was_sent, sent = sent is not None, sent or _Sent(self._numbered(partition, count, once=once))
+            was_sent, sent = sent is not None, sent or SentClaim(self._numbered(partition, count, once=once))
             self._unanswered[partition] = sent
             self.may_have_more.discard(partition)  # before it is sent: a wake-up may come before the answer
             sent_at = boottime_ms()
             try:
-                batch = await self._registry.claim_next(sent.claim)
+                batch = await self.turns.claim_next(sent.claim, is_first=not was_sent)
             except Exception as error:
                 await self._failed(partition, sent, error, was_sent=was_sent)
                 raise
@@ -213,7 +203,7 @@ class Claimer:
             self.due.told(partition, None if batch.due_at_ms is None else batch.due_at_ms - batch.claimed_at_ms)
             return Claimed(batch.rows, batch.claimed_at_ms, batch.expires_at_ms, sent_at, batch.schedules)
 
-    async def _failed(self, partition: int, sent: _Sent, error: Exception, *, was_sent: bool) -> None:
+    async def _failed(self, partition: int, sent: SentClaim, error: Exception, *, was_sent: bool) -> None:
         sent.failures += 1
         self.remembering.forget(partition)
         if is_mismatch := isinstance(error, NamespaceMismatch):

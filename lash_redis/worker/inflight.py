@@ -20,7 +20,8 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
 from lash_redis.tasks.catalogue import Catalogue
 from lash_redis.worker.attempt import Attempt, Stop
-from lash_redis.worker.claimer import Claimed, Claimer
+from lash_redis.worker.claimed import Claimed
+from lash_redis.worker.claimer import Claimer
 from lash_redis.worker.ending import Ending, ending_of
 from lash_redis.worker.identity import Identity
 from lash_redis.worker.lanes import Lanes
@@ -38,6 +39,7 @@ from lash_redis.worker.services import Service
 from lash_redis.worker.settings import WorkerSettings
 from lash_redis.worker.told import tell_failed
 from lash_redis.worker.trust import trusted_until_ms
+from lash_redis.worker.turns import Turns
 from lash_redis.worker.unknown_leases import UnknownLeases
 
 _WORTH_HALVING: Final = 64  # slots
@@ -107,7 +109,9 @@ class InFlight:
             self.neighbours,
             scheduling=self.scheduling,
             order=QueueOrder(settings.queues),
+            turns=Turns(registry, self.outbox),
         )
+        self.outbox.claims_now = self.claimer.is_about_to_ask
         self._unknown = UnknownLeases(
             registry,
             identity,

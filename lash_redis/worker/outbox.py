@@ -6,8 +6,9 @@ whatever the server says meanwhile. A write that finds its lease lapsed claims t
 
 from __future__ import annotations
 
+import asyncio
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from lash_redis.core.errors import (
     AlreadyStarted,
@@ -38,14 +39,19 @@ from lash_redis.worker.told import tell_retried
 from lash_redis.worker.unsent import Unsent
 
 _Name = tuple[str, str, int]
-_Encoded = tuple[str, bytes]
+Encoded = tuple[str, bytes]
 _Release = tuple[ProcessLease, Attempt | None]
 _Retry = tuple[Again, Failure]
-_Batches = Unsent[Attempt, _Encoded] | Unsent[Attempt, None] | Unsent[Attempt, _Retry] | Unsent[_Name, _Release]
+_Batches = Unsent[Attempt, Encoded] | Unsent[Attempt, None] | Unsent[Attempt, _Retry] | Unsent[_Name, _Release]
 
 _COMPLETED = STATUS_CODES[ProcessStatus.COMPLETED]
 _REFUSED = frozenset({"UNKNOWN", "TERMINAL", "AUTHORITY"})  # what no second try changes
 _REFUSED_RETRIES = _REFUSED | {"STALE", "LOST"}
+
+
+def facts_of(batch: Mapping[Attempt, Encoded]) -> list[TerminalFact]:
+    """Return what is written of each attempt."""
+    return [TerminalFact(attempt.lease, *encoded) for attempt, encoded in batch.items()]
 
 
 class ClaimedAgain(enum.Enum):
@@ -59,7 +65,15 @@ class ClaimedAgain(enum.Enum):
 class Outbox:
     """Writes for one worker.
 
+    Args:
+        registry: where it writes.
+        identity: whose work it is.
+        roster: what runs here, or has ended and is not written.
+        lease_ttl_ms: of a process that is claimed again, ms.
+        on_change: called when something was written.
+
     Attributes:
+        claims_now: says whether a claim is about to be sent: it takes outcomes along.
         claiming: how many processes are being claimed again now: their leases may be renewed before they are known.
         finished: how many outcomes were written since ``begin_drain``.
         released: ids of what was given back since ``begin_drain``.
@@ -76,9 +90,10 @@ class Outbox:
         self._registry = registry
         self._identity = identity
         self._on_change = on_change
+        self.claims_now: Callable[[], bool] = lambda: False
         self._roster = roster
         self._ttl_ms = lease_ttl_ms
-        self._outcomes: dict[int, Unsent[Attempt, _Encoded]] = {}  # by partition, as the next three
+        self._outcomes: dict[int, Unsent[Attempt, Encoded]] = {}  # by partition, as the next three
         self._retries: dict[int, Unsent[Attempt, _Retry]] = {}
         self._unstarts: dict[int, Unsent[Attempt, None]] = {}
         self._releases: dict[int, Unsent[_Name, _Release]] = {}
@@ -133,12 +148,16 @@ class Outbox:
     @property
     def unsent(self) -> LastWrites:
         """The results that are not written yet, and what is not given back yet although it never began."""
-        results = [
-            TerminalFact(attempt.lease, *encoded)
-            for each in self._outcomes.values()
-            for attempt, encoded in each.items.items()
-        ]
+        results = [fact for each in self._outcomes.values() for fact in facts_of(each.items)]
         return LastWrites(results, [attempt.lease for each in self._unstarts.values() for attempt in each.items])
+
+    def outcomes_in(self, partition: int) -> Unsent[Attempt, Encoded] | None:
+        """Return the outcomes of a partition that are not written yet; None if there never were any."""
+        return self._outcomes.get(partition)
+
+    def look_again(self) -> None:
+        """Send what is not under way any more."""
+        self._to_do.notify()
 
     def begin_drain(self) -> None:
         """Note from now on what is given back and written."""
@@ -153,8 +172,10 @@ class Outbox:
     async def run(self) -> None:
         """Send whatever there is to send, for ever. Ends by cancellation, and in a forked copy."""
         while True:
-            due_at_ms = min((each.due_at_ms for each in self._each() if each.items), default=None)
+            due_at_ms = min((each.due_at_ms for each in self._each() if each.waits), default=None)
             await self._to_do.wait(None if due_at_ms is None else max(due_at_ms - boottime_ms(), 0) / 1000)
+            if self.claims_now():
+                await asyncio.sleep(0)  # what woke the claims too, has them run now
             await self.step()
             self._on_change()
 
@@ -172,16 +193,12 @@ class Outbox:
 
     # ── what a batch does ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _write(self, batch: dict[Attempt, _Encoded]) -> None:
-        facts = [TerminalFact(attempt.lease, *encoded) for attempt, encoded in batch.items()]
-        statuses = await self._registry.terminalize_many(facts, attempts=1)
+    async def _write(self, batch: dict[Attempt, Encoded]) -> None:
+        statuses = await self._registry.terminalize_many(facts_of(batch), attempts=1)
         lost, told = [], wants(ProcessCompleted)
         for attempt, status in zip(batch, statuses, strict=True):
             if status == "DONE":
-                self.finished += self._is_draining
-                self._done_with(attempt)
-                if told and batch[attempt][0] == _COMPLETED:
-                    emit(ProcessCompleted(process_id=attempt.process_id, task=attempt.task, took_ms=attempt.took_ms))
+                self.written(attempt, batch[attempt], told=told)
             elif status == "LOST":
                 lost.append(attempt)
             elif status in _REFUSED:
@@ -191,6 +208,13 @@ class Outbox:
         for attempt in lost:
             if await self.claim_again(attempt) is not ClaimedAgain.OURS:
                 self._refused(attempt, "LOST")
+
+    def written(self, attempt: Attempt, encoded: Encoded, *, told: bool) -> None:
+        """Be done with an outcome that is written, and tell of it to those that want to hear."""
+        self.finished += self._is_draining
+        self._done_with(attempt)
+        if told and encoded[0] == _COMPLETED:
+            emit(ProcessCompleted(process_id=attempt.process_id, task=attempt.task, took_ms=attempt.took_ms))
 
     async def _retry(self, batch: dict[Attempt, _Retry]) -> None:
         batch = self._first_of_each(batch)

@@ -7,7 +7,8 @@ soon alone in its batch, and holds up nothing else.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from lash_redis.core.checks import MAX_BATCH
@@ -34,16 +35,38 @@ class Unsent(Generic[Key, Value]):
         self._send = send
         self._trouble = Trouble(operation, 0.05, 1.0)
         self._most = MAX_BATCH
+        self._under_way: set[Key] = set()
         self.items: dict[Key, Value] = {}
         self.due_at_ms = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is anything to send that is not under way."""
+        return len(self.items) > len(self._under_way) or not self.items.keys() <= self._under_way
+
+    def next_to_go_along(self) -> dict[Key, Value]:
+        """Return what may be sent with another call now; nothing after a failure, which may be the fault of a piece."""
+        if self._most < MAX_BATCH or boottime_ms() < self.due_at_ms:
+            return {}
+        return self._next_batch()
+
+    @contextmanager
+    def sending(self, batch: Iterable[Key]) -> Iterator[None]:
+        """Send these pieces by no other call meanwhile."""
+        self._under_way.update(batch)
+        try:
+            yield
+        finally:
+            self._under_way.difference_update(batch)
+
     async def step(self) -> None:
         """Send one batch, if there is one and it is due."""
-        if not self.items or boottime_ms() < self.due_at_ms:
+        if not self.waits or boottime_ms() < self.due_at_ms:
             return
-        batch = dict(itertools.islice(self.items.items(), self._most))
+        batch = self._next_batch()
         try:
-            await self._send(batch)
+            with self.sending(batch):
+                await self._send(batch)
         except SURVIVED as error:  # no answer ends what holds results
             self.due_at_ms = boottime_ms() + int(1000 * self._trouble.met(error))
             self._most = max(len(batch) // 2, 1)
@@ -53,3 +76,7 @@ class Unsent(Generic[Key, Value]):
         else:
             self._trouble.over()
             self._most = min(self._most * 2, MAX_BATCH)
+
+    def _next_batch(self) -> dict[Key, Value]:
+        free = ((key, value) for key, value in self.items.items() if key not in self._under_way)
+        return dict(itertools.islice(free if self._under_way else self.items.items(), self._most))

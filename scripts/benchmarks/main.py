@@ -37,6 +37,7 @@ OPTIONS = (
     "schedules",
     "retention",
     "fragments",
+    "turns",
 )
 NAMES = GOALS + OPTIONS
 

@@ -11,7 +11,7 @@ from lash_redis.core.errors import LashError, PayloadError
 from lash_redis.core.model import Deferred, Phase, ProcessLease, ProcessStatus
 from lash_redis.core.outcomes import Failure, Success
 from lash_redis.recovery.leftovers import NOT_WRITTEN
-from lash_redis.registry.answers import TerminalFact
+from lash_redis.registry.answers import BatchClaim, TerminalFact
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.tasks.declaration import declare
 from lash_redis.worker.attempt import Attempt
@@ -161,14 +161,22 @@ async def test_a_fact_that_can_never_be_written_holds_up_no_other(
     """It is sent alone after a while, and again and again; the results of the others are written, early and late."""
     bench = Bench(is_open=True)
     worker = crew.worker(bench.task(), last_writes_ms=300)
-    write = worker.registry.terminalize_many
+    write, turn = worker.registry.terminalize_many, worker.registry.turn
 
-    async def refuses_one(facts: Sequence[TerminalFact], *, attempts: int) -> list[str]:
+    def refuse(facts: Sequence[TerminalFact]) -> None:
         if any(fact.lease.process_id == "bad" for fact in facts):
             raise ZeroDivisionError("a bug that one fact meets")
+
+    async def refuses_one(facts: Sequence[TerminalFact], *, attempts: int) -> list[str]:
+        refuse(facts)
         return await write(facts, attempts=attempts)
 
+    async def refuses_one_beside_a_claim(claim: BatchClaim, facts: Sequence[TerminalFact]) -> Any:
+        refuse(facts)
+        return await turn(claim, facts)
+
     monkeypatch.setattr(worker.registry, "terminalize_many", refuses_one)
+    monkeypatch.setattr(worker.registry, "turn", refuses_one_beside_a_claim)
     ids = [f"p{number}" for number in range(7)]
     await registry.register_many([work(each, OWNER_BOUND, each) for each in ["bad", *ids]])
     async with crew.running(worker):
