@@ -1,143 +1,99 @@
 --- @include "partition"
 --- @include "row"
---- @include "stored_lane"
 --- @include "planned_writes"
 --- @include "wake_if_any"
 --- @include "claims_are_stale"
---- @include "is_readable"
---- @include "lane_of"
 --- @include "lane_names"
---- @include "change_key"
 --- @include "keys/hand_out_keys"
 --- @include "filled_lanes"
 --- @include "list_as_idle"
 --- @include "share_of"
---- @include "extend_lease"
---- @include "take_lease"
---- @include "mark_started"
+--- @include "is_plain_row"
+--- @include "first_leases"
+--- @include "claiming/look_closely"
+--- @include "claiming/start_row"
+--- @include "claiming/hand_out_again"
 --- @include "remember_owner"
---- @include "score_of"
 --- @include "bring_due"
 --- @include "watch_due"
---- @include "has_expired"
 --- @include "input_of"
---- @include "expire"
---- @include "cost_of"
 -- A batch claim: hand out up to so many queued rows of the lanes that an owner serves, and start them.
 local claimer, goal, lease_ms, token_stem, asked_alone, asked_bound, takes_how, list_claimed, queues_claimed
-local claim_reply, leases_end, scores_begin
+local claim_reply, claim_number, leases_end
 local handed_out, handed_bytes, passed_over, looked_again = 0, 0, 0, 0
 -- Nothing more is handed out, although there may be more: as much as was wanted, or this owner's share.
 local claim_is_full, is_shared = false, false
 -- What lost two owners may end its worker process, and owner-bound work beside it would be abandoned. So one that runs
 -- alone is not handed out beside owner-bound rows (rule 4.6).
 local may_take_alone, may_take_bound, has_passed_alone = false, false, false
--- Scores above this one are of rows that some claim could not read; a sequence is far below it.
-local SET_BACK = 2 ^ 52
 -- How many entries a claim passes over that it cannot hand out, and how many of those that were set back before.
 local MAX_PASSED_OVER, MAX_LOOKED_AGAIN = 100, 16
 local IDLE_MS = 60000
 local MOST_WOKEN = 16
 local MAX_DUE = 200
 
-local function hand_out(row, input, lane)
+local function hand_out(id, token, fence, lane, disposition, input, retries)
   handed_out, handed_bytes = handed_out + 1, handed_bytes + #input
   claim_is_full = handed_out == goal
-  local n = #claim_reply
-  claim_reply[n + 1], claim_reply[n + 2], claim_reply[n + 3] = row.id, row.token, row.fence
-  claim_reply[n + 4], claim_reply[n + 5], claim_reply[n + 6] = lane or lane_of(row), row.disposition, input
-  if row.retries then
-    notes[#notes + 1] = 'tried ' .. row.retries .. ' ' .. row.id
+  local n = 6 * handed_out
+  claim_reply[n + 1], claim_reply[n + 2], claim_reply[n + 3] = id, token, fence
+  claim_reply[n + 4], claim_reply[n + 5], claim_reply[n + 6] = lane, disposition, input
+  if retries then
+    notes[#notes + 1] = 'tried ' .. retries .. ' ' .. id
   end
 end
 
--- The answer was lost, and the worker asks for the same rows. Those that nobody took since are leased anew (rule 8.5),
--- with the same token and fence. What became uncertain meanwhile has a new fence: it is its starter's alone.
-local function hand_out_again()
-  local key, first, last = K .. 'of:' .. claimer, int(scores_begin + 1), int(scores_begin + MAX_BATCH)
-  local found = redis.call('ZRANGEBYSCORE', key, first, last, 'WITHSCORES', 'LIMIT', '0', int(MAX_BATCH))
-  for i = 1, #found, 2 do
-    local id, score = found[i], found[i + 1]
-    local row = read_row(id)
-    local is_held = row and not row.state and row.holder == claimer
-    local is_mine = row and not row.state and row.place == UNCERTAIN and row.starter == claimer
-    -- Of this claim is a lease whose token has its stem.
-    if is_held and string.sub(row.token or '', 1, #token_stem) == token_stem then
-      extend_lease(row, lease_ms)
-      hand_out(row, input_of(id, redis.call('HGET', row_key(id), 'in')))
-    elseif is_mine and string.sub(row.start_token or '', 1, #token_stem) == token_stem then
-      take_lease(row, claimer, row.start_token, leases_end, score)
-      hand_out(row, input_of(id, redis.call('HGET', row_key(id), 'in')))
-    end
+-- The token of the row that is handed out next, and its score in its owner's index. Each row of each batch has a score
+-- of its own, since a batch has fewer than 1000 rows. A number takes long to become text, so that it is put together.
+local DIGITS = { '1', '2', '3', '4', '5', '6', '7', '8', '9', [0] = '0' }
+local token_tens, score_tens
+local function next_token()
+  local number = handed_out + 1
+  local digit = number % 10
+  if digit == 0 or not token_tens then
+    local tens = number < 10 and '' or int((number - digit) / 10)
+    token_tens, score_tens = token_stem .. tens, claim_number .. string.sub('00' .. tens, -2)
   end
-  -- Whether the first answer left rows behind is not known any more.
-  claim_is_full = true
+  return token_tens .. DIGITS[digit], score_tens .. DIGITS[digit]
 end
 
--- Of a newer release, or damaged: the row is left as it is (rule 8.15). Its entry is set back, behind all that can be
--- read, and in the order in which it was looked at. A release that can read it hands it out.
-local function set_back(id, lane, entry, member)
-  notes[#notes + 1] = id
-  passed_over = passed_over + 1
-  -- A sequence waits for it: no other row of its key may go before it.
-  if not sequence_named(scopes_of(lane)) then
-    index_add(lane_set(lane), int(SET_BACK + now), id)
-    entry.gone[member], entry.added[member] = true, SET_BACK + now
-  end
-  return true
-end
-
--- What a row of a plain lane has in place of its key.
-local no_key = { gone = {}, added = {} }
-
--- Lease and start a row of this lane and key. Return false if it may not be handed out now: its input is too long for
--- what this answer carries already, or it is owner-bound beside a row that runs alone.
+-- Lease and start a row of this lane; of a keyed one `entry` is its key, and `member` the row there. Return false if
+-- it may not be handed out now: its input is too long for what this answer carries already, or it is owner-bound beside
+-- a row that runs alone.
 local function lease_and_start(id, lane, entry, member)
-  local f = fields_of(redis.pcall('HMGET', row_key(id), 'ph', 'ln', 'd', 'fe', 'fs', 'in', 'lo', 'sq', 'pr', 'nw',
-    'xp', 'tr'))
-  local cost = entry ~= no_key and cost_of(member) or 1
-  local row = {
-    id = id, place = f[1], lane = f[2] and stored_lane(f[2]), sequence = f[8],
-    disposition = disposition_in(f[3]), fence = f[4], starter = f[5] or nil, losses = f[7] or nil,
-    priority = f[9] or nil, new = f[10] or nil, cost = cost > 1 and int(cost) or nil, expiry = f[11] or nil,
-    retries = f[12] or nil,
-  }
-  -- One that is not there is a stale entry.
-  local is_there = row.place or redis.call('EXISTS', row_key(id)) == 1
-  if is_there and not is_readable(row) then
-    return set_back(id, lane, entry, member)
-  end
-  if row.place ~= QUEUED or (row.losses or row.lane ~= lane) and lane_of(row) ~= lane then
-    passed_over = passed_over + 1
-    index_remove(lane_set(lane), id)
-    entry.gone[member] = true
-    if row.place == QUEUED then
-      index_add(lane_set(lane_of(row)), score_of(row), id)
-      change_key(row, nil, QUEUED, score_of(row))
+  local key = row_key(id)
+  local found = redis.pcall('HGETALL', key)
+  local row, disposition, input
+  if not entry and is_plain_row(found, lane) then
+    disposition, input = found[2], found[8]
+  else
+    row = look_closely(id, fields_of(found), lane, entry, member)
+    if not row then
+      passed_over = passed_over + 1
+      return true
     end
-    return true
+    disposition, input = row.disposition, row.input
   end
-  if row.disposition ~= RERUNNABLE and (row.disposition ~= OWNER_BOUND or row.starter) then
-    return set_back(id, lane, entry, member)
-  end
-  if has_expired(row) then
-    passed_over = passed_over + 1
-    expire(read_row(id))
-    return true
-  end
-  if row.disposition == OWNER_BOUND and not may_take_bound then
+  if disposition == OWNER_BOUND and not may_take_bound then
     return false
   end
-  local input = input_of(id, f[6])
-  if handed_out > 0 and handed_bytes + #input > MAX_BYTES then
+  if not input or input == '' then
+    input = input_of(id, input)
+  end
+  local size = handed_bytes + #input
+  if size > MAX_BYTES and handed_out > 0 then
     claim_is_full = true
     return false
   end
-  local number = handed_out + 1
-  take_lease(row, claimer, token_stem .. number, leases_end, string.format('%.0f', scores_begin + number), true)
-  mark_started(row)
-  hand_out(row, input, lane)
-  may_take_alone = may_take_alone and row.disposition ~= OWNER_BOUND
+  local token, score = next_token()
+  if row and not row.is_plain then
+    start_row(row, claimer, token, leases_end, score)
+  else
+    index_remove(lane_set(lane), id)
+    take_first_lease(key, id, token, score)
+  end
+  hand_out(id, token, row and row.fence or now_text, lane, disposition, input, row and row.retries)
+  may_take_alone = may_take_alone and disposition ~= OWNER_BOUND
   return true
 end
 
@@ -160,7 +116,7 @@ local function hand_out_lane(lane, most)
       if was_set_back and (handed_out == upto or looked_again == MAX_LOOKED_AGAIN) then
         claim_is_full = claim_is_full or found_again
         return found_again
-      elseif handed_out == upto or not lease_and_start(found[i], lane, no_key, found[i]) then
+      elseif handed_out == upto or not lease_and_start(found[i], lane) then
         return true
       elseif passed_over >= MAX_PASSED_OVER then
         claim_is_full = true
@@ -173,27 +129,26 @@ local function hand_out_lane(lane, most)
   return false
 end
 
--- Hand out up to `most` rows of a keyed lane, and return whether it has more that may run now.
-local function hand_out_keyed(lane, most)
-  return hand_out_keys(lane, most, function(entry, member)
-    local before = handed_out
-    if claim_is_full or not lease_and_start(string.match(member, '^%S+'), lane, entry, member) then
-      return false
-    elseif passed_over >= MAX_PASSED_OVER then
-      claim_is_full = true
-      return false
-    end
-    return handed_out > before or nil
-  end)
-end
-
 -- Hand out what this owner takes of one lane, and return whether the lane has more.
 local function hand_out_of(entry, most)
   if entry.alone and not may_take_alone then
     has_passed_alone = true
   elseif not claim_is_full and most > 0 then
     local before = handed_out
-    local has_more = (scopes_of(entry.lane) and hand_out_keyed or hand_out_lane)(entry.lane, most)
+    local has_more
+    if scopes_of(entry.lane) then
+      has_more = hand_out_keys(entry.lane, most, function(key, member)
+        local handed_before = handed_out
+        local goes_on = not claim_is_full and lease_and_start(string.match(member, '^%S+'), key.lane, key, member)
+        claim_is_full = claim_is_full or passed_over >= MAX_PASSED_OVER
+        if not goes_on or passed_over >= MAX_PASSED_OVER then
+          return false
+        end
+        return handed_out > handed_before or nil
+      end)
+    else
+      has_more = hand_out_lane(entry.lane, most)
+    end
     if entry.alone and handed_out > before then
       may_take_alone, may_take_bound = false, false
     end
@@ -232,15 +187,15 @@ end
 -- `asked` are the arguments of claim_next up to the name of the list, and `queues` those behind them. Return what
 -- claim_next answers.
 local function claim_batch(asked, queues)
-  local owner, number, most, ttl, remembers
-  claimer, owner, number, most, ttl, token_stem, asked_alone, asked_bound, takes_how, remembers, list_claimed =
+  local owner, most, ttl, remembers
+  claimer, owner, claim_number, most, ttl, token_stem, asked_alone, asked_bound, takes_how, remembers, list_claimed =
     unpack(asked)
-  local stale, last_number = claims_are_stale(claimer, number)
+  local stale, last_number = claims_are_stale(claimer, claim_number)
   if stale then
     return { 'STALE' }
   end
   remembers = remembers == '1'
-  local is_sent_again, lanes_named = tonumber(number) == last_number, tonumber(string.match(list_claimed, '%d+$'))
+  local is_sent_again, lanes_named = tonumber(claim_number) == last_number, tonumber(string.match(list_claimed, '%d+$'))
   -- A list has each lane twice: for the rows that run alone too.
   if remembers and not is_sent_again and redis.call('ZCARD', K .. 'serves:' .. list_claimed) ~= 2 * lanes_named then
     return { 'UNNAMED' }
@@ -252,12 +207,11 @@ local function claim_batch(asked, queues)
   goal, lease_ms, queues_claimed = tonumber(most), tonumber(ttl), queues
   may_take_alone, may_take_bound = asked_alone == '1', asked_bound == '1'
   leases_end = int(now + lease_ms)
-  -- Each row of each batch has a score of its own, since a batch has fewer than 1000 rows. The last number of all
-  -- (2^53 - 1) is too high to be exact, but no claim has it that hands out anything.
-  scores_begin = tonumber(number) * 1000
   claim_reply, claim_is_full = { 'CLAIMED', now_text, leases_end, '0', '0', notes }, goal == 0
   if is_sent_again then
-    hand_out_again()
+    hand_out_again(claimer, claim_number, token_stem, lease_ms, hand_out)
+    -- Whether the first answer left rows behind is not known any more.
+    claim_is_full = true
   elseif goal > 0 then
     hand_out_queued()
   end
@@ -274,7 +228,8 @@ local function claim_batch(asked, queues)
     notes[#notes + 1] = 'due ' .. watch_due(claimer, has_brought)
   end
   claim_reply[4], claim_reply[5] = claim_is_full and '1' or is_shared and '2' or '0', has_passed_alone and '1' or '0'
-  write_hash('claims', claimer, number)
+  write_hash('claims', claimer, claim_number)
+  plan_first_leases(claimer, leases_end)
   commit()
   return claim_reply
 end

@@ -2,7 +2,7 @@
 --- @include "planned_writes"
 --- @include "is_paused"
 --- @include "lane_names"
---- @include "head_score"
+--- @include "keys/keyed_head"
 -- The lanes that are not empty or paused and that this owner serves, by queue. The lane whose oldest row is the oldest
 -- goes first, so that no task starves another (rule 9.2).
 local function filled_lanes(list)
@@ -16,7 +16,9 @@ local function filled_lanes(list)
   for _, of_queue in pairs(filled) do
     if #of_queue > 1 then
       for _, entry in ipairs(of_queue) do
-        entry.head = head_score(entry.lane)
+        local lane = entry.lane
+        entry.head = scopes_of(lane) and keyed_head(lane)
+          or tonumber(redis.call('ZRANGE', K .. 'q:' .. lane, '0', '0', 'WITHSCORES')[2] or 0)
       end
       table.sort(of_queue, function(a, b) return a.head < b.head end)
     end

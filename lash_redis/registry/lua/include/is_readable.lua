@@ -1,21 +1,6 @@
 --- @include "row"
---- @include "lane_names"
--- A number, or nothing.
-local function is_count(text)
-  return not text or string.find(text, '^%d+$')
-end
-
--- Whether a row's field is one that this release writes. Many rows have the same.
-local known_fields = {}
-local function is_lane_field(field)
-  if not field or known_fields[field] then
-    return field
-  end
-  local _, key = split_key(field)
-  known_fields[field] = key or string.find(field, '^[^|]*|[^|]*|[^|]*$')
-  return known_fields[field]
-end
-
+--- @include "is_count"
+--- @include "is_lane_field"
 -- Whether a claim understands all of a row that it goes by. If not, a newer release wrote it or it is damaged, and it
 -- stays as it is (rule 8.15).
 local function is_readable(row)

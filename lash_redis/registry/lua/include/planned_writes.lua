@@ -217,7 +217,9 @@ local function plan_header()
   return is_earlier and due_text
 end
 
--- What is called once all that a script changes is planned: it reads, and plans more (see look, bring_all_due).
+-- What is called once all that a script changes is planned: it reads, and plans more (see look, bring_all_due). `write`
+-- is called with the writes of keys and rows, and writes what it has planned by itself (see
+-- first_leases).
 local hooks = {}
 
 local function commit()
@@ -255,6 +257,9 @@ local function commit()
     else
       redis.call('HSET', key, 'ph', '', 'ts', state, 'ta', now_text, 'oc', outcome, 'ex', '')
     end
+  end
+  if hooks.write then
+    hooks.write()
   end
   for field, value in pairs(header_set or NOTHING_PLANNED) do
     redis.call('HSET', K .. 'hdr', field, value)

@@ -11,6 +11,8 @@ local INDEX = {
 local UNBEGUN_INDEX = 'held'
 -- The index of abandoned rows that nobody has resolved. Nothing forgets them (rule 5.8).
 local UNRESOLVED_INDEX = 'unresolved'
+-- Scores above this one are, in a lane, of rows that some claim could not read; a sequence is far below it.
+local SET_BACK = 2 ^ 52
 local COMPLETED, FAILED, CANCELLED, ABANDONED = 'c', 'f', 'k', 'a'
 
 local function row_key(id)

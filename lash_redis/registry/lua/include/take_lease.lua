@@ -8,6 +8,7 @@
 --- @include "keep_start"
 --- @include "next_fence"
 --- @include "list_as_owned"
+--- @include "lease_fields"
 -- Give a row's lease to an owner, with a higher fence. `score` is the row's in a batch claim (see list_as_owned). If
 -- that starts it in the same step, its start says when it was claimed.
 local function take_lease(row, me, token, expires, score, starts)
@@ -26,7 +27,7 @@ local function take_lease(row, me, token, expires, score, starts)
   index_add(K .. INDEX[LEASED], row.expires, row.id)
   list_as_owned(me, row, score)
   store(lease_key(row.id), token, row.expires)
-  write_row(row.id, 'ph', LEASED, 'ho', me, 'tk', token, 'fe', row.fence, 'ex', row.expires)
+  write_row(row.id, lease_fields(me, token, row.fence, row.expires))
   if not starts or row.starter then
     write_row(row.id, 'ca', row.claimed)
   end
