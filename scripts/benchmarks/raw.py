@@ -6,7 +6,7 @@ from typing import Any
 
 from lash_redis import Lash
 from lash_redis.core.model import ProcessRegistration
-from lash_redis.registry.calls.registration import registration_args
+from lash_redis.registry.calls.encoded_rows import encode_registration, runs_of
 from lash_redis.registry.scripts import function_of, load_all
 
 
@@ -22,9 +22,10 @@ class RawCall:
     def __init__(self, lash: Lash, registration: ProcessRegistration, by: str = "FCALL") -> None:
         namespace = lash.registry.target.namespace
         name = function_of("register").name if by == "FCALL" else load_all()["register"].shebang_sha
-        self._head = (by, name, 1, namespace.header_key(0))
-        _, *rest = registration_args(registration, namespace.max_payload_bytes)
-        self._rest = (*rest, namespace.uuid)
+        args = runs_of([encode_registration(registration, namespace.max_payload_bytes)])
+        at = args.index(registration.id)
+        self._head = (by, name, 1, namespace.header_key(0), *args[:at])
+        self._rest = (*args[at + 1 :], namespace.uuid)
 
     def of(self, number: int) -> tuple[Any, ...]:
         """Return the call with the id of this number, as long as one that is made at random."""

@@ -194,12 +194,25 @@ def test_only_known_commands_are_called(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*names(), *fragments()])
 def test_writes_are_planned(name: str) -> None:
-    """They are made by ``commit``, after everything was read and checked."""
-    if name in ("include/planned_writes", "include/first_leases"):
+    """They are made by ``commit``, or by what writes plain rows, after everything was read and checked."""
+    if name in {f"include/{each}" for each in ("planned_writes", "first_leases", "register_plain", "wake_one")}:
         return
     written = set(re.findall(r"redis\.call\('([A-Z]+)'", code(name))) & (WRITE_COMMANDS | {"PUBLISH"})
 
     assert not written
+
+
+def test_rows_that_are_written_without_a_plan_are_read_and_checked_before() -> None:
+    """What writes them reads nothing and refuses nothing, and nothing is read or refused behind it."""
+    source = code("include/register_plain")
+    (writing,) = re.findall(r"^local function write_plain\(.*?^end$", source, re.MULTILINE | re.DOTALL)
+    behind = source.partition("  write_plain(")[2].partition("\nend\n")[0]
+
+    assert set(re.findall(r"redis\.call\('([A-Z]+)'", writing)) <= WRITE_COMMANDS
+    assert "return" not in writing
+    assert not re.search(r"redis\.call", behind)
+    assert re.findall(r"return .*", behind) == ["return { 'REGISTERED', now_text }"]
+    assert not set(re.findall(r"redis\.call\('([A-Z]+)'", source.replace(writing, ""))) & WRITE_COMMANDS
 
 
 @EVERY
@@ -256,9 +269,13 @@ def test_a_fragment_holds_one_function_and_has_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*names(), *fragments()])
 def test_what_a_file_includes_is_what_it_uses(name: str) -> None:
-    """It includes each fragment that it names something of, and no other; the header comes with the partition."""
+    """It includes each fragment that it names something of, and no other; the header comes with the partition.
+
+    What answers some calls by itself is named by nobody.
+    """
     used = {fragment for fragment in fragments() if fragment != name and words(name) & set(defined(fragment))}
     included = {f"include/{each}" for each in re.findall(r'^--- @include "([\w/]+)"$', text(name), re.MULTILINE)}
+    included -= {"include/register_plain"}
 
     if name == "include/partition":
         assert included == {"include/header"}

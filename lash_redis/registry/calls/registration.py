@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from lash_redis.core.checks import checked_iterable
 from lash_redis.core.errors import NotUnique, OutcomePruned, QueueFull, RegistrationConflict
-from lash_redis.core.lanes import lane, with_key
 from lash_redis.core.model import ProcessRecord, ProcessRegistration, TaskInput
-from lash_redis.core.options import are_told, asks, row_fields
 from lash_redis.core.struct_checks import checked_kind
 from lash_redis.core.terms import NO_TERMS, Terms
-from lash_redis.registry.calls.awaiting import AWAITED_BYTES, check_awaited_routes
+from lash_redis.registry.calls.awaiting import check_awaited_routes
 from lash_redis.registry.calls.batches import batched, checked_batch
-from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
+from lash_redis.registry.calls.call import Call, Namespace, Steps
+from lash_redis.registry.calls.encoded_rows import Encoded, encode_registration, runs_of
 from lash_redis.registry.calls.forgetting import tombstones
 from lash_redis.registry.calls.reads import get
 from lash_redis.registry.calls.refusals import refusal
 from lash_redis.registry.calls.sequences import check_routes
 from lash_redis.registry.calls.terms import terms_stored
-from lash_redis.registry.calls.uniqueness import asks_once_more, unique_asks
-from lash_redis.registry.codec import DISPOSITION_CODES, decode_input, encode_input
-from lash_redis.registry.content import content_digest
+from lash_redis.registry.codec import decode_input
 from lash_redis.registry.differences import differences
+
+_ALL_NEW: Final = 2  # the length of a reply that says nothing of each
 
 
 def register(namespace: Namespace, registration: ProcessRegistration) -> Steps[ProcessRecord]:
@@ -185,92 +184,6 @@ def _explained(
     return RegistrationConflict(conflict.process_ids, differences(stands, wanted), conflict.batch)
 
 
-class Encoded(msgspec.Struct, frozen=True):
-    """A registration as its script is told of it, and what batches are made by."""
-
-    process_id: str
-    input: bytes
-    args: tuple[Argument, ...]
-    size: int
-    queue: str
-    unique: str = ""
-
-
-def encode_registration(
-    registration: ProcessRegistration,
-    max_payload_bytes: int,
-    partitions: int = 1,
-    *,
-    once_more: str = "",
-    waiter: str = "",
-) -> Encoded:
-    """Return a registration as its script is told of it.
-
-    Args:
-        registration: what is registered.
-        max_payload_bytes: the longest input.
-        partitions: of the namespace.
-        once_more: the unique key of the row that it replays.
-        waiter: the channel of a client that waits for its end.
-
-    Raises:
-        PayloadError: the input cannot be encoded, or is too long.
-    """
-    checked_kind("registration", registration, ProcessRegistration)
-    data = encode_input(registration, max_payload_bytes)
-    task = registration.input.task if isinstance(registration.input, TaskInput) else ""
-    further = row_fields(registration) + asks(registration) if are_told(registration) else []
-    if registration.granted_to is not None:
-        further += (b"gr", registration.granted_to)
-    if registration.replay_of is not None:
-        further += (b"rp", registration.replay_of)
-    if registration.chosen_id:
-        further += (b"ch", b"1")
-    if registration.opens_group:
-        further += (b"+group", 1)
-    if registration.member_of is not None:
-        further += (b"gp", registration.member_of)
-    if waiter:
-        further += (b"w", waiter)
-    unique = ""
-    if registration.unique is not None:
-        unique, asked = unique_asks(registration, task, registration.unique, partitions)
-        further += asked
-    elif once_more:
-        unique, asked = asks_once_more(once_more)
-        further += asked
-    return Encoded(
-        registration.id,
-        data,
-        (
-            registration.id,
-            DISPOSITION_CODES[registration.disposition],
-            _lane_field(registration, task),
-            data,
-            content_digest(registration, data),
-            len(further) // 2,
-            *further,
-        ),
-        len(data) + AWAITED_BYTES * len(registration.after),
-        registration.queue,
-        unique,
-    )
-
-
-def _lane_field(registration: ProcessRegistration, task: str) -> str:
-    name = lane(registration.queue, task, registration.signature if task else "", registration.scopes)
-    return name if registration.key is None else with_key(name, registration.key)
-
-
-def registration_args(registration: ProcessRegistration, max_payload_bytes: int) -> tuple[Argument, ...]:
-    """Return what a script is told of one process that it registers (see register.lua).
-
-    Raises:
-        PayloadError: the input cannot be encoded, or is too long.
-    """
-    return encode_registration(registration, max_payload_bytes).args
-
-
 def register_call(partitions: int, partition: int, registrations: Sequence[Encoded]) -> Call[list[bool | str]]:
     """Return the call that registers a batch; it answers of each whether it is new, or the id of the one it meets.
 
@@ -278,13 +191,14 @@ def register_call(partitions: int, partition: int, registrations: Sequence[Encod
         QueueFull: and what else ``register_many`` raises; nothing of the batch is written.
     """
     checked_batch("registrations", [registration.process_id for registration in registrations])
-    args = [arg for registration in registrations for arg in registration.args]
-    return Call("register", partition, args, partial(_registered, len(registrations), partitions))
+    return Call("register", partition, runs_of(registrations), partial(_registered, len(registrations), partitions))
 
 
 def _registered(sent: int, partitions: int, reply: list[Any]) -> list[bool | str]:
     match reply[0]:
         case b"REGISTERED":
+            if len(reply) == _ALL_NEW:
+                return [True] * sent
             return [flag[1:].decode() if flag[:1] == b"=" else flag == b"1" for flag in reply[2:]]
         case b"CONFLICT":
             raise RegistrationConflict([process_id.decode() for process_id in reply[1:]], batch=sent)

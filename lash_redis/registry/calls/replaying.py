@@ -18,9 +18,10 @@ from lash_redis.core.tick_ids import name_of_replay
 from lash_redis.registry.answers import BulkReport
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import Namespace, Steps
+from lash_redis.registry.calls.encoded_rows import Encoded, encode_registration
 from lash_redis.registry.calls.forgetting import tombstones
 from lash_redis.registry.calls.reads import rows
-from lash_redis.registry.calls.registration import Encoded, encode_registration, register_call
+from lash_redis.registry.calls.registration import register_call
 from lash_redis.registry.calls.selecting import FIRST_SHOWN, MOST, Which, select
 from lash_redis.registry.calls.sequences import check_routes
 from lash_redis.registry.calls.uniqueness import unique_key_of, was_replaced

@@ -28,8 +28,8 @@ from lash_redis.core.tick_ids import run_id
 from lash_redis.core.timing import random_token
 from lash_redis.registry.calls.batches import batched
 from lash_redis.registry.calls.call import Argument, Call, Namespace, Steps
+from lash_redis.registry.calls.encoded_rows import registration_args
 from lash_redis.registry.calls.refusals import refusal
-from lash_redis.registry.calls.registration import registration_args
 from lash_redis.registry.calls.terms import terms_stored
 from lash_redis.registry.calls.ticks import due_in, due_schedules, planned, submit_ticks, tick_schedules
 from lash_redis.registry.codec import decode_values, encode_values

@@ -10,6 +10,7 @@
 -- bound   the queues named, 16 workers of each
 --- @include "partition"
 --- @include "planned_writes"
+--- @include "wake_one"
 --- @include "claims_are_stale"
 --- @include "remember_owner"
 local me, owner, number, list = unpack(ARGV, 1, 4)

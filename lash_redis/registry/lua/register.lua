@@ -3,8 +3,8 @@
 -- flags   none
 -- connections calls
 -- KEYS 1  partition header
--- ARGV 1.. (id, disposition, lane, input, content digest or '', number of further fields,
---         (field, value) x further fields) x rows
+-- ARGV 1.. (rows, disposition, lane, twice the number of further fields and 1 more if there are content digests,
+--         (field, value) x further fields, (id, input, content digest or '' if there are any) x rows) x runs
 --         A further field is stored as it is, but 'ch' as a letter of the disposition. One whose name begins with '+'
 --         asks for something: '+in' ms or '+at' ms (since the epoch) delays the row; '+expire' ms ends it if nobody has
 --         started it by then.
@@ -12,12 +12,14 @@
 --         how it waits: 'c' it needs their completion, 'r' it runs all the same.
 --         '+un' (until, on_duplicate, within, longest) looks for another row of the same unique key, the field uq,
 --         which no other row of the batch has; '+ur' is the cancel request that ends what is replaced.
--- reply   REGISTERED now ('1' new, '0' known, '=' and the id of the one that is there instead) x rows · CONFLICT id..
+-- reply   REGISTERED now: all are new
+--         · REGISTERED now ('1' new, '0' known, '=' and the id of the one that is there instead) x rows · CONFLICT id..
 --         · DUPLICATE id other: it is refused for another one that is there
 --         · FULL queue waiting most: so many rows of a bounded queue wait that nobody has claimed yet
 --         · UNAWAITED id other where · NO_MEMBER id group why
 -- bound   rows <= 500, about 1000 ids that they wait for (their sender counts each as 1 KiB of payload)
 --- @include "partition"
+--- @include "register_plain"
 --- @include "row"
 --- @include "planned_writes"
 --- @include "register_row"
@@ -37,22 +39,29 @@ local function look_at_bound(queue, before)
   end
 end
 
--- Most ids are new, which one command tells of all of them.
-local keys, at = {}, 1
-while at < #ARGV do
-  keys[#keys + 1] = row_key(ARGV[at])
-  at = at + 6 + 2 * tonumber(ARGV[at + 5])
+-- Go through the rows: how many there are of a run, what they have in common, and where its first one stands.
+local function each_run(act)
+  local at = 1
+  while at < #ARGV do
+    local rows, disposition, lane, shape = unpack(ARGV, at, at + 3)
+    local first, width = at + 4 + shape - shape % 2, 2 + shape % 2
+    local fields = first > at + 4 and { unpack(ARGV, at + 4, first - 1) } or {}
+    at = first + rows * width
+    for row = first, at - 1, width do
+      act(ARGV[row], disposition, lane, ARGV[row + 1], width == 3 and ARGV[row + 2] or '', fields)
+    end
+  end
 end
+
+-- Most ids are new, which one command tells of all of them.
+local keys = {}
+each_run(function(id)
+  keys[#keys + 1] = row_key(id)
+end)
 local are_unknown = #keys > 0 and redis.call('EXISTS', unpack(keys)) == 0
 
-local NO_FIELDS = {}
-at = 1
-while at < #ARGV do
-  local id, disposition, lane, input, content, further = unpack(ARGV, at, at + 5)
-  local first, following = at + 6, at + 6 + 2 * tonumber(further)
-  at = following
+each_run(function(id, disposition, lane, input, content, fields)
   local before = header[5] and never_claimed_in(queue_of(lane), 0)
-  local fields = following > first and { unpack(ARGV, first, following - 1) } or NO_FIELDS
   local became, other = register_row(id, disposition, lane, input, content, fields, are_unknown)
   if became == 'conflict' then
     conflicts[#conflicts + 1] = id
@@ -67,7 +76,7 @@ while at < #ARGV do
     look_at_bound(queue_of(lane), before)
   end
   reply[#reply + 1] = became == 'new' and '1' or became == 'existing' and '=' .. other or '0'
-end
+end)
 if #conflicts > 1 then
   return conflicts
 elseif duplicate or full or why_not then

@@ -1,6 +1,7 @@
 --- @include "partition"
 --- @include "is_paused"
 --- @include "lane_names"
+--- @include "wake_one"
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
 -- that makes two transitions, one after the other, commits after each. What is not planned has no table.
@@ -174,16 +175,6 @@ local function wake(lane)
   woken = woken or {}
   if woken[lane] == nil then
     woken[lane] = not is_paused(lane)
-  end
-end
-
--- Tell one idle worker of a queue, and return it. One that nobody hears is passed over (rule 9.4).
-local function wake_one(queue, message)
-  for _ = 1, 16 do
-    local worker = redis.call('ZPOPMIN', K .. 'idle:' .. queue)[1]
-    if not worker or redis.call('PUBLISH', K .. 'to:' .. worker, message) > 0 then
-      return worker
-    end
   end
 end
 

@@ -108,11 +108,11 @@ local function register_row(id, disposition, lane, input, content, further, is_u
   change_key(row, nil, place, score)
   write_row(id, 'd', row.is_chosen and disposition .. CHOSEN or disposition, 'ph', place, 'ln',
     lane_number(lane), 'in', store_payload('i:', id, input), 'at', now_text)
-  if content ~= '' then
-    write_row(id, 'cd', content)
-  end
   if row.sequence then
     write_row(id, 'sq', row.sequence)
+  end
+  if content ~= '' then
+    write_row(id, 'cd', content)
   end
   if row.due then
     write_row(id, 'du', row.due)
