@@ -146,7 +146,7 @@ class Group(Generic[R]):
         handles: list[Process[Any]] = []
         for batch in checked_task(_MEMBER, task).batches(calls):
             members = [self._members.member(each) for each in batch]
-            with located(members, len(handles)):
+            with located([each.id for each in members], len(handles)):
                 await self._register(task, members)
             handles += [task.handle(each.id) for each in members]
         return handles
@@ -216,7 +216,7 @@ class BlockingGroup(Generic[R]):
         handles: list[BlockingProcess[Any]] = []
         for batch in checked_task(_MEMBER, task).batches(calls):
             members = [self._members.member(each) for each in batch]
-            with located(members, len(handles)):
+            with located([each.id for each in members], len(handles)):
                 self._register(task, members)
             handles += [task.handle(each.id).blocking for each in members]
         return handles

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import msgspec
 
+from lash_redis.app.many_calls import located
 from lash_redis.core.model import ProcessRegistration, TaskInput
 from lash_redis.core.options import SubmitOptions
-from lash_redis.core.timing import random_token
+from lash_redis.core.timing import random_token, random_tokens
 from lash_redis.core.unique import unique_route
+from lash_redis.registry.calls.alike_rows import AlikeCalls, AlikeRows, Arguments
 from lash_redis.registry.keys import route_of
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.tasks.limits import key_and_cost
@@ -72,6 +75,29 @@ class Registrations:
         if not (opens_group or limits.scopes or options.unique is not None):
             self._alike = made
         return made
+
+    @property
+    def are_alike(self) -> bool:
+        """Whether all differ in id and arguments alone."""
+        return not self._declaration.limits.scopes and self._options.unique is None and self._process_id is None
+
+    def alike(self, calls: Sequence[Arguments], max_payload_bytes: int, sent: int) -> AlikeRows:
+        """Return the registrations of calls of ``submit_many``, if all are alike.
+
+        Args:
+            calls: the arguments of each.
+            max_payload_bytes: the longest input.
+            sent: how many calls came before.
+
+        Raises:
+            PayloadError: an input cannot be encoded, or is too long.
+        """
+        args, kwargs = calls[0]
+        like = self._alike or self.of(TaskInput(self._declaration.name, tuple(args), kwargs))
+        beginning = f"{self._beginning}p"
+        process_ids = [f"{beginning}{token}" for token in random_tokens(len(calls))]
+        with located(process_ids, sent):
+            return AlikeCalls(like, max_payload_bytes).rows(process_ids, calls)
 
     @cached_property
     def _beginning(self) -> str:

@@ -7,16 +7,17 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from lash_redis.app.many_calls import arguments, locate, located
+from lash_redis.app.bulk_submits import registered, registered_blocking
+from lash_redis.app.many_calls import in_batches
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.registrations import Registrations
-from lash_redis.core.checks import KEY, MAX_BATCH, checked_id, checked_iterable
-from lash_redis.core.errors import PayloadError, SettingsError
+from lash_redis.core.checks import KEY, checked_id
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.options import ChosenSubmitOptions, SubmitOptions, with_options
 from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.core.unique import Unique
-from lash_redis.tasks.arguments import bind
+from lash_redis.registry.calls.alike_rows import AlikeRows
+from lash_redis.tasks.arguments import bind, bound
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.tasks.option_names import checked_submitted
 from lash_redis.tasks.unique_keys import check_names
@@ -187,14 +188,8 @@ class Task(Generic[P, R_co]):
             SettingsError: an item is no tuple, or the task has a ``process_id``.
             RegistryUnavailable: the server does not answer.
         """
-        registry = self._context.sessions.registry
-        handles: list[Process] = []
-        for batch in self.batches(calls):
-            with located(batch, len(handles)):
-                stand = await registry.submit_many(batch, self._context.terms_of(self.declaration, batch))
-            await self._context.unserved.look(registry, batch[0])
-            handles += map(self.handle, stand)
-        return handles
+        stand = await registered(self._context, self.declaration, self.whole_batches(calls))
+        return [Process(self._context, each, known=True) for each in stand]
 
     def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any], **more: bool) -> ProcessRegistration:
         """Return the registration of a ``submit``, with its errors; ``more`` says whether it opens a group."""
@@ -202,21 +197,17 @@ class Task(Generic[P, R_co]):
 
     def batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[list[ProcessRegistration]]:
         """Yield the registrations of ``submit_many``, 500 at a time."""
-        if self._process_id is not None:
-            raise SettingsError(f"submit_many registers many processes: they cannot all have id {self._process_id!r}")
-        batch, sent = list[ProcessRegistration](), 0
-        for item in checked_iterable("calls", "tuples of arguments", calls):
-            try:
-                batch.append(self.registration(arguments("an item of submit_many", item), {}))
-            except (PayloadError, SettingsError) as error:
-                locate(error, sent + len(batch), sent, item)
-                raise
-            if len(batch) == MAX_BATCH:
-                yield batch
-                sent += MAX_BATCH
-                batch = []
-        if batch:
-            yield batch
+        return in_batches(calls, self._process_id, lambda args: self.registration(args, {}))
+
+    def whole_batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[AlikeRows | list[ProcessRegistration]]:
+        """Yield the same as it is sent: where they differ in id and arguments alone it is encoded at once."""
+        if not self._registrations.are_alike:
+            yield from self.batches(calls)
+            return
+        sent, most = 0, self._context.sessions.registry.target.namespace.max_payload_bytes
+        for batch in in_batches(calls, self._process_id, lambda args: bound(self.declaration, args, {})):
+            yield self._registrations.alike(batch, most, sent)
+            sent += len(batch)
 
     def handle(self, process_id: str) -> Process:
         """Return the handle of a registered process."""
@@ -242,7 +233,7 @@ class BlockingTask(Generic[P, R_co]):
         terms = self._context.terms_of(self._task.declaration, [registration])
         stands = session.waiter.submit(registration, terms)
         self._context.unserved.look_blocking(session.registry, registration)
-        return self._task.handle(stands).blocking
+        return BlockingProcess(self._context, stands, known=True)
 
     @overload
     def submit_many(
@@ -289,11 +280,5 @@ class BlockingTask(Generic[P, R_co]):
     ) -> list[BlockingProcess[R]]: ...
     def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[BlockingProcess[Any]]:
         """Do what ``Task.submit_many`` does."""
-        registry = self._context.sessions.blocking().registry
-        handles: list[BlockingProcess] = []
-        for batch in self._task.batches(calls):
-            with located(batch, len(handles)):
-                stand = registry.submit_many(batch, self._context.terms_of(self._task.declaration, batch))
-            self._context.unserved.look_blocking(registry, batch[0])
-            handles += [self._task.handle(each).blocking for each in stand]
-        return handles
+        stand = registered_blocking(self._context, self._task.declaration, self._task.whole_batches(calls))
+        return [BlockingProcess(self._context, each, known=True) for each in stand]

@@ -6,9 +6,12 @@ It offers what such code needs: submit, read, requests, external completion, and
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from lash_redis.core.forks import PerProcess
 from lash_redis.registry.calls import (
+    alike_rows,
     awaiting,
     bulk,
     forgetting,
@@ -23,11 +26,15 @@ from lash_redis.registry.calls import (
     terminal_facts,
     terms,
 )
+from lash_redis.registry.calls.call import Operation
 from lash_redis.registry.operations import blocking_operation
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.connections import BlockingConnections
-from lash_redis.registry.transport.finishing import finished
+from lash_redis.registry.transport.finishing import begun, finished
 from lash_redis.registry.transport.sending import Sender
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class BlockingRegistry:
@@ -49,8 +56,18 @@ class BlockingRegistry:
         """Close our own connections, what is in use once its call has ended; the next call opens them again."""
         finished(self.sender.aclose())
 
+    def begin(self, written: Operation[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Callable[[], T]:
+        """Send the first request of an operation, and return what reads the answer and goes on to its value.
+
+        The calling thread can do something meanwhile. The same thread calls what is returned, once.
+        """
+        if not self.sender.is_open:
+            self.open()
+        return begun(self.sender.perform(written, *args, **kwargs))
+
     register_many = blocking_operation(registration.register_many)
     submit_many = blocking_operation(registration.submit_many)
+    submit_alike = blocking_operation(alike_rows.submit_alike)
     submit = blocking_operation(registration.submit)
 
     get = blocking_operation(reads.get)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -36,6 +37,20 @@ def content_digest(registration: ProcessRegistration, data: bytes) -> bytes:
         return sha256(_encode_sorted(content)).digest()[:16]
     except TypeError:
         return sha256(_encode(content)).digest()[:16]
+
+
+def plain_input(args: Sequence[Any], kwargs: Mapping[str, Any], at_most: int) -> bytes | None:
+    """Return the input of a call, if it is short and of plain values alone: it needs no digest, and can be read again.
+
+    None: it is another one, or cannot be encoded, or is longer than ``at_most`` bytes.
+    """
+    if kwargs or at_most < _SHORT_BYTES or not _PLAIN.issuperset(map(type, args)):
+        return None
+    try:
+        data = _encode((args, kwargs))
+    except (ValueError, OverflowError):
+        return None
+    return data if len(data) <= _SHORT_BYTES else None
 
 
 def _has_order(parts: list[Any], data: bytes) -> bool:

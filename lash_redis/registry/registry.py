@@ -8,6 +8,7 @@ from typing import Any
 from lash_redis.core.checks import MAX_PAYLOAD_BYTES, checked_bool, checked_int, checked_partitions
 from lash_redis.core.outcomes import Outcome
 from lash_redis.registry.calls import (
+    alike_rows,
     awaiting,
     batch_claims,
     bounding,
@@ -168,6 +169,7 @@ class ProcessRegistry:
     register = operation(registration.register)
     register_many = operation(registration.register_many)
     submit_many = operation(registration.submit_many)
+    submit_alike = operation(alike_rows.submit_alike)
     submit = operation(registration.submit)
     submit_all = operation(registration.submit_all)
 

@@ -42,11 +42,22 @@ def bind(declaration: Declaration, args: Sequence[Any], kwargs: Mapping[str, Any
         PayloadError: an argument is missing, unexpected, of the wrong type, or no payload can hold it; the message has
             its path (``order.items[0].price``).
     """
+    positional, named = bound(declaration, args, kwargs)
+    return TaskInput(declaration.name, tuple(positional), named)
+
+
+def bound(declaration: Declaration, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return what ``bind`` puts into the input: the arguments by position and by name."""
+    signature = declaration.signature
+    if not kwargs and len(args) in signature.complete_counts and len(args) <= len(signature.stores):
+        try:
+            return [store(value) for store, value in zip(signature.stores, args, strict=False)], {}
+        except InvalidValue:  # the slow way names the argument
+            pass
     try:
-        positional, named = _converted(declaration.signature, args, kwargs, _STORE)
+        return _converted(signature, args, kwargs, _STORE)
     except InvalidValue as invalid:
         raise PayloadError(f"task {declaration.name}: {invalid.why}") from invalid.__cause__
-    return TaskInput(declaration.name, tuple(positional), named)
 
 
 def unbind(

@@ -56,6 +56,7 @@ class Signature:
         served: the digests whose rows a worker with this function may run, its own first.
         positional: parameters that take an argument by position, in order.
         restoring: for each of these the types that are restored as they are stored, and what restores the others.
+        stores: what makes the plain value of an argument of each of these.
         by_name: parameters that take an argument by name, by their names.
         rest: the parameter ``*args``, None if there is none.
         extras: the parameter ``**kwargs``, None if there is none.
@@ -74,6 +75,7 @@ class Signature:
         "restoring",
         "returns",
         "served",
+        "stores",
         "text",
     )
 
@@ -88,6 +90,7 @@ class Signature:
         self.named: Final = {self.digest: encode_parameters(bare)}
         self.positional: Final = tuple(each for each in parameters if each.kind in _POSITIONAL)
         self.restoring: Final = tuple((each.conversion.kept, each.conversion.from_stored) for each in self.positional)
+        self.stores: Final = tuple(each.conversion.to_stored for each in self.positional)
         self.by_name: Final = {each.name: each for each in parameters if each.kind in _BY_NAME}
         self.rest: Final = by_kind.get(inspect.Parameter.VAR_POSITIONAL)
         self.extras: Final = by_kind.get(inspect.Parameter.VAR_KEYWORD)

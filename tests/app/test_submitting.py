@@ -144,20 +144,20 @@ async def test_many_are_registered_in_their_order(lash: Lash, charge: Task[..., 
 
 
 async def test_many_are_sent_while_they_are_read(lash: Lash, charge: Task[..., str]) -> None:
-    """At most one batch waits in memory, however long the iterable is."""
+    """At most one batch waits in memory beside the one that is under way, however long the iterable is."""
     sent: list[int] = []
-    register_all = lash.registry.submit_many
+    register_all = lash.registry.submit_alike
 
-    async def counted(registrations: Any, *others: Any) -> list[str]:
-        sent.append(len(registrations))
-        return await register_all(registrations, *others)
+    async def counted(batch: Any, *others: Any) -> list[str]:
+        sent.append(len(batch.rows))
+        return await register_all(batch, *others)
 
     def calls() -> Iterator[tuple[str]]:
         for number in range(1_200):
             assert number - sum(sent) < 500 + 1
             yield (f"o-{number}",)
 
-    lash.registry.submit_many = counted  # type: ignore[method-assign,assignment]
+    lash.registry.submit_alike = counted  # type: ignore[method-assign,assignment]
     await charge.submit_many(calls())
 
     assert sent == [500, 500, 200]
@@ -206,7 +206,7 @@ async def test_an_outage_among_many_says_what_was_registered(
     charge: Task[..., str], monkeypatch: pytest.MonkeyPatch, maybe_applied: bool, says: str
 ) -> None:
     """A caller can go on with the rest."""
-    register_all: Any = ProcessRegistry.submit_many
+    register_all: Any = ProcessRegistry.submit_alike
     done: list[Any] = []
 
     async def once(registry: ProcessRegistry, batch: Any, *others: Any) -> Any:
@@ -215,7 +215,7 @@ async def test_an_outage_among_many_says_what_was_registered(
         done.append(batch)
         return await register_all(registry, batch, *others)
 
-    monkeypatch.setattr(ProcessRegistry, "submit_many", once)
+    monkeypatch.setattr(ProcessRegistry, "submit_alike", once)
     with pytest.raises(RegistryUnavailable) as outage:
         await charge.submit_many([("o", number) for number in range(600)])
 

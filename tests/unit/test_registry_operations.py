@@ -16,7 +16,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.transport.finishing import finished
 from lash_redis.registry.transport.server import ServerInfo
 
-OFFERED_BY_BOTH = sorted({name for name in vars(BlockingRegistry) if name[0] != "_"} - {"open", "close"})
+OFFERED_BY_BOTH = sorted({name for name in vars(BlockingRegistry) if name[0] != "_"} - {"open", "close", "begin"})
 
 
 def test_a_method_is_a_coroutine_function_with_the_words_of_its_operation() -> None:

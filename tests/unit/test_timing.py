@@ -146,3 +146,12 @@ def test_backoff_is_at_once_then_doubles_up_to_its_most(failures: int, wait_s: f
 def test_backoff_never_waits_longer_than_its_most() -> None:
     """A first wait above the most is the most."""
     assert timing.backoff(1, 30.0, 10.0) == 10.0
+
+
+def test_tokens_that_are_made_at_once_are_as_those_that_are_made_one_by_one() -> None:
+    """No two are alike, and each has 22 characters that a process id may have."""
+    tokens = timing.random_tokens(500)
+
+    assert len({*tokens, timing.random_token()}) == 501
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{22}", each) for each in tokens)
+    assert timing.random_tokens(0) == []

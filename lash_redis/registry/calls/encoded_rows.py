@@ -17,7 +17,7 @@ from lash_redis.registry.calls.awaiting import AWAITED_BYTES
 from lash_redis.registry.calls.call import Argument
 from lash_redis.registry.calls.uniqueness import asks_once_more, unique_asks
 from lash_redis.registry.codec import DISPOSITION_CODES, encode_input
-from lash_redis.registry.content import content_digest
+from lash_redis.registry.content import content_digest, plain_input
 
 _HEAD: Final = attrgetter("head")
 _CONTENT: Final = attrgetter("content")
@@ -68,7 +68,37 @@ def encode_registration(
         PayloadError: the input cannot be encoded, or is too long.
     """
     checked_kind("registration", registration, ProcessRegistration)
-    data = encode_input(registration, max_payload_bytes)
+    data, content = _input_and_digest(registration, max_payload_bytes)
+    task = registration.input.task if isinstance(registration.input, TaskInput) else ""
+    head = head_of(registration, waiter=waiter)
+    unique = ""
+    if registration.unique is not None:
+        unique, asked = unique_asks(registration, task, registration.unique, partitions)
+        head += tuple(asked)
+    elif once_more:
+        unique, asked = asks_once_more(once_more)
+        head += tuple(asked)
+    return Encoded(
+        registration.id,
+        data,
+        content,
+        head,
+        len(data) + AWAITED_BYTES * len(registration.after),
+        registration.queue,
+        unique,
+    )
+
+
+def _input_and_digest(registration: ProcessRegistration, at_most: int) -> tuple[bytes, bytes]:
+    call = registration.input
+    if isinstance(call, TaskInput) and (data := plain_input(call.args, call.kwargs, at_most)) is not None:
+        return data, b""
+    data = encode_input(registration, at_most)
+    return data, content_digest(registration, data)
+
+
+def head_of(registration: ProcessRegistration, *, waiter: str = "") -> tuple[Argument, ...]:
+    """Return what a registration may have in common with others, but for its unique key (see ``Encoded``)."""
     task = registration.input.task if isinstance(registration.input, TaskInput) else ""
     further = row_fields(registration) + asks(registration) if are_told(registration) else []
     if registration.granted_to is not None:
@@ -83,22 +113,7 @@ def encode_registration(
         further += (b"gp", registration.member_of)
     if waiter:
         further += (b"w", waiter)
-    unique = ""
-    if registration.unique is not None:
-        unique, asked = unique_asks(registration, task, registration.unique, partitions)
-        further += asked
-    elif once_more:
-        unique, asked = asks_once_more(once_more)
-        further += asked
-    return Encoded(
-        registration.id,
-        data,
-        content_digest(registration, data),
-        (DISPOSITION_CODES[registration.disposition], _lane_field(registration, task), *further),
-        len(data) + AWAITED_BYTES * len(registration.after),
-        registration.queue,
-        unique,
-    )
+    return (DISPOSITION_CODES[registration.disposition], _lane_field(registration, task), *further)
 
 
 def _lane_field(registration: ProcessRegistration, task: str) -> str:
@@ -119,6 +134,11 @@ def registration_args(registration: ProcessRegistration, max_payload_bytes: int)
 
 def runs_of(registrations: Sequence[Encoded]) -> list[Argument]:
     """Return what a script is told of a batch: what neighbours have in common is said once (see register.lua)."""
+    if len(registrations) == 1:
+        one = registrations[0]
+        (disposition, name, *further), content = one.head, one.content
+        shape = len(further) + (content != b"")
+        return [1, disposition, name, shape, *further, one.process_id, one.input, *((content,) if content else ())]
     args: list[Argument] = []
     for (disposition, name, *further), alike in groupby(registrations, _HEAD):
         run = list(alike)

@@ -112,8 +112,9 @@ def submit(
         terms: as for ``submit_many``.
         waiter: the channel of a client that waits for the end; a new row notes it, as ``watch`` does.
     """
-    (answer,) = yield from submit_all(namespace, [registration], terms, waiter)
-    return answer
+    encoded = encode_registration(registration, namespace.max_payload_bytes, namespace.partitions, waiter=waiter)
+    (answer,) = yield from encoded_sent(namespace, [registration], [encoded], terms)
+    return (answer, False) if isinstance(answer, str) else (registration.id, answer)
 
 
 def submit_all(
@@ -137,6 +138,13 @@ def _all_sent(
     """Send them; answer of each whether it is new, or the id of the one that is there already."""
     most, number = namespace.max_payload_bytes, namespace.partitions
     encoded = [encode_registration(registration, most, number, waiter=waiter) for registration in given]
+    return (yield from encoded_sent(namespace, given, encoded, terms))
+
+
+def encoded_sent(
+    namespace: Namespace, given: Sequence[ProcessRegistration], encoded: Sequence[Encoded], terms: Terms
+) -> Steps[list[bool | str]]:
+    """Send what is encoded; answer as ``_all_sent``. Of those that differ in id and input alone one may be given."""
     if namespace.partitions > 1:
         check_routes(given)
         check_awaited_routes(given)
@@ -149,13 +157,13 @@ def _all_sent(
         yield from terms_stored(namespace, terms, partitions)
     try:
         if len(encoded) == 1:  # as most are that are not sent in bulk: there is nothing to put together
-            partition = 0 if number == 1 else namespace.partition_of(encoded[0].process_id)
-            return (yield from register_call(number, partition, encoded))
+            partition = 0 if namespace.partitions == 1 else namespace.partition_of(encoded[0].process_id)
+            return (yield from register_call(namespace.partitions, partition, encoded))
         answers = yield from batched(
             namespace,
             encoded,
             lambda each: each.process_id,
-            partial(register_call, number),
+            partial(register_call, namespace.partitions),
             bytes_of=lambda each: each.size,
             apart_by=lambda each: each.unique,
         )
@@ -173,7 +181,9 @@ def _explained(
     """Read the first of the rows that stand, and return the conflict with what differs there."""
     first = conflict.process_ids[0]
     stands = yield from get(namespace, first)
-    position = next(number for number, each in enumerate(given) if each.id == first)
+    position = next((number for number, each in enumerate(given) if each.id == first), None)
+    if position is None:
+        return conflict  # of ids that were made at random
     if stands is None:
         (tombstone,) = yield from tombstones(namespace, [first])
         ended = f"with other content: it ended as {tombstone.status.value}, and was forgotten" if tombstone else ""
@@ -190,7 +200,8 @@ def register_call(partitions: int, partition: int, registrations: Sequence[Encod
     Raises:
         QueueFull: and what else ``register_many`` raises; nothing of the batch is written.
     """
-    checked_batch("registrations", [registration.process_id for registration in registrations])
+    if len(registrations) != 1:
+        checked_batch("registrations", [registration.process_id for registration in registrations])
     return Call("register", partition, runs_of(registrations), partial(_registered, len(registrations), partitions))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import queue
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from lash_redis.core.forks import let_go_in_children
@@ -128,10 +129,25 @@ class _BlockingDropping:
         try:
             return connection.ask(request)
         finally:
-            if self._is_left or connection.owed > 0 or connection.should_reconnect():
-                self.release(connection)
-            else:
-                self.pool.put_nowait(connection)
+            self._take_back(connection)
+
+    @types.coroutine
+    def halved(self, *command: Any) -> Generator[None, None, Any]:
+        """Do what ``call`` does, and stop between the request and the answer, so that the caller can do something."""
+        request = packed(command)
+        connection = self._at_rest() or self.get_connection()  # type: ignore[attr-defined]
+        try:
+            connection.send_packed_command((request,), check_health=False)
+            yield
+            return connection.read_response()
+        finally:
+            self._take_back(connection)
+
+    def _take_back(self, connection: Any) -> None:
+        if self._is_left or connection.owed > 0 or connection.should_reconnect():
+            self.release(connection)
+        else:
+            self.pool.put_nowait(connection)
 
     def _at_rest(self) -> Any:
         """Take a connection that is at rest; return None if there is none."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from lash_redis.core.loops import PerLoop
 from lash_redis.core.timing import pause, sleep
 from lash_redis.registry.transport.address import Address
+from lash_redis.registry.transport.finishing import halving
 
 if TYPE_CHECKING:
     import redis
@@ -188,7 +189,7 @@ class AsyncConnections:
 
 
 class BlockingConnections:
-    """Connections that any thread may use. No coroutine of this class suspends."""
+    """Connections that any thread may use. No coroutine of this class suspends, but for a call that is ``begun``."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -209,6 +210,8 @@ class BlockingConnections:
         """Send a script, and return its reply; block until then."""
         client = self._client(kind)
         pool: Any = client.connection_pool
+        if halving.is_on and _is_of_ours(pool):
+            return await self._halved(kind, pool, command)
         return self._sent(kind, pool.call if _is_of_ours(pool) else client.execute_command, command)
 
     def _client(self, kind: str) -> redis.Redis:
@@ -226,6 +229,14 @@ class BlockingConnections:
         except Exception:
             raise
         except BaseException:  # Ctrl-C: what it left of the pool is not known
+            clients.pop(kind, None)
+            raise
+
+    async def _halved(self, kind: str, pool: Any, command: Sequence[Any]) -> Any:
+        clients = self._clients
+        try:
+            return await pool.halved(*command)
+        except KeyboardInterrupt:  # as in ``_sent``
             clients.pop(kind, None)
             raise
 
