@@ -288,7 +288,7 @@ def test_a_script_has_room_for_more_names(name: str) -> None:
     """Lua allows 200 that stand outside every function and block. A fragment of a group takes none: see assembling."""
     made, _ = made_at_once(name)
 
-    assert 3 < len(made) < 170
+    assert 0 < len(made) < 170
 
 
 @pytest.mark.parametrize(("name", "most"), [("register", 86), ("claim_next", 102), ("start", 51), ("terminalize", 71)])
