@@ -48,6 +48,7 @@ from lash_redis.registry.calls import (
     starts,
     terminal_facts,
     ticks,
+    turns,
     upkeep,
 )
 from lash_redis.registry.calls.call import ATTEMPTS, Call, Operation
@@ -466,6 +467,15 @@ async def _terminalize(world: World) -> Call[Any]:
     lease = await begun(world.registry, world.one, ADA)
     fact = TerminalFact(lease, *world.registry.encoded(Success("x" * 100)))
     return world.call(terminal_facts.terminalize_many, [fact])
+
+
+@case
+async def _turn(world: World) -> Call[Any]:
+    await world.registry.register_many([work(world.one), work(world.two, OWNER_BOUND)])
+    lease = await begun(world.registry, world.one, ADA)
+    await world.registry.claim_next(batch_claim(world.registry, BOB, count=0))  # which names the lanes
+    fact = TerminalFact(lease, *world.registry.encoded(Success("x" * 100)))
+    return world.call(turns.turn, batch_claim(world.registry, ADA, count=1), [fact])
 
 
 @case
