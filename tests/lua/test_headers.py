@@ -195,7 +195,8 @@ def test_only_known_commands_are_called(name: str) -> None:
 @pytest.mark.parametrize("name", [*names(), *fragments()])
 def test_writes_are_planned(name: str) -> None:
     """They are made by ``commit``, or by what writes plain rows, after everything was read and checked."""
-    if name in {f"include/{each}" for each in ("planned_writes", "first_leases", "register_plain", "wake_one")}:
+    writing = ("planned_writes", "first_leases", "register_plain", "wake_one", "tell_of_due")
+    if name in {f"include/{each}" for each in writing}:
         return
     written = set(re.findall(r"redis\.call\('([A-Z]+)'", code(name))) & (WRITE_COMMANDS | {"PUBLISH"})
 

@@ -53,7 +53,7 @@ def test_no_message_is_built_in_another_way() -> None:
     calling = {name for name, source in sources().items() if re.search(r"\bpublish\(|'PUBLISH'", source)}
 
     planning = {"include/ending/tell_waiters", "include/tell_holder", "record_death"}
-    assert calling == planning | {"include/planned_writes", "include/wake_one"}
+    assert calling == planning | {"include/planned_writes", "include/tell_of_due", "include/wake_one"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 --- @include "is_paused"
 --- @include "lane_names"
 --- @include "wake_one"
+--- @include "tell_of_due"
 -- Writes are planned while the script reads and checks. `commit` makes them in one order: index additions, keys and
 -- rows, removals, messages. A script does not roll back, so nothing may fail between two writes (rule 8.3). A script
 -- that makes two transitions, one after the other, commits after each. What is not planned has no table.
@@ -178,18 +179,6 @@ local function wake(lane)
   end
 end
 
--- Tell the watcher when something becomes due, and an idle worker of the queue, which comes a little later: one of them
--- may die. Without a watcher two idle workers are told, and the first that asks becomes it.
-local function tell_of_due(due, queue)
-  local watcher = header[3]
-  local heard = watcher and redis.call('PUBLISH', K .. 'to:' .. watcher, 'due ' .. due) > 0 and 1 or 0
-  while queue and heard < 2 do
-    local worker = wake_one(queue, 'due ' .. due)
-    queue = worker and queue
-    heard = heard + (worker == watcher and 0 or 1)
-  end
-end
-
 -- The header says when the next thing becomes due: never later than it does. `due_known` is what stands there, or what
 -- bring_due found. Return it if a worker should know of it.
 local function plan_header()
@@ -209,8 +198,7 @@ local function plan_header()
 end
 
 -- What is called once all that a script changes is planned: it reads, and plans more (see look, bring_all_due). `write`
--- is called with the writes of keys and rows, and writes what it has planned by itself (see
--- first_leases).
+-- is called with the writes of keys and rows, and writes what it has planned by itself (see first_leases).
 local hooks = {}
 
 local function commit()
