@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from lash_redis.app.bulk_submits import registered, registered_blocking
+from lash_redis.app.bulk_submits import Batch, registered, registered_blocking
 from lash_redis.app.many_calls import in_batches
 from lash_redis.app.process import AppContext, BlockingProcess, Process
 from lash_redis.app.registrations import Registrations
@@ -16,7 +16,6 @@ from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.options import ChosenSubmitOptions, SubmitOptions, with_options
 from lash_redis.core.schedules import ScheduleDeclaration
 from lash_redis.core.unique import Unique
-from lash_redis.registry.calls.alike_rows import AlikeRows
 from lash_redis.tasks.arguments import bind, bound
 from lash_redis.tasks.declaration import Declaration
 from lash_redis.tasks.option_names import checked_submitted
@@ -199,7 +198,7 @@ class Task(Generic[P, R_co]):
         """Yield the registrations of ``submit_many``, 500 at a time."""
         return in_batches(calls, self._process_id, lambda args: self.registration(args, {}))
 
-    def whole_batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[AlikeRows | list[ProcessRegistration]]:
+    def whole_batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Batch]:
         """Yield the same as it is sent: where they differ in id and arguments alone it is encoded at once."""
         if not self._registrations.are_alike:
             yield from self.batches(calls)
