@@ -187,7 +187,7 @@ class Task(Generic[P, R_co]):
             SettingsError: an item is no tuple, or the task has a ``process_id``.
             RegistryUnavailable: the server does not answer.
         """
-        stand = await registered(self._context, self.declaration, self.whole_batches(calls))
+        stand = await registered(self._context, self.declaration, self._whole_batches(calls))
         return [Process(self._context, each, known=True) for each in stand]
 
     def registration(self, args: tuple[Any, ...], kwargs: dict[str, Any], **more: bool) -> ProcessRegistration:
@@ -198,7 +198,7 @@ class Task(Generic[P, R_co]):
         """Yield the registrations of ``submit_many``, 500 at a time."""
         return in_batches(calls, self._process_id, lambda args: self.registration(args, {}))
 
-    def whole_batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Batch]:
+    def _whole_batches(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Batch]:
         """Yield the same as it is sent: where they differ in id and arguments alone it is encoded at once."""
         if not self._registrations.are_alike:
             yield from self.batches(calls)
@@ -279,5 +279,6 @@ class BlockingTask(Generic[P, R_co]):
     ) -> list[BlockingProcess[R]]: ...
     def submit_many(self, calls: Iterable[tuple[Any, ...]]) -> list[BlockingProcess[Any]]:
         """Do what ``Task.submit_many`` does."""
-        stand = registered_blocking(self._context, self._task.declaration, self._task.whole_batches(calls))
+        batches = self._task._whole_batches(calls)  # noqa: SLF001 - the same task
+        stand = registered_blocking(self._context, self._task.declaration, batches)
         return [BlockingProcess(self._context, each, known=True) for each in stand]
