@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import importlib
 import logging
+import os
+import re
 import sys
 import traceback
 
@@ -56,6 +58,13 @@ def main(arguments: list[str]) -> int:
         return 0
     if unknown := [name for name in options.names if name not in NAMES]:
         parser.error(f"expected one of {', '.join(NAMES)}, got {unknown[0]!r}")
+    for name in ("LASH_BENCH_ROUNDS", "LASH_BENCH_ROWS"):
+        if not re.fullmatch("[1-9][0-9]*", value := os.environ.get(name, "1")):
+            parser.error(f"expected ${name} to be a number from 1 on, got {value!r}")
+    chosen = [f"--{name}" for name in ("quick", "all", "report") if getattr(options, name)]
+    if len(chosen) > 1 or (chosen and options.names):
+        given = " ".join([*chosen, *options.names])
+        parser.error(f"expected --quick, --all, --report or names of parts, got {given!r}: run one after the other")
     logging.getLogger("lash_redis").addHandler(logging.NullHandler())  # nobody serves what waits for its drain
     failed = []
     if options.quick:

@@ -86,6 +86,38 @@ def test_a_quick_run_leaves_what_a_full_one_has_kept(
     assert found == [([2.0], False), ([1], True)]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        (["--quick", "ceiling"], "--quick ceiling"),
+        (["--report", "idle"], "--report idle"),
+        (["--quick", "--all"], "--quick --all"),
+    ],
+)
+def test_what_cannot_be_measured_together_is_refused(
+    arguments: list[str], given: str, written: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name beside an option would be passed over in silence."""
+    with pytest.raises(SystemExit):
+        main(arguments)
+
+    assert f"got {given!r}" in capsys.readouterr().err
+    assert not written
+
+
+@pytest.mark.parametrize("value", ["x", "0", ""])
+def test_rounds_that_are_no_number_are_named(
+    value: str, written: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is measured, by the name of the variable."""
+    monkeypatch.setenv("LASH_BENCH_ROUNDS", value)
+    with pytest.raises(SystemExit):
+        main(["floor"])
+
+    assert f"expected $LASH_BENCH_ROUNDS to be a number from 1 on, got {value!r}" in capsys.readouterr().err
+    assert not written
+
+
 def test_a_client_that_has_ended_is_told_as_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that its case has a gap, and the run goes on."""
     monkeypatch.setattr("benchmarks.peers.running.command", lambda *_: [sys.executable, "-c", ""])
