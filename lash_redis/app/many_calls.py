@@ -69,7 +69,9 @@ def in_batches(
         SettingsError: also if an item is no tuple, or there is a ``process_id``.
     """
     if process_id is not None:
-        raise SettingsError(f"submit_many registers many processes: they cannot all have id {process_id!r}")
+        raise SettingsError(
+            f"submit_many registers many processes: they cannot all have id {process_id!r} (submit each by itself)"
+        )
     batch, sent = list[T](), 0
     for item in checked_iterable("calls", "tuples of arguments", calls):
         try:

@@ -6,7 +6,7 @@ Every message says what was expected and what came: "expected lease_ttl_ms to be
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -135,7 +135,8 @@ def checked_task_name(value: object) -> str:
 def checked_iterable(what: str, of: str, value: object) -> Iterable[Any]:
     """Return ``value`` if it can be iterated and is no text; ``of`` says what should be in it."""
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
-        raise refused(what, f"an iterable of {of}", value)
+        hint = ": collect it first, [each async for each in …]" if isinstance(value, AsyncIterable) else ""
+        raise refused(what, f"an iterable of {of}", value, hint)
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -243,6 +243,16 @@ async def test_an_item_that_is_no_tuple_is_refused(charge: Task[..., str]) -> No
     """A bare text would be read as a tuple of letters."""
     with pytest.raises(SettingsError, match="tuple or list of arguments, got 'o-18'"):
         await charge.submit_many(["o-18"])  # type: ignore[list-item]
+
+
+async def test_items_that_come_asynchronously_are_to_be_collected_first(charge: Task[..., str]) -> None:
+    """An iterable of another kind: the error says what makes it one."""
+
+    async def orders() -> AsyncIterator[tuple[str, int]]:
+        yield "o-18", 5
+
+    with pytest.raises(SettingsError, match=r"expected calls .*: collect it first, \[each async for each in …\]"):
+        await charge.submit_many(orders())  # type: ignore[call-overload]
 
 
 def test_a_blocking_submit_registers_the_same(lash: Lash, charge: Task[..., str]) -> None:
