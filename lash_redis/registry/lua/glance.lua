@@ -7,7 +7,7 @@
 -- reply   GLANCED work holders lapsed asked; each '1' or '0'
 --         work: a lane has rows, or something was to become due by now; holders: owners have unsettled rows;
 --         lapsed: a lease has ended; asked: a row has an abandon request
--- bound   five commands; most are not sent where nothing is registered that has not ended
+-- bound   seven commands; most are not sent where nothing is registered that has not ended
 --- @include "header"
 local lanes, holders, leases, asked = K .. 'lanes', K .. 'holders', K .. ARGV[1], K .. ARGV[2]
 

@@ -31,10 +31,11 @@ _LOOKS: Final = 5  # how often within its patience a call looks at the time
 class ClusterCall:
     """How often and how long one call follows a cluster that changes, and waits for a node.
 
-    A call of a client waits as long as a server may be silent. What a worker does again by itself does not wait for a
-    cluster that changes. And what asks one partition after the other waits for an answer two seconds: one that cannot
-    answer must hold up no other. Then such calls ask that node nothing until it has answered a question beside all
-    calls. If it is silent again after that, it gets twice as long, so that one which is only slow is heard in the end.
+    A call of a client or a read of a sweep follows a cluster that changes for as long as a server may be silent.
+    Claims, renewals and results do not wait for that: a worker sends them again by itself. And what asks one partition
+    after the other waits for an answer two seconds: one that cannot answer must hold up no other. Then such calls ask
+    that node nothing until it has answered a question beside all calls. If it is silent again after that, it gets twice
+    as long, so that one which is only slow is heard in the end.
     """
 
     def __init__(self, connections: Connections, kind: str) -> None:
