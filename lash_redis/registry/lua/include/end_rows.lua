@@ -38,7 +38,7 @@ local function end_under_lease(me, lease, id, token, fence, state, outcome)
   if not may_end_as(row, me, state) then
     return 'AUTHORITY'
   end
-  if not (holding and is_live(row)) then
+  if not (holding and row.place == LEASED and is_live(row)) then
     return 'LOST'
   end
   finish(row, state, outcome, fence)
@@ -67,7 +67,7 @@ local function end_rows(reply, me, first, last)
     local key, lease, is_plain = row_key(id), leases[number], false
     local f = redis.pcall('HMGET', key, 'd', 'ph', 'ln', 'ho', 'tk', 'fe', 'ex', 'fa', 'w', 'fs', 'ar', 'kr', 'dp',
       'gp')
-    if f[4] == me and f[5] == token and lease == token and f[6] == fence and f[2] == LEASED and f[8]
+    if f[4] == me and f[5] == token and lease == token and f[6] == fence and f[2] == LEASED and f[3] and f[8]
       and not (f[10] or f[11] or f[12] or f[13] or f[14])
       and ENDS_IN_POOL[f[1]] and (state == COMPLETED or state == FAILED) then
       if f[7] ~= expires then
