@@ -347,16 +347,17 @@ async def test_ends_of_many_go_on_past_rows_that_they_cannot_read(
     await delete_namespace(client, registry.namespace)  # it is not sound any more
 
 
-async def test_a_renewal_goes_on_past_an_expiry_that_it_cannot_read(
-    registry: ProcessRegistry, client: Any, prefix: str
+@pytest.mark.parametrize("field", ["ex", "fe"])
+async def test_a_renewal_goes_on_past_a_number_that_it_cannot_read(
+    registry: ProcessRegistry, client: Any, prefix: str, field: str
 ) -> None:
-    """What is no time lies not ahead: that lease is not live, and all others are renewed."""
+    """What is no time lies not ahead, and what has no fence is nobody's: all others are renewed."""
     strange, plain = ids_of(2, 0, registry.partitions)
     leases = []
     for id_ in (strange, plain):
         await registry.register(work(id_, task=id_))
         leases.append(await held(registry, id_, ADA))
-    async with with_field(client, f"{prefix}:p:{strange}", "ex", b"?"):
+    async with with_field(client, f"{prefix}:p:{strange}", field, b"?"):
         renewed = await registry.renew_owned(0, [owner_digest(ADA)], LONG_MS)
         first, second = await registry.renew_many(leases, LONG_MS)
 

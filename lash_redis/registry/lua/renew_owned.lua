@@ -26,7 +26,8 @@ local function renew(me, ids)
   for i, id in ipairs(ids) do
     local f = fields_of(redis.pcall('HMGET', row_key(id), 'ho', 'tk', 'ex', 'fe', 'cr', 'ar'))
     local holder, token, expires = f[1], f[2], f[3]
-    if holder == me and token and token == tokens[i] and now < number_in(expires) then
+    local lives = holder == me and token and token == tokens[i] and now < number_in(expires)
+    if lives and number_in(f[4]) > 0 then
       extend_lease({ id = id, token = token, expires = expires }, ttl)
       local n = #reply
       reply[n + 1], reply[n + 2], reply[n + 3] = me, id, token
