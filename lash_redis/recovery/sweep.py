@@ -24,7 +24,7 @@ from lash_redis.registry.calls.glancing import Glance
 from lash_redis.registry.keys import ASKED, LEASES, owned_index, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.rows import Row
-from lash_redis.registry.transport.turns import in_turn
+from lash_redis.registry.transport.in_turn import in_turn
 
 FORGET_OWNERS_AFTER_MS = 7 * 24 * 3600 * 1000
 _UPKEEP_EVERY_MS = 3600 * 1000

@@ -16,6 +16,11 @@ from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, batch_cl
 # What a row has beside the fields of a plain one. With the fence that stands for none it is leased as one that somebody
 # held before; the other ways differ in how the claim reads it.
 BESIDE: tuple[dict[str, str], ...] = ({}, {"w": "+here"}, {"ll": "3"}, {"w": "+here", "ll": "3"}, {"fe": "0"})
+# What makes a row another one than a plain one: None stands for what another lane has.
+NOT_PLAIN: tuple[dict[str, str | None], ...] = (
+    {"fe": "9000000000000"}, {"w": "+here", "fe": "9000000000000"}, {"fs": "another"}, {"xp": "1"}, {"ph": "u"},
+    {"sq": "x"}, {"d": "?"}, {"ln": None},
+)  # fmt: skip
 REGISTERED = {b"d", b"ln", b"in", b"at", b"sq", b"cd", b"w", b"ll"}
 
 
@@ -72,3 +77,28 @@ async def give_up(registry: ProcessRegistry, pick: random.Random, batch: Claimed
     held = [lease for lease in leases_of(batch, owner) if pick.random() < 0.7]
     if held:
         await registry.terminalize_many([TerminalFact(lease, state, data) for lease in held])
+
+
+@pytest.mark.parametrize("change", NOT_PLAIN, ids=repr)
+async def test_a_row_that_is_not_plain_is_looked_at_closely(
+    registry: ProcessRegistry, client: Any, partitions: int, change: dict[str, str | None]
+) -> None:
+    """As each is whose id was chosen: it is handed out, or not, as that one is, and both have the same fields then."""
+    k = partition_prefix(registry.namespace, 0)
+    *both, other = ids_of(3, 0, partitions)
+    await registry.register_many([work(other, queue="other")])
+    changed = {name: value or await client.hget(f"{k}:p:{other}", name) for name, value in change.items()}
+    for id_, is_chosen in zip(both, (False, True), strict=True):
+        await registry.register_many([work(id_, OWNER_BOUND, chosen_id=is_chosen)])
+        await client.hset(f"{k}:p:{id_}", mapping=changed)
+
+    batch = await registry.claim_next(batch_claim(registry, ADA, count=2))
+
+    fences = {row.process_id: row.fence for row in batch.rows}
+    rows = [await client.hgetall(f"{k}:p:{id_}") for id_ in both]
+    for row in rows:
+        for beside in (b"d", b"at", b"sq", b"tk"):
+            row.pop(beside, None)
+    await client.flushall()  # what stood there was not sound
+    assert fences.get(both[0]) == fences.get(both[1])
+    assert rows[0] == rows[1]

@@ -15,13 +15,23 @@ import msgspec
 import pytest
 
 from lash_redis.core.errors import LashError
-from lash_redis.core.model import ProcessLease, ProcessRegistration
+from lash_redis.core.model import ProcessLease, ProcessRegistration, RecoveryDisposition
 from lash_redis.core.outcomes import Cancelled, Failure, Outcome, Success
 from lash_redis.core.terms import NO_TERMS
 from lash_redis.registry.answers import TerminalFact
 from lash_redis.registry.keys import owner_digest, partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import ADA, BOB, OWNER_BOUND, RERUNNABLE, batch_claim, cancel, leases_of, work
+from tests.conformance.actors import (
+    ADA,
+    BOB,
+    OWNER_BOUND,
+    RERUNNABLE,
+    abandon,
+    batch_claim,
+    cancel,
+    leases_of,
+    work,
+)
 from tests.conftest import RegistryMaker
 from tests.look import sent
 from tests.soundness import assert_sound, keyspace
@@ -31,6 +41,8 @@ WAITERS = ("", "", "aa", "+aa", "+aa bb")
 INPUTS: tuple[tuple[Any, ...], ...] = ((), (7, "x"), ("long" * 40,), ({"two": 1, "keys": 2},))
 OUTCOMES: tuple[Outcome, ...] = (Success(), Success("a" * 90), Success("b" * 2000), Failure("ValueError"), Cancelled())
 FURTHER = "dp"
+DONE = Success()
+MISTAKES: tuple[dict[str, Any], ...] = ({"token": "other"}, {"fencing_token": 7}, {"owner": BOB})
 
 
 class Twins:
@@ -52,6 +64,32 @@ class Twins:
         assert _without_times(answers[0]) == _without_times(answers[1]), (operation, args)
         return answers
 
+    async def begin(self, registration: ProcessRegistration) -> tuple[ProcessLease, ProcessLease]:
+        """Submit one, and claim and start it."""
+        await self._submitted(registration)
+        answers = await self._in_both("claim_next", batch_claim(self.plain, ADA, count=1))
+        (plain,), (odd,) = (leases_of(answer, ADA) for answer in answers)
+        return plain, odd
+
+    async def ended(self, pair: tuple[ProcessLease, ...], outcome: Outcome = DONE) -> list[str]:
+        """End one; return its status."""
+        each = [[TerminalFact(lease, *self.plain.encoded(outcome))] for lease in pair]
+        statuses: list[str] = (await self._in_both("terminalize_many", each=[[facts] for facts in each]))[0]
+        return statuses
+
+    async def _submitted(self, registration: ProcessRegistration) -> None:
+        await self._in_both("submit", registration, NO_TERMS, self.random.choice(WAITERS))
+        await sent(self.odd, "HSET", _key(self.odd, f"p:{registration.id}"), FURTHER, "1")
+
+    async def both(self, operation: str, *args: Any) -> None:
+        """Do the same in both."""
+        await self._in_both(operation, *args)
+
+    async def set_in_both(self, id_: str, *fields: str) -> None:
+        """Write fields of a row."""
+        for registry in (self.plain, self.odd):
+            await sent(registry, "HSET", _key(registry, f"p:{id_}"), *fields)
+
     def _registration(self) -> ProcessRegistration:
         pick = self.random
         options: dict[str, Any] = {"chosen_id": pick.random() < 0.5}
@@ -66,8 +104,7 @@ class Twins:
         """Submit some that the same clients wait for."""
         given = [self._registration() for _ in range(self.random.randint(1, 6))]
         for registration in given:
-            await self._in_both("submit", registration, NO_TERMS, self.random.choice(WAITERS))
-            await sent(self.odd, "HSET", _key(self.odd, f"p:{registration.id}"), FURTHER, "1")
+            await self._submitted(registration)
 
     async def claim(self) -> None:
         """Claim and start a batch."""
@@ -152,6 +189,43 @@ async def test_both_ways_are_one(make_registry: RegistryMaker, client: Any, name
     for _ in range(STEPS):
         await twins.step()
 
+    await hold_the_same(client, namespace)
+
+
+async def hold_the_same(client: Any, namespace: str) -> None:
+    """Check what both namespaces hold."""
     held = [await keyspace(client, each) for each in (namespace, f"{namespace}-odd")]
     assert _without_times(held[0]) == _without_times(held[1])
     await assert_sound(client, namespace)
+
+
+@pytest.mark.parametrize("partitions", [1])
+@pytest.mark.parametrize("disposition", [RERUNNABLE, OWNER_BOUND])
+async def test_what_one_thing_keeps_from_ending_ends_neither_way(
+    make_registry: RegistryMaker, client: Any, namespace: str, disposition: RecoveryDisposition
+) -> None:
+    """A lease that is not the row's, or has lapsed, is refused alike; what is asked for and kept is left alike."""
+    plain, odd = make_registry(), make_registry(namespace=f"{namespace}-odd")
+    for registry in (plain, odd):
+        await registry.open()
+    twins = Twins(plain, odd, 0)
+    for number, change in enumerate(MISTAKES):
+        pair = await twins.begin(work(f"p-{number}", disposition))
+        changed = tuple(msgspec.structs.replace(lease, **change) for lease in pair)
+        refused = "AUTHORITY" if disposition is OWNER_BOUND and "owner" in change else "LOST"
+        assert await twins.ended(changed) == [refused]
+        assert await twins.ended(pair) == ["DONE"]
+        assert await twins.ended(pair, Failure("Late")) == ["TERMINAL"]
+    lapsed = await twins.begin(work("lapsed", disposition))
+    expiry = await sent(plain, "HGET", _key(plain, "p:lapsed"), "ex")
+    await twins.set_in_both("lapsed", "ex", "1")
+    assert await twins.ended(lapsed) == ["LOST"]
+    await twins.set_in_both("lapsed", "ex", expiry)
+    assert await twins.ended(await twins.begin(work("kept", disposition, keep_results_ms=1000))) == ["DONE"]
+    cancelled = await twins.begin(work("cancelled", disposition))
+    assert await twins.ended(cancelled, Cancelled()) == ["AUTHORITY"]
+    asked = await twins.begin(work("asked", disposition))
+    await twins.both("request_abandon", "asked", abandon())
+    assert await twins.ended(asked) == ["DONE"]
+
+    await hold_the_same(client, namespace)

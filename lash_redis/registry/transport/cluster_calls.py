@@ -15,8 +15,8 @@ from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
 from lash_redis.registry.transport.connections import Connections
 from lash_redis.registry.transport.errors import reply_of
+from lash_redis.registry.transport.in_turn import is_in_turn
 from lash_redis.registry.transport.replies import NEVER_SENT, NO_ANSWER, text_of
-from lash_redis.registry.transport.turns import is_in_turn
 
 T = TypeVar("T")
 Keys: TypeAlias = tuple[int | str, ...]  # how many, and which

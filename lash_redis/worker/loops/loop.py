@@ -9,7 +9,7 @@ from lash_redis.core.errors import RecordedDead
 from lash_redis.core.loops import running_loop
 from lash_redis.core.timing import jittered, sleep
 from lash_redis.core.trouble import SURVIVED, Trouble
-from lash_redis.registry.transport.turns import in_turn
+from lash_redis.registry.transport.in_turn import in_turn
 
 
 class Loop(Protocol):

@@ -46,7 +46,9 @@ local function end_under_lease(me, lease, id, token, fence, state, outcome)
 end
 
 -- What work is whose holder may say that it completed or failed, whether somebody chose its id or not.
-local ENDS_IN_POOL = { r = true, rc = true, o = true, oc = true }
+local ENDS_IN_POOL = {
+  [RERUNNABLE] = true, [RERUNNABLE .. CHOSEN] = true, [OWNER_BOUND] = true, [OWNER_BOUND .. CHOSEN] = true,
+}
 
 -- End the rows of an owner that the arguments from `first` to `last` name: id, token, fence, state and outcome of each.
 -- Put the status of each into `reply`. The caller commits. Most ends are plain: the work completed or failed under the
