@@ -25,6 +25,7 @@ from lash_redis.registry.registry import ProcessRegistry
 from lash_redis.registry.subscription import OnMessage, OnMoved, OnSubscribed, Subscription
 from lash_redis.registry.transport.address import Address
 from lash_redis.registry.transport.cluster import Cluster
+from lash_redis.registry.transport.connections import leave
 from lash_redis.registry.transport.transport import Transport
 
 _MESSAGE: Final = ("type", "channel", "data")
@@ -133,12 +134,13 @@ async def _receive(address: Address, subscription: Subscription, on_moved: OnMov
             raise asyncio.CancelledError
     finally:
         subscription.own.ask = None
-        if subscription.is_confirmed and is_cancelled() and not in_slots:
-            with contextlib.suppress(Exception):
-                await pubsub.unsubscribe()  # fakeredis goes on publishing to a connection that was closed
-        await pubsub.aclose()  # type: ignore[no-untyped-call]
-        await client.aclose()
-        await client.connection_pool.disconnect()
+        try:
+            if subscription.is_confirmed and is_cancelled() and not in_slots:
+                with contextlib.suppress(Exception):
+                    await pubsub.unsubscribe()  # fakeredis goes on publishing to a connection that was closed
+        finally:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+            await leave(client)
 
 
 async def _next_message(pubsub: Any, within_s: float) -> dict[str, Any] | None:

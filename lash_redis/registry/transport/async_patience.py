@@ -100,6 +100,10 @@ class AsyncPatience(Owing):
     async def disconnect(self, *args: Any, **kwargs: Any) -> None:
         """Disconnect; nothing is owed any more."""
         self.owed = 0
+        if self._writer is not None and self._writer.transport.get_extra_info("ssl_object") is not None:
+            # asyncio goes on until the server has confirmed the end, which may be after the end of the event loop.
+            self._writer.close()  # it tells the server
+            self._writer.transport.abort()
         await super().disconnect(*args, **kwargs)  # type: ignore[misc]
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:

@@ -78,10 +78,7 @@ class _OfLoop:
             task.cancel()
         clients, self.clients = self.clients, {}
         for client in clients.values():
-            if _is_of_ours(client.connection_pool):
-                await client.connection_pool.leave()  # type: ignore[attr-defined]
-            else:
-                await client.connection_pool.disconnect(inuse_connections=False)
+            await leave(client)
 
     def abandon(self) -> None:
         """Close all at once, although the event loop was closed."""
@@ -276,6 +273,14 @@ class BlockingConnections:
         self._leave((os.getpid(), self.address.generation))
         for there in list(self._nodes.values()):
             await there.aclose()
+
+
+async def leave(client: redis.asyncio.Redis) -> None:
+    """Close what is idle now, and what is in use once its call has ended."""
+    if _is_of_ours(client.connection_pool):
+        await client.connection_pool.leave()  # type: ignore[attr-defined]
+    else:
+        await client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _leave(client: redis.Redis) -> None:

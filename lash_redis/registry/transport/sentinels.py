@@ -10,6 +10,7 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+from lash_redis.registry.transport.clients import made_async
 from lash_redis.registry.transport.finishing import finished
 
 _SILENCE_S: Final = 1.0  # of one Sentinel; then the next is asked
@@ -120,32 +121,33 @@ class _Answers:
 
 async def _masters(sentinel: Mapping[str, Any]) -> Any:
     """Return what one Sentinel says of the primaries that it knows."""
-    from redis.asyncio import Redis
-    from redis.asyncio.retry import Retry
+    from redis.asyncio import Connection, SSLConnection
 
-    client: Any = Redis(**sentinel, **_limits(Retry))
+    parameters = dict(sentinel)
+    kind = SSLConnection if parameters.pop("ssl", False) else Connection
+    client: Any = made_async(kind, parameters, 1, _SILENCE_S, is_fake=False)
     try:
         return await client.sentinel_masters()
     finally:
-        await client.aclose()
+        await client.connection_pool.leave()
 
 
 async def _masters_blocking(sentinel: Mapping[str, Any]) -> Any:
     """Do what ``_masters`` does, in the calling thread: it never suspends."""
     from redis import Redis
+    from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    client: Any = Redis(**sentinel, **_limits(Retry))
+    limits: dict[str, Any] = {
+        "socket_timeout": _SILENCE_S,
+        "socket_connect_timeout": _SILENCE_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    client: Any = Redis(**sentinel, **limits)
     try:
         return client.sentinel_masters()
     finally:
         client.close()
-
-
-def _limits(retry: Callable[..., Any]) -> dict[str, Any]:
-    from redis.backoff import NoBackoff
-
-    return {"socket_timeout": _SILENCE_S, "socket_connect_timeout": _SILENCE_S, "retry": retry(NoBackoff(), 0)}
 
 
 @functools.cache
