@@ -142,9 +142,9 @@ async def delete_namespace(client: Any, namespace: str) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what repeats an idea, unless ``LASH_TESTS=all``.
 
-    A count of partitions is tried on two of the servers, and each server with one count at least. Pools have eight. On
-    the cluster runs of each test of conformance that is not made at random the first of its values, with eight
-    partitions.
+    A count of partitions is tried on two of the servers, and each server with one count at least. Pools have eight. TLS
+    is tried on one server. On the cluster runs of each test of conformance that is not made at random the first of its
+    values, with eight partitions.
     """
     if os.environ.get("LASH_TESTS") == "all":
         return
@@ -157,7 +157,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_repeated(item: pytest.Item) -> bool:
     is_of_a_pool = item.nodeid.startswith("tests/system/") and _values(item).get("partitions") == 1
-    return is_of_a_pool or any(each in item.nodeid for each in REPEATED)
+    is_of_tls = item.nodeid.startswith("tests/services/test_tls.py") and _values(item).get("url", "server") != "server"
+    return is_of_a_pool or is_of_tls or any(each in item.nodeid for each in REPEATED)
 
 
 def _is_of_cluster(item: pytest.Item) -> bool:
