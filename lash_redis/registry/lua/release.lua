@@ -10,7 +10,7 @@
 --- @include "planned_writes"
 --- @include "give_back"
 --- @include "take_back_loss"
---- @include "is_holder"
+--- @include "may_leave_lease"
 --- @include "count_release"
 local me = ARGV[1]
 
@@ -19,7 +19,7 @@ for at = 2, #ARGV, 3 do
   local id, token, fence = unpack(ARGV, at, at + 2)
   local row = read_row(id)
   local open = row and not row.state
-  local current = open and is_holder(row, me, token, fence)
+  local current = open and may_leave_lease(row, me, token, fence)
   if open then
     take_back_loss(row, token)
   end

@@ -12,7 +12,7 @@
 --- @include "partition"
 --- @include "row"
 --- @include "planned_writes"
---- @include "is_holder"
+--- @include "may_leave_lease"
 --- @include "moving/move_to"
 --- @include "ending/finish"
 --- @include "next_fence"
@@ -39,7 +39,7 @@ local function retry(id, token, fence, wait, most, failure)
     return 'TERMINAL'
   elseif row.disposition ~= RERUNNABLE or not row.starter then
     return 'AUTHORITY'
-  elseif not is_holder(row, me, token, fence) then
+  elseif not may_leave_lease(row, me, token, fence) then
     -- This owner has claimed it again under a lease of which it may not know; a run that it has begun since is another.
     return row.token and row.holder == me and not has_begun(row) and 'LOST' or 'STALE'
   elseif not is_live(row) then

@@ -10,7 +10,7 @@
 --- @include "planned_writes"
 --- @include "give_back"
 --- @include "take_back_loss"
---- @include "is_holder"
+--- @include "may_leave_lease"
 local me = ARGV[1]
 
 -- Forget the start that this token has. Of rerunnable work an earlier first start stands.
@@ -31,7 +31,7 @@ local function unstart(id, token, fence)
   elseif row.state then
     return 'TERMINAL'
   end
-  local current = is_holder(row, me, token, fence)
+  local current = may_leave_lease(row, me, token, fence)
   if row.disposition == OWNER_BOUND then
     if row.starter ~= me or row.start_token ~= token then
       return 'STALE'
