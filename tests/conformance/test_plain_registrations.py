@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from lash_redis.core.bounds import QueueBound
-from lash_redis.core.errors import QueueFull
+from lash_redis.core.errors import QueueFull, RegistrationConflict
 from lash_redis.core.model import ProcessRegistration
 from lash_redis.core.terms import Terms
+from lash_redis.registry.keys import partition_prefix
 from lash_redis.registry.registry import ProcessRegistry
-from tests.conformance.actors import OWNER_BOUND, RERUNNABLE, work
+from tests.conformance.actors import LONG_MS, OWNER_BOUND, RERUNNABLE, work
 from tests.conftest import RegistryMaker
 from tests.soundness import Keyspace, Value, keyspace
 
@@ -94,3 +95,16 @@ async def test_rows_of_a_bounded_queue_are_counted(registry: ProcessRegistry) ->
     assert await registry.register_many([work("q"), work("r")]) == [True, True]
     with pytest.raises(QueueFull):
         await registry.register_many([work("s", queue="slow"), work("t", queue="slow")])
+
+
+@ONE
+async def test_a_chosen_id_that_was_forgotten_is_not_registered_again(registry: ProcessRegistry, client: Any) -> None:
+    """Its tombstone is seen in a plain batch too."""
+    await registry.register_many([work("first")])
+    key = f"{partition_prefix(registry.namespace, 0)}:t:gone"
+    await client.set(key, f"c{10**12}another content", px=LONG_MS)
+
+    with pytest.raises(RegistrationConflict):
+        await registry.register_many([work("gone"), work("new")])
+
+    await client.delete(key)
