@@ -43,3 +43,9 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Own a server that one test may mistreat."""
     with Server(request.param) as running:
         yield running
+
+
+@pytest.fixture
+def prefix(namespace: str) -> str:
+    """Return the prefix of the keys of partition 0."""
+    return f"{{lash:{namespace}:0}}"

@@ -176,12 +176,6 @@ async def test_any_number_of_lanes_is_looked_at(registry: ProcessRegistry) -> No
     assert [each.is_served for each in found.values()] == [False] * 599 + [True]
 
 
-@pytest.fixture
-def prefix(namespace: str) -> str:
-    """Return the prefix of the keys of partition 0."""
-    return f"{{lash:{namespace}:0}}"
-
-
 async def test_all_lists_are_looked_at(registry: ProcessRegistry, client: Any, prefix: str, server: ServerTime) -> None:
     """Each release and each choice of tasks has a list of its own: the oldest of 256 counts as the latest."""
     lists = [listed(lane("default", f"t{number}")) for number in range(256)]

@@ -13,14 +13,13 @@ from lash_redis.core.errors import UnreadableRow
 from lash_redis.core.events import Event, RowUnreadable
 from lash_redis.core.liveness import LeaseOwner
 from lash_redis.core.model import Deferred, Phase, ProcessStatus
-from lash_redis.core.outcomes import AbandonWriter, Failure, Success
-from lash_redis.core.retrying import Again
+from lash_redis.core.outcomes import AbandonWriter
 from lash_redis.core.subscribers import subscribed
 from lash_redis.operate.counts import count
 from lash_redis.recovery.leftovers import UNREADABLE, Leftovers
 from lash_redis.recovery.sweep import Sweep
 from lash_redis.registry import unreadable
-from lash_redis.registry.answers import Death, RetriedRun, TerminalFact
+from lash_redis.registry.answers import Death
 from lash_redis.registry.calls.selecting import Which
 from lash_redis.registry.keys import ASKED, LEASES, owner_digest
 from lash_redis.registry.registry import ProcessRegistry
@@ -38,12 +37,11 @@ from tests.conformance.actors import (
     cancel,
     held,
     ids_of,
-    leases_of,
     of_another_type,
     settled,
     work,
 )
-from tests.conftest import ServerTime, delete_namespace
+from tests.conftest import ServerTime
 from tests.look import record_of
 
 STRANGE = msgspec.msgpack.encode({"of": "a newer release"})
@@ -71,12 +69,6 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[RowUnreadable]]:
 
     with subscribed(note):
         yield events
-
-
-@pytest.fixture
-def prefix(namespace: str) -> str:
-    """Return the prefix of the keys of partition 0."""
-    return f"{{lash:{namespace}:0}}"
 
 
 @asynccontextmanager
@@ -318,58 +310,6 @@ async def test_a_row_of_another_type_holds_up_nothing_beside_it(
     assert report.unreadable >= 1
     assert drained.deferred == [Deferred(strange, UNREADABLE)]
     assert [event.id for event in told] == [queued, strange]
-
-
-@pytest.mark.parametrize("value", [None, b"", b"?"], ids=["absent", "empty", "strange"])
-@pytest.mark.parametrize("operation", ["terminalize_many", "turn"])
-async def test_ends_of_many_go_on_past_rows_that_they_cannot_read(
-    registry: ProcessRegistry, client: Any, prefix: str, operation: str, value: bytes | None
-) -> None:
-    """Whatever a row lacks: those beside it end, and a turn hands out what comes next."""
-    fields = ("d", "ph", "ln", "in", "at", "sq", "ho", "tk", "fe", "ex", "fa")
-    first, *strange, last, after = ids_of(len(fields) + 3, 0, registry.partitions)
-    await registry.register_many([work(each) for each in (first, *strange, last, after)])
-    leases = leases_of(await registry.claim_next(batch_claim(registry, ADA, count=len(fields) + 2)), ADA)
-    for id_, field in zip(strange, fields, strict=True):
-        key = f"{prefix}:p:{id_}"
-        await (client.hdel(key, field) if value is None else client.hset(key, field, value))
-    facts = [TerminalFact(lease, *registry.encoded(Success())) for lease in leases]
-
-    if operation == "turn":
-        statuses, batch = await registry.turn(batch_claim(registry, ADA), facts)
-        assert [row.process_id for row in batch.rows] == [after]
-    else:
-        statuses = await registry.terminalize_many(facts)
-
-    assert (statuses[0], statuses[-1]) == ("DONE", "DONE")
-    assert dict(zip(fields, statuses[1:-1], strict=True))["ph"] == "LOST"
-    for each in (first, last):
-        assert (await record_of(registry, each)).outcome == Success()
-    await delete_namespace(client, registry.namespace)  # it is not sound any more
-
-
-@pytest.mark.parametrize("value", [None, b"", b"?"], ids=["absent", "empty", "strange"])
-@pytest.mark.parametrize("operation", ["unstart_many", "release_many", "retry_many"])
-async def test_leases_of_many_are_left_past_rows_that_they_cannot_read(
-    registry: ProcessRegistry, client: Any, prefix: str, operation: str, value: bytes | None
-) -> None:
-    """Whatever a row lacks: those beside it wait again."""
-    fields = ("d", "ph", "ln", "in", "at", "sq", "ho", "tk", "fe", "ex", "fa")
-    first, *strange, last = ids_of(len(fields) + 2, 0, registry.partitions)
-    await registry.register_many([work(each) for each in (first, *strange, last)])
-    leases = leases_of(await registry.claim_next(batch_claim(registry, ADA, count=len(fields) + 2)), ADA)
-    for id_, field in zip(strange, fields, strict=True):
-        key = f"{prefix}:p:{id_}"
-        await (client.hdel(key, field) if value is None else client.hset(key, field, value))
-
-    if operation == "retry_many":
-        await registry.retry_many([RetriedRun(lease, Again(LONG_MS, 3), Failure("E")) for lease in leases])
-    else:
-        await getattr(registry, operation)(leases)
-
-    for each in (first, last):
-        assert (await record_of(registry, each)).phase in (Phase.QUEUED, Phase.DELAYED)
-    await delete_namespace(client, registry.namespace)  # it is not sound any more
 
 
 @pytest.mark.parametrize("field", ["ex", "fe"])
