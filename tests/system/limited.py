@@ -54,12 +54,12 @@ run = Transport.run
 
 
 async def run_and_die(self, script, header, args, **how):
-    if script.name == "terminalize":
+    if script.name in ("terminalize", "turn"):
         kill_at("ended")
     reply = await run(self, script, header, args, **how)
-    if script.name == "claim_next" and len(reply) > 6:
+    if len(reply[1] if script.name == "turn" else reply) > 6 and script.name in ("claim_next", "turn"):
         kill_at("claimed")
-    if script.name == "terminalize":
+    if script.name in ("terminalize", "turn"):
         kill_at("answered")
     return reply
 

@@ -64,7 +64,8 @@ def _statuses(reply: list[Any]) -> list[str]:
 
 
 def _terminal_args(facts: Sequence[TerminalFact], *, answer_row: bool) -> list[Argument]:
-    return [one_owner([fact.lease for fact in facts]), "1" if answer_row else "0", *fact_args(facts)]
+    args = fact_args(facts)  # which finds what is no lease
+    return [one_owner([fact.lease for fact in facts]), "1" if answer_row else "0", *args]
 
 
 def fact_args(facts: Sequence[TerminalFact]) -> list[Argument]:

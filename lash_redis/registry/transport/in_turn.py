@@ -12,11 +12,12 @@ _is_in_turn = ContextVar("_is_in_turn", default=False)
 @contextmanager
 def in_turn() -> Iterator[None]:
     """Have the calls of a block made in turn with others."""
-    token = _is_in_turn.set(True)
+    before = _is_in_turn.get()
+    _is_in_turn.set(True)
     try:
         yield
     finally:
-        _is_in_turn.reset(token)
+        _is_in_turn.set(before)  # a token cannot be reset where a coroutine that its event loop left behind is closed
 
 
 def is_in_turn() -> bool:

@@ -46,5 +46,7 @@ def _cells(line: str) -> list[str]:
 
 
 def noted(page: Sequence[str]) -> list[str]:
-    """Return lines of the page under a note that they are of an earlier run."""
+    """Return lines of the page under a note that they are of an earlier run; if it has none, that there are none."""
+    if not any(page):
+        return ["Not measured in this run."]
     return [*page] if list(page[:1]) == [NOTE] else [NOTE, "", *page]
